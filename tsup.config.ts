@@ -1,0 +1,27 @@
+import { defineConfig } from 'tsup';
+
+export default defineConfig({
+  entry: {
+    index: 'src/index.ts',
+    'testing/index': 'src/testing/index.ts',
+    'platform/node': 'src/platform/node.ts',
+    'platform/server': 'src/platform/server.ts',
+    'platform/web': 'src/platform/web.ts',
+    'platform/isolate': 'src/platform/isolate.ts',
+  },
+  format: ['esm', 'cjs'],
+  target: 'es2022',
+  platform: 'neutral',
+  tsconfig: 'tsconfig.node.json',
+  dts: {
+    entry: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts' },
+    resolve: ['@standard-schema/spec'],
+  },
+  clean: true,
+  splitting: true,
+  treeshake: true,
+  // The runtime picks this file through the "imports" of package.json, so it must stay an import.
+  external: ['#platform', 'undici', 'lru-cache', /^node:/],
+  noExternal: ['zod', '@noble/hashes', 'leven'],
+  removeNodeProtocol: false,
+});
