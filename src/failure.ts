@@ -43,6 +43,12 @@ export interface FailureDetails {
   readonly durationMs?: number | undefined;
 }
 
+/** A failure in the making: why one attempt gave no verdict, while another may follow. */
+export interface Problem extends Pick<FailureDetails, 'cause' | 'retryAfterMs'> {
+  readonly kind: FailureKind;
+  readonly message: string;
+}
+
 /** Why the key server gave no verdict. It is carried by a result, never thrown by `verify()`. */
 export class VerifyFailure extends KeyVerifyError {
   override readonly name = 'VerifyFailure';

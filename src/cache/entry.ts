@@ -1,0 +1,57 @@
+import type { VerifyFailure } from '../failure.js';
+import type { Rejected, Verified } from '../result.js';
+
+/** One moment on both clocks. */
+export interface Instant {
+  readonly wall: number;
+  readonly mono: number;
+}
+
+/** The key server is left alone for a moment, because of a failure. */
+export interface Rest {
+  /** On the monotonic clock. */
+  readonly until: number;
+  readonly failure: VerifyFailure;
+}
+
+/** A remembered verdict. Its age is fixed when it is written: nothing that happens to it later makes it younger. */
+export class Entry<Claims> {
+  /** The verdict as a hit serves it, `source: 'cache'`. */
+  readonly result: Verified<Claims> | Rejected;
+  readonly askedAt: Instant;
+  readonly ttlMs: number;
+  /** While a refresh that failed has just been tried. */
+  rest: Rest | undefined;
+  #stale: Verified<Claims> | Rejected | undefined;
+
+  constructor(result: Verified<Claims> | Rejected, askedAt: Instant, ttlMs: number) {
+    this.result = result;
+    this.askedAt = askedAt;
+    this.ttlMs = ttlMs;
+  }
+
+  /** Whichever clock says more: one may have been set back, the other may have slept. */
+  age(wall: number, mono: number): number {
+    return Math.max(wall - this.askedAt.wall, mono - this.askedAt.mono);
+  }
+
+  /** Why the key server isn't to be asked about this key right now, if it isn't. */
+  resting(mono: number): VerifyFailure | undefined {
+    return this.rest !== undefined && mono < this.rest.until ? this.rest.failure : undefined;
+  }
+
+  /**
+   * The verdict as it serves where the key server gives none, `source: 'stale'`, unless it is past its bounds. A key
+   * that has ended meanwhile is known to be bad, and a refusal is never too old to outweigh a failure.
+   */
+  stale(age: number, staleIfErrorMs: number, maxAgeMs: number): Verified<Claims> | Rejected | undefined {
+    if (age >= this.ttlMs + staleIfErrorMs) return undefined;
+    const { result } = this;
+    if (result.valid && result.expiresAt !== undefined && age >= result.expiresAt - this.askedAt.wall) return EXPIRED;
+    if (result.valid && age >= maxAgeMs) return undefined;
+    this.#stale ??= Object.freeze({ ...result, source: 'stale' });
+    return this.#stale;
+  }
+}
+
+const EXPIRED: Rejected = Object.freeze({ valid: false, source: 'stale', reason: 'expired' });

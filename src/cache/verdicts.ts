@@ -1,0 +1,96 @@
+import { LRUCache } from 'lru-cache';
+
+import type { Rejected, Verified } from '../result.js';
+import { Entry, type Instant } from './entry.js';
+import { Generations, selects, type KeptSelector } from './generations.js';
+
+/** What the key server said about a key. */
+export interface Verdict<Claims> {
+  readonly result: Verified<Claims> | Rejected;
+  /** How long the server lets it be kept, in milliseconds; `Infinity` where it says nothing. */
+  readonly maxAgeMs: number | 'no-store';
+}
+
+export interface VerdictCacheSettings {
+  readonly cacheTtlMs: number;
+  readonly rejectedTtlMs: number;
+  readonly maxEntries: number;
+  readonly maxRejectedEntries: number;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+}
+
+/** TTLs are shortened by up to this share, at random: verdicts that were learned together don't end together. */
+const TTL_JITTER = 0.1;
+
+/** Fingerprints to verdicts, each in one of two bounded LRUs: made-up keys can't push out real ones. */
+export class VerdictCache<Claims> {
+  readonly #settings: VerdictCacheSettings;
+  readonly #verified: LRUCache<string, Entry<Claims>>;
+  readonly #rejected: LRUCache<string, Entry<Claims>>;
+  readonly #generations = new Generations();
+
+  constructor(settings: VerdictCacheSettings) {
+    this.#settings = settings;
+    // Bounded LRUs and no more: freshness is the entry's, see the traps of a cache with a TTL on frozen clocks.
+    this.#verified = new LRUCache({ max: settings.maxEntries });
+    this.#rejected = new LRUCache({ max: settings.maxRejectedEntries });
+  }
+
+  get generation(): number {
+    return this.#generations.now;
+  }
+
+  get sizes(): { readonly verified: number; readonly rejected: number } {
+    return { verified: this.#verified.size, rejected: this.#rejected.size };
+  }
+
+  recall(fingerprint: string): Entry<Claims> | undefined {
+    return this.#verified.get(fingerprint) ?? this.#rejected.get(fingerprint);
+  }
+
+  /** Keeps a verdict that was asked for at `askedAt`, in generation `since`, unless something newer is known. */
+  remember(fingerprint: string, verdict: Verdict<Claims>, askedAt: Instant, since: number): void {
+    if (this.#generations.overtook(since, fingerprint, verdict.result)) return;
+    const known = this.recall(fingerprint);
+    if (known !== undefined && known.askedAt.mono > askedAt.mono) return;
+    this.#forget(fingerprint);
+    const { result, maxAgeMs } = verdict;
+    if (maxAgeMs === 'no-store') return;
+    const entry = new Entry<Claims>(
+      Object.freeze({ ...result, source: 'cache' }),
+      askedAt,
+      Math.min(maxAgeMs, this.#ttl(result, askedAt)),
+    );
+    (result.valid ? this.#verified : this.#rejected).set(fingerprint, entry);
+  }
+
+  /** Forgets what the selector selects, now and in the answers still on their way. Returns how many verdicts went. */
+  invalidate(selector: KeptSelector): number {
+    this.#generations.invalidate(selector);
+    if ('fingerprint' in selector) return Number(this.#forget(selector.fingerprint));
+    const selected: string[] = [];
+    this.#verified.forEach(({ result }, fingerprint) => {
+      if (selects(selector, fingerprint, result)) selected.push(fingerprint);
+    });
+    for (const fingerprint of selected) this.#forget(fingerprint);
+    return selected.length;
+  }
+
+  clear(): void {
+    this.#generations.clear();
+    this.#verified.clear();
+    this.#rejected.clear();
+  }
+
+  #forget(fingerprint: string): boolean {
+    return this.#verified.delete(fingerprint) || this.#rejected.delete(fingerprint);
+  }
+
+  #ttl(result: Verdict<Claims>['result'], askedAt: Instant): number {
+    const { cacheTtlMs, rejectedTtlMs, random } = this.#settings;
+    const jittered = (result.valid ? cacheTtlMs : rejectedTtlMs) * (1 - TTL_JITTER * random());
+    const left = result.valid && result.expiresAt !== undefined ? result.expiresAt - askedAt.wall : Infinity;
+    return Math.min(jittered, left);
+  }
+}
