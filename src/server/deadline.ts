@@ -1,0 +1,44 @@
+import type { Clock } from '../cache/clock.js';
+
+export const TIMED_OUT = Symbol('timed out');
+
+/** The moment by which an answer is due, whatever is tried until then. */
+export class Deadline {
+  readonly #clock: Clock;
+  readonly #endsAt: number;
+
+  constructor(clock: Clock, ms: number) {
+    this.#clock = clock;
+    this.#endsAt = clock.monotonic() + ms;
+  }
+
+  /** How many milliseconds are left. */
+  get leftMs(): number {
+    return Math.max(0, this.#endsAt - this.#clock.monotonic());
+  }
+
+  /** Whatever `work` comes to, or `TIMED_OUT` after `ms`: also where `work` never settles. */
+  async race<T>(work: Promise<T>, ms: number): Promise<T | typeof TIMED_OUT> {
+    return await new Promise((resolve, reject) => {
+      // One more turn of the event loop: an answer that came in while this process was busy is not a time-out, which
+      // matters, because a time-out may fail open and our own load must not.
+      let cancel = this.#clock.after(ms, () => {
+        cancel = this.#clock.after(0, () => resolve(TIMED_OUT));
+      });
+      work.then(
+        (value) => {
+          cancel();
+          resolve(value);
+        },
+        (error: unknown) => {
+          cancel();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async sleep(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => void this.#clock.after(ms, resolve));
+  }
+}

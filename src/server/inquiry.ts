@@ -1,0 +1,157 @@
+import type { Clock } from '../cache/clock.js';
+import type { Instant } from '../cache/entry.js';
+import type { Verdict } from '../cache/verdicts.js';
+import type { Problem } from '../failure.js';
+import type { Verified } from '../result.js';
+import type { ClaimsReader } from './claims.js';
+import { Deadline, TIMED_OUT } from './deadline.js';
+import { decode, encode, type Answer } from './protocol.js';
+import { retriesLeft, retryDelayMs } from './retry.js';
+import { safeCause } from './secrets.js';
+import type { ServiceToken } from './token.js';
+import { transportProblem, type ServerResponse, type Transport } from './transport.js';
+
+export interface InquirySettings<Claims> {
+  readonly verifyUrl: string;
+  readonly scope: string | undefined;
+  readonly retries: number;
+  readonly readClaims: ClaimsReader<Claims>;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** A verdict, and when the request went out that it answers: its age counts from there. */
+export type Finding<Claims> = Verdict<Claims> & { readonly askedAt: Instant };
+
+/** What one inquiry works with. */
+export interface Means {
+  readonly transport: Transport;
+  readonly token: ServiceToken;
+  /** Whether a promise made for one caller may be awaited by another, see `#platform`. */
+  readonly shares: boolean;
+}
+
+/** One question on its way to the key server: attempts and retries within a deadline. It never rejects. */
+export class Inquiry<Claims> {
+  /** How many requests were sent. */
+  attempts = 0;
+  readonly #settings: InquirySettings<Claims>;
+  readonly #means: Means;
+  readonly #key: string;
+  readonly #onSend: (at: Instant | undefined) => void;
+  #renewed = false;
+
+  constructor(settings: InquirySettings<Claims>, means: Means, key: string, onSend: (at: Instant | undefined) => void) {
+    this.#settings = settings;
+    this.#means = means;
+    this.#key = key;
+    this.#onSend = onSend;
+  }
+
+  async run(deadline: Deadline): Promise<Finding<Claims> | Problem> {
+    const { retries, random, clock } = this.#settings;
+    for (let attempt = 1; ; attempt++) {
+      // Equal shares of what is left: a server that hangs leaves time for the retry.
+      const share = new Deadline(clock, deadline.leftMs / (retries + 2 - attempt));
+      const outcome = await this.#attempt(share);
+      if (!('kind' in outcome)) return outcome;
+      const delay = retryDelayMs(outcome, attempt, random);
+      if (retriesLeft(outcome, attempt, retries) <= 0 || delay >= deadline.leftMs) return outcome;
+      this.#onSend(undefined);
+      await deadline.sleep(delay);
+    }
+  }
+
+  async #attempt(deadline: Deadline): Promise<Finding<Claims> | Problem> {
+    const token = this.#means.token.current ?? (await this.#fetchToken(deadline));
+    if (typeof token !== 'string') return token;
+    const { clock } = this.#settings;
+    const askedAt = { wall: clock.wall(), mono: clock.monotonic() };
+    const secrets = [this.#key, token];
+    this.#onSend(askedAt);
+    const response = await this.#send(token, secrets, deadline);
+    if ('kind' in response) return response;
+    if (response.status === 401 && this.#means.token.renewable && !this.#renewed) {
+      this.#renewed = true;
+      this.#means.token.refuse(token);
+      return await this.#attempt(deadline);
+    }
+    return await this.#read(response, secrets, askedAt, deadline);
+  }
+
+  async #fetchToken(deadline: Deadline): Promise<string | Problem> {
+    const { token, shares } = this.#means;
+    try {
+      const fetched = await deadline.race(token.fetch(shares), deadline.leftMs);
+      if (fetched !== TIMED_OUT) return fetched;
+      token.forget();
+      return misconfigured('serviceToken() gave no token in time');
+    } catch (error) {
+      return misconfigured('serviceToken() failed', safeCause(error, [this.#key]));
+    }
+  }
+
+  async #send(token: string, secrets: readonly string[], deadline: Deadline): Promise<ServerResponse | Problem> {
+    const { verifyUrl, scope } = this.#settings;
+    this.attempts++;
+    try {
+      const exchange = this.#means.transport.send(encode(verifyUrl, token, this.#key, scope));
+      const response = await deadline.race(exchange.response, deadline.leftMs);
+      if (response !== TIMED_OUT) return response;
+      exchange.abort(new Error('the time is up'));
+      return { kind: 'timeout', message: 'keyverify: the key server gave no answer in time' };
+    } catch (error) {
+      return transportProblem(error, secrets);
+    }
+  }
+
+  async #read(
+    response: ServerResponse,
+    secrets: readonly string[],
+    askedAt: Instant,
+    deadline: Deadline,
+  ): Promise<Finding<Claims> | Problem> {
+    try {
+      const answer = decode(response, secrets, askedAt.wall);
+      if ('kind' in answer) return answer;
+      const { verdict, maxAgeMs } = answer;
+      if (verdict.kind === 'rejected') return { result: verdict.result, maxAgeMs, askedAt };
+      const reading = this.#settings.readClaims(verdict.claims);
+      const read = reading instanceof Promise ? await deadline.race(reading, deadline.leftMs) : reading;
+      if (read === TIMED_OUT) return unreadable('the schema in claims did not finish in time');
+      if ('wrong' in read) return unreadable(`its claims do not fit the schema: ${read.wrong}`);
+      return { result: verified(verdict, read.claims, askedAt.wall), maxAgeMs, askedAt };
+    } catch (error) {
+      return unreadable('it could not be read', safeCause(error, secrets));
+    }
+  }
+}
+
+function verified<Claims>(
+  { client, tenant, keyId, expiresAt }: Extract<Answer['verdict'], { kind: 'verified' }>,
+  claims: Claims,
+  verifiedAt: number,
+): Verified<Claims> {
+  return Object.freeze({
+    valid: true,
+    source: 'server',
+    client,
+    tenant,
+    ...(keyId !== undefined && { keyId }),
+    claims,
+    verifiedAt,
+    ...(expiresAt !== undefined && { expiresAt }),
+  });
+}
+
+const misconfigured = (message: string, cause?: Error): Problem => ({
+  kind: 'misconfigured',
+  message: `keyverify: ${message}`,
+  cause,
+});
+
+const unreadable = (message: string, cause?: Error): Problem => ({
+  kind: 'invalid_response',
+  message: `keyverify: the key server's answer was refused: ${message}`,
+  cause,
+});

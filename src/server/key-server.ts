@@ -1,0 +1,141 @@
+import type { Instant } from '../cache/entry.js';
+import type { Verdict } from '../cache/verdicts.js';
+import { VerifyFailure, type Problem } from '../failure.js';
+import type { Rejected, Verified } from '../result.js';
+import { Breaker, type BreakerSettings, type BreakerState } from './breaker.js';
+import { Deadline } from './deadline.js';
+import { Inquiry, type InquirySettings, type Means } from './inquiry.js';
+import { Limit } from './limit.js';
+
+export interface KeyServerSettings<Claims> extends InquirySettings<Claims> {
+  readonly timeoutMs: number;
+  readonly maxConcurrency: number;
+  readonly breaker: BreakerSettings | false;
+  readonly onBreakerChange: (state: BreakerState, failure?: VerifyFailure) => void;
+}
+
+/** One question to the key server, and who is to hear of it. */
+export interface Question<Claims> {
+  readonly key: string;
+  /** Whether there is a verdict on this key already: such questions go before those about keys never seen. */
+  readonly known: boolean;
+  /** Hears when a request leaves, and (`undefined`) when the answer to it is no longer waited for. */
+  readonly onSend: (at: Instant | undefined) => void;
+  /** Hears the verdict as soon as it is there, also from a probe that nobody waited for. */
+  readonly onVerdict: (verdict: Verdict<Claims>, askedAt: Instant, took: Effort) => void;
+  /** Keeps work going that nobody waits for. Without it, whoever asks waits for the probe. */
+  readonly background: ((work: Promise<unknown>) => void) | undefined;
+}
+
+/** What an answer cost. */
+export interface Effort {
+  readonly attempts: number;
+  readonly durationMs: number;
+}
+
+/** How long a 429 without a `Retry-After` keeps us quiet, in milliseconds. */
+const RATE_LIMIT_REST_MS = 1000;
+
+const OVERLOADED: Problem = {
+  kind: 'overloaded',
+  message: 'keyverify: too many questions wait for the key server already, see maxConcurrency',
+};
+
+/** The way to the key server: concurrency limit, circuit breaker, one deadline. Its promises never reject. */
+export class KeyServer<Claims> {
+  readonly #settings: KeyServerSettings<Claims>;
+  readonly #means: Means;
+  readonly #limit: Limit;
+  readonly #breaker: Breaker | undefined;
+  /** The monotonic time up to which the server wants to be left alone, having answered 429. */
+  #restUntil = -Infinity;
+
+  constructor(settings: KeyServerSettings<Claims>, means: Means) {
+    const { maxConcurrency, clock, breaker, timeoutMs, random, onBreakerChange } = settings;
+    this.#settings = settings;
+    this.#means = means;
+    this.#limit = new Limit(maxConcurrency, clock);
+    if (breaker !== false) this.#breaker = new Breaker(breaker, timeoutMs, random, onBreakerChange);
+  }
+
+  get breakerState(): BreakerState {
+    return this.#breaker?.state ?? 'closed';
+  }
+
+  /** How many questions are being asked, and how many wait for their turn. */
+  get load(): { readonly asking: number; readonly waiting: number } {
+    return { asking: this.#limit.taken, waiting: this.#limit.waiting };
+  }
+
+  async ask(question: Question<Claims>): Promise<Verified<Claims> | Rejected | VerifyFailure> {
+    const { clock, timeoutMs } = this.#settings;
+    const startedAt = clock.monotonic();
+    const deadline = new Deadline(clock, timeoutMs);
+    const fail = (problem: Problem): VerifyFailure => this.#failure(problem, startedAt, 0);
+
+    const lane = question.known ? 'known' : 'unknown';
+    if (!this.#limit.enter() && !(await this.#limit.wait(lane, deadline.leftMs))) return fail(OVERLOADED);
+    const permit = this.#permit();
+    if (typeof permit === 'object') {
+      this.#limit.leave();
+      return fail(permit);
+    }
+    const inquiry = this.#inquire(question, deadline, startedAt, permit);
+    if (permit === 'ask' || question.background === undefined) return await inquiry;
+    question.background(inquiry);
+    return fail(circuitOpen(undefined));
+  }
+
+  async #inquire(
+    question: Question<Claims>,
+    deadline: Deadline,
+    startedAt: number,
+    permit: 'ask' | 'probe',
+  ): Promise<Verified<Claims> | Rejected | VerifyFailure> {
+    const inquiry = new Inquiry(this.#settings, this.#means, question.key, question.onSend);
+    const outcome = await inquiry.run(deadline);
+    this.#limit.leave();
+    if ('kind' in outcome) {
+      const failure = this.#failure(outcome, startedAt, inquiry.attempts);
+      this.#account(failure, permit);
+      return failure;
+    }
+    this.#breaker?.succeed();
+    const durationMs = this.#settings.clock.monotonic() - startedAt;
+    question.onVerdict(outcome, outcome.askedAt, { attempts: inquiry.attempts, durationMs });
+    return outcome.result;
+  }
+
+  #permit(): 'ask' | 'probe' | Problem {
+    const mono = this.#settings.clock.monotonic();
+    if (mono < this.#restUntil)
+      return {
+        kind: 'rate_limited',
+        message: 'keyverify: the key server limits our rate and is left alone for a while',
+        retryAfterMs: this.#restUntil - mono,
+      };
+    const permit = this.#breaker?.permit(mono) ?? 'ask';
+    return typeof permit === 'object' ? circuitOpen(permit.retryAfterMs) : permit;
+  }
+
+  #account(failure: VerifyFailure, permit: 'ask' | 'probe'): void {
+    const mono = this.#settings.clock.monotonic();
+    if (failure.isOutage) this.#breaker?.fail(failure, mono, permit);
+    // Without a request there was no answer, so nothing is known of the server; with one, it is there.
+    else if (failure.attempts > 0) this.#breaker?.succeed();
+    if (failure.kind === 'rate_limited') this.#restUntil = mono + (failure.retryAfterMs ?? RATE_LIMIT_REST_MS);
+  }
+
+  #failure(problem: Problem, startedAt: number, attempts: number): VerifyFailure {
+    const durationMs = this.#settings.clock.monotonic() - startedAt;
+    return new VerifyFailure(problem.kind, problem.message, { ...problem, attempts, durationMs });
+  }
+}
+
+function circuitOpen(retryAfterMs: number | undefined): Problem {
+  return {
+    kind: 'circuit_open',
+    message: 'keyverify: the key server is out and is left alone for a while',
+    retryAfterMs,
+  };
+}

@@ -1,0 +1,56 @@
+/** Where the service's own token comes from. */
+export type TokenSource = string | (() => string | Promise<string>);
+
+/** What can be sent as the value of a header: visible ASCII, and spaces between. */
+export const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+
+/** Fetches the service token once, and again when the key server no longer takes it. */
+export class ServiceToken {
+  readonly #source: TokenSource;
+  #token: string | undefined;
+  #pending: Promise<string> | undefined;
+
+  constructor(source: TokenSource) {
+    this.#source = source;
+    if (typeof source === 'string') this.#token = source;
+  }
+
+  /** Whether asking again may give another one. */
+  get renewable(): boolean {
+    return typeof this.#source === 'function';
+  }
+
+  /** The token in hand, if there is one. */
+  get current(): string | undefined {
+    return this.#token;
+  }
+
+  /** Fetches a token; with `shared`, one that is being fetched already will do. */
+  async fetch(shared: boolean): Promise<string> {
+    if (shared && this.#pending !== undefined) return await this.#pending;
+    const pending = this.#call();
+    this.#pending = pending;
+    try {
+      this.#token = await pending;
+      return this.#token;
+    } finally {
+      this.forget(pending);
+    }
+  }
+
+  /** Gives up on a token that doesn't come, so that the next one who needs it asks anew. */
+  forget(pending = this.#pending): void {
+    if (this.#pending === pending) this.#pending = undefined;
+  }
+
+  /** Drops the token that was refused, unless someone else has renewed it already. */
+  refuse(token: string): void {
+    if (this.#token === token && this.renewable) this.#token = undefined;
+  }
+
+  async #call(): Promise<string> {
+    const token: unknown = typeof this.#source === 'function' ? await this.#source() : this.#source;
+    if (typeof token === 'string' && HEADER_VALUE.test(token)) return token;
+    throw new TypeError('expected a string of visible characters');
+  }
+}
