@@ -11,6 +11,8 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/return-await': ['error', 'always'],
       '@typescript-eslint/no-floating-promises': 'error',
+      // Deadlines and transports hand on whatever they were given.
+      '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],

@@ -18,6 +18,11 @@ export interface VerifyOptions {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
+/** A call that says nothing of its own. */
+export interface PlainCall {
+  readonly failOpen?: undefined;
+}
+
 /** Whether a call can fail open, from its own options and the verifier's. */
 export type FailOpenOf<Options, Default extends boolean> = Options extends { readonly failOpen: infer Own }
   ? Extract<Own, boolean> | (undefined extends Own ? Default : never)
@@ -29,7 +34,7 @@ export type FailOpenOf<Options, Default extends boolean> = Options extends { rea
 
 /** What whoever guards a door needs of a `KeyVerifier`: the narrow interface that adapters and test doubles share. */
 export interface Verifier<FailOpen extends boolean = boolean, Claims = DefaultClaims> {
-  verify<const Options extends VerifyOptions = Record<never, never>>(
+  verify<const Options extends VerifyOptions = PlainCall>(
     key: string | null | undefined,
     options?: Options,
   ): Promise<VerifyResult<Claims, FailOpenOf<Options, FailOpen>>>;

@@ -1,0 +1,143 @@
+import { defaultTransport, sharesPromises } from '#platform';
+
+import type { Instant } from './cache/entry.js';
+import type { Verdict, VerdictCache } from './cache/verdicts.js';
+import { notify, Warnings } from './events.js';
+import { VerifyFailure } from './failure.js';
+import type { Rejected, Verified } from './result.js';
+import { Flights, type Flight, type OnSend } from './server/flights.js';
+import { KeyServer, type Effort } from './server/key-server.js';
+import { ServiceToken } from './server/token.js';
+import type { Settings } from './settings.js';
+import type { VerifyOptions } from './verify-options.js';
+
+/** What asking comes to. */
+export type Outcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
+
+/** How long a key whose refresh failed isn't asked about again, at the most; half of it is left to chance. */
+const REST_MS = 1000;
+
+/** Gets answers, one flight for each key, and remembers what they say. */
+export class Answers<Claims> {
+  readonly #settings: Settings<Claims>;
+  readonly #cache: VerdictCache<Claims>;
+  readonly #flights = new Flights<Outcome<Claims>>();
+  readonly #token: ServiceToken;
+  readonly #transport;
+  readonly #server: KeyServer<Claims>;
+  readonly #warnings: Warnings;
+  #closed = false;
+
+  constructor(settings: Settings<Claims>, cache: VerdictCache<Claims>) {
+    this.#settings = settings;
+    this.#cache = cache;
+    this.#token = new ServiceToken(settings.serviceToken);
+    this.#transport = settings.transport ?? defaultTransport(settings);
+    this.#warnings = new Warnings(settings.logger);
+    this.#server = new KeyServer(
+      {
+        ...settings,
+        // An isolate may end a request at any time, and the slot that it holds would never come back.
+        maxConcurrency: sharesPromises ? settings.maxConcurrency : Infinity,
+        onBreakerChange: (state, failure) => notify(settings.onBreakerChange, { state, failure }),
+      },
+      { transport: this.#transport, token: this.#token, shares: sharesPromises },
+    );
+  }
+
+  get load() {
+    return { ...this.#server.load, breaker: this.#server.breakerState };
+  }
+
+  /** Asks, or waits for the answer to the same question. Rejects only with the reason of the caller's signal. */
+  async ask(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Promise<Outcome<Claims>> {
+    const { outcome } = this.#joinable(fingerprint, call) ?? this.#launch(fingerprint, key, known, call);
+    return call.signal === undefined ? await outcome : await unlessAborted(outcome, call.signal);
+  }
+
+  /** Asks in the background, if nobody is asking yet and there is a background. */
+  refresh(fingerprint: string, key: string, call: VerifyOptions): void {
+    if (this.#closed || this.#flights.get(fingerprint) !== undefined) return;
+    if (!sharesPromises && call.waitUntil === undefined) return;
+    const { outcome } = this.#launch(fingerprint, key, true, call);
+    notify(call.waitUntil, outcome);
+  }
+
+  /** Lets nobody join the flight of this key any more, or of any. */
+  detach(fingerprint?: string): void {
+    this.#flights.detach(fingerprint);
+  }
+
+  async warmUp(): Promise<void> {
+    await Promise.all([this.#token.current ?? this.#token.fetch(sharesPromises), this.#transport.warmUp?.()]);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#flights.landed();
+    // What the caller brought is the caller's to close.
+    if (this.#settings.transport === undefined) await this.#transport.close?.();
+  }
+
+  #joinable(fingerprint: string, { maxAgeMs }: VerifyOptions): Flight<Outcome<Claims>> | undefined {
+    const flight = this.#flights.get(fingerprint);
+    if (flight?.sentAt === undefined || maxAgeMs === undefined) return flight;
+    return this.#settings.clock.monotonic() - flight.sentAt.mono < maxAgeMs ? flight : undefined;
+  }
+
+  #launch(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Flight<Outcome<Claims>> {
+    const ask = async (onSend: OnSend) => await this.#inquire(fingerprint, key, known, call, onSend);
+    return this.#flights.launch(fingerprint, ask, sharesPromises);
+  }
+
+  async #inquire(
+    fingerprint: string,
+    key: string,
+    known: boolean,
+    { waitUntil }: VerifyOptions,
+    onSend: OnSend,
+  ): Promise<Outcome<Claims>> {
+    if (this.#closed) return new VerifyFailure('misconfigured', 'keyverify: this verifier is closed');
+    const since = this.#cache.generation;
+    const onVerdict = (verdict: Verdict<Claims>, askedAt: Instant, effort: Effort): void => {
+      this.#cache.remember(fingerprint, verdict, askedAt, since);
+      notify(this.#settings.onVerdict, { fingerprint, result: verdict.result, ...effort });
+    };
+    const background = (work: Promise<unknown>): void => {
+      if (sharesPromises) this.#flights.track(work);
+      notify(waitUntil, work);
+    };
+    const outcome = await this.#server.ask({
+      key,
+      known,
+      onSend,
+      onVerdict,
+      background: sharesPromises || waitUntil !== undefined ? background : undefined,
+    });
+    if (outcome instanceof VerifyFailure) this.#note(fingerprint, outcome);
+    return outcome;
+  }
+
+  #note(fingerprint: string, failure: VerifyFailure): void {
+    const { clock, random, onFailure } = this.#settings;
+    const mono = clock.monotonic();
+    const entry = this.#cache.recall(fingerprint);
+    if (entry !== undefined) entry.rest = { until: mono + REST_MS * (1 - random() / 2), failure };
+    this.#warnings.misconfigured(failure, mono);
+    notify(onFailure, { fingerprint, failure });
+  }
+}
+
+/** Waits, but no longer than the caller wants to. */
+async function unlessAborted<T>(outcome: Promise<T>, signal: AbortSignal): Promise<T> {
+  let leave = (): void => undefined;
+  const left = new Promise<undefined>((resolve) => {
+    leave = () => resolve(undefined);
+  });
+  signal.addEventListener('abort', leave, { once: true });
+  const first = await Promise.race([outcome, left]);
+  signal.removeEventListener('abort', leave);
+  if (first !== undefined) return first;
+  signal.throwIfAborted();
+  return await outcome;
+}

@@ -1,0 +1,145 @@
+import { sha256 } from '#platform';
+
+import { isAdmissible, refusal } from './admit.js';
+import { Answers } from './answers.js';
+import type { Entry } from './cache/entry.js';
+import type { Selector } from './cache/generations.js';
+import { VerdictCache } from './cache/verdicts.js';
+import { notify } from './events.js';
+import { VerifyFailure } from './failure.js';
+import type { KeyVerifierOptions } from './options.js';
+import { decide } from './policy.js';
+import type { DefaultClaims, Rejected, Verified, VerifyResult } from './result.js';
+import { keptSelector } from './selector.js';
+import { resolveOptions, type Settings } from './settings.js';
+import { Tally, type Stats } from './stats.js';
+import type { FailOpenOf, PlainCall, Verifier, VerifyOptions } from './verify-options.js';
+
+const PLAIN: VerifyOptions = Object.freeze({});
+
+/**
+ * Asks, for every request of a service: may this API key in, and who is it? Build one for each service and scope, at
+ * start, and share it: the cache is its own.
+ */
+export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaims> implements Verifier<
+  FailOpen,
+  Claims
+> {
+  readonly #settings: Settings<Claims>;
+  readonly #cache: VerdictCache<Claims>;
+  readonly #answers: Answers<Claims>;
+  readonly #tally = new Tally();
+
+  /** Throws `InvalidOptionsError`, which names every mistake at once. */
+  constructor(options: KeyVerifierOptions<FailOpen, Claims> = {}) {
+    this.#settings = resolveOptions(options);
+    this.#cache = new VerdictCache(this.#settings);
+    this.#answers = new Answers(this.#settings, this.#cache);
+  }
+
+  /**
+   * Finds out about one key. Never rejects for what the network or the key server does: that is a result, too. Rejects
+   * only with the reason of the caller's own `signal`.
+   */
+  verify<const Options extends VerifyOptions = PlainCall>(
+    key: string | null | undefined,
+    options?: Options,
+  ): Promise<VerifyResult<Claims, FailOpenOf<Options, FailOpen>>>;
+  async verify(key: string | null | undefined, call: VerifyOptions = PLAIN): Promise<VerifyResult<Claims, boolean>> {
+    call.signal?.throwIfAborted();
+    if (!isAdmissible(key, this.#settings.keyFormat)) return this.#tally.count(refusal(key));
+    const fingerprint = sha256(key);
+    const entry = this.#cache.recall(fingerprint);
+    const known = entry && this.#serve(fingerprint, key, entry, call);
+    if (known !== undefined) return this.#tally.count(known);
+    const answer = await this.#answers.ask(fingerprint, key, entry !== undefined, call);
+    if (!(answer instanceof VerifyFailure)) return this.#tally.count(answer);
+    return this.#tally.count(this.#decide(fingerprint, answer, call));
+  }
+
+  /** What is remembered of a key and fresh, without a question; `undefined` if nothing is. Refreshes nothing. */
+  peek(key: string | null | undefined): Verified<Claims> | Rejected | undefined {
+    if (!isAdmissible(key, this.#settings.keyFormat)) return refusal(key);
+    const entry = this.#cache.recall(sha256(key));
+    const { clock } = this.#settings;
+    return entry !== undefined && entry.age(clock.wall(), clock.monotonic()) < entry.ttlMs ? entry.result : undefined;
+  }
+
+  /**
+   * Forgets verdicts, and those that are on their way too: the next `verify()` asks. Returns how many were forgotten.
+   * By anything but the key it looks at every verdict that is remembered.
+   */
+  invalidate(selector: Selector): number {
+    const kept = keptSelector(selector);
+    this.#answers.detach('fingerprint' in kept ? kept.fingerprint : undefined);
+    return this.#cache.invalidate(kept);
+  }
+
+  /** Forgets every verdict. */
+  clear(): void {
+    this.#answers.detach();
+    this.#cache.clear();
+  }
+
+  /** Loads what the first question would have to wait for, a service token included. Rejects if there is no token to be had. */
+  async warmUp(): Promise<void> {
+    await this.#answers.warmUp();
+  }
+
+  /** What happened so far, in numbers. */
+  stats(): Stats {
+    return this.#tally.snapshot({ entries: this.#cache.sizes, ...this.#answers.load });
+  }
+
+  /**
+   * Waits for the questions in the air and closes the connections. What is remembered is served on; whatever else is
+   * asked from then on fails as `misconfigured`. May be called again.
+   */
+  async close(): Promise<void> {
+    await this.#answers.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The hot path: what is remembered and may be said without waiting. */
+  #serve(fingerprint: string, key: string, entry: Entry<Claims>, call: VerifyOptions): Known<Claims> {
+    const { clock, refreshAhead } = this.#settings;
+    const mono = clock.monotonic();
+    const age = entry.age(clock.wall(), mono);
+    const failure = entry.resting(mono);
+    if (age < entry.ttlMs && age < (call.maxAgeMs ?? Infinity)) {
+      if (age >= entry.ttlMs * refreshAhead && failure === undefined && entry.result.valid)
+        this.#answers.refresh(fingerprint, key, call);
+      return entry.result;
+    }
+    return failure && this.#honour(fingerprint, entry, age, failure, call);
+  }
+
+  #decide(fingerprint: string, failure: VerifyFailure, call: VerifyOptions): VerifyResult<Claims, boolean> {
+    const { clock, failOpen, onFailOpen } = this.#settings;
+    // Read anew: someone else may have learned of the key meanwhile, or made us forget it.
+    const entry = this.#cache.recall(fingerprint);
+    const age = entry?.age(clock.wall(), clock.monotonic()) ?? Infinity;
+    const stale = entry && this.#honour(fingerprint, entry, age, failure, call);
+    const result = decide(stale, failure, call.failOpen ?? failOpen);
+    if (result.source === 'fail-open') notify(onFailOpen, { fingerprint, failure, result });
+    return result;
+  }
+
+  #honour(
+    fingerprint: string,
+    entry: Entry<Claims>,
+    age: number,
+    failure: VerifyFailure,
+    { maxAgeMs = Infinity }: VerifyOptions,
+  ): Known<Claims> {
+    if (age < entry.ttlMs && age < maxAgeMs) return entry.result;
+    const result = entry.stale(age, this.#settings.staleIfErrorMs, maxAgeMs);
+    if (result !== undefined) notify(this.#settings.onStale, { fingerprint, failure, result });
+    return result;
+  }
+}
+
+type Known<Claims> = Verified<Claims> | Rejected | undefined;
