@@ -52,7 +52,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     const entry = this.#cache.recall(fingerprint);
     const known = entry && this.#serve(fingerprint, key, entry, call);
     if (known !== undefined) return this.#tally.count(known);
-    const answer = await this.#answers.ask(fingerprint, key, entry !== undefined, call);
+    const answer = await this.#answers.ask(fingerprint, key, entry?.result.valid === true, call);
     if (!(answer instanceof VerifyFailure)) return this.#tally.count(answer);
     return this.#tally.count(this.#decide(fingerprint, answer, call));
   }

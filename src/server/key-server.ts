@@ -17,7 +17,7 @@ export interface KeyServerSettings<Claims> extends InquirySettings<Claims> {
 /** One question to the key server, and who is to hear of it. */
 export interface Question<Claims> {
   readonly key: string;
-  /** Whether there is a verdict on this key already: such questions go before those about keys never seen. */
+  /** Whether this key was good when it was last asked about: such questions go before those about unknown keys. */
   readonly known: boolean;
   /** Hears when a request leaves, and (`undefined`) when the answer to it is no longer waited for. */
   readonly onSend: (at: Instant | undefined) => void;

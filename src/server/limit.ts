@@ -11,16 +11,15 @@ export class Limit {
   readonly #clock: Clock;
   readonly #maxConcurrency: number;
   readonly #lanes = { known: new Set<() => void>(), unknown: new Set<() => void>() };
-  #free: number;
+  #taken = 0;
 
   constructor(maxConcurrency: number, clock: Clock) {
     this.#clock = clock;
-    this.#free = maxConcurrency;
     this.#maxConcurrency = maxConcurrency;
   }
 
   get taken(): number {
-    return this.#maxConcurrency - this.#free;
+    return this.#taken;
   }
 
   get waiting(): number {
@@ -29,8 +28,8 @@ export class Limit {
 
   /** Takes a free slot, if there is one. */
   enter(): boolean {
-    if (this.#free === 0) return false;
-    this.#free--;
+    if (this.#taken >= this.#maxConcurrency) return false;
+    this.#taken++;
     return true;
   }
 
@@ -55,7 +54,7 @@ export class Limit {
   /** Gives a slot back, to whoever has waited longest. */
   leave(): void {
     const [next] = this.#lanes.known.size > 0 ? this.#lanes.known : this.#lanes.unknown;
-    if (next === undefined) this.#free++;
+    if (next === undefined) this.#taken--;
     else next();
   }
 }
