@@ -59,7 +59,7 @@ export interface FailedClosed {
  * The failed-open variant is there only where `failOpen` can be `true`.
  */
 export type VerifyResult<Claims = DefaultClaims, FailOpen extends boolean = false> =
-  Verified<Claims> | Rejected | FailedClosed | (true extends FailOpen ? FailedOpen : never);
+  Verified<Claims> | Rejected | FailedClosed | (FailOpen extends true ? FailedOpen : never);
 
 type AnyResult<Claims> = VerifyResult<Claims, boolean>;
 

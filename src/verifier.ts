@@ -13,7 +13,7 @@ import type { DefaultClaims, Rejected, Verified, VerifyResult } from './result.j
 import { keptSelector } from './selector.js';
 import { resolveOptions, type Settings } from './settings.js';
 import { Tally, type Stats } from './stats.js';
-import type { FailOpenOf, PlainCall, Verifier, VerifyOptions } from './verify-options.js';
+import type { Verifier, VerifyOptions } from './verify-options.js';
 
 const PLAIN: VerifyOptions = Object.freeze({});
 
@@ -41,10 +41,17 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
    * Finds out about one key. Never rejects for what the network or the key server does: that is a result, too. Rejects
    * only with the reason of the caller's own `signal`.
    */
-  verify<const Options extends VerifyOptions = PlainCall>(
+  verify(
     key: string | null | undefined,
-    options?: Options,
-  ): Promise<VerifyResult<Claims, FailOpenOf<Options, FailOpen>>>;
+    options?: VerifyOptions & { readonly failOpen?: undefined },
+  ): Promise<VerifyResult<Claims, FailOpen>>;
+  /** Fails closed, this time. */
+  verify(
+    key: string | null | undefined,
+    options: VerifyOptions & { readonly failOpen: false },
+  ): Promise<VerifyResult<Claims>>;
+  /** May fail open, this time. */
+  verify(key: string | null | undefined, options?: VerifyOptions): Promise<VerifyResult<Claims, boolean>>;
   async verify(key: string | null | undefined, call: VerifyOptions = PLAIN): Promise<VerifyResult<Claims, boolean>> {
     call.signal?.throwIfAborted();
     if (!isAdmissible(key, this.#settings.keyFormat)) return this.#tally.count(refusal(key));

@@ -18,24 +18,18 @@ export interface VerifyOptions {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
-/** A call that says nothing of its own. */
-export interface PlainCall {
-  readonly failOpen?: undefined;
-}
-
-/** Whether a call can fail open, from its own options and the verifier's. */
-export type FailOpenOf<Options, Default extends boolean> = Options extends { readonly failOpen: infer Own }
-  ? Extract<Own, boolean> | (undefined extends Own ? Default : never)
-  : Options extends { readonly failOpen?: infer Own }
-    ? unknown extends Own
-      ? Default
-      : Extract<Own, boolean> | Default
-    : Default;
-
 /** What whoever guards a door needs of a `KeyVerifier`: the narrow interface that adapters and test doubles share. */
 export interface Verifier<FailOpen extends boolean = boolean, Claims = DefaultClaims> {
-  verify<const Options extends VerifyOptions = PlainCall>(
+  /** As the verifier was told to, `failOpen` being its own. */
+  verify(
     key: string | null | undefined,
-    options?: Options,
-  ): Promise<VerifyResult<Claims, FailOpenOf<Options, FailOpen>>>;
+    options?: VerifyOptions & { readonly failOpen?: undefined },
+  ): Promise<VerifyResult<Claims, FailOpen>>;
+  /** Fails closed, this time. */
+  verify(
+    key: string | null | undefined,
+    options: VerifyOptions & { readonly failOpen: false },
+  ): Promise<VerifyResult<Claims>>;
+  /** May fail open, this time. */
+  verify(key: string | null | undefined, options?: VerifyOptions): Promise<VerifyResult<Claims, boolean>>;
 }

@@ -1,6 +1,6 @@
 import { VerifyFailure, type FailureKind } from '../failure.js';
 import type { DefaultClaims, VerifyResult } from '../result.js';
-import type { FailOpenOf, Verifier, VerifyOptions } from '../verify-options.js';
+import type { Verifier, VerifyOptions } from '../verify-options.js';
 import { KeyBook, type KeyRecord, type Reason } from './book.js';
 
 /** How the stand-in is set up. */
@@ -45,10 +45,15 @@ export class StubVerifier<FailOpen extends boolean = false> implements Verifier<
     this.#failure = undefined;
   }
 
-  verify<const Options extends VerifyOptions = Omit<VerifyOptions, 'failOpen'>>(
+  verify(
     key: string | null | undefined,
-    options?: Options,
-  ): Promise<VerifyResult<DefaultClaims, FailOpenOf<Options, FailOpen>>>;
+    options?: VerifyOptions & { readonly failOpen?: undefined },
+  ): Promise<VerifyResult<DefaultClaims, FailOpen>>;
+  verify(
+    key: string | null | undefined,
+    options: VerifyOptions & { readonly failOpen: false },
+  ): Promise<VerifyResult>;
+  verify(key: string | null | undefined, options?: VerifyOptions): Promise<VerifyResult<DefaultClaims, boolean>>;
   verify(key: string | null | undefined, options: VerifyOptions = {}): Promise<VerifyResult<DefaultClaims, boolean>> {
     this.#calls++;
     return new Promise((resolve) => {

@@ -1,0 +1,134 @@
+/** What the key server would say of a key, if it could be reached. */
+export interface Truth {
+  readonly tenant: string;
+  reason: string | undefined;
+  expiresAt: number | undefined;
+}
+
+export const TTL = 300_000;
+export const REJECTED_TTL = 10_000;
+export const STALE = 3_600_000;
+const REST = 1_000;
+
+interface Known {
+  readonly reason: string | undefined;
+  readonly tenant: string;
+  readonly expiresAt: number | undefined;
+  readonly at: number;
+  restUntil: number;
+}
+interface Flight {
+  readonly key: string;
+  readonly answer: Known | undefined;
+  readonly at: number;
+  readonly waiters: { readonly maxAge: number; readonly tell: (brief: string) => void }[];
+  overtaken: boolean;
+}
+
+/** The verifier as DESIGN.md tells it, in as few words as possible: no jitter, no breaker, no refresh ahead. */
+export class Model {
+  now = 0;
+  up = true;
+  readonly #truth: ReadonlyMap<string, Truth>;
+  readonly #failOpen: boolean;
+  readonly #known = new Map<string, Known>();
+  readonly #air = new Map<string, Flight>();
+  readonly #flights: Flight[] = [];
+
+  constructor(truth: ReadonlyMap<string, Truth>, failOpen: boolean) {
+    this.#truth = truth;
+    this.#failOpen = failOpen;
+  }
+
+  verify(key: string, maxAge: number | undefined, tell: (brief: string) => void): void {
+    const known = this.#known.get(key);
+    const waiter = { maxAge: maxAge ?? Infinity, tell };
+    if (known !== undefined) {
+      const fresh = this.#fresh(known, waiter.maxAge);
+      const now = fresh ?? (this.now < known.restUntil ? this.#stale(known, waiter.maxAge) : undefined);
+      if (now !== undefined) { tell(now); return; }
+    }
+    let flight = this.#air.get(key);
+    if (flight === undefined || (maxAge !== undefined && this.now - flight.at >= maxAge)) {
+      flight = { key, answer: this.up ? this.#ask(key) : undefined, at: this.now, waiters: [], overtaken: false };
+      this.#air.set(key, flight);
+      this.#flights.push(flight);
+    }
+    flight.waiters.push(waiter);
+  }
+
+  /** The oldest flight lands. */
+  land(): void {
+    const flight = this.#flights.shift();
+    if (flight === undefined) return;
+    const { key, answer, at, waiters, overtaken } = flight;
+    if (this.#air.get(key) === flight) this.#air.delete(key);
+    const known = this.#known.get(key);
+    if (answer === undefined) {
+      if (known !== undefined) known.restUntil = this.now + REST;
+      for (const { maxAge, tell } of waiters)
+        tell((known && (this.#fresh(known, maxAge) ?? this.#stale(known, maxAge))) ?? this.#failed());
+    } else {
+      if (!overtaken && (known === undefined || known.at <= at)) this.#known.set(key, answer);
+      for (const { tell } of waiters) tell(say(answer, 'server'));
+    }
+  }
+
+  invalidate(key: string): void {
+    this.#forget((other) => other === key);
+  }
+
+  invalidateTenant(tenant: string): void {
+    this.#air.clear();
+    this.#forget((_, verdict) => verdict?.reason === undefined && verdict?.tenant === tenant);
+  }
+
+  clear(): void {
+    this.#air.clear();
+    this.#forget(() => true);
+  }
+
+  #forget(selects: (key: string, verdict: Known | undefined) => boolean): void {
+    for (const [key, known] of this.#known) if (selects(key, known)) this.#known.delete(key);
+    for (const flight of this.#flights)
+      if (selects(flight.key, flight.answer)) {
+        flight.overtaken = true;
+        this.#air.delete(flight.key);
+      }
+  }
+
+  #ask(key: string): Known {
+    const { tenant, reason, expiresAt } = this.#truth.get(key) ?? {
+      tenant: '',
+      reason: 'unknown_key',
+      expiresAt: undefined,
+    };
+    const ended = expiresAt !== undefined && expiresAt <= this.now ? 'expired' : undefined;
+    return { tenant, reason: reason ?? ended, expiresAt, at: this.now, restUntil: -1 };
+  }
+
+  #ttl({ reason, expiresAt = Infinity, at }: Known): number {
+    return reason === undefined ? Math.min(TTL, expiresAt - at) : REJECTED_TTL;
+  }
+
+  #fresh(known: Known, maxAge: number): string | undefined {
+    const age = this.now - known.at;
+    return age < this.#ttl(known) && age < maxAge ? say(known, 'cache') : undefined;
+  }
+
+  #stale(known: Known, maxAge: number): string | undefined {
+    const age = this.now - known.at;
+    if (age >= this.#ttl(known) + STALE) return undefined;
+    if (known.reason !== undefined) return say(known, 'stale');
+    if (this.now >= (known.expiresAt ?? Infinity)) return 'rejected stale expired';
+    return age < maxAge ? say(known, 'stale') : undefined;
+  }
+
+  #failed(): string {
+    return this.#failOpen ? 'open unreachable' : 'closed unreachable';
+  }
+}
+
+function say({ reason }: Known, source: string): string {
+  return reason === undefined ? `valid ${source}` : `rejected ${source} ${reason}`;
+}

@@ -1,0 +1,72 @@
+import { onTestFinished } from 'vitest';
+
+import { KeyVerifier, type KeyVerifierOptions, type VerifyResult } from 'keyverify';
+import { startKeyServer, type KeyRecord, type KeyServer } from 'keyverify/testing';
+
+import { FakeClock } from './clock.js';
+
+export const GOOD = 'sk-good-0123456789abcdef';
+export const OTHER = 'sk-other-0123456789abcdef';
+export const TOKEN = 'service-token-0123456789';
+export const ACME: KeyRecord = { client: 'acme', tenant: 'cust-A', keyId: 'k-1', claims: { plan: 'pro' } };
+
+/** A key server on a real socket, a clock that stands still until it is told to go on, and a way to build verifiers. */
+export interface Rig {
+  readonly server: KeyServer;
+  readonly clock: FakeClock;
+  readonly build: <FailOpen extends boolean = false>(options?: KeyVerifierOptions<FailOpen>) => KeyVerifier<FailOpen>;
+}
+
+export async function rig(keys: Readonly<Record<string, KeyRecord>> = { [GOOD]: ACME }): Promise<Rig> {
+  const clock = new FakeClock();
+  const server = await startKeyServer({ keys, serviceTokens: [TOKEN], now: () => clock.wall() });
+  onTestFinished(async () => await server.close());
+  return {
+    server,
+    clock,
+    build(options) {
+      const verifier = new KeyVerifier({
+        verifyUrl: server.verifyUrl,
+        serviceToken: TOKEN,
+        clock,
+        // No jitter: a TTL is what it says, and a retry doesn't wait.
+        random: () => 0,
+        logger: { warn: () => undefined },
+        ...options,
+      });
+      onTestFinished(async () => {
+        await server.stop();
+        await settle(verifier.close(), clock, 60_000);
+      });
+      return verifier;
+    },
+  };
+}
+
+/** Lets the real world go on for a moment: sockets, timers, promises. */
+export async function breathe(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Waits for something in the real world to have happened. */
+export async function until(happened: () => boolean): Promise<void> {
+  while (!happened()) await breathe();
+}
+
+/** Lets time pass, in small steps and with room for the real world in between, until the promise settles. */
+export async function settle<T>(promise: Promise<T>, clock: FakeClock, atMostMs: number): Promise<T> {
+  const landed = promise.then(
+    () => true,
+    () => true,
+  );
+  const lull = async (): Promise<boolean> => await Promise.race([landed, breathe().then(() => false)]);
+  for (let passed = 0; !(await lull()) && passed < atMostMs; passed += 10) await clock.advance(10);
+  return await promise;
+}
+
+/** What a result says, in the fewest words: `valid cache`, `rejected stale revoked`, `closed timeout`, ... */
+export function brief(result: VerifyResult<unknown, boolean>): string {
+  if (result.source === 'fail-open') return `open ${result.failure.kind}`;
+  if (result.source === 'fail-closed') return `closed ${result.failure.kind}`;
+  return result.valid ? `valid ${result.source}` : `rejected ${result.source} ${result.reason}`;
+}
