@@ -46,7 +46,10 @@ export class Model {
     if (known !== undefined) {
       const fresh = this.#fresh(known, waiter.maxAge);
       const now = fresh ?? (this.now < known.restUntil ? this.#stale(known, waiter.maxAge) : undefined);
-      if (now !== undefined) { tell(now); return; }
+      if (now !== undefined) {
+        tell(now);
+        return;
+      }
     }
     let flight = this.#air.get(key);
     if (flight === undefined || (maxAge !== undefined && this.now - flight.at >= maxAge)) {
