@@ -1,0 +1,568 @@
+import { Agent } from 'undici';
+import { afterEach, describe, expect, expectTypeOf, onTestFinished, test, vi } from 'vitest';
+import * as z from 'zod';
+
+import { KeyVerifier, VERSION, VerifyFailure, isVerified, type BreakerEvent } from 'keyverify';
+import { startKeyServer } from 'keyverify/testing';
+
+import { ACME, GOOD, OTHER, TOKEN, brief, breathe, rig, settle, until } from './helpers/rig.js';
+
+const TTL = 300_000;
+
+describe('a verified key', () => {
+  test('says who the caller is, and is asked for as the contract has it', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build({ scope: 'cust-A' });
+    const verifiedAt = clock.wall();
+    const result = await verifier.verify(GOOD);
+    expect(result).toEqual({
+      valid: true,
+      source: 'server',
+      client: 'acme',
+      tenant: 'cust-A',
+      keyId: 'k-1',
+      claims: { plan: 'pro' },
+      verifiedAt,
+    });
+    expect(server.requests).toMatchObject([
+      {
+        method: 'POST',
+        path: '/internal/verify-key',
+        scope: 'cust-A',
+        tokenAccepted: true,
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json',
+          'user-agent': `keyverify/${VERSION}`,
+        },
+      },
+    ]);
+  });
+
+  test('is served from the cache as one frozen object, and its age stays what it was', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    const asked = await verifier.verify(GOOD);
+    await clock.advance(1_000);
+    const hit = await verifier.verify(GOOD);
+    expect(hit).toEqual({ ...asked, source: 'cache' });
+    expect(await verifier.verify(GOOD)).toBe(hit);
+    expect(verifier.peek(GOOD)).toBe(hit);
+    expect(Object.isFrozen(hit) && isVerified(hit) && Object.isFrozen(hit.claims)).toBe(true);
+    expect(server.counts.requests).toBe(1);
+  });
+
+  test('leaves out what the server leaves out, the scope too', async () => {
+    const { server, build } = await rig({ [GOOD]: { client: 'c', tenant: 't' } });
+    const result = await build().verify(GOOD);
+    expect(Object.keys(result)).toEqual(['valid', 'source', 'client', 'tenant', 'claims', 'verifiedAt']);
+    expect(server.requests[0]?.scope).toBeUndefined();
+  });
+
+  test('ends with expires_at, however long the TTL', async () => {
+    const { server, clock, build } = await rig();
+    const expiresAt = clock.wall() + 5_000;
+    server.issue(GOOD, { ...ACME, expiresAt });
+    const verifier = build({ retries: 0 });
+    expect(await verifier.verify(GOOD)).toMatchObject({ expiresAt });
+    await clock.advance(4_999);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await server.stop();
+    await clock.advance(1);
+    expect(brief(await verifier.verify(GOOD, { failOpen: true }))).toBe('rejected stale expired');
+  });
+
+  test('is forgotten as Cache-Control wishes, never kept longer', async () => {
+    for (const [cacheControl, kept] of [
+      ['max-age=10', 10_000],
+      ['max-age=999999', TTL],
+      ['no-cache', 0],
+    ] as const) {
+      const clockRig = await rig();
+      const server = await startKeyServer({ keys: { [GOOD]: ACME }, serviceTokens: [TOKEN], cacheControl });
+      const verifier = clockRig.build({ verifyUrl: server.verifyUrl, refreshAhead: 1 });
+      await verifier.verify(GOOD);
+      if (kept > 0) {
+        await clockRig.clock.advance(kept - 1);
+        expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+        await clockRig.clock.advance(1);
+      }
+      expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+      await server.close();
+      expect(brief(await settle(verifier.verify(GOOD, { maxAgeMs: 1_000 }), clockRig.clock, 5_000))).toMatch(/^valid/);
+    }
+  });
+
+  test('is not kept at all under no-store, and takes what was kept before with it', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    await verifier.verify(GOOD);
+    server.misbehave({
+      kind: 'raw',
+      status: 200,
+      headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+      body: '{"valid":true,"client":"acme","tenant":"cust-A"}',
+    });
+    await clock.advance(TTL);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    expect(verifier.stats().entries.verified).toBe(0);
+  });
+});
+
+describe('a refused key', () => {
+  test.each(['unknown_key', 'revoked', 'disabled', 'scope_mismatch', 'of another reason'])('%s', async (reason) => {
+    const { build } = await rig({ [GOOD]: { ...ACME, reason } });
+    const verifier = build();
+    expect(await verifier.verify(GOOD)).toEqual({ valid: false, source: 'server', reason });
+    expect(await verifier.verify(GOOD)).toEqual({ valid: false, source: 'cache', reason });
+  });
+
+  test('of another customer is refused where there is a scope', async () => {
+    const { build } = await rig({ [OTHER]: { client: 'other', tenant: 'cust-B' } });
+    expect(brief(await build({ scope: 'cust-A' }).verify(OTHER))).toBe('rejected server scope_mismatch');
+    expect(brief(await build().verify(OTHER))).toBe('valid server');
+  });
+
+  test('that becomes good is let in within rejectedTtlMs', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    await verifier.verify(OTHER);
+    server.issue(OTHER, ACME);
+    await clock.advance(9_999);
+    expect(brief(await verifier.verify(OTHER))).toBe('rejected cache unknown_key');
+    await clock.advance(1);
+    expect(brief(await verifier.verify(OTHER))).toBe('valid server');
+    expect(verifier.stats().entries).toEqual({ verified: 1, rejected: 0 });
+  });
+});
+
+describe('maxAgeMs', () => {
+  test('0 always asks, and does not join a question that has left already', async () => {
+    const { server, build } = await rig();
+    const verifier = build();
+    await verifier.verify(GOOD);
+    expect(brief(await verifier.verify(GOOD, { maxAgeMs: 0 }))).toBe('valid server');
+    server.misbehave({ kind: 'delay', ms: 30 });
+    const before = verifier.verify(GOOD, { maxAgeMs: 0 });
+    await until(() => server.counts.inFlight === 1);
+    await Promise.all([before, verifier.verify(GOOD, { maxAgeMs: 0 })]);
+    expect(server.counts.requests).toBe(4);
+  });
+
+  test('takes a verdict that is younger, and asks for one that is as old', async () => {
+    const { clock, build } = await rig();
+    const verifier = build();
+    await verifier.verify(GOOD);
+    await clock.advance(999);
+    expect(brief(await verifier.verify(GOOD, { maxAgeMs: 1_000 }))).toBe('valid cache');
+    await clock.advance(1);
+    expect(brief(await verifier.verify(GOOD, { maxAgeMs: 1_000 }))).toBe('valid server');
+  });
+
+  test('honours no stale verdict that is too old, but a refusal', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build({ retries: 0 });
+    await verifier.verify(GOOD);
+    await verifier.verify(OTHER);
+    await clock.advance(1_000);
+    await server.stop();
+    expect(brief(await verifier.verify(GOOD, { maxAgeMs: 1_000 }))).toBe('closed unreachable');
+    expect(brief(await verifier.verify(OTHER, { maxAgeMs: 1_000 }))).toBe('rejected stale unknown_key');
+  });
+});
+
+describe('refreshing ahead', () => {
+  test('a hit near the end of its TTL is served, and refreshed once in the background', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    await verifier.verify(GOOD);
+    await clock.advance(TTL * 0.9 - 1);
+    await verifier.verify(GOOD);
+    await breathe();
+    expect(server.counts.requests).toBe(1);
+    await clock.advance(1);
+    const waited: Promise<unknown>[] = [];
+    const waitUntil = (work: Promise<unknown>): number => waited.push(work);
+    expect(brief(await verifier.verify(GOOD, { waitUntil: (work) => void waitUntil(work) }))).toBe('valid cache');
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await Promise.all(waited);
+    expect(waited).toHaveLength(1);
+    expect(server.counts.requests).toBe(2);
+    await clock.advance(TTL * 0.9 - 1);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+  });
+
+  test('one that fails is not tried again for a while, and nobody notices', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build({ retries: 0 });
+    await verifier.verify(GOOD);
+    await clock.advance(TTL * 0.9);
+    server.misbehave({ kind: 'status', status: 500 });
+    await verifier.verify(GOOD);
+    await until(() => server.counts.requests === 2 && verifier.stats().asking === 0);
+    for (let i = 0; i < 10; i++) expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await breathe();
+    expect(server.counts.requests).toBe(2);
+    await clock.advance(1_000);
+    await verifier.verify(GOOD);
+    await until(() => server.counts.requests === 3);
+  });
+
+  test('a refusal is not refreshed', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    await verifier.verify(OTHER);
+    await clock.advance(9_500);
+    expect(brief(await verifier.verify(OTHER))).toBe('rejected cache unknown_key');
+    await breathe();
+    expect(server.counts.requests).toBe(1);
+  });
+});
+
+describe('in an outage', () => {
+  test('a stale key pays for one attempt, and is then served without one for a while', async () => {
+    const { server, clock, build } = await rig();
+    const stale: string[] = [];
+    const verifier = build({ retries: 0, breaker: false, onStale: ({ failure }) => stale.push(failure.kind) });
+    await verifier.verify(GOOD);
+    await clock.advance(TTL);
+    server.misbehave({ kind: 'status', status: 503 });
+    for (let i = 0; i < 5; i++) expect(brief(await verifier.verify(GOOD))).toBe('valid stale');
+    expect(server.counts.requests).toBe(2);
+    expect(stale).toEqual(Array(5).fill('server_error'));
+    server.revoke(GOOD);
+    server.behave();
+    await clock.advance(1_000);
+    expect(brief(await verifier.verify(GOOD))).toBe('rejected server revoked');
+  });
+
+  test('the breaker opens after five failures, tries once in the background, and closes', async () => {
+    const { server, clock, build } = await rig();
+    const changes: BreakerEvent[] = [];
+    const verifier = build({ retries: 0, onBreakerChange: (event) => changes.push(event) });
+    server.misbehave({ kind: 'status', status: 500 });
+    for (let i = 0; i < 5; i++) expect(brief(await verifier.verify(`sk-${i}`))).toBe('closed server_error');
+    const open = await verifier.verify(GOOD);
+    expect(open).toMatchObject({ failure: { kind: 'circuit_open', retryAfterMs: 1_000, attempts: 0 } });
+    expect(server.counts.requests).toBe(5);
+    expect(verifier.stats().breaker).toBe('open');
+
+    // The probe fails, and the next one comes twice as late.
+    await clock.advance(1_000);
+    expect(brief(await verifier.verify(GOOD))).toBe('closed circuit_open');
+    await until(() => server.counts.requests === 6 && verifier.stats().asking === 0);
+    await clock.advance(1_999);
+    expect(brief(await verifier.verify(GOOD))).toBe('closed circuit_open');
+    expect(server.counts.requests).toBe(6);
+
+    server.behave();
+    await clock.advance(1);
+    expect(brief(await verifier.verify(GOOD, { failOpen: true }))).toBe('open circuit_open');
+    await until(() => verifier.stats().breaker === 'closed');
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    expect(changes.map(({ state }) => state)).toEqual(['open', 'half-open', 'open', 'half-open', 'closed']);
+    expect(changes[0]?.failure).toBeInstanceOf(VerifyFailure);
+  });
+
+  test('failOpen may be said call by call', async () => {
+    const { server, build } = await rig();
+    const opened: string[] = [];
+    const verifier = build({ retries: 0, onFailOpen: ({ failure }) => opened.push(failure.code) });
+    await server.stop();
+    expect(brief(await verifier.verify(GOOD, { failOpen: true }))).toBe('open unreachable');
+    expect(brief(await verifier.verify(GOOD))).toBe('closed unreachable');
+    expect(opened).toEqual(['KEYVERIFY_UNREACHABLE']);
+  });
+
+  test('a failure says what, how often and how long', async () => {
+    const { server, clock, build } = await rig();
+    await server.stop();
+    const result = await settle(build().verify(GOOD), clock, 5_000);
+    expect(result).toMatchObject({
+      reason: 'unavailable',
+      failure: {
+        name: 'VerifyFailure',
+        kind: 'unreachable',
+        code: 'KEYVERIFY_UNREACHABLE',
+        attempts: 2,
+        cause: { code: 'ECONNREFUSED' },
+      },
+    });
+  });
+});
+
+describe('retrying', () => {
+  test('a transient failure is retried once', async () => {
+    const { server, clock, build } = await rig();
+    server.misbehave({ kind: 'reset-before-headers' }, { times: 1 });
+    expect(brief(await settle(build().verify(GOOD), clock, 5_000))).toBe('valid server');
+    expect(server.counts.requests).toBe(2);
+  });
+
+  test('Retry-After is waited for where it fits, and told where it does not', async () => {
+    const { server, clock, build } = await rig();
+    server.misbehave({ kind: 'status', status: 503, retryAfter: 1 }, { times: 1 });
+    const startedAt = clock.monotonic();
+    expect(brief(await settle(build().verify(GOOD), clock, 5_000))).toBe('valid server');
+    expect(clock.monotonic() - startedAt).toBeGreaterThanOrEqual(1_000);
+    server.misbehave({ kind: 'status', status: 503, retryAfter: 5 });
+    const result = await settle(build().verify(OTHER), clock, 5_000);
+    expect(result).toMatchObject({ failure: { kind: 'server_error', attempts: 1, retryAfterMs: 5_000 } });
+  });
+
+  test('a rate limit is not retried, and keeps every question back until it is over', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    server.misbehave({ kind: 'status', status: 429, retryAfter: 3 }, { times: 1 });
+    expect(brief(await verifier.verify(GOOD))).toBe('closed rate_limited');
+    await clock.advance(2_999);
+    expect(await verifier.verify(OTHER)).toMatchObject({ failure: { kind: 'rate_limited', retryAfterMs: 1 } });
+    expect(server.counts.requests).toBe(1);
+    await clock.advance(1);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+  });
+});
+
+describe('the service token', () => {
+  test('may come from a function, which is called once, and again on a 401', async () => {
+    const { server, build } = await rig();
+    const tokens = [TOKEN, 'a-newer-token'];
+    const source = vi.fn(async () => await Promise.resolve(tokens.shift() ?? 'none'));
+    const verifier = build({ serviceToken: source });
+    await verifier.verify(GOOD);
+    await verifier.verify(OTHER);
+    expect(source).toHaveBeenCalledTimes(1);
+    server.setServiceTokens(['a-newer-token']);
+    expect(brief(await verifier.verify(GOOD, { maxAgeMs: 0 }))).toBe('valid server');
+    expect(source).toHaveBeenCalledTimes(2);
+    server.setServiceTokens(['another']);
+    expect(brief(await verifier.verify(GOOD, { maxAgeMs: 0 }))).toBe('closed misconfigured');
+    expect(source).toHaveBeenCalledTimes(3);
+  });
+
+  test('that does not come, or is none, is a misconfiguration and not an outage', async () => {
+    const { clock, build } = await rig();
+    const sources = [
+      () => Promise.reject(new Error('the vault is closed')),
+      () => 'with\nbreak',
+      () => new Promise<string>(() => undefined),
+    ];
+    for (const serviceToken of sources) {
+      const verifier = build({ serviceToken, failOpen: true });
+      expect(brief(await settle(verifier.verify(GOOD), clock, 5_000))).toBe('closed misconfigured');
+    }
+  });
+
+  test('a 401 warns once a minute', async () => {
+    const { clock, build } = await rig();
+    const warn = vi.fn();
+    const verifier = build({ serviceToken: 'wrong', logger: { warn } });
+    for (let i = 0; i < 3; i++) await verifier.verify(GOOD);
+    expect(warn.mock.calls).toEqual([['keyverify: the key server answered 401: check serviceToken']]);
+    await clock.advance(60_000);
+    await verifier.verify(GOOD);
+    expect(warn).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('invalidate', () => {
+  test.each([{ key: GOOD }, { keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }])('%j', async (selector) => {
+    const { server, build } = await rig({ [GOOD]: ACME, [OTHER]: { client: 'other', tenant: 'cust-B', keyId: 'k-2' } });
+    const verifier = build();
+    await verifier.verify(GOOD);
+    await verifier.verify(OTHER);
+    expect(verifier.invalidate(selector)).toBe(1);
+    expect(verifier.invalidate(selector)).toBe(0);
+    expect(brief(await verifier.verify(OTHER))).toBe('valid cache');
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    expect(server.counts.requests).toBe(3);
+  });
+
+  test('by the fingerprint that events tell', async () => {
+    const { build } = await rig();
+    let fingerprint = '';
+    const verifier = build({ onVerdict: (event) => (fingerprint = event.fingerprint) });
+    await verifier.verify(GOOD);
+    expect(verifier.invalidate({ fingerprint })).toBe(1);
+  });
+
+  test('an older answer does not overwrite a newer one', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    server.misbehave({ kind: 'delay', ms: 30 }, { times: 1 });
+    const older = verifier.verify(GOOD);
+    await until(() => server.counts.inFlight === 1);
+    await clock.advance(1);
+    server.revoke(GOOD);
+    await verifier.verify(GOOD, { maxAgeMs: 0 });
+    expect(brief(await older)).toBe('valid server');
+    expect(brief(await verifier.verify(GOOD))).toBe('rejected cache revoked');
+  });
+});
+
+describe('the life of a verifier', () => {
+  test('peek() never asks', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    expect(verifier.peek(GOOD)).toBeUndefined();
+    expect(verifier.peek('')).toEqual({ valid: false, source: 'local', reason: 'missing_key' });
+    await verifier.verify(GOOD);
+    await clock.advance(TTL - 1);
+    expect(verifier.peek(GOOD)).toMatchObject({ source: 'cache' });
+    await clock.advance(1);
+    expect(verifier.peek(GOOD)).toBeUndefined();
+    expect(server.counts.requests).toBe(1);
+  });
+
+  test('warmUp() loads and fetches ahead, and tells of a token that can not be had', async () => {
+    const { build } = await rig();
+    const source = vi.fn(() => TOKEN);
+    const verifier = build({ serviceToken: source });
+    await verifier.warmUp();
+    await verifier.verify(GOOD);
+    await verifier.warmUp();
+    expect(source).toHaveBeenCalledTimes(1);
+    await build().warmUp();
+    const hopeless = build({ serviceToken: () => '' });
+    await expect(hopeless.warmUp()).rejects.toThrow('expected a string of visible characters');
+  });
+
+  test('close() waits for what is in the air, frees the connections, and leaves the hits', async () => {
+    const { server, build } = await rig();
+    const verifier = build();
+    server.misbehave({ kind: 'delay', ms: 30 });
+    const flying = verifier.verify(GOOD);
+    await until(() => server.counts.inFlight === 1);
+    await verifier.close();
+    expect(brief(await flying)).toBe('valid server');
+    await until(() => server.counts.openConnections === 0);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    expect(brief(await verifier.verify(OTHER, { failOpen: true }))).toBe('closed misconfigured');
+    await verifier[Symbol.asyncDispose]();
+  });
+
+  test('close() before the first question opens nothing, and a hit after it refreshes nothing', async () => {
+    const { server, clock, build } = await rig();
+    await build().close();
+    const verifier = build();
+    await verifier.verify(GOOD);
+    await verifier.close();
+    await clock.advance(TTL * 0.95);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await breathe();
+    expect(server.counts.requests).toBe(1);
+  });
+
+  test('a signal that is aborted already ends the call at once', async () => {
+    const { server, build } = await rig();
+    const signal = AbortSignal.abort(new Error('too late'));
+    await expect(build().verify(GOOD, { signal })).rejects.toThrow('too late');
+    expect(server.counts.requests).toBe(0);
+  });
+
+  test('a signal that stays quiet changes nothing', async () => {
+    const { build } = await rig();
+    const verifier = build();
+    const { signal } = new AbortController();
+    expect(brief(await verifier.verify(GOOD, { signal }))).toBe('valid server');
+    expect(brief(await verifier.verify(GOOD, { signal }))).toBe('valid cache');
+  });
+
+  test('stats() counts results by their source', async () => {
+    const { server, build } = await rig();
+    const verifier = build({ retries: 0 });
+    await verifier.verify(GOOD);
+    await verifier.verify(GOOD);
+    await verifier.verify('');
+    await server.stop();
+    await verifier.verify(OTHER);
+    await verifier.verify(OTHER, { failOpen: true });
+    expect(verifier.stats()).toEqual({
+      results: { server: 1, cache: 1, stale: 0, local: 1, 'fail-open': 1, 'fail-closed': 1 },
+      entries: { verified: 1, rejected: 0 },
+      asking: 0,
+      waiting: 0,
+      breaker: 'closed',
+    });
+  });
+});
+
+describe('claims', () => {
+  const schema = z.object({ plan: z.enum(['free', 'pro']), seats: z.number().default(1) });
+
+  test('are typed and filled in by a Standard Schema', async () => {
+    const { server } = await rig();
+    const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: TOKEN, claims: schema });
+    const result = await verifier.verify(GOOD);
+    if (!isVerified(result)) throw new Error('expected a verified key');
+    expectTypeOf(result.claims).toEqualTypeOf<{ plan: 'free' | 'pro'; seats: number }>();
+    expect(result.claims).toEqual({ plan: 'pro', seats: 1 });
+    await verifier.close();
+  });
+
+  test('that do not fit are no verdict', async () => {
+    const { server } = await rig({ [GOOD]: { ...ACME, claims: { plan: 'stolen' } } });
+    const options = { verifyUrl: server.verifyUrl, serviceToken: TOKEN, retries: 0 };
+    for (const claims of [schema, schema.refine(async () => await Promise.resolve(true))]) {
+      const verifier = new KeyVerifier({ ...options, claims });
+      const result = await verifier.verify(GOOD);
+      expect(brief(result)).toBe('closed invalid_response');
+      expect(result).toHaveProperty('failure.message', expect.stringContaining('plan'));
+      await verifier.close();
+    }
+  });
+});
+
+describe('ways to the key server', () => {
+  test("the caller's own fetch", async () => {
+    const { build } = await rig();
+    const fetch = vi.fn(globalThis.fetch);
+    expect(brief(await build({ fetch }).verify(GOOD))).toBe('valid server');
+    expect(fetch).toHaveBeenCalledTimes(1);
+  });
+
+  test("the caller's own dispatcher, which close() leaves open", async () => {
+    const { build } = await rig();
+    const dispatcher = new Agent();
+    onTestFinished(async () => await dispatcher.close());
+    const verifier = build({ dispatcher });
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    await verifier.close();
+    expect(dispatcher.closed).toBe(false);
+  });
+
+  test("the caller's own transport, which close() leaves open", async () => {
+    const { build } = await rig();
+    const close = vi.fn();
+    const transport = { send: () => ({ response: Promise.reject(new Error('no')), abort: () => undefined }), close };
+    const verifier = build({ transport, retries: 0 });
+    expect(brief(await verifier.verify(GOOD))).toBe('closed unreachable');
+    await verifier.close();
+    expect(close).not.toHaveBeenCalled();
+  });
+});
+
+describe('the environment', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.unstubAllGlobals();
+  });
+
+  test('fills in what the options leave out', async () => {
+    const { server } = await rig();
+    vi.stubEnv('KEYVERIFY_URL', server.verifyUrl);
+    vi.stubEnv('KEYVERIFY_SERVICE_TOKEN', TOKEN);
+    vi.stubEnv('KEYVERIFY_SCOPE', 'cust-B');
+    const verifier = new KeyVerifier();
+    expect(brief(await verifier.verify(GOOD))).toBe('rejected server scope_mismatch');
+    await verifier.close();
+  });
+
+  test('in a browser window there is no verifier, unless it is wanted with open eyes', () => {
+    vi.stubGlobal('window', {});
+    vi.stubGlobal('document', {});
+    const options = { verifyUrl: 'https://keys.example/', serviceToken: TOKEN };
+    expect(() => new KeyVerifier(options)).toThrow(/dangerouslyAllowBrowser/);
+    expect(() => new KeyVerifier({ ...options, dangerouslyAllowBrowser: true })).not.toThrow();
+  });
+});
