@@ -11,7 +11,7 @@ export interface KeyServerRequest {
   /** Without the query. */
   readonly path: string;
   /** As sent, but for secrets: those read `[redacted]`. */
-  readonly headers: IncomingHttpHeaders;
+  readonly headers: Readonly<IncomingHttpHeaders>;
   /** Whether the service token was among the accepted ones. */
   readonly tokenAccepted: boolean;
   /** SHA-256 of the key, in hex. `undefined` where the body held no key. */

@@ -55,9 +55,9 @@ describe('the listener', () => {
 
   it('takes starts and stops in any number and in their order', async () => {
     const server = await startKeyServer({ keys });
-    await Promise.all([server.stop(), server.stop(), server.start(), server.start(), server.stop(), server.start()]);
+    await Promise.all([server.stop(), server.stop(), server.start(), server.start()]);
     expect((await ask(server, 'sk-1')).status).toBe(200);
-    await Promise.all([server.close(), server.close()]);
+    await Promise.all([server.close(), server.start(), server.close()]);
     expect(await refused(server.port)).toBe('ECONNREFUSED');
   });
 
