@@ -81,7 +81,7 @@ export class Listener {
     }
   }
 
-  /** One at a time: a server that listens again before it has closed never says that it has closed. */
+  /** One at a time: a stop at the heels of a start would find nothing that listens. */
   #inTurn(step: () => Promise<void>): Promise<void> {
     const done = this.#turn.then(step);
     this.#turn = done.catch(() => undefined);

@@ -28,7 +28,7 @@ export interface KeyServerRequest {
 export type OpenRequest = { -readonly [Field in keyof KeyServerRequest]: KeyServerRequest[Field] };
 
 /** What is known of a request before it is answered. */
-type Arrival = Pick<KeyServerRequest, 'at' | 'method' | 'path' | 'headers' | 'tokenAccepted' | 'scope'>;
+type Arrival = Pick<OpenRequest, 'at' | 'method' | 'path' | 'headers' | 'tokenAccepted' | 'scope'>;
 
 const MAX_REQUESTS = 1_000;
 const MAX_COUNTED_KEYS = 100_000;
@@ -36,19 +36,20 @@ const SECRET_HEADERS = ['x-service-token', 'authorization', 'proxy-authorization
 
 const fingerprintOf = (key: string): string => hash('sha256', key, 'hex');
 
-function withoutSecrets(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const copy = { ...headers };
-  for (const name of SECRET_HEADERS) if (name in copy) copy[name] = '[redacted]';
-  return copy;
+/** In place: the message is nobody else's, and a copy would be the dearest part of the log. */
+function redact(headers: IncomingHttpHeaders): void {
+  for (const name of SECRET_HEADERS) if (headers[name] !== undefined) headers[name] = '[redacted]';
 }
 
 /** The latest requests, and how often each key was asked for. Both are bounded: a bench sends millions. */
 export class RequestLog {
+  /** A ring: once it is full, the oldest is at `#next`. */
   readonly #requests: OpenRequest[] = [];
+  #next = 0;
   readonly #asked = new Map<string, number>();
 
   get requests(): readonly KeyServerRequest[] {
-    return [...this.#requests];
+    return [...this.#requests.slice(this.#next), ...this.#requests.slice(0, this.#next)];
   }
 
   asked(key: string): number {
@@ -58,10 +59,10 @@ export class RequestLog {
   add(arrival: Arrival, key: string | undefined): OpenRequest {
     const fingerprint = key === undefined ? undefined : fingerprintOf(key);
     if (fingerprint !== undefined) this.#count(fingerprint);
-    const headers = withoutSecrets(arrival.headers);
-    const request: OpenRequest = { ...arrival, headers, fingerprint, status: undefined, fault: undefined };
-    this.#requests.push(request);
-    if (this.#requests.length > MAX_REQUESTS) this.#requests.shift();
+    redact(arrival.headers);
+    const request: OpenRequest = { ...arrival, fingerprint, status: undefined, fault: undefined };
+    this.#requests[this.#next] = request;
+    this.#next = (this.#next + 1) % MAX_REQUESTS;
     return request;
   }
 

@@ -147,14 +147,14 @@ export class KeyServer {
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
     this.#counts.maxInFlight = Math.max(this.#counts.maxInFlight, ++this.#inFlight);
-    response.once('close', () => this.#inFlight--);
+    response.on('close', () => this.#inFlight--);
     const chunks: Buffer[] = [];
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= MAX_BODY_BYTES) chunks.push(chunk);
     });
-    request.once('end', () => {
+    request.on('end', () => {
       const question = size > MAX_BODY_BYTES ? 'too-large' : readQuestion(Buffer.concat(chunks).toString());
       this.#answer(request, response, question);
     });

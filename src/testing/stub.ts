@@ -49,10 +49,7 @@ export class StubVerifier<FailOpen extends boolean = false> implements Verifier<
     key: string | null | undefined,
     options?: VerifyOptions & { readonly failOpen?: undefined },
   ): Promise<VerifyResult<DefaultClaims, FailOpen>>;
-  verify(
-    key: string | null | undefined,
-    options: VerifyOptions & { readonly failOpen: false },
-  ): Promise<VerifyResult>;
+  verify(key: string | null | undefined, options: VerifyOptions & { readonly failOpen: false }): Promise<VerifyResult>;
   verify(key: string | null | undefined, options?: VerifyOptions): Promise<VerifyResult<DefaultClaims, boolean>>;
   verify(key: string | null | undefined, options: VerifyOptions = {}): Promise<VerifyResult<DefaultClaims, boolean>> {
     this.#calls++;
