@@ -16,10 +16,11 @@ export default defineConfig({
   dts: {
     entry: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts' },
     resolve: ['@standard-schema/spec'],
+    // tsup sets baseUrl, which TypeScript 6 calls deprecated.
+    compilerOptions: { ignoreDeprecations: '6.0' },
   },
   clean: true,
   splitting: true,
-  treeshake: true,
   // The runtime picks this file through the "imports" of package.json, so it must stay an import.
   external: ['#platform', 'undici', 'lru-cache', /^node:/],
   noExternal: ['zod', '@noble/hashes', 'leven'],
