@@ -1,3 +1,4 @@
+import type { $ZodIssue } from 'zod/v4/core';
 import * as z from 'zod/mini';
 
 import type { DefaultClaims, Rejected } from '../result.js';
@@ -18,18 +19,14 @@ export type RawVerdict =
 
 const name = z.string().check(z.minLength(1));
 
-const Wire = z.discriminatedUnion('valid', [
-  z.object({
-    valid: z.literal(true),
-    client: name,
-    tenant: name,
-    key_id: z.nullish(name),
-    expires_at: z.nullish(z.union([z.string(), z.number()])),
-  }),
-  // A refusal stands, whatever became of its reason: only a valid verdict has to be whole.
-  z.object({ valid: z.literal(false), reason: z.catch(name, 'rejected') }),
-]);
-const Fields = z.record(z.string(), z.unknown());
+// Not a discriminated union, which would come to 1 kB more in a browser.
+const Fields = z.looseObject({ valid: z.boolean() });
+const Identity = z.object({
+  client: name,
+  tenant: name,
+  key_id: z.nullish(name),
+  expires_at: z.nullish(z.union([z.string(), z.number()])),
+});
 
 /** These have a place of their own in the result; whatever else came along is a claim. */
 const OWN_FIELDS: ReadonlySet<string> = new Set(['valid', 'client', 'tenant', 'key_id', 'expires_at']);
@@ -48,25 +45,34 @@ export function rejected(reason: string): { readonly kind: 'rejected'; readonly 
   return { kind: 'rejected', result: Object.freeze({ valid: false, source: 'server', reason }) };
 }
 
+/** A refusal stands, whatever became of its reason: only a valid verdict has to be whole. */
+const speakable = (reason: unknown, secrets: readonly string[]): reason is string =>
+  typeof reason === 'string' && reason !== '' && !holdsSecret(reason, secrets);
+
 const invalid = (problem: string): RawVerdict => ({ kind: 'invalid', problem });
+
+function wrong(issues: readonly $ZodIssue[]): string {
+  const places = issues.map((issue) => issue.path.join('.')).filter((path) => path !== '');
+  return places.length === 0 ? 'not a JSON object' : `missing or wrong: ${places.join(', ')}`;
+}
 
 /** Reads the JSON of a response, or says in a few words why it is no verdict. `askedAt` is in epoch milliseconds. */
 export function readVerdict(json: unknown, secrets: readonly string[], askedAt: number): RawVerdict {
-  const wire = Wire.safeParse(json);
-  if (!wire.success) {
-    const fields = wire.error.issues.map((issue) => issue.path.join('.')).filter((path) => path !== '');
-    return invalid(fields.length === 0 ? 'not a JSON object' : `missing or wrong: ${fields.join(', ')}`);
-  }
-  if (!wire.data.valid) return rejected(holdsSecret(wire.data.reason, secrets) ? 'rejected' : wire.data.reason);
+  const fields = Fields.safeParse(json);
+  if (!fields.success) return invalid(wrong(fields.error.issues));
+  const { valid, reason } = fields.data;
+  if (!valid) return rejected(speakable(reason, secrets) ? reason : 'rejected');
 
-  const { client, tenant, key_id: keyId, expires_at: expiry } = wire.data;
+  const identity = Identity.safeParse(json);
+  if (!identity.success) return invalid(wrong(identity.error.issues));
+  const { client, tenant, key_id: keyId, expires_at: expiry } = identity.data;
   if ([client, tenant, keyId ?? ''].some((field) => holdsSecret(field, secrets)))
     return invalid('client, tenant or key_id holds a secret');
   const expiresAt = typeof expiry === 'string' || typeof expiry === 'number' ? epochMs(expiry) : undefined;
   if (Number.isNaN(expiresAt)) return invalid('expires_at is neither an RFC 3339 time nor epoch seconds');
   if (expiresAt !== undefined && expiresAt <= askedAt) return rejected('expired');
 
-  const rest = Object.entries(Fields.parse(json)).filter(([field]) => !OWN_FIELDS.has(field));
+  const rest = Object.entries(fields.data).filter(([field]) => !OWN_FIELDS.has(field));
   const claims = purify(Object.fromEntries(rest), secrets);
   return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims };
 }
