@@ -1,1 +1,2 @@
+/** The version of this package, as published. The `version` script keeps it. */
 export const VERSION = '0.0.0';
