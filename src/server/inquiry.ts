@@ -10,6 +10,7 @@ import { retriesLeft, retryDelayMs } from './retry.js';
 import { safeCause } from './secrets.js';
 import type { ServiceToken } from './token.js';
 import { transportProblem, type ServerResponse, type Transport } from './transport.js';
+import { rejected } from './verdict.js';
 
 export interface InquirySettings<Claims> {
   readonly verifyUrl: string;
@@ -120,10 +121,19 @@ export class Inquiry<Claims> {
       const read = reading instanceof Promise ? await deadline.race(reading, deadline.leftMs) : reading;
       if (read === TIMED_OUT) return unreadable('the schema in claims did not finish in time');
       if ('wrong' in read) return unreadable(`its claims do not fit the schema: ${read.wrong}`);
+      // It took time to answer, and the schema may have, too.
+      if (verdict.expiresAt !== undefined && verdict.expiresAt <= this.#now(askedAt))
+        return { result: rejected('expired').result, maxAgeMs, askedAt };
       return { result: verified(verdict, read.claims, askedAt.wall), maxAgeMs, askedAt };
     } catch (error) {
       return unreadable('it could not be read', safeCause(error, secrets));
     }
+  }
+
+  /** Milliseconds since the epoch, by whichever clock went further since then. */
+  #now({ wall, mono }: Instant): number {
+    const { clock } = this.#settings;
+    return Math.max(clock.wall(), wall + clock.monotonic() - mono);
   }
 }
 
