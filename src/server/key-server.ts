@@ -33,6 +33,15 @@ export interface Effort {
   readonly durationMs: number;
 }
 
+/** How a question came to be asked. */
+interface Turn {
+  readonly deadline: Deadline;
+  readonly startedAt: number;
+  /** Whether it had to wait for a free slot. */
+  readonly queued: boolean;
+  readonly permit: 'ask' | 'probe';
+}
+
 /** How long a 429 without a `Retry-After` keeps us quiet, in milliseconds. */
 const RATE_LIMIT_REST_MS = 1000;
 
@@ -74,13 +83,14 @@ export class KeyServer<Claims> {
     const fail = (problem: Problem): VerifyFailure => this.#failure(problem, startedAt, 0);
 
     const lane = question.known ? 'known' : 'unknown';
-    if (!this.#limit.enter() && !(await this.#limit.wait(lane, deadline.leftMs))) return fail(OVERLOADED);
+    const queued = !this.#limit.enter();
+    if (queued && !(await this.#limit.wait(lane, deadline.leftMs))) return fail(OVERLOADED);
     const permit = this.#permit();
     if (typeof permit === 'object') {
       this.#limit.leave();
       return fail(permit);
     }
-    const inquiry = this.#inquire(question, deadline, startedAt, permit);
+    const inquiry = this.#inquire(question, { deadline, startedAt, queued, permit });
     if (permit === 'ask' || question.background === undefined) return await inquiry;
     question.background(inquiry);
     return fail(circuitOpen(undefined));
@@ -88,13 +98,13 @@ export class KeyServer<Claims> {
 
   async #inquire(
     question: Question<Claims>,
-    deadline: Deadline,
-    startedAt: number,
-    permit: 'ask' | 'probe',
+    { deadline, startedAt, queued, permit }: Turn,
   ): Promise<Verified<Claims> | Rejected | VerifyFailure> {
     const inquiry = new Inquiry(this.#settings, this.#means, question.key, question.onSend);
-    const outcome = await inquiry.run(deadline);
+    const found = await inquiry.run(deadline);
     this.#limit.leave();
+    // The queue ate of its time, and a flood of made-up keys can fill the queue: that is no outage of the server.
+    const outcome = queued && 'kind' in found && found.kind === 'timeout' ? OVERLOADED : found;
     if ('kind' in outcome) {
       const failure = this.#failure(outcome, startedAt, inquiry.attempts);
       this.#account(failure, permit);
@@ -121,8 +131,8 @@ export class KeyServer<Claims> {
   #account(failure: VerifyFailure, permit: 'ask' | 'probe'): void {
     const mono = this.#settings.clock.monotonic();
     if (failure.isOutage) this.#breaker?.fail(failure, mono, permit);
-    // Without a request there was no answer, so nothing is known of the server; with one, it is there.
-    else if (failure.attempts > 0) this.#breaker?.succeed();
+    // Without a request, or with our own means at an end, nothing is known of the server; else it is there.
+    else if (failure.attempts > 0 && failure.kind !== 'overloaded') this.#breaker?.succeed();
     if (failure.kind === 'rate_limited') this.#restUntil = mono + (failure.retryAfterMs ?? RATE_LIMIT_REST_MS);
   }
 

@@ -77,6 +77,9 @@ const PROTOCOL_CODE =
 const TLS_ADVICE =
   'the TLS handshake failed: check the host in verifyUrl and the certificates (a private CA or a client certificate goes into a dispatcher)';
 
+/** We are at our end, not the server: whoever opens connections to this process can bring that about. */
+const OWN_LIMIT_CODE = /^(?:EMFILE|ENFILE|ENOBUFS|ENOMEM)$/;
+
 /** Names what the network did. */
 export function transportProblem(error: unknown, secrets: readonly string[]): Problem {
   const { code = '', message } = describe(error);
@@ -87,5 +90,6 @@ export function transportProblem(error: unknown, secrets: readonly string[]): Pr
   });
   if (PROTOCOL_CODE.test(code)) return problem('invalid_response', 'the key server gave no readable HTTP response');
   if (TLS_CODE.test(code) || TLS_MESSAGE.test(message)) return problem('misconfigured', TLS_ADVICE);
+  if (OWN_LIMIT_CODE.test(code)) return problem('overloaded', `this process is out of sockets or memory (${code})`);
   return problem('unreachable', 'the key server can not be reached, or hung up');
 }

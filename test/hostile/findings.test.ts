@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 
-import { ACME, GOOD, brief, rig, until } from '../helpers/rig.js';
+import type { Exchange } from 'keyverify';
+
+import { ACME, GOOD, brief, rig, settle, until } from '../helpers/rig.js';
 
 /** What the flood, the fault laboratory and reading with an evil eye found: each was red before it was mended. */
 
@@ -40,3 +42,37 @@ test('nor does a schema that takes its time over the claims', async () => {
   finish?.();
   expect(brief(await flying)).toBe('rejected server expired');
 });
+
+test('a time-out after waiting in our own queue does not open: a flood of made-up keys can make anybody wait', async () => {
+  const { server, clock, build } = await rig();
+  const verifier = build({ failOpen: true, retries: 0, maxConcurrency: 1, timeoutMs: 100 });
+  server.misbehave({ kind: 'hang' });
+  const first = verifier.verify('sk-made-up-1');
+  await until(() => server.counts.inFlight === 1);
+  const leaving = verifier.verify('sk-made-up-2');
+  await clock.advance(90);
+  // Its turn comes when 10 ms are left, in which no server answers that takes 11.
+  const late = verifier.verify(GOOD);
+  expect(brief(await settle(first, clock, 200))).toBe('open timeout');
+  expect(brief(await settle(leaving, clock, 200))).toBe('closed overloaded');
+  expect(brief(await settle(late, clock, 200))).toBe('closed overloaded');
+  expect(verifier.stats().breaker).toBe('closed');
+});
+
+test.each(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])(
+  'running out of our own sockets does not open, nor count as an outage: %s',
+  async (code) => {
+    const { clock, build } = await rig();
+    const transport = {
+      send: (): Exchange => ({
+        response: Promise.reject(Object.assign(new Error(`connect ${code} 127.0.0.1:443`), { code })),
+        abort: () => undefined,
+      }),
+    };
+    const verifier = build({ failOpen: true, transport, breaker: { failureThreshold: 1 } });
+    const result = await settle(verifier.verify(GOOD), clock, 2_000);
+    expect(brief(result)).toBe('closed overloaded');
+    expect(result.source === 'fail-closed' && result.failure.message).toContain('out of sockets');
+    expect(verifier.stats().breaker).toBe('closed');
+  },
+);
