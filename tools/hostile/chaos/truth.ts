@@ -1,0 +1,52 @@
+/** What held of a key from a moment on, until the next entry. */
+interface State {
+  readonly since: number;
+  readonly good: boolean;
+  /** When a good key ends by itself. */
+  readonly endsAt: number;
+}
+
+/** Clocks of milliseconds, read in two processes: this much more or less proves nothing. */
+const TOLERANCE_MS = 2;
+
+/** What was true of every key, and when. */
+export class Truth {
+  readonly #states: State[][];
+
+  constructor(keys: number) {
+    this.#states = Array.from({ length: keys }, () => [{ since: -Infinity, good: false, endsAt: Infinity }]);
+  }
+
+  note(key: number, good: boolean, endsAt = Infinity): void {
+    this.#states[key]?.push({ since: Date.now(), good, endsAt });
+  }
+
+  isGood(key: number): boolean {
+    return this.#any(key, Date.now(), Date.now(), true);
+  }
+
+  /** Whether the key was good at any moment between the two. */
+  wasGood(key: number, from: number, to: number): boolean {
+    return this.#any(key, from - TOLERANCE_MS, to + TOLERANCE_MS, true);
+  }
+
+  /** Whether the key was bad, or not issued yet, at any moment between the two. */
+  wasBad(key: number, from: number, to: number): boolean {
+    return this.#any(key, from - TOLERANCE_MS, to + TOLERANCE_MS, false);
+  }
+
+  #any(key: number, from: number, to: number, good: boolean): boolean {
+    const states = this.#states[key] ?? [];
+    for (let i = states.length - 1; i >= 0; i--) {
+      const state = states[i];
+      if (state === undefined) continue;
+      const until = states[i + 1]?.since ?? Infinity;
+      if (state.since <= to && until >= from) {
+        if (good ? state.good && state.endsAt >= from && state.endsAt > state.since : !state.good || state.endsAt <= to)
+          return true;
+      }
+      if (state.since < from) break;
+    }
+    return false;
+  }
+}
