@@ -1,0 +1,69 @@
+/** Where a key may stand in a request. */
+export type KeySource =
+  /** `Authorization: Bearer <key>`, the scheme in any case. */
+  | 'bearer'
+  /** The whole value of a header. */
+  | { readonly header: string }
+  /** A parameter of the query. It ends up in access logs: for clients that can't send headers. */
+  | { readonly query: string }
+  | { readonly cookie: string }
+  /** A WebSocket subprotocol that begins so, for browsers, which can't send headers: `new WebSocket(url, ['v1', 'key.sk-1'])` with `{ subprotocol: 'key.' }`. */
+  | { readonly subprotocol: string };
+
+/** What a key is read from. */
+export interface KeyCarrier {
+  /** Every value of a header, one for each time it was sent. The name is in lower case. */
+  readonly header: (name: string) => readonly string[];
+  /** Path and query. */
+  readonly url: string;
+}
+
+/** Where a key is looked for by default. */
+const DEFAULT_SOURCES: readonly KeySource[] = ['bearer', { header: 'x-api-key' }];
+
+/** A key found, none found, or more than one candidate (or one that can't be told from several): never guessed. */
+export type KeyFound = { readonly key: string | null } | { readonly ambiguous: true };
+
+const BEARER = /^bearer(?:[ \t]+|$)/i;
+
+/** A comma joins headers that were sent twice, and white space is in no key. */
+const SEVERAL = /[\s,]/;
+
+function fromCookies(lines: readonly string[], name: string): string[] {
+  return lines
+    .flatMap((line) => line.split(';'))
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'));
+}
+
+function fromQuery(url: string, name: string): string[] {
+  const start = url.indexOf('?');
+  return start < 0 ? [] : new URLSearchParams(url.slice(start)).getAll(name);
+}
+
+/** The subprotocols that a client offers. */
+export function subprotocols(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => line.split(',')).map((name) => name.trim());
+}
+
+function candidates(carrier: KeyCarrier, source: KeySource): readonly string[] {
+  if (source === 'bearer') {
+    const values = carrier.header('authorization').filter((value) => BEARER.test(value));
+    return values.map((value) => value.replace(BEARER, ''));
+  }
+  if ('header' in source) return carrier.header(source.header.toLowerCase());
+  if ('query' in source) return fromQuery(carrier.url, source.query);
+  if ('cookie' in source) return fromCookies(carrier.header('cookie'), source.cookie);
+  return subprotocols(carrier.header('sec-websocket-protocol'))
+    .filter((name) => name.startsWith(source.subprotocol))
+    .map((name) => name.slice(source.subprotocol.length));
+}
+
+/** Reads the one key that a request carries. An empty value is none. */
+export function readKey(carrier: KeyCarrier, sources: readonly KeySource[] = DEFAULT_SOURCES): KeyFound {
+  const found = sources.flatMap((source) => candidates(carrier, source)).filter((value) => value !== '');
+  const [key] = found;
+  if (key === undefined) return { key: null };
+  return found.length > 1 || SEVERAL.test(key) ? { ambiguous: true } : { key };
+}
