@@ -1,5 +1,10 @@
 import { defineConfig } from 'tsup';
 
+/** One subpath for each framework. */
+const adapters = Object.fromEntries(
+  ['express', 'fastify', 'fetch', 'grpc', 'hono', 'koa', 'nest', 'ws'].map((name) => [name, `src/adapters/${name}.ts`]),
+);
+
 export default defineConfig({
   entry: {
     index: 'src/index.ts',
@@ -8,13 +13,14 @@ export default defineConfig({
     'platform/server': 'src/platform/server.ts',
     'platform/web': 'src/platform/web.ts',
     'platform/isolate': 'src/platform/isolate.ts',
+    ...adapters,
   },
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
   tsconfig: 'tsconfig.node.json',
   dts: {
-    entry: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts' },
+    entry: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts', ...adapters },
     resolve: ['@standard-schema/spec'],
     // tsup sets baseUrl, which TypeScript 6 calls deprecated.
     compilerOptions: { ignoreDeprecations: '6.0' },

@@ -1,0 +1,61 @@
+/** `keyverify/fastify`: a plugin that guards the scope it is registered in, and those inside it. */
+import type { FastifyInstance } from 'fastify';
+
+import { createGuard, type DefaultVerifier } from '../http/guard.js';
+import { guardNode } from '../http/node.js';
+import type { ClosedVerifier, GuardOptions, RouteOptions } from '../http/options.js';
+import type { DefaultClaims, Verified } from '../result.js';
+
+export type { DenialContext, DenialShape, RouteOptions } from '../http/options.js';
+export type { KeySource } from '../http/key.js';
+export type { Problem } from '../http/problem.js';
+
+/**
+ * The options of the plugin. A route that may be called without an identity says so in its own `config`, where the
+ * compiler sees it: `{ config: { keyverify: { optional: true } } }`. So a verifier that fails open needs
+ * `failOpen: false` here.
+ */
+export type KeyVerifyOptions = GuardOptions<DefaultClaims, false, false> &
+  (
+    | { readonly verifier: DefaultVerifier & ClosedVerifier }
+    | { readonly verifier: DefaultVerifier; readonly failOpen: false }
+  );
+
+type Nullable<Options> = Options extends { readonly optional: true } | { readonly failOpen: true } ? null : never;
+
+/** `null` is in it where the route's own `config` allows a call without an identity. */
+type IdentityIn<Request> = Request extends {
+  readonly routeOptions: { readonly config: { readonly keyverify: infer O } };
+}
+  ? Verified | Nullable<O>
+  : Verified;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who is calling. */
+    identity: IdentityIn<this>;
+  }
+  interface FastifyContextConfig {
+    /** What is different for this route. */
+    keyverify?: RouteOptions;
+  }
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- bad options have to reject, a throw would end the process
+const plugin = async (app: FastifyInstance, { verifier, ...options }: KeyVerifyOptions): Promise<void> => {
+  const guard = createGuard<DefaultVerifier, false>(verifier, options);
+  if (!app.hasRequestDecorator('identity')) app.decorateRequest('identity');
+  app.addHook('onRequest', async (request, reply) => {
+    const decision = await guardNode(guard, request.raw, reply.raw, request.routeOptions.config.keyverify);
+    if (decision.allowed) return void Object.assign(request, { identity: decision.identity });
+    const { status, headers, body } = decision.denial;
+    return await reply.code(status).headers(headers).send(body);
+  });
+};
+
+/** `app.register(keyverify, { verifier })`: every route of this scope needs a good key, those of scopes beside it don't. */
+export const keyverify = Object.assign(plugin, {
+  // A plugin has a scope of its own unless it says otherwise; this one is for the scope it is registered in.
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'keyverify',
+});

@@ -1,0 +1,34 @@
+/** `keyverify/koa`: a middleware that leaves the caller's identity in `ctx.state.identity`. */
+import type { Middleware } from 'koa';
+
+import { createGuard } from '../http/guard.js';
+import { guardNode } from '../http/node.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
+
+export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../http/options.js';
+export type { KeySource } from '../http/key.js';
+export type { Problem } from '../http/problem.js';
+
+/** Lets nobody past without a good key: `app.use(keyverify(verifier)).use(handler)`, and the handler is typed by it. */
+export function keyverify<
+  V extends AnyVerifier,
+  FailOpen extends boolean = FailOpenBy<V>,
+  Optional extends boolean = false,
+>(
+  verifier: V,
+  options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
+): Middleware<{ identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> }> {
+  const guard = createGuard(verifier, options);
+  return async (ctx, next) => {
+    const decision = await guardNode(guard, ctx.req, ctx.res);
+    if (decision.allowed) {
+      ctx.state.identity = decision.identity;
+      await next();
+      return;
+    }
+    const { status, headers, body } = decision.denial;
+    ctx.status = status;
+    ctx.set(headers);
+    ctx.body = body;
+  };
+}

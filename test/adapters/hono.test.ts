@@ -1,0 +1,30 @@
+import { createServer } from 'node:http';
+
+import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
+import { keyverify } from 'keyverify/hono';
+import { describe, expect, it, vi } from 'vitest';
+
+import { acme, saying } from '../http/verifiers.js';
+import { all, listen, testAdapter } from './suite.js';
+
+testAdapter('Hono', async (verifier, handler) => {
+  const app = new Hono();
+  for (const [path, options] of Object.entries(all)) {
+    app.all(path, keyverify(verifier, options), (c) => c.json(handler(c.var.identity)));
+  }
+  const toNode = getRequestListener(app.fetch);
+  return await listen(createServer((req, res) => void toNode(req, res)));
+});
+
+describe('the middleware for Hono', () => {
+  it('keeps a worker alive for a refresh in the background', async () => {
+    const verifier = saying(acme);
+    const app = new Hono().use(keyverify(verifier)).get('/', (c) => c.text('in'));
+    const context = { waitUntil: vi.fn(), passThroughOnException: vi.fn(), props: {} };
+    await app.request('/', { headers: { 'x-api-key': 'sk-1' } }, {}, context);
+    const work = Promise.resolve();
+    verifier.asked[0]?.options?.waitUntil?.(work);
+    expect(context.waitUntil).toHaveBeenCalledExactlyOnceWith(work);
+  });
+});

@@ -1,0 +1,95 @@
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+
+import { keyverify } from 'keyverify/ws';
+import { describe, expect, it } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+
+import { acme, saying } from '../http/verifiers.js';
+import { replyOf, type Call, type Reply } from './client.js';
+import { all, listen, testAdapter } from './suite.js';
+
+/** A handshake: what the socket says first is the body, and a refusal is the reply that came instead. */
+async function callWebSocket({ url, path, headers, signal }: Call): Promise<Reply> {
+  return await new Promise<Reply>((resolve, reject) => {
+    const names = [...new Set(headers.map(([name]) => name))];
+    const values = (name: string): string[] => headers.filter((header) => header[0] === name).map(([, value]) => value);
+    const all = Object.fromEntries(names.map((name) => [name, values(name)]));
+    const socket = new WebSocket(url.replace('http', 'ws') + path, { headers: all });
+    signal?.addEventListener('abort', () => socket.terminate());
+    socket.once('error', reject);
+    socket.once('unexpected-response', (_, response) => void replyOf(response).then(resolve, reject));
+    socket.once('message', (message: Buffer) => {
+      resolve({ status: 200, headers: {}, body: message.toString() });
+      socket.terminate();
+    });
+  });
+}
+
+testAdapter(
+  'ws',
+  async (verifier, handler) => {
+    const wss = new WebSocketServer({ noServer: true });
+    const upgrades = Object.entries(all).map(
+      ([path, options]) =>
+        [
+          path,
+          keyverify(verifier, wss, (socket, _, identity) => socket.send(JSON.stringify(handler(identity))), options),
+        ] as const,
+    );
+    const byPath = new Map(upgrades);
+    const server = createServer();
+    server.on('upgrade', (request, socket, head) => byPath.get(String(request.url))?.(request, socket, head));
+    return await listen(server);
+  },
+  { call: callWebSocket, methods: false },
+);
+
+describe('an upgrade', () => {
+  it('that breaks during the wait does not take the process with it', async () => {
+    const verifier = { verify: async () => await new Promise<never>(() => undefined) };
+    const upgrade = keyverify(verifier, new WebSocketServer({ noServer: true }), () => expect.unreachable());
+    const server = createServer();
+    const broken = new Promise((resolve) => {
+      server.on('upgrade', (request, socket, head) => {
+        upgrade(request, socket, head);
+        socket.once('close', resolve);
+        client.resetAndDestroy();
+      });
+    });
+    const { url, close } = await listen(server);
+    const client = connect(Number(new URL(url).port), '127.0.0.1');
+    client.write(
+      'GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\nX-Api-Key: sk-1\r\n\r\n',
+    );
+    await broken;
+    await close();
+  });
+});
+
+describe('a key in a subprotocol', () => {
+  const connect = async (protocols: string[]) => {
+    const wss = new WebSocketServer({ noServer: true });
+    const onConnection = (socket: WebSocket): void => socket.send('in');
+    const options = { keyFrom: ['bearer', { subprotocol: 'key.' }] } as const;
+    const upgrade = keyverify(saying(acme), wss, onConnection, options);
+    const server = createServer().on('upgrade', (request, socket, head) => upgrade(request, socket, head));
+    const { url, close } = await listen(server);
+    const socket = new WebSocket(url.replace('http', 'ws'), protocols, { headers: { authorization: 'Basic x' } });
+    const chosen = await new Promise((resolve, reject) => {
+      socket.once('message', () => resolve(socket.protocol));
+      socket.once('error', reject);
+    });
+    socket.terminate();
+    await close();
+    return chosen;
+  };
+
+  it('opens the socket, and is not what the server answers with', async () => {
+    expect(await connect(['key.sk-1', 'v1', 'v2'])).toBe('v1');
+  });
+
+  it('needs another protocol beside it', async () => {
+    await expect(connect(['key.sk-1'])).rejects.toThrow('Server sent no subprotocol');
+  });
+});
