@@ -22,8 +22,9 @@ interface Flight {
   readonly answer: Known | undefined;
   readonly at: number;
   readonly waiters: { readonly maxAge: number; readonly tell: (brief: string) => void }[];
-  overtaken: boolean;
+  readonly overtakenBy: Selects[];
 }
+type Selects = (key: string, verdict: Known | undefined) => boolean;
 
 /** The verifier as DESIGN.md tells it, in as few words as possible: no jitter, no breaker, no refresh ahead. */
 export class Model {
@@ -53,7 +54,7 @@ export class Model {
     }
     let flight = this.#air.get(key);
     if (flight === undefined || (maxAge !== undefined && this.now - flight.at >= maxAge)) {
-      flight = { key, answer: this.up ? this.#ask(key) : undefined, at: this.now, waiters: [], overtaken: false };
+      flight = { key, answer: this.up ? this.#ask(key) : undefined, at: this.now, waiters: [], overtakenBy: [] };
       this.#air.set(key, flight);
       this.#flights.push(flight);
     }
@@ -64,7 +65,8 @@ export class Model {
   land(): void {
     const flight = this.#flights.shift();
     if (flight === undefined) return;
-    const { key, answer, at, waiters, overtaken } = flight;
+    const { key, at, waiters, overtakenBy } = flight;
+    const answer = flight.answer && this.#onArrival(flight.answer);
     if (this.#air.get(key) === flight) this.#air.delete(key);
     const known = this.#known.get(key);
     if (answer === undefined) {
@@ -72,12 +74,14 @@ export class Model {
       for (const { maxAge, tell } of waiters)
         tell((known && (this.#fresh(known, maxAge) ?? this.#stale(known, maxAge))) ?? this.#failed());
     } else {
-      if (!overtaken && (known === undefined || known.at <= at)) this.#known.set(key, answer);
+      if (!overtakenBy.some((selects) => selects(key, answer)) && (known === undefined || known.at <= at))
+        this.#known.set(key, answer);
       for (const { tell } of waiters) tell(say(answer, 'server'));
     }
   }
 
   invalidate(key: string): void {
+    this.#air.delete(key);
     this.#forget((other) => other === key);
   }
 
@@ -91,13 +95,9 @@ export class Model {
     this.#forget(() => true);
   }
 
-  #forget(selects: (key: string, verdict: Known | undefined) => boolean): void {
+  #forget(selects: Selects): void {
     for (const [key, known] of this.#known) if (selects(key, known)) this.#known.delete(key);
-    for (const flight of this.#flights)
-      if (selects(flight.key, flight.answer)) {
-        flight.overtaken = true;
-        this.#air.delete(flight.key);
-      }
+    for (const flight of this.#flights) flight.overtakenBy.push(selects);
   }
 
   #ask(key: string): Known {
@@ -108,6 +108,12 @@ export class Model {
     };
     const ended = expiresAt !== undefined && expiresAt <= this.now ? 'expired' : undefined;
     return { tenant, reason: reason ?? ended, expiresAt, at: this.now, restUntil: -1 };
+  }
+
+  /** A key that ended while its answer was on the way. */
+  #onArrival(answer: Known): Known {
+    const ended = answer.reason === undefined && (answer.expiresAt ?? Infinity) <= this.now;
+    return ended ? { ...answer, reason: 'expired' } : answer;
   }
 
   #ttl({ reason, expiresAt = Infinity, at }: Known): number {
