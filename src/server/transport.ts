@@ -67,7 +67,7 @@ export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
 
 /** Who is at the other end, or who we are, is in doubt: someone's settings are wrong, or someone is in between. */
 const TLS_CODE =
-  /^(?:CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|ERR_SSL_.*(?:ALERT|CERTIFICATE|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL)|EPROTO$)/;
+  /^(?:CERT_|CRL_|ERR_TLS_|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH$|INVALID_CA$|INVALID_PURPOSE$|PATH_LENGTH_EXCEEDED$|UNSPECIFIED$|ERR_SSL_.*(?:ALERT|CERTIFICATE|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL)|EPROTO$)/;
 /** Some runtimes give no code. */
 const TLS_MESSAGE = /certificate|ssl alert/i;
 /** The other end spoke, but not HTTP, or too much of it. A message that merely ends early is a lost connection. */
