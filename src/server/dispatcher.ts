@@ -114,6 +114,8 @@ class Collector implements DispatchHandler {
   }
 
   onResponseError(_controller: Controller, error: Error): void {
-    this.reject(error);
+    // Whatever became of its body, a status other than 200 has said all there is to say: a 429 is no outage.
+    if (this.#status === 0 || this.#status === 200) this.reject(error);
+    else this.onResponseEnd();
   }
 }

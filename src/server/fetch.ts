@@ -33,7 +33,8 @@ async function exchange(fetch: Fetch, url: string, init: RequestInit): Promise<S
   const status = response.type === 'opaqueredirect' || response.redirected ? 302 : response.status;
   const header = (name: string): string | undefined => response.headers.get(name) ?? undefined;
   if (status === 200) return { status, header, body: await read(response.body) };
-  await response.body?.cancel();
+  // Whatever became of its body, the status has said all there is to say.
+  response.body?.cancel().catch(() => undefined);
   return { status, header, body: new Uint8Array() };
 }
 
