@@ -15,5 +15,6 @@ export function keptSelector(selector: Selector): KeptSelector {
   if ('key' in selector) return { fingerprint: sha256(selector.key) };
   if ('fingerprint' in selector && !FINGERPRINT.test(selector.fingerprint))
     throw new InvalidOptionsError(['invalidate: fingerprint: expected a SHA-256 as 64 small hexadecimal digits']);
-  return selector;
+  // A copy: it is remembered for as long as answers are on their way, and the caller may use the object again.
+  return { ...selector };
 }
