@@ -43,6 +43,10 @@ export interface Settings<Claims> extends Hooks<Claims> {
 
 const method = (name: string) => (value: unknown) =>
   typeof value === 'object' && value !== null && name in value && typeof Reflect.get(value, name) === 'function';
+const isClock = (value: unknown): boolean => ['wall', 'monotonic', 'after'].every((name) => method(name)(value));
+const isSchema = (value: unknown): boolean =>
+  ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+  method('validate')(Reflect.get(value, '~standard'));
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 
 /** The longest delay that timers take; beyond it they fire at once. */
@@ -81,14 +85,14 @@ const Options = z.strictObject({
   ),
   failOpen: flag,
   keyFormat: z.optional(z.custom<RegExp>((value) => value instanceof RegExp && !value.global && !value.sticky)),
-  claims: z.optional(z.custom<object>((value) => typeof value === 'object' || typeof value === 'function')),
+  claims: z.optional(z.custom<object>(isSchema)),
   fetch: z.optional(z.custom<Fetch>(isFunction)),
   dispatcher: z.optional(z.custom<Dispatcher>(method('dispatch'))),
   transport: z.optional(z.custom<Transport>(method('send'))),
   logger: z._default(z.custom<Logger>(method('warn')), console),
   allowInsecureHttp: flag,
   dangerouslyAllowBrowser: flag,
-  clock: z._default(z.custom<Clock>(method('after')), systemClock),
+  clock: z._default(z.custom<Clock>(isClock), systemClock),
   random: z._default(z.custom<() => number>(isFunction), () => Math.random),
   onVerdict: hook,
   onFailure: hook,
