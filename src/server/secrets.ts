@@ -3,19 +3,29 @@ const REDACTED = '[redacted]';
 /** Shorter secrets would be found in every other word of a claim; no key or token worth its name is that short. */
 const SHORTEST_IN_CLAIMS = 8;
 
+/** Neither JSON nor a URL has to escape any of these. */
+const PLAIN = /^[\w.~-]*$/;
+
 /** Takes the secrets out of a text, however it quotes them. */
 export function redact(text: string, secrets: readonly string[]): string {
   let clean = text;
   for (const secret of secrets) {
     if (secret === '') continue;
-    for (const form of [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)])
-      clean = clean.replaceAll(form, REDACTED);
+    for (const form of forms(secret)) clean = clean.replaceAll(form, REDACTED);
   }
   return clean;
 }
 
 export function holdsSecret(text: string, secrets: readonly string[]): boolean {
-  return secrets.some((secret) => secret.length >= SHORTEST_IN_CLAIMS && text.includes(secret));
+  return secrets.some(
+    (secret) => secret.length >= SHORTEST_IN_CLAIMS && forms(secret).some((form) => text.includes(form)),
+  );
+}
+
+/** The ways in which a text is quoted: as it is, in JSON, in a URL. */
+function forms(secret: string): readonly string[] {
+  if (PLAIN.test(secret)) return [secret];
+  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)];
 }
 
 /** Reduces an error of whatever kind to a name, a code and a message without secrets, so that it can be shown. */
@@ -33,7 +43,10 @@ export function describe(error: unknown): { name: string; message: string; code:
   let code: string | undefined;
   let current: unknown = error;
   for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
-    ({ name, message } = { name: current.name, message: current.message === '' ? message : current.message });
+    // Errors of the caller's own may have any value there.
+    const { name: kind, message: text }: { readonly name: unknown; readonly message: unknown } = current;
+    if (typeof kind === 'string') name = kind;
+    if (typeof text === 'string' && text !== '') message = text;
     if ('code' in current && typeof current.code === 'string') ({ code } = { code: current.code });
     current = current.cause ?? (current instanceof AggregateError ? current.errors[0] : undefined);
   }
