@@ -36,7 +36,10 @@ export class Generations {
 
   invalidate(selector: KeptSelector): void {
     this.#log.push({ generation: ++this.#now, selector });
-    if (this.#log.length > REMEMBERED) this.#floor = this.#log.shift()?.generation ?? this.#now;
+    if (this.#log.length <= REMEMBERED) return;
+    // The log has no gaps, so the one that goes is the next after the floor.
+    this.#log.shift();
+    this.#floor++;
   }
 
   clear(): void {
