@@ -54,7 +54,8 @@ export class Inquiry<Claims> {
     for (let attempt = 1; ; attempt++) {
       // Equal shares of what is left: a server that hangs leaves time for the retry.
       const share = new Deadline(clock, deadline.leftMs / (retries + 2 - attempt));
-      const outcome = await this.#attempt(share);
+      // What a caller's transport or fetch resolves or rejects with may be anything; a slot must not be lost on it.
+      const outcome = await this.#attempt(share).catch(() => UNUSABLE);
       if (!('kind' in outcome)) return outcome;
       const delay = retryDelayMs(outcome, attempt, random);
       if (retriesLeft(outcome, attempt, retries) <= 0 || delay >= deadline.leftMs) return outcome;
@@ -159,6 +160,8 @@ const misconfigured = (message: string, cause?: Error): Problem => ({
   message: `keyverify: ${message}`,
   cause,
 });
+
+const UNUSABLE = misconfigured('what transport, fetch or serviceToken() gave is neither an answer nor an error');
 
 const unreadable = (message: string, cause?: Error): Problem => ({
   kind: 'invalid_response',

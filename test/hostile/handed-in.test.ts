@@ -1,0 +1,48 @@
+import { expect, onTestFinished, test, vi } from 'vitest';
+
+import type { KeyVerifierOptions } from 'keyverify';
+
+import { GOOD, OTHER, brief, rig } from '../helpers/rig.js';
+
+/** What callers hand in may break its types: JavaScript does not hold them to it. */
+function untyped(value: unknown): never {
+  return value as never;
+}
+
+const oddError = Object.assign(new Error('odd'), { message: { not: 'a string' } });
+const hostileError = Object.defineProperty(new Error('hostile'), 'message', {
+  get(): string {
+    throw new Error('can not be read');
+  },
+});
+
+function sending(response: unknown): KeyVerifierOptions {
+  return { transport: { send: () => ({ response: untyped(response), abort: () => undefined }) } };
+}
+
+test.each<[string, () => KeyVerifierOptions]>([
+  ['a transport that resolves with nothing', () => sending(Promise.resolve())],
+  ['a transport that resolves with null', () => sending(Promise.resolve(null))],
+  ['a transport that rejects with an error whose message is no text', () => sending(Promise.reject(oddError))],
+  [
+    'a fetch that rejects with an error that can not be read',
+    () => ({ fetch: vi.fn().mockRejectedValue(hostileError) }),
+  ],
+  [
+    'a token function that throws an error whose message is no text',
+    () => ({ serviceToken: vi.fn().mockRejectedValue(oddError) }),
+  ],
+])('%s is a failure like any other: nothing throws, nothing is left unhandled, no slot is lost', async (_, broken) => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): number => unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  onTestFinished(() => void process.off('unhandledRejection', note));
+  const { build } = await rig();
+  const verifier = build({ ...broken(), maxConcurrency: 1, retries: 0, failOpen: true });
+  expect(brief(await verifier.verify(GOOD))).toBe('closed misconfigured');
+  expect(verifier.stats().asking).toBe(0);
+  expect(brief(await verifier.verify(OTHER))).toBe('closed misconfigured');
+  await verifier.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(unhandled).toEqual([]);
+});
