@@ -20,7 +20,8 @@ export function schemaReader<Claims>(schema: StandardSchemaV1<unknown, Claims>):
   };
   return (raw) => {
     const checked = schema['~standard'].validate(raw);
-    return checked instanceof Promise ? checked.then(judge) : judge(checked);
+    // By its `then`: a promise of another realm or library is one, too, and must not pass for a result without issues.
+    return 'then' in checked ? Promise.resolve(checked).then(judge) : judge(checked);
   };
 }
 

@@ -46,3 +46,11 @@ test.each<[string, () => KeyVerifierOptions]>([
   await new Promise((resolve) => setImmediate(resolve));
   expect(unhandled).toEqual([]);
 });
+
+test('a schema that answers by a promise of another making is waited for, not taken for a yes', async () => {
+  const { build } = await rig();
+  const validate = (): never =>
+    untyped({ then: (tell: (checked: unknown) => void) => tell({ issues: [{ message: '' }] }) });
+  const verifier = build({ retries: 0, claims: { '~standard': { version: 1, vendor: 'test', validate } } });
+  expect(brief(await verifier.verify(GOOD))).toBe('closed invalid_response');
+});
