@@ -9,9 +9,10 @@ const NOTHING = /^(?:)/;
 
 /** Whether this can be a key at all: found out before it costs a hash or a question. */
 export function isAdmissible(key: unknown, keyFormat: RegExp | undefined): key is string {
-  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_LENGTH || UNSENDABLE.test(key)) return false;
+  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_LENGTH) return false;
   // The engine keeps the last text that matched, as RegExp.input: let that be another. What it returns is used, since
   // bundlers drop a test whose result is not.
+  if (UNSENDABLE.test(key) && NOTHING.test('')) return false;
   return keyFormat === undefined || (keyFormat.test(key) && NOTHING.test(''));
 }
 

@@ -76,3 +76,13 @@ test.each(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])(
     expect(verifier.stats().breaker).toBe('closed');
   },
 );
+
+test.each(['sk-secret-0123456789\n', 'sk-secret-0123456789', 'sk-secret-\uD800'])(
+  'a key does not stay behind in what the engine remembers of the last match: %j',
+  async (key) => {
+    const { build } = await rig();
+    const verifier = build({ keyFormat: /^sk-/ });
+    verifier.peek(key);
+    expect(Reflect.get(RegExp, 'input')).not.toContain('sk-secret');
+  },
+);
