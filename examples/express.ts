@@ -1,0 +1,21 @@
+import express from 'express';
+import { KeyVerifier } from 'keyverify';
+import { keyverify } from 'keyverify/express';
+import { startKeyServer } from 'keyverify/testing';
+
+const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
+const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 'service-token' });
+
+const app = express();
+
+app.get('/orders', keyverify(verifier), (req, res) => {
+  res.json({ tenant: req.identity.tenant });
+});
+
+app.get('/catalogue', keyverify(verifier, { optional: true }), (req, res) => {
+  res.json({ tenant: req.identity?.tenant ?? null });
+});
+
+const http = app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1', () => {
+  console.log('listening', http.address());
+});

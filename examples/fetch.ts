@@ -1,0 +1,26 @@
+import { serve } from '@hono/node-server';
+import { KeyVerifier } from 'keyverify';
+import { keyverify } from 'keyverify/fetch';
+import { startKeyServer } from 'keyverify/testing';
+
+const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
+const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 'service-token' });
+
+const { guard, admit } = keyverify(verifier);
+
+// A handler of a worker, of Bun.serve, of Deno.serve, of a route of Next.js.
+export const GET = guard((_request, identity) => Response.json({ tenant: identity.tenant }));
+
+// A loader of SvelteKit or Remix, which gets more than the request.
+export async function loader({ request }: { request: Request }): Promise<Response> {
+  const admission = await admit(request);
+  if (!admission.allowed) return admission.response;
+  return Response.json({ tenant: admission.identity.tenant });
+}
+
+const fetch = async (request: Request): Promise<Response> =>
+  new URL(request.url).pathname === '/loader' ? await loader({ request }) : await GET(request);
+
+serve({ fetch, port: Number(process.env['PORT'] ?? 3000), hostname: '127.0.0.1' }, (address) => {
+  console.log('listening', address);
+});
