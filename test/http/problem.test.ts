@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 import { describe as suite, expect, it } from 'vitest';
 
 import type { FailureKind } from '../../src/failure.js';
@@ -70,6 +72,12 @@ suite('the table from results to answers', () => {
 
   it('does not pass on a reason with the key in it', () => {
     expect(refuse(rejected('no_such_key_sk_live_1'), 'sk_live_1').reason).toBe('rejected');
+  });
+
+  it('has a heading for every type on the page that the type leads to', () => {
+    const page = readFileSync('docs/adapters.md', 'utf8');
+    const headings = [...page.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);
+    expect(headings).toEqual(Object.keys(PROBLEMS));
   });
 
   it('has a status that denies in every row', () => {
