@@ -11,6 +11,7 @@ const work = join(folder, 'maintainer');
 interface Package {
   readonly name: string;
   readonly repository: { readonly url: string };
+  readonly scripts: { readonly build: string };
 }
 /** The package under rehearsal; its repository is `owner/name`. */
 export let project: { readonly name: string; readonly repository: string; readonly remote: string };
@@ -38,6 +39,8 @@ export async function startRepository(): Promise<void> {
   inside['GIT_ALLOW_PROTOCOL'] = 'file';
 
   await run(['npm', 'version', '0.0.0', '--allow-same-version', '--no-git-tag-version', '--ignore-scripts'], work);
+  // Declarations are most of a build and no part of how it is released; `npm run check` builds and checks them.
+  await run(['npm', 'pkg', 'set', `scripts.build=${manifest.scripts.build} --no-dts`], work);
   edit('src/version.ts', (text) => text.replace(/'[^']*';/, "'0.0.0';"));
   rmSync(join(work, 'CHANGELOG.md'), { force: true });
   const pending = readdirSync(join(work, '.changeset')).filter((name) => name.endsWith('.md'));

@@ -67,7 +67,7 @@ export async function attempt(command: readonly string[], cwd: string, env = ins
     output += part;
     stdout += part;
   });
-  const timer = setTimeout(() => end(child), 120_000);
+  const timer = setTimeout(() => end(child), 300_000);
   try {
     const [code] = (await once(child, 'close')) as [number | null];
     return { ok: code === 0, output, stdout };
