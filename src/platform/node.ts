@@ -1,6 +1,7 @@
 import type { Pool } from 'undici';
 
 import { dispatcherTransport } from '../server/dispatcher.js';
+import { TransportNotLoaded } from '../server/transport.js';
 import type { Platform } from './platform.js';
 
 export { env } from './env.js';
@@ -15,7 +16,10 @@ export const defaultTransport: Platform['defaultTransport'] = ({ verifyUrl, maxC
 
   const load = async (): Promise<Pool> => {
     // Not at import: undici takes longer to load than all the rest, and not everybody asks.
-    const undici = await import('undici');
+    const undici = await import('undici').catch((error: unknown) => {
+      pool = undefined;
+      throw new TransportNotLoaded(error);
+    });
     pool = new undici.Pool(new URL(verifyUrl).origin, {
       connections: maxConcurrency,
       pipelining: 1,

@@ -52,6 +52,16 @@ export class ResponseTooLarge extends Error {
   }
 }
 
+/** The code that sends requests is not there, or a bundler has left it in a shape that can not run. */
+export class TransportNotLoaded extends Error {
+  override readonly name = 'TransportNotLoaded';
+  readonly code = 'TRANSPORT_NOT_LOADED';
+
+  constructor(error: unknown) {
+    super(`undici can not be loaded: ${describe(error).message}`);
+  }
+}
+
 /** Puts the chunks of a body together. */
 export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
   const [only] = chunks;
@@ -80,6 +90,9 @@ const TLS_ADVICE =
 /** We are at our end, not the server: whoever opens connections to this process can bring that about. */
 const OWN_LIMIT_CODE = /^(?:EMFILE|ENFILE|ENOBUFS|ENOMEM)$/;
 
+const LOAD_ADVICE =
+  'undici can not be loaded: a bundler that makes ES modules has to keep it external, or give it a require; or pass fetch';
+
 /** Names what the network did. */
 export function transportProblem(error: unknown, secrets: readonly string[]): Problem {
   const { code = '', message } = describe(error);
@@ -89,6 +102,7 @@ export function transportProblem(error: unknown, secrets: readonly string[]): Pr
     cause: safeCause(error, secrets),
   });
   if (PROTOCOL_CODE.test(code)) return problem('invalid_response', 'the key server gave no readable HTTP response');
+  if (code === 'TRANSPORT_NOT_LOADED') return problem('misconfigured', LOAD_ADVICE);
   if (TLS_CODE.test(code) || TLS_MESSAGE.test(message)) return problem('misconfigured', TLS_ADVICE);
   if (OWN_LIMIT_CODE.test(code)) return problem('overloaded', `this process is out of sockets or memory (${code})`);
   return problem('unreachable', 'the key server can not be reached, or hung up');
