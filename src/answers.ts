@@ -1,9 +1,10 @@
 import { defaultTransport, sharesPromises } from '#platform';
 
-import type { Instant } from './cache/entry.js';
+import type { Instant } from './cache/clock.js';
 import type { Verdict, VerdictCache } from './cache/verdicts.js';
 import { notify, Warnings } from './events.js';
 import { VerifyFailure } from './failure.js';
+import { toHex } from './fingerprint.js';
 import type { Rejected, Verified } from './result.js';
 import { Flights, type Flight, type OnSend } from './server/flights.js';
 import { KeyServer, type Effort } from './server/key-server.js';
@@ -101,7 +102,7 @@ export class Answers<Claims> {
     const since = this.#cache.generation;
     const onVerdict = (verdict: Verdict<Claims>, askedAt: Instant, effort: Effort): void => {
       this.#cache.remember(fingerprint, verdict, askedAt, since);
-      notify(this.#settings.onVerdict, { fingerprint, result: verdict.result, ...effort });
+      notify(this.#settings.onVerdict, { fingerprint: toHex(fingerprint), result: verdict.result, ...effort });
     };
     const background = (work: Promise<unknown>): void => {
       if (sharesPromises) this.#flights.track(work);
@@ -124,7 +125,7 @@ export class Answers<Claims> {
     const entry = this.#cache.recall(fingerprint);
     if (entry !== undefined) entry.rest = { until: mono + REST_MS * (1 - random() / 2), failure };
     this.#warnings.misconfigured(failure, mono);
-    notify(onFailure, { fingerprint, failure });
+    notify(onFailure, { fingerprint: toHex(fingerprint), failure });
   }
 }
 

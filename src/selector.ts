@@ -2,6 +2,7 @@ import { sha256 } from '#platform';
 
 import type { KeptSelector, Selector } from './cache/generations.js';
 import { InvalidOptionsError } from './failure.js';
+import { fromHex } from './fingerprint.js';
 
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 const NAMES = ['key', 'fingerprint', 'keyId', 'client', 'tenant'];
@@ -16,5 +17,5 @@ export function keptSelector(selector: Selector): KeptSelector {
   if ('fingerprint' in selector && !FINGERPRINT.test(selector.fingerprint))
     throw new InvalidOptionsError(['invalidate: fingerprint: expected a SHA-256 as 64 small hexadecimal digits']);
   // A copy: it is remembered for as long as answers are on their way, and the caller may use the object again.
-  return { ...selector };
+  return 'fingerprint' in selector ? { fingerprint: fromHex(selector.fingerprint) } : { ...selector };
 }

@@ -92,7 +92,7 @@ const Options = z.strictObject({
   logger: z._default(z.custom<Logger>(method('warn')), console),
   allowInsecureHttp: flag,
   dangerouslyAllowBrowser: flag,
-  clock: z._default(z.custom<Clock>(isClock), systemClock),
+  clock: z.optional(z.custom<Clock>(isClock)),
   random: z._default(z.custom<() => number>(isFunction), () => Math.random),
   onVerdict: hook,
   onFailure: hook,
@@ -118,7 +118,7 @@ export function resolveOptions<Claims = DefaultClaims>(options: KeyVerifierOptio
   if (inBrowserWindow() && options.dangerouslyAllowBrowser !== true) found.push(IN_BROWSER);
   if (!parsed.success || found.length > 0) throw new InvalidOptionsError(found);
 
-  const { fetch, dispatcher, transport, scope, keyFormat } = parsed.data;
+  const { fetch, dispatcher, transport, scope, keyFormat, clock = systemClock } = parsed.data;
   const verifyUrl = String(given.verifyUrl);
   const dispatched = dispatcher && dispatcherTransport(verifyUrl, () => dispatcher);
   return Object.freeze({
@@ -126,6 +126,7 @@ export function resolveOptions<Claims = DefaultClaims>(options: KeyVerifierOptio
     verifyUrl,
     scope,
     keyFormat,
+    clock,
     readClaims: claimsReader(options.claims),
     transport: transport ?? dispatched ?? (fetch && fetchTransport(fetch)),
     onVerdict: options.onVerdict,

@@ -1,12 +1,14 @@
 import { sha256 } from '#platform';
 
-import { isAdmissible, refusal } from './admit.js';
+import { isAdmissible, isHashable, refusal } from './admit.js';
 import { Answers } from './answers.js';
+import { timekeeper, type Instant } from './cache/clock.js';
 import type { Entry } from './cache/entry.js';
 import type { Selector } from './cache/generations.js';
 import { VerdictCache } from './cache/verdicts.js';
 import { notify } from './events.js';
 import { VerifyFailure } from './failure.js';
+import { toHex } from './fingerprint.js';
 import type { KeyVerifierOptions } from './options.js';
 import { decide } from './policy.js';
 import type { DefaultClaims, Rejected, Verified, VerifyResult } from './result.js';
@@ -28,12 +30,14 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   readonly #settings: Settings<Claims>;
   readonly #cache: VerdictCache<Claims>;
   readonly #answers: Answers<Claims>;
+  readonly #now: () => Instant;
   readonly #tally = new Tally();
 
   /** Throws `InvalidOptionsError`, which names every mistake at once. */
   constructor(options: KeyVerifierOptions<FailOpen, Claims> = {}) {
     this.#settings = resolveOptions(options);
     this.#cache = new VerdictCache(this.#settings);
+    this.#now = timekeeper(this.#settings.clock);
     this.#answers = new Answers(this.#settings, this.#cache);
   }
 
@@ -52,24 +56,25 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   ): Promise<VerifyResult<Claims>>;
   /** May fail open, this time. */
   verify(key: string | null | undefined, options?: VerifyOptions): Promise<VerifyResult<Claims, boolean>>;
-  async verify(key: string | null | undefined, call: VerifyOptions = PLAIN): Promise<VerifyResult<Claims, boolean>> {
-    call.signal?.throwIfAborted();
-    if (!isAdmissible(key, this.#settings.keyFormat)) return this.#tally.count(refusal(key));
+  verify(key: string | null | undefined, call: VerifyOptions = PLAIN): Promise<VerifyResult<Claims, boolean>> {
+    const { signal } = call;
+    // What an executor throws is what its promise rejects with.
+    if (signal?.aborted === true) return new Promise(() => signal.throwIfAborted());
+    if (!isHashable(key)) return Promise.resolve(this.#tally.count(refusal(key)));
     const fingerprint = sha256(key);
     const entry = this.#cache.recall(fingerprint);
     const known = entry && this.#serve(fingerprint, key, entry, call);
-    if (known !== undefined) return this.#tally.count(known);
-    const answer = await this.#answers.ask(fingerprint, key, entry?.result.valid === true, call);
-    if (!(answer instanceof VerifyFailure)) return this.#tally.count(answer);
-    return this.#tally.count(this.#decide(fingerprint, answer, call));
+    // Only those who have to wait pay for an async function. Nor is one promise kept for all hits: under
+    // AsyncLocalStorage a promise holds on to the request that made it.
+    return known === undefined ? this.#ask(fingerprint, key, entry, call) : Promise.resolve(this.#tally.count(known));
   }
 
   /** What is remembered of a key and fresh, without a question; `undefined` if nothing is. Refreshes nothing. */
   peek(key: string | null | undefined): Verified<Claims> | Rejected | undefined {
-    if (!isAdmissible(key, this.#settings.keyFormat)) return refusal(key);
+    if (!isHashable(key)) return refusal(key);
     const entry = this.#cache.recall(sha256(key));
-    const { clock } = this.#settings;
-    return entry !== undefined && entry.age(clock.wall(), clock.monotonic()) < entry.ttlMs ? entry.result : undefined;
+    if (entry === undefined) return isAdmissible(key, this.#settings.keyFormat) ? undefined : refusal(key);
+    return entry.age(this.#now()) < entry.ttlMs ? entry.result : undefined;
   }
 
   /**
@@ -110,14 +115,25 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     await this.close();
   }
 
+  async #ask(
+    fingerprint: string,
+    key: string,
+    entry: Entry<Claims> | undefined,
+    call: VerifyOptions,
+  ): Promise<VerifyResult<Claims, boolean>> {
+    if (entry === undefined && !isAdmissible(key, this.#settings.keyFormat)) return this.#tally.count(refusal(key));
+    const answer = await this.#answers.ask(fingerprint, key, entry?.result.valid === true, call);
+    if (!(answer instanceof VerifyFailure)) return this.#tally.count(answer);
+    return this.#tally.count(this.#decide(fingerprint, answer, call));
+  }
+
   /** The hot path: what is remembered and may be said without waiting. */
   #serve(fingerprint: string, key: string, entry: Entry<Claims>, call: VerifyOptions): Known<Claims> {
-    const { clock, refreshAhead } = this.#settings;
-    const mono = clock.monotonic();
-    const age = entry.age(clock.wall(), mono);
-    const failure = entry.resting(mono);
+    const now = this.#now();
+    const age = entry.age(now);
+    const failure = entry.resting(now.mono);
     if (age < entry.ttlMs && age < (call.maxAgeMs ?? Infinity)) {
-      if (age >= entry.ttlMs * refreshAhead && failure === undefined && entry.result.valid)
+      if (age >= entry.ttlMs * this.#settings.refreshAhead && failure === undefined && entry.result.valid)
         this.#answers.refresh(fingerprint, key, call);
       return entry.result;
     }
@@ -125,13 +141,13 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   }
 
   #decide(fingerprint: string, failure: VerifyFailure, call: VerifyOptions): VerifyResult<Claims, boolean> {
-    const { clock, failOpen, onFailOpen } = this.#settings;
+    const { failOpen, onFailOpen } = this.#settings;
     // Read anew: someone else may have learned of the key meanwhile, or made us forget it.
     const entry = this.#cache.recall(fingerprint);
-    const age = entry?.age(clock.wall(), clock.monotonic()) ?? Infinity;
+    const age = entry?.age(this.#now()) ?? Infinity;
     const stale = entry && this.#honour(fingerprint, entry, age, failure, call);
     const result = decide(stale, failure, call.failOpen ?? failOpen);
-    if (result.source === 'fail-open') notify(onFailOpen, { fingerprint, failure, result });
+    if (result.source === 'fail-open') notify(onFailOpen, { fingerprint: toHex(fingerprint), failure, result });
     return result;
   }
 
@@ -144,7 +160,9 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   ): Known<Claims> {
     if (age < entry.ttlMs && age < maxAgeMs) return entry.result;
     const result = entry.stale(age, this.#settings.staleIfErrorMs, maxAgeMs);
-    if (result !== undefined) notify(this.#settings.onStale, { fingerprint, failure, result });
+    const { onStale } = this.#settings;
+    if (result !== undefined && onStale !== undefined)
+      notify(onStale, { fingerprint: toHex(fingerprint), failure, result });
     return result;
   }
 }

@@ -298,3 +298,14 @@ test('invariant 10: verify() never throws for what network or server do, and no 
   expect(failures.length).toBeGreaterThan(0);
   expect(unhandled).toEqual([]);
 });
+
+test('no key is taken for another that is hashed like it', async () => {
+  const { server, build } = await rig({ 'sk-\uFFFD': ACME, 'sk-\uD800': ACME });
+  const verifier = build();
+  for (const key of ['sk-\uFFFD', 'sk-\uD800', 'sk-\uDFFF', 'sk-\uFFFD']) {
+    expect(brief(await verifier.verify(key))).toBe('rejected local malformed_key');
+    expect(verifier.peek(key)).toMatchObject({ reason: 'malformed_key' });
+  }
+  expect(server.counts.requests).toBe(0);
+  expect(verifier.stats().entries).toEqual({ verified: 0, rejected: 0 });
+});

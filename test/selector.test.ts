@@ -7,6 +7,8 @@ import { InvalidOptionsError, type Selector } from 'keyverify';
 import { keptSelector } from '../src/selector.js';
 
 const FINGERPRINT = createHash('sha256').update('sk-1').digest('hex');
+/** As it is kept inside. */
+const BYTES = createHash('sha256').update('sk-1').digest('binary');
 const ONE_OF = 'invalidate: expected one of key, fingerprint, keyId, client, tenant, with a string';
 
 const issues = (selector: unknown): unknown => {
@@ -20,10 +22,11 @@ const issues = (selector: unknown): unknown => {
 
 describe('a selector', () => {
   test('lets go of the key, and keeps its fingerprint', () => {
-    expect(keptSelector({ key: 'sk-1' })).toEqual({ fingerprint: FINGERPRINT });
+    expect(keptSelector({ key: 'sk-1' })).toEqual({ fingerprint: BYTES });
+    expect(keptSelector({ fingerprint: FINGERPRINT })).toEqual({ fingerprint: BYTES });
   });
 
-  test.each([{ fingerprint: FINGERPRINT }, { keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }])(
+  test.each([{ keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }])(
     'is otherwise kept as it was: %o',
     (selector) => {
       expect(keptSelector(selector)).toEqual(selector);

@@ -1,11 +1,6 @@
 import type { VerifyFailure } from '../failure.js';
 import type { Rejected, Verified } from '../result.js';
-
-/** One moment on both clocks. */
-export interface Instant {
-  readonly wall: number;
-  readonly mono: number;
-}
+import type { Instant } from './clock.js';
 
 /** The key server is left alone for a moment, because of a failure. */
 export interface Rest {
@@ -31,8 +26,8 @@ export class Entry<Claims> {
   }
 
   /** Whichever clock says more: one may have been set back, the other may have slept. */
-  age(wall: number, mono: number): number {
-    return Math.max(wall - this.askedAt.wall, mono - this.askedAt.mono);
+  age(now: Instant): number {
+    return Math.max(now.wall - this.askedAt.wall, now.mono - this.askedAt.mono);
   }
 
   /** Why the key server isn't to be asked about this key right now, if it isn't. */

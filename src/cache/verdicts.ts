@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 
 import type { Rejected, Verified } from '../result.js';
-import { Entry, type Instant } from './entry.js';
+import type { Instant } from './clock.js';
+import { Entry } from './entry.js';
 import { Generations, selects, type KeptSelector } from './generations.js';
 
 /** What the key server said about a key. */

@@ -1,5 +1,5 @@
 import { sha256 as digest } from '@noble/hashes/sha2.js';
-import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
 
 import { globalFetchTransport } from '../server/fetch.js';
 import type { Platform } from './platform.js';
@@ -7,7 +7,7 @@ import type { Platform } from './platform.js';
 export { env } from './env.js';
 
 /** In JavaScript: `crypto.subtle` is asynchronous, and absent on insecure origins. */
-export const sha256: Platform['sha256'] = (text) => bytesToHex(digest(utf8ToBytes(text)));
+export const sha256: Platform['sha256'] = (text) => String.fromCharCode(...digest(utf8ToBytes(text)));
 
 export const defaultTransport: Platform['defaultTransport'] = globalFetchTransport;
 

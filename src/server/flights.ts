@@ -1,4 +1,4 @@
-import type { Instant } from '../cache/entry.js';
+import type { Instant } from '../cache/clock.js';
 
 /** Hears when a request leaves, and (`undefined`) when the answer to it is no longer waited for. */
 export type OnSend = (at: Instant | undefined) => void;

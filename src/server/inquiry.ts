@@ -1,5 +1,4 @@
-import type { Clock } from '../cache/clock.js';
-import type { Instant } from '../cache/entry.js';
+import type { Clock, Instant } from '../cache/clock.js';
 import type { Verdict } from '../cache/verdicts.js';
 import type { Problem } from '../failure.js';
 import type { Verified } from '../result.js';

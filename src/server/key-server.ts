@@ -1,4 +1,4 @@
-import type { Instant } from '../cache/entry.js';
+import type { Instant } from '../cache/clock.js';
 import type { Verdict } from '../cache/verdicts.js';
 import { VerifyFailure, type Problem } from '../failure.js';
 import type { Rejected, Verified } from '../result.js';

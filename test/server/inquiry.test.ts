@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import type { Instant } from '../../src/cache/entry.js';
+import type { Instant } from '../../src/cache/clock.js';
 import { claimsAsSent, type ClaimsReader } from '../../src/server/claims.js';
 import { Deadline } from '../../src/server/deadline.js';
 import { Inquiry, type InquirySettings } from '../../src/server/inquiry.js';
