@@ -50,8 +50,8 @@ export const PROBLEMS = {
 /** The last part of a problem's `type`. */
 type ProblemName = keyof typeof PROBLEMS;
 
-/** The first part of a problem's `type`: the page that explains each of them. */
-const PROBLEM_BASE = 'https://github.com/keyverify/keyverify/blob/main/docs/adapters.md#';
+/** The first part of a problem's `type`. A name and no address: it must outlive wherever the project is kept. */
+const PROBLEM_BASE = 'urn:keyverify:problem:';
 
 /** Why a request is denied. */
 export interface Refusal {

@@ -277,7 +277,7 @@ export function testAdapter(name: string, deploy: Deploy, { call = callHttp, met
         expect(headers).toMatchObject({ 'cache-control': 'no-store', 'x-request-id': 'req-7' });
         expect(headers['content-type']).toMatch(/^application\/problem\+json/);
         expect(JSON.parse(body)).toEqual({
-          type: 'https://github.com/keyverify/keyverify/blob/main/docs/adapters.md#missing-key',
+          type: 'urn:keyverify:problem:missing-key',
           title: 'An API key is required',
           status: 401,
           reason: 'missing_key',

@@ -28,7 +28,7 @@ suite('the table from results to answers', () => {
       status,
       reason,
       requestId: 'id-1',
-      type: expect.stringMatching(`#${name}$`) as string,
+      type: `urn:keyverify:problem:${name}`,
     });
     expect(answer.headers['www-authenticate']).toBe(challenge);
     expect(answer.headers['retry-after']).toBeUndefined();
