@@ -29,6 +29,11 @@ describe('a door for requests', () => {
     expect(admission.allowed ? null : admission.response.status).toBe(401);
   });
 
+  it('gives no body to a HEAD', async () => {
+    const admission = await keyverify(saying(acme)).admit(new Request('https://api.test/', { method: 'HEAD' }));
+    expect(admission.allowed ? null : [admission.response.status, admission.response.body]).toEqual([401, null]);
+  });
+
   it('hands on what the runtime passes', async () => {
     const { guard } = keyverify(saying(acme));
     const handler = guard((_, identity, env: { greeting: string }) => new Response(env.greeting + identity.client));
