@@ -1,4 +1,3 @@
-import diagnostics from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Agent } from 'undici';
@@ -6,6 +5,7 @@ import { Agent } from 'undici';
 import { KeyVerifier, VerifyFailure, type VerifyResult } from 'keyverify';
 
 import { Random } from '../lib/random.js';
+import { watchRequests } from '../lib/requests.js';
 import { Memory } from './memory.js';
 import {
   ISSUED,
@@ -32,16 +32,7 @@ const STALL_MS = 60;
 const unhandled: string[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(String(reason)));
 
-const inFlight = new Set<unknown>();
-let mostInFlight = 0;
-const requestOf = (message: unknown): unknown => (message as { readonly request: unknown }).request;
-diagnostics.subscribe('undici:client:sendHeaders', (message) => {
-  inFlight.add(requestOf(message));
-  mostInFlight = Math.max(mostInFlight, inFlight.size);
-});
-for (const end of ['undici:request:trailers', 'undici:request:error'])
-  diagnostics.subscribe(end, (message) => inFlight.delete(requestOf(message)));
-
+const wire = watchRequests();
 const agent = variant.transport === 'dispatcher' ? new Agent({ connections: LAW.maxConcurrency }) : undefined;
 const verifier = new KeyVerifier<boolean>({
   verifyUrl: `http://127.0.0.1:${port}/internal/verify-key`,
@@ -160,5 +151,8 @@ await agent?.close();
 await sleep(50);
 const leftBehind = process.getActiveResourcesInfo().filter((name) => /TCP|TLS|Timeout|Immediate/.test(name));
 send({ type: 'seen', sightings });
-send({ type: 'done', confession: { calls, left, late, thrown, unhandled, mostInFlight, mostAsking, leftBehind } });
+send({
+  type: 'done',
+  confession: { calls, left, late, thrown, unhandled, mostInFlight: wire.most, mostAsking, leftBehind },
+});
 process.disconnect();

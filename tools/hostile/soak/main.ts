@@ -1,0 +1,150 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { KeyVerifier } from 'keyverify';
+import type { Fault } from 'keyverify/testing';
+
+import { ended, start } from '../lib/child.js';
+import { numbers, publish } from '../lib/figures.js';
+import { memory } from '../lib/memory.js';
+import { Random } from '../lib/random.js';
+import type { Order } from '../lib/key-server.js';
+
+const { seconds, seed } = numbers({ seconds: 600, seed: 1 });
+
+const KEYS = 5_000;
+const CALLERS = 64;
+/** So many calls a caller makes before he lets others have their turn: most are hits, which wait for nothing. */
+const IN_A_ROW = 50;
+const ROTATION_MS = 20;
+/** Out of order for 4 s in every 20. */
+const OUTAGE_EVERY_MS = 20_000;
+const OUTAGE_MS = 4_000;
+const OUTAGES: readonly (Fault | 'stop')[] = [
+  'stop',
+  { kind: 'status', status: 503 },
+  { kind: 'hang' },
+  { kind: 'reset-before-headers' },
+];
+
+const random = new Random(seed);
+const server = start(new URL('../lib/key-server.ts', import.meta.url), [KEYS, 1].map(String));
+const [verifyUrl] = (await once(server, 'message')) as [string];
+const tell = (order: Order): boolean => server.send(order);
+
+const unhandled: string[] = [];
+process.on('unhandledRejection', (reason) => unhandled.push(String(reason)));
+const verifier = new KeyVerifier({
+  verifyUrl,
+  serviceToken: 'service-token',
+  cacheTtlMs: 5_000,
+  staleIfErrorMs: 10_000,
+  rejectedTtlMs: 1_000,
+  timeoutMs: 500,
+  maxEntries: 4_000,
+  maxRejectedEntries: 2_000,
+});
+
+let running = true;
+const results: Record<string, number> = {};
+let strangers = 0;
+async function caller(): Promise<void> {
+  while (running) {
+    for (let i = 0; i < IN_A_ROW; i++) {
+      const key = random.chance(0.02) ? `sk-made-up-${strangers++}` : `sk-good-${random.between(0, KEYS)}`;
+      const { source } = await verifier.verify(key);
+      results[source] = (results[source] ?? 0) + 1;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function rotate(): Promise<void> {
+  while (running) {
+    const key = `sk-good-${random.between(0, KEYS)}`;
+    const revoked = random.chance(0.3);
+    tell({ do: revoked ? 'revoke' : 'issue', key });
+    if (revoked) verifier.invalidate({ key });
+    await sleep(ROTATION_MS);
+  }
+}
+
+let outages = 0;
+async function breakDown(): Promise<void> {
+  while (running) {
+    await sleep(OUTAGE_EVERY_MS - OUTAGE_MS);
+    const outage = random.pick(OUTAGES);
+    outages++;
+    tell(outage === 'stop' ? { do: 'stop' } : { do: 'misbehave', fault: outage });
+    await sleep(OUTAGE_MS);
+    tell({ do: outage === 'stop' ? 'start' : 'behave' });
+  }
+}
+
+interface Sample {
+  readonly second: number;
+  readonly rss: number;
+  readonly heap: number;
+  readonly sockets: number;
+  readonly timers: number;
+  readonly handles: number;
+}
+
+/** What this process holds, by what the runtime says of it. */
+function held(): Omit<Sample, 'second' | 'rss' | 'heap'> {
+  const names = process.getActiveResourcesInfo();
+  const count = (pattern: RegExp): number => names.filter((name) => pattern.test(name)).length;
+  return { sockets: count(/TCP/), timers: count(/Timeout/), handles: names.length };
+}
+
+const before = held();
+const work = [...Array.from({ length: CALLERS }, caller), rotate(), breakDown()];
+const startedAt = performance.now();
+const elapsed = (): number => (performance.now() - startedAt) / 1000;
+const samples: Sample[] = [];
+const everySeconds = Math.max(OUTAGE_EVERY_MS / 1000, seconds / 10);
+// Always in the same part of the cycle, well after an outage: in one, thousands of failures are held for a moment.
+for (let due = everySeconds - 8; due < seconds; due += everySeconds) {
+  await sleep((due - elapsed()) * 1000);
+  const { rss, heap } = await memory();
+  const sample = { second: Math.round(elapsed()), rss, heap, ...held() };
+  samples.push(sample);
+  console.log(JSON.stringify(sample));
+}
+await sleep((seconds - elapsed()) * 1000);
+running = false;
+await Promise.all(work);
+const took = elapsed();
+await verifier.close();
+await sleep(50);
+const after = held();
+tell({ do: 'end' });
+await ended(server, 5_000);
+
+const verified = Object.values(results).reduce((a, b) => a + b, 0);
+const [first] = samples;
+const last = samples.at(-1);
+const growth = ((last?.heap ?? NaN) / (first?.heap ?? NaN) - 1) * 100;
+const most = (of: (sample: Sample) => number): number => Math.max(...samples.map(of));
+publish('soak', {
+  seconds: Math.round(took),
+  'calls of verify()': verified,
+  'calls a second': Math.round(verified / took),
+  results,
+  outages,
+  'made-up keys': strangers,
+  'samples (MiB; heap after collection)': samples,
+  'growth of the heap after the first sample, in %': Number(growth.toFixed(1)),
+  'most sockets and timers seen': [most(({ sockets }) => sockets), most(({ timers }) => timers)],
+  'held before': before,
+  'held after close()': after,
+  'unhandled rejections': unhandled.length,
+});
+const broken = [
+  growth > 5 && 'the heap grew',
+  most(({ sockets }) => sockets) > 2 * CALLERS && 'sockets pile up',
+  (after.sockets > before.sockets || after.timers > before.timers) && 'something is left behind after close()',
+  unhandled.length > 0 && 'unhandled rejections',
+].filter((what) => what !== false);
+for (const what of broken) console.error(what);
+if (broken.length > 0) process.exitCode = 1;
