@@ -44,7 +44,7 @@ export function dispatcherTransport(verifyUrl: string, open: () => Dispatcher | 
   return {
     send({ method, headers, body }: ServerRequest): Exchange {
       // Undici's own time-outs are coarse and are not needed: the deadline stands outside.
-      const options = { ...target, method, headers: { ...headers }, body, headersTimeout: 0, bodyTimeout: 0 };
+      const options = { ...target, method, headers, body, headersTimeout: 0, bodyTimeout: 0 };
       const collector = new Collector();
       const start = (dispatcher: Dispatcher): void => {
         try {

@@ -28,9 +28,6 @@ const Identity = z.object({
   expires_at: z.nullish(z.union([z.string(), z.number()])),
 });
 
-/** These have a place of their own in the result; whatever else came along is a claim. */
-const OWN_FIELDS: ReadonlySet<string> = new Set(['valid', 'client', 'tenant', 'key_id', 'expires_at']);
-
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
 /** Epoch seconds past the year 5138 are milliseconds sent by mistake: they would let a key outlive its end. */
@@ -72,7 +69,7 @@ export function readVerdict(json: unknown, secrets: readonly string[], askedAt: 
   if (Number.isNaN(expiresAt)) return invalid('expires_at is neither an RFC 3339 time nor epoch seconds');
   if (expiresAt !== undefined && expiresAt <= askedAt) return rejected('expired');
 
-  const rest = Object.entries(fields.data).filter(([field]) => !OWN_FIELDS.has(field));
-  const claims = purify(Object.fromEntries(rest), secrets);
-  return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims };
+  // Whatever has no place of its own in the result is a claim.
+  const { valid: _valid, client: _client, tenant: _tenant, key_id: _id, expires_at: _expiry, ...claims } = fields.data;
+  return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims: purify(claims, secrets) };
 }
