@@ -9,25 +9,31 @@ export interface Rest {
   readonly failure: VerifyFailure;
 }
 
+/** Where entries count the wall clock's milliseconds from: a small whole number needs no memory of its own. */
+const ORIGIN = Date.now();
+
 /** A remembered verdict. Its age is fixed when it is written: nothing that happens to it later makes it younger. */
 export class Entry<Claims> {
   /** The verdict as a hit serves it, `source: 'cache'`. */
   readonly result: Verified<Claims> | Rejected;
-  readonly askedAt: Instant;
+  /** When it was asked for, on the monotonic clock. */
+  readonly mono: number;
   readonly ttlMs: number;
+  readonly #wall: number;
   /** While a refresh that failed has just been tried. */
   rest: Rest | undefined;
   #stale: Verified<Claims> | Rejected | undefined;
 
   constructor(result: Verified<Claims> | Rejected, askedAt: Instant, ttlMs: number) {
     this.result = result;
-    this.askedAt = askedAt;
+    this.mono = askedAt.mono;
+    this.#wall = askedAt.wall - ORIGIN;
     this.ttlMs = ttlMs;
   }
 
   /** Whichever clock says more: one may have been set back, the other may have slept. */
   age(now: Instant): number {
-    return Math.max(now.wall - this.askedAt.wall, now.mono - this.askedAt.mono);
+    return Math.max(now.wall - ORIGIN - this.#wall, now.mono - this.mono);
   }
 
   /** Why the key server isn't to be asked about this key right now, if it isn't. */
@@ -42,7 +48,7 @@ export class Entry<Claims> {
   stale(age: number, staleIfErrorMs: number, maxAgeMs: number): Verified<Claims> | Rejected | undefined {
     if (age >= this.ttlMs + staleIfErrorMs) return undefined;
     const { result } = this;
-    if (result.valid && result.expiresAt !== undefined && age >= result.expiresAt - this.askedAt.wall) return EXPIRED;
+    if (result.valid && result.expiresAt !== undefined && age >= result.expiresAt - ORIGIN - this.#wall) return EXPIRED;
     if (result.valid && age >= maxAgeMs) return undefined;
     this.#stale ??= Object.freeze({ ...result, source: 'stale' });
     return this.#stale;

@@ -24,11 +24,15 @@ export interface VerdictCacheSettings {
 /** TTLs are shortened by up to this share, at random: verdicts that were learned together don't end together. */
 const TTL_JITTER = 0.1;
 
+/** Of so many clients and tenants, the latest, all keys share the name: each response brings its own copy. */
+const SHARED_NAMES = 1024;
+
 /** Fingerprints to verdicts, each in one of two bounded LRUs: made-up keys can't push out real ones. */
 export class VerdictCache<Claims> {
   readonly #settings: VerdictCacheSettings;
   readonly #verified: LRUCache<string, Entry<Claims>>;
   readonly #rejected: LRUCache<string, Entry<Claims>>;
+  readonly #names = new LRUCache<string, string>({ max: SHARED_NAMES });
   readonly #generations = new Generations();
 
   constructor(settings: VerdictCacheSettings) {
@@ -54,14 +58,14 @@ export class VerdictCache<Claims> {
   remember(fingerprint: string, verdict: Verdict<Claims>, askedAt: Instant, since: number): void {
     if (this.#generations.overtook(since, fingerprint, verdict.result)) return;
     const known = this.recall(fingerprint);
-    if (known !== undefined && known.askedAt.mono > askedAt.mono) return;
+    if (known !== undefined && known.mono > askedAt.mono) return;
     this.#forget(fingerprint);
     const { result, maxAgeMs } = verdict;
     if (maxAgeMs === 'no-store') return;
     const entry = new Entry<Claims>(
-      Object.freeze({ ...result, source: 'cache' }),
+      this.#kept(result),
       askedAt,
-      Math.min(maxAgeMs, this.#ttl(result, askedAt)),
+      Math.floor(Math.min(maxAgeMs, this.#ttl(result, askedAt))),
     );
     (result.valid ? this.#verified : this.#rejected).set(fingerprint, entry);
   }
@@ -82,6 +86,20 @@ export class VerdictCache<Claims> {
     this.#generations.clear();
     this.#verified.clear();
     this.#rejected.clear();
+    this.#names.clear();
+  }
+
+  #kept(result: Verified<Claims> | Rejected): Verified<Claims> | Rejected {
+    if (!result.valid) return Object.freeze({ ...result, source: 'cache' });
+    const { client, tenant } = result;
+    return Object.freeze({ ...result, source: 'cache', client: this.#shared(client), tenant: this.#shared(tenant) });
+  }
+
+  /** The same name, in the memory that it has already. */
+  #shared(name: string): string {
+    const known = this.#names.get(name);
+    if (known === undefined) this.#names.set(name, name);
+    return known ?? name;
   }
 
   #forget(fingerprint: string): boolean {
