@@ -6,6 +6,8 @@ import { notify, Warnings } from './events.js';
 import { VerifyFailure } from './failure.js';
 import { toHex } from './fingerprint.js';
 import type { Rejected, Verified } from './result.js';
+import { dispatcherTransport } from './server/dispatcher.js';
+import { globalFetchTransport } from './server/fetch.js';
 import { Flights, type Flight, type OnSend } from './server/flights.js';
 import { KeyServer, type Effort } from './server/key-server.js';
 import { ServiceToken } from './server/token.js';
@@ -33,7 +35,7 @@ export class Answers<Claims> {
     this.#settings = settings;
     this.#cache = cache;
     this.#token = new ServiceToken(settings.serviceToken);
-    this.#transport = settings.transport ?? defaultTransport(settings);
+    this.#transport = settings.transport ?? defaultTransport(settings, { dispatcherTransport, globalFetchTransport });
     this.#warnings = new Warnings(settings.logger);
     this.#server = new KeyServer(
       {

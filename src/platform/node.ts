@@ -1,7 +1,5 @@
 import type { Pool } from 'undici';
 
-import { dispatcherTransport } from '../server/dispatcher.js';
-import { TransportNotLoaded } from '../server/transport.js';
 import type { Platform } from './platform.js';
 
 export { env } from './env.js';
@@ -11,14 +9,15 @@ export { sha256, sharesPromises } from './server.js';
 const KEEP_ALIVE_MS = 4000;
 
 /** A pool of keep-alive connections, one for each question that may be asked at once. */
-export const defaultTransport: Platform['defaultTransport'] = ({ verifyUrl, maxConcurrency, timeoutMs }) => {
+export const defaultTransport: Platform['defaultTransport'] = ({ verifyUrl, maxConcurrency, timeoutMs }, ways) => {
   let pool: Pool | Promise<Pool> | undefined;
 
   const load = async (): Promise<Pool> => {
     // Not at import: undici takes longer to load than all the rest, and not everybody asks.
     const undici = await import('undici').catch((error: unknown) => {
       pool = undefined;
-      throw new TransportNotLoaded(error);
+      // Not as its cause, whose code would be taken for this one's.
+      throw Object.assign(new Error(`undici can not be loaded: ${String(error)}`), { code: 'TRANSPORT_NOT_LOADED' });
     });
     pool = new undici.Pool(new URL(verifyUrl).origin, {
       connections: maxConcurrency,
@@ -32,7 +31,7 @@ export const defaultTransport: Platform['defaultTransport'] = ({ verifyUrl, maxC
   const open = (): Pool | Promise<Pool> => (pool ??= load());
 
   return {
-    ...dispatcherTransport(verifyUrl, open),
+    ...ways.dispatcherTransport(verifyUrl, open),
     async warmUp() {
       await open();
     },

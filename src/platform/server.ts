@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 
 import { fromHex } from '../fingerprint.js';
-import { globalFetchTransport } from '../server/fetch.js';
 import type { Platform } from './platform.js';
 
 export { env } from './env.js';
@@ -10,6 +9,6 @@ export { env } from './env.js';
 export const sha256: Platform['sha256'] =
   'Deno' in globalThis ? (text) => fromHex(hash('sha256', text, 'hex')) : (text) => hash('sha256', text, 'binary');
 
-export const defaultTransport: Platform['defaultTransport'] = globalFetchTransport;
+export const defaultTransport: Platform['defaultTransport'] = (_settings, ways) => ways.globalFetchTransport();
 
 export const sharesPromises: Platform['sharesPromises'] = true;

@@ -52,16 +52,6 @@ export class ResponseTooLarge extends Error {
   }
 }
 
-/** The code that sends requests is not there, or a bundler has left it in a shape that can not run. */
-export class TransportNotLoaded extends Error {
-  override readonly name = 'TransportNotLoaded';
-  readonly code = 'TRANSPORT_NOT_LOADED';
-
-  constructor(error: unknown) {
-    super(`undici can not be loaded: ${describe(error).message}`);
-  }
-}
-
 /** Puts the chunks of a body together. */
 export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
   const [only] = chunks;

@@ -9,6 +9,8 @@ import * as node from '../../src/platform/node.js';
 import type { Platform } from '../../src/platform/platform.js';
 import * as server from '../../src/platform/server.js';
 import * as web from '../../src/platform/web.js';
+import { dispatcherTransport } from '../../src/server/dispatcher.js';
+import { globalFetchTransport } from '../../src/server/fetch.js';
 import { ask, serve } from '../helpers/http.js';
 import { until } from '../helpers/rig.js';
 
@@ -18,6 +20,8 @@ const PLATFORMS: readonly (readonly [string, Platform])[] = [
   ['web', web],
   ['isolate', isolate],
 ];
+
+const WAYS = { dispatcherTransport, globalFetchTransport };
 
 /** Anything that UTF-8 can say: every code point but the halves of surrogate pairs. */
 const CODE_POINT = fc
@@ -73,7 +77,7 @@ describe.each(PLATFORMS)('the platform %s', (_name, platform) => {
 
   test('can ask', async () => {
     const { origin, heard } = await serve((response) => response.end('fine'));
-    const transport = platform.defaultTransport(settings(origin));
+    const transport = platform.defaultTransport(settings(origin), WAYS);
     const { status, body } = await transport.send(ask(`${origin}/verify`)).response;
     expect([status, Buffer.from(body).toString()]).toEqual([200, 'fine']);
     expect(heard).toMatchObject([{ method: 'POST', path: '/verify' }]);
@@ -95,7 +99,7 @@ describe('the pool on Node', () => {
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
     const server = await serve((response) => void released.then(() => response.end()));
-    const transport = node.defaultTransport(settings(server.origin, 2));
+    const transport = node.defaultTransport(settings(server.origin, 2), WAYS);
     const exchanges = [1, 2, 3].map(() => transport.send(ask(server.origin)));
     await until(() => server.heard.length === 2);
     release();
@@ -106,7 +110,7 @@ describe('the pool on Node', () => {
 
   test('keeps its connections for the next question', async () => {
     const server = await serve((response) => response.end());
-    const transport = node.defaultTransport(settings(server.origin, 1));
+    const transport = node.defaultTransport(settings(server.origin, 1), WAYS);
     await transport.warmUp?.();
     for (let times = 0; times < 3; times++) await transport.send(ask(server.origin)).response;
     expect(server.connections).toBe(1);
@@ -115,7 +119,7 @@ describe('the pool on Node', () => {
 
   test('ends what is in the air when it is closed, and may be closed again', async () => {
     const server = await serve(() => undefined);
-    const transport = node.defaultTransport(settings(server.origin));
+    const transport = node.defaultTransport(settings(server.origin), WAYS);
     const exchange = transport.send(ask(server.origin));
     const rejection = expect(exchange.response).rejects.toMatchObject({ code: 'UND_ERR_DESTROYED' });
     await until(() => server.heard.length === 1);
@@ -126,6 +130,6 @@ describe('the pool on Node', () => {
   });
 
   test('is closed in an instant where it was never used', async () => {
-    await node.defaultTransport(settings('http://127.0.0.1:1')).close?.();
+    await node.defaultTransport(settings('http://127.0.0.1:1'), WAYS).close?.();
   });
 });
