@@ -6,6 +6,7 @@ import { systemClock, type Clock } from './cache/clock.js';
 import type { Hooks, Logger } from './events.js';
 import { InvalidOptionsError } from './failure.js';
 import { mistakes } from './mistakes.js';
+import { once } from './once.js';
 import type { KeyVerifierOptions } from './options.js';
 import type { DefaultClaims } from './result.js';
 import type { BreakerSettings } from './server/breaker.js';
@@ -52,53 +53,54 @@ const isFunction = (value: unknown): boolean => typeof value === 'function';
 /** The longest delay that timers take; beyond it they fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-const duration = z.number().check(z.positive());
-const timer = z.number().check(z.positive(), z.maximum(LONGEST_TIMER_MS));
-const count = z.int().check(z.positive());
-const flag = z._default(z.boolean(), false);
-const hook = z.optional(z.custom<(event: never) => unknown>(isFunction));
-const token = z.string().check(z.regex(HEADER_VALUE));
-
-const Options = z.strictObject({
-  verifyUrl: z.unknown(),
-  serviceToken: z.union([token, z.custom<Exclude<TokenSource, string>>(isFunction)]),
-  scope: z.optional(z.string().check(z.minLength(1))),
-  cacheTtlMs: z._default(duration, 300_000),
-  rejectedTtlMs: z._default(duration, 10_000),
-  staleIfErrorMs: z._default(z.number().check(z.nonnegative()), 3_600_000),
-  refreshAhead: z._default(z.number().check(z.positive(), z.maximum(1)), 0.9),
-  maxEntries: z._default(count, 50_000),
-  maxRejectedEntries: z._default(count, 10_000),
-  timeoutMs: z._default(timer, 2_000),
-  retries: z._default(z.int().check(z.nonnegative()), 1),
-  maxConcurrency: z._default(count, 64),
-  breaker: z._default(
-    z.union([
-      z.literal(false),
-      z.strictObject({
-        failureThreshold: z._default(count, 5),
-        openMs: z._default(timer, 1_000),
-        maxOpenMs: z._default(timer, 30_000),
-      }),
-    ]),
-    { failureThreshold: 5, openMs: 1_000, maxOpenMs: 30_000 },
-  ),
-  failOpen: flag,
-  keyFormat: z.optional(z.custom<RegExp>((value) => value instanceof RegExp && !value.global && !value.sticky)),
-  claims: z.optional(z.custom<object>(isSchema)),
-  fetch: z.optional(z.custom<Fetch>(isFunction)),
-  dispatcher: z.optional(z.custom<Dispatcher>(method('dispatch'))),
-  transport: z.optional(z.custom<Transport>(method('send'))),
-  logger: z._default(z.custom<Logger>(method('warn')), console),
-  allowInsecureHttp: flag,
-  dangerouslyAllowBrowser: flag,
-  clock: z.optional(z.custom<Clock>(isClock)),
-  random: z._default(z.custom<() => number>(isFunction), () => Math.random),
-  onVerdict: hook,
-  onFailure: hook,
-  onStale: hook,
-  onFailOpen: hook,
-  onBreakerChange: hook,
+const schema = once(() => {
+  const duration = z.number().check(z.positive());
+  const timer = z.number().check(z.positive(), z.maximum(LONGEST_TIMER_MS));
+  const count = z.int().check(z.positive());
+  const flag = z._default(z.boolean(), false);
+  const hook = z.optional(z.custom<(event: never) => unknown>(isFunction));
+  const token = z.string().check(z.regex(HEADER_VALUE));
+  return z.strictObject({
+    verifyUrl: z.unknown(),
+    serviceToken: z.union([token, z.custom<Exclude<TokenSource, string>>(isFunction)]),
+    scope: z.optional(z.string().check(z.minLength(1))),
+    cacheTtlMs: z._default(duration, 300_000),
+    rejectedTtlMs: z._default(duration, 10_000),
+    staleIfErrorMs: z._default(z.number().check(z.nonnegative()), 3_600_000),
+    refreshAhead: z._default(z.number().check(z.positive(), z.maximum(1)), 0.9),
+    maxEntries: z._default(count, 50_000),
+    maxRejectedEntries: z._default(count, 10_000),
+    timeoutMs: z._default(timer, 2_000),
+    retries: z._default(z.int().check(z.nonnegative()), 1),
+    maxConcurrency: z._default(count, 64),
+    breaker: z._default(
+      z.union([
+        z.literal(false),
+        z.strictObject({
+          failureThreshold: z._default(count, 5),
+          openMs: z._default(timer, 1_000),
+          maxOpenMs: z._default(timer, 30_000),
+        }),
+      ]),
+      { failureThreshold: 5, openMs: 1_000, maxOpenMs: 30_000 },
+    ),
+    failOpen: flag,
+    keyFormat: z.optional(z.custom<RegExp>((value) => value instanceof RegExp && !value.global && !value.sticky)),
+    claims: z.optional(z.custom<object>(isSchema)),
+    fetch: z.optional(z.custom<Fetch>(isFunction)),
+    dispatcher: z.optional(z.custom<Dispatcher>(method('dispatch'))),
+    transport: z.optional(z.custom<Transport>(method('send'))),
+    logger: z._default(z.custom<Logger>(method('warn')), console),
+    allowInsecureHttp: flag,
+    dangerouslyAllowBrowser: flag,
+    clock: z.optional(z.custom<Clock>(isClock)),
+    random: z._default(z.custom<() => number>(isFunction), () => Math.random),
+    onVerdict: hook,
+    onFailure: hook,
+    onStale: hook,
+    onFailOpen: hook,
+    onBreakerChange: hook,
+  });
 });
 
 /** Checks the options, fills in environment and defaults; throws `InvalidOptionsError` with every mistake at once. */
@@ -109,6 +111,7 @@ export function resolveOptions<Claims = DefaultClaims>(options: KeyVerifierOptio
     serviceToken: options.serviceToken ?? fromEnv('KEYVERIFY_SERVICE_TOKEN'),
     scope: options.scope ?? fromEnv('KEYVERIFY_SCOPE'),
   };
+  const Options = schema();
   const parsed = Options.safeParse(given);
   const found = parsed.success ? [] : mistakes(parsed.error.issues, given, Object.keys(Options.shape));
   const url = urlMistake(given.verifyUrl, options.allowInsecureHttp === true);
