@@ -59,7 +59,7 @@ describe('the verdict cache', () => {
     const entry = verdicts.recall('f');
     expect(entry?.result).toEqual({ ...verified(), source: 'cache' });
     expect(Object.isFrozen(entry?.result)).toBe(true);
-    expect(entry?.askedAt).toBe(ASKED_AT);
+    expect(entry?.age(ASKED_AT)).toBe(0);
     expect(verdicts.recall('g')).toBeUndefined();
   });
 
