@@ -1,6 +1,7 @@
 import { defaultTransport, sharesPromises } from '#platform';
 
 import type { Instant } from './cache/clock.js';
+import type { Entry } from './cache/entry.js';
 import type { Verdict, VerdictCache } from './cache/verdicts.js';
 import { notify, Warnings } from './events.js';
 import { VerifyFailure } from './failure.js';
@@ -29,6 +30,8 @@ export class Answers<Claims> {
   readonly #transport;
   readonly #server: KeyServer<Claims>;
   readonly #warnings: Warnings;
+  /** Those whose key is not asked about for a moment, the oldest first. */
+  readonly #resting = new Set<Entry<Claims>>();
   #closed = false;
 
   constructor(settings: Settings<Claims>, cache: VerdictCache<Claims>) {
@@ -124,8 +127,18 @@ export class Answers<Claims> {
   #note(fingerprint: string, failure: VerifyFailure): void {
     const { clock, random, onFailure } = this.#settings;
     const mono = clock.monotonic();
+    // A failure weighs more than a verdict: in a long outage, every verdict would come to hold one.
+    for (const rested of this.#resting) {
+      if (rested.resting(mono) !== undefined) break;
+      rested.rest = undefined;
+      this.#resting.delete(rested);
+    }
     const entry = this.#cache.recall(fingerprint);
-    if (entry !== undefined) entry.rest = { until: mono + REST_MS * (1 - random() / 2), failure };
+    if (entry !== undefined) {
+      entry.rest = { until: mono + REST_MS * (1 - random() / 2), failure };
+      this.#resting.delete(entry);
+      this.#resting.add(entry);
+    }
     this.#warnings.misconfigured(failure, mono);
     notify(onFailure, { fingerprint: toHex(fingerprint), failure });
   }
