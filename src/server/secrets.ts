@@ -3,9 +3,6 @@ const REDACTED = '[redacted]';
 /** Shorter secrets would be found in every other word of a claim; no key or token worth its name is that short. */
 const SHORTEST_IN_CLAIMS = 8;
 
-/** Neither JSON nor a URL has to escape any of these. */
-const PLAIN = /^[\w.~-]*$/;
-
 /** Takes the secrets out of a text, however it quotes them. */
 export function redact(text: string, secrets: readonly string[]): string {
   let clean = text;
@@ -24,8 +21,9 @@ export function holdsSecret(text: string, secrets: readonly string[]): boolean {
 
 /** The ways in which a text is quoted: as it is, in JSON, in a URL. */
 function forms(secret: string): readonly string[] {
-  if (PLAIN.test(secret)) return [secret];
-  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)];
+  // JSON escapes nothing that a URL leaves as it is. Not by a RegExp: the engine would keep the secret, as its input.
+  const inUrl = encodeURIComponent(secret);
+  return inUrl === secret ? [secret] : [secret, JSON.stringify(secret).slice(1, -1), inUrl];
 }
 
 /** Reduces an error of whatever kind to a name, a code and a message without secrets, so that it can be shown. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { Exchange } from 'keyverify';
 
-import { ACME, GOOD, brief, rig, settle, until } from '../helpers/rig.js';
+import { ACME, GOOD, TOKEN, brief, rig, settle, until } from '../helpers/rig.js';
 
 /** What the flood, the fault laboratory and reading with an evil eye found: each was red before it was mended. */
 
@@ -86,3 +86,10 @@ test.each(['sk-secret-0123456789\n', 'sk-secret-0123456789', 'sk-secret-\uD800']
     expect(Reflect.get(RegExp, 'input')).not.toContain('sk-secret');
   },
 );
+
+test('nor do a key and the service token after the key server has answered', async () => {
+  const { build } = await rig();
+  const verifier = build();
+  expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+  for (const secret of [GOOD, TOKEN]) expect(Reflect.get(RegExp, 'input')).not.toContain(secret);
+});
