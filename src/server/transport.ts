@@ -80,6 +80,11 @@ const TLS_ADVICE =
 /** We are at our end, not the server: whoever opens connections to this process can bring that about. */
 const OWN_LIMIT_CODE = /^(?:EMFILE|ENFILE|ENOBUFS|ENOMEM)$/;
 
+/** The dispatcher takes no such request, or no request any more: nothing has been sent. */
+const DISPATCHER_CODE = /^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)$/;
+
+const DISPATCHER_ADVICE = 'the dispatcher refused the request: it has to be open, and of undici 7 or later';
+
 const LOAD_ADVICE =
   'undici can not be loaded: a bundler that makes ES modules has to keep it external, or give it a require; or pass fetch';
 
@@ -93,6 +98,7 @@ export function transportProblem(error: unknown, secrets: readonly string[]): Pr
   });
   if (PROTOCOL_CODE.test(code)) return problem('invalid_response', 'the key server gave no readable HTTP response');
   if (code === 'TRANSPORT_NOT_LOADED') return problem('misconfigured', LOAD_ADVICE);
+  if (DISPATCHER_CODE.test(code)) return problem('misconfigured', DISPATCHER_ADVICE);
   if (TLS_CODE.test(code) || TLS_MESSAGE.test(message)) return problem('misconfigured', TLS_ADVICE);
   if (OWN_LIMIT_CODE.test(code)) return problem('overloaded', `this process is out of sockets or memory (${code})`);
   return problem('unreachable', 'the key server can not be reached, or hung up');

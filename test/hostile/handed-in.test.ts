@@ -1,3 +1,4 @@
+import { Agent } from 'undici';
 import { expect, onTestFinished, test, vi } from 'vitest';
 
 import type { KeyVerifierOptions } from 'keyverify';
@@ -59,4 +60,18 @@ test('a schema that answers by a promise of another making is waited for, not ta
     untyped({ then: (tell: (checked: unknown) => void) => tell({ issues: [{ message: '' }] }) });
   const verifier = build({ retries: 0, claims: { '~standard': { version: 1, vendor: 'test', validate } } });
   expect(brief(await verifier.verify(GOOD))).toBe('closed invalid_response');
+});
+
+test('a dispatcher that is closed, or too old, is no outage', async () => {
+  const { build } = await rig();
+  const closed = new Agent();
+  await closed.close();
+  // As undici 6 does, which wants a handler of another shape.
+  const old = {
+    dispatch(): never {
+      throw Object.assign(new Error('invalid onConnect method'), { code: 'UND_ERR_INVALID_ARG' });
+    },
+  };
+  for (const dispatcher of [closed, old])
+    expect(brief(await build({ dispatcher, failOpen: true, retries: 0 }).verify(GOOD))).toBe('closed misconfigured');
 });
