@@ -115,7 +115,8 @@ class Collector implements DispatchHandler {
 
   onResponseError(_controller: Controller, error: Error): void {
     // Whatever became of its body, a status other than 200 has said all there is to say: a 429 is no outage.
-    if (this.#status === 0 || this.#status === 200) this.reject(error);
+    // Up to 200 it has not: below are none, and those that only announce another.
+    if (this.#status <= 200) this.reject(error);
     else this.onResponseEnd();
   }
 }

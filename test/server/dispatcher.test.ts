@@ -129,6 +129,11 @@ describe('asking through a dispatcher', () => {
     await expect(send(through(within.origin), within.origin)).rejects.toMatchObject({ code: 'UND_ERR_SOCKET' });
   });
 
+  test('takes an announcement of the answer for none', async () => {
+    const server = await serve((response) => response.writeEarlyHints({ link: '</a>' }, () => response.destroy()));
+    await expect(send(through(server.origin), server.origin)).rejects.toMatchObject({ code: 'UND_ERR_SOCKET' });
+  });
+
   test('goes by a status other than 200, whatever became of the body behind it', async () => {
     const cut = await serve((response) => {
       response.writeHead(429, { 'content-length': '100', 'retry-after': '3' });
