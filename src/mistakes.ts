@@ -61,7 +61,9 @@ export function mistakes(
     const inner = issue.code === 'invalid_union' ? issue.errors.at(-1) : undefined;
     if (path[0] === 'breaker' && inner !== undefined && isObject(value)) return mistakes(inner, given, names, path);
     const option = path.join('.');
-    return [`${option}: expected ${EXPECTED[option] ?? 'something else'}, got ${shown(value)}${hint(option, value)}`];
+    return [
+      `${option}: expected ${EXPECTED[option] ?? 'something else'}, got ${shown(value, option)}${hint(option, value)}`,
+    ];
   });
 }
 
@@ -78,9 +80,11 @@ function unknownOption(option: string, key: string, names: readonly string[]): s
 const distance = (name: string, key: string): number => leven(name.toLowerCase(), key.toLowerCase());
 
 /** Says what came without quoting it: a token may have been put into the wrong place. */
-function shown(value: unknown): string {
+function shown(value: unknown, option: string): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`;
+  // Digits without quotes are a number to YAML, and a token may be made of digits.
+  if (option === 'serviceToken' && typeof value === 'number') return 'a number';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (value instanceof RegExp) return value.flags === '' ? 'a RegExp' : `one with the flags ${value.flags}`;
   if (value === null) return 'null';

@@ -192,7 +192,7 @@ describe('a wrong option is named, with what was expected and what came:', () =>
   });
 
   test.each<[string, string, unknown, string]>([
-    ['serviceToken', TOKEN, 7, '7'],
+    ['serviceToken', TOKEN, 12_345_678, 'a number'],
     ['scope', 'a string that is not empty', 7, '7'],
     ['failOpen', FLAG, 'yes', 'a string of 3 characters'],
     ['allowInsecureHttp', FLAG, 1, '1'],
