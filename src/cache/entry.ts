@@ -49,7 +49,8 @@ export class Entry<Claims> {
     if (age >= this.ttlMs + staleIfErrorMs) return undefined;
     const { result } = this;
     if (result.valid && result.expiresAt !== undefined && age >= result.expiresAt - ORIGIN - this.#wall) return EXPIRED;
-    if (result.valid && age >= maxAgeMs) return undefined;
+    // Not `>=`: a bound that is no number, such as a variable that isn't set, must not lift the bound.
+    if (result.valid && !(age < maxAgeMs)) return undefined;
     this.#stale ??= Object.freeze({ ...result, source: 'stale' });
     return this.#stale;
   }

@@ -75,6 +75,7 @@ describe('a stale verdict', () => {
   test('is not honoured for a caller who wants a younger one, where it verifies', () => {
     expect(entry().stale(1_200, STALE, 1_200.1)).toMatchObject({ valid: true });
     expect(entry().stale(1_200, STALE, 1_200)).toBeUndefined();
+    expect(entry().stale(1_200, STALE, NaN)).toBeUndefined();
   });
 
   test('is never too old for a caller where it refuses, or where its key has ended', () => {
