@@ -107,7 +107,8 @@ export class Answers<Claims> {
     const since = this.#cache.generation;
     const onVerdict = (verdict: Verdict<Claims>, askedAt: Instant, effort: Effort): void => {
       this.#cache.remember(fingerprint, verdict, askedAt, since);
-      notify(this.#settings.onVerdict, { fingerprint: toHex(fingerprint), result: verdict.result, ...effort });
+      const { onVerdict: tell } = this.#settings;
+      if (tell !== undefined) notify(tell, { fingerprint: toHex(fingerprint), result: verdict.result, ...effort });
     };
     const background = (work: Promise<unknown>): void => {
       if (sharesPromises) this.#flights.track(work);
@@ -140,13 +141,13 @@ export class Answers<Claims> {
       this.#resting.add(entry);
     }
     this.#warnings.misconfigured(failure, mono);
-    notify(onFailure, { fingerprint: toHex(fingerprint), failure });
+    if (onFailure !== undefined) notify(onFailure, { fingerprint: toHex(fingerprint), failure });
   }
 }
 
 /** Waits, but no longer than the caller wants to. */
 async function unlessAborted<T>(outcome: Promise<T>, signal: AbortSignal): Promise<T> {
-  let leave = (): void => undefined;
+  let leave!: () => void;
   const left = new Promise<undefined>((resolve) => {
     leave = () => resolve(undefined);
   });
