@@ -24,7 +24,9 @@ const DEFAULT_SOURCES: readonly KeySource[] = ['bearer', { header: 'x-api-key' }
 /** A key found, none found, or more than one candidate (or one that can't be told from several): never guessed. */
 export type KeyFound = { readonly key: string | null } | { readonly ambiguous: true };
 
-const BEARER = /^bearer(?:[ \t]+|$)/i;
+/** Held against no more than this: the engine keeps the last text that matched, as RegExp.input. */
+const BEARER = /^bearer(?:[ \t]|$)/i;
+const BEARER_LENGTH = 'bearer'.length;
 
 /** A comma joins headers that were sent twice, and white space is in no key. */
 const SEVERAL = /[\s,]/;
@@ -34,7 +36,11 @@ function fromCookies(lines: readonly string[], name: string): string[] {
     .flatMap((line) => line.split(';'))
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'));
+    .map((pair) => unquoted(pair.slice(name.length + 1)));
+}
+
+function unquoted(value: string): string {
+  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
 }
 
 function fromQuery(url: string, name: string): string[] {
@@ -49,8 +55,9 @@ export function subprotocols(lines: readonly string[]): string[] {
 
 function candidates(carrier: KeyCarrier, source: KeySource): readonly string[] {
   if (source === 'bearer') {
-    const values = carrier.header('authorization').filter((value) => BEARER.test(value));
-    return values.map((value) => value.replace(BEARER, ''));
+    const values = carrier.header('authorization');
+    const bearers = values.filter((value) => BEARER.test(value.slice(0, BEARER_LENGTH + 1)));
+    return bearers.map((value) => value.slice(BEARER_LENGTH).trimStart());
   }
   if ('header' in source) return carrier.header(source.header.toLowerCase());
   if ('query' in source) return fromQuery(carrier.url, source.query);

@@ -6,7 +6,7 @@ import type { Transport, TransportSettings } from '../server/transport.js';
  * The ways out that the core knows. They are handed in, so that a platform module imports nothing of the core: code that
  * both hold becomes a file of its own in the build, and each file costs time at import.
  */
-export interface Ways {
+interface Ways {
   readonly dispatcherTransport: typeof dispatcherTransport;
   readonly globalFetchTransport: typeof globalFetchTransport;
 }

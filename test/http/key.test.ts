@@ -69,4 +69,11 @@ describe('reading a key off a request', () => {
       ambiguous,
     );
   });
+
+  it('leaves no key with the engine, which keeps the last text that matched', () => {
+    read({ authorization: 'Bearer sk-0123456789' });
+    read({ cookie: 'key="sk-0123456789"' }, [{ cookie: 'key' }]);
+    const { input } = RegExp as unknown as { input: string };
+    expect(input).not.toContain('sk-0123456789');
+  });
 });
