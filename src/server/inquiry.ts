@@ -35,6 +35,8 @@ export interface Means {
 export class Inquiry<Claims> {
   /** How many requests were sent. */
   attempts = 0;
+  /** Whether anything came back, whatever it said. */
+  answered = false;
   readonly #settings: InquirySettings<Claims>;
   readonly #means: Means;
   readonly #key: string;
@@ -98,6 +100,7 @@ export class Inquiry<Claims> {
     try {
       const exchange = this.#means.transport.send(encode(verifyUrl, token, this.#key, scope));
       const response = await deadline.race(exchange.response, deadline.leftMs);
+      this.answered ||= response !== TIMED_OUT;
       if (response !== TIMED_OUT) return response;
       exchange.abort(new Error('the time is up'));
       return { kind: 'timeout', message: 'keyverify: the key server gave no answer in time' };

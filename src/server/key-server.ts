@@ -6,6 +6,7 @@ import { Breaker, type BreakerSettings, type BreakerState } from './breaker.js';
 import { Deadline } from './deadline.js';
 import { Inquiry, type InquirySettings, type Means } from './inquiry.js';
 import { Limit } from './limit.js';
+import { strangerProblem } from './transport.js';
 
 export interface KeyServerSettings<Claims> extends InquirySettings<Claims> {
   readonly timeoutMs: number;
@@ -58,6 +59,8 @@ export class KeyServer<Claims> {
   readonly #breaker: Breaker | undefined;
   /** The monotonic time up to which the server wants to be left alone, having answered 429. */
   #restUntil = -Infinity;
+  /** Whether the server has ever answered. */
+  #answered = false;
 
   constructor(settings: KeyServerSettings<Claims>, means: Means) {
     const { maxConcurrency, clock, breaker, timeoutMs, random, onBreakerChange } = settings;
@@ -101,12 +104,11 @@ export class KeyServer<Claims> {
     { deadline, startedAt, queued, permit }: Turn,
   ): Promise<Verified<Claims> | Rejected | VerifyFailure> {
     const inquiry = new Inquiry(this.#settings, this.#means, question.key, question.onSend);
-    const found = await inquiry.run(deadline);
+    const outcome = await inquiry.run(deadline);
     this.#limit.leave();
-    // The queue ate of its time, and a flood of made-up keys can fill the queue: that is no outage of the server.
-    const outcome = queued && 'kind' in found && found.kind === 'timeout' ? OVERLOADED : found;
+    this.#answered ||= inquiry.answered;
     if ('kind' in outcome) {
-      const failure = this.#failure(outcome, startedAt, inquiry.attempts);
+      const failure = this.#failure(this.#judge(outcome, queued), startedAt, inquiry.attempts);
       this.#account(failure, permit);
       return failure;
     }
@@ -114,6 +116,13 @@ export class KeyServer<Claims> {
     const durationMs = this.#settings.clock.monotonic() - startedAt;
     question.onVerdict(outcome, outcome.askedAt, { attempts: inquiry.attempts, durationMs });
     return outcome.result;
+  }
+
+  /** Whether it is the server that is out: whoever says so may open. */
+  #judge(problem: Problem, queued: boolean): Problem {
+    // The queue ate of its time, and a flood of made-up keys can fill the queue.
+    if (queued && problem.kind === 'timeout') return OVERLOADED;
+    return this.#answered ? problem : strangerProblem(problem, this.#settings.verifyUrl);
   }
 
   #permit(): 'ask' | 'probe' | Problem {

@@ -29,7 +29,8 @@ function forms(secret: string): readonly string[] {
 /** Reduces an error of whatever kind to a name, a code and a message without secrets, so that it can be shown. */
 export function safeCause(error: unknown, secrets: readonly string[]): Error {
   const { name, message, code } = describe(error);
-  const safe = new Error(redact(message, secrets));
+  // OpenSSL ends its messages with a line break, and a log wants one line.
+  const safe = new Error(redact(message.trim(), secrets));
   safe.name = redact(name, secrets);
   return code === undefined ? safe : Object.assign(safe, { code: redact(code, secrets) });
 }

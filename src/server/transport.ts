@@ -88,6 +88,16 @@ const DISPATCHER_ADVICE = 'the dispatcher refused the request: it has to be open
 const LOAD_ADVICE =
   'undici can not be loaded: a bundler that makes ES modules has to keep it external, or give it a require; or pass fetch';
 
+/**
+ * With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, and undici reports
+ * no more than a hang-up. One who has never answered gets no benefit of the doubt: the doubt could open.
+ */
+export function strangerProblem(problem: Problem, verifyUrl: string): Problem {
+  const hungUp = problem.cause !== undefined && 'code' in problem.cause && problem.cause.code === 'UND_ERR_SOCKET';
+  if (!hungUp || !verifyUrl.startsWith('https:')) return problem;
+  return { ...problem, kind: 'misconfigured', message: `keyverify: ${TLS_ADVICE}` };
+}
+
 /** Names what the network did. */
 export function transportProblem(error: unknown, secrets: readonly string[]): Problem {
   const { code = '', message } = describe(error);
