@@ -49,6 +49,14 @@ export interface Problem extends Pick<FailureDetails, 'cause' | 'retryAfterMs'> 
   readonly message: string;
 }
 
+/**
+ * Until somebody reads the stack of an error, V8 keeps the frames themselves, and with them what they work on: the key.
+ * Nobody throws these errors, so the frames say nothing.
+ */
+export function forgetFrames(error: Error): void {
+  error.stack = `${error.name}: ${error.message}`;
+}
+
 /** Why the key server gave no verdict. It is carried by a result, never thrown by `verify()`. */
 export class VerifyFailure extends KeyVerifyError {
   override readonly name = 'VerifyFailure';
@@ -68,6 +76,7 @@ export class VerifyFailure extends KeyVerifyError {
     this.attempts = details.attempts ?? 0;
     this.durationMs = details.durationMs ?? 0;
     this.retryAfterMs = details.retryAfterMs;
+    forgetFrames(this);
   }
 
   /** Whether the key server is out, which is the only thing that `failOpen` opens for. */

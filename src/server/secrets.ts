@@ -1,3 +1,5 @@
+import { forgetFrames } from '../failure.js';
+
 const REDACTED = '[redacted]';
 
 /** Shorter secrets would be found in every other word of a claim; no key or token worth its name is that short. */
@@ -32,6 +34,7 @@ export function safeCause(error: unknown, secrets: readonly string[]): Error {
   // OpenSSL ends its messages with a line break, and a log wants one line.
   const safe = new Error(redact(message.trim(), secrets));
   safe.name = redact(name, secrets);
+  forgetFrames(safe);
   return code === undefined ? safe : Object.assign(safe, { code: redact(code, secrets) });
 }
 
