@@ -79,6 +79,11 @@ describe('a verdict that is not whole', () => {
     expect(good(fields)).toEqual({ kind: 'invalid', problem: `missing or wrong: ${named}` });
   });
 
+  // Found by the fuzz test, KEYVERIFY_FUZZ_SEED=196927841: a length is compared, and this one can not be.
+  test.each(['client', 'tenant', 'key_id'])('is one whose %s is an object with a length of its own making', (field) => {
+    expect(good({ [field]: { length: { toString: false } } })).toMatchObject({ kind: 'invalid' });
+  });
+
   test('is not made whole by a prototype', () => {
     expect(read(JSON.parse('{"__proto__":{"valid":true,"client":"a","tenant":"b"}}')).kind).toBe('invalid');
   });
