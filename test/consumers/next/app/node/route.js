@@ -1,0 +1,7 @@
+import * as lib from 'keyverify';
+
+import { conform } from '../../../suite.js';
+
+export async function POST(request) {
+  return Response.json(await conform({ lib, ...(await request.json()) }));
+}

@@ -1,0 +1,6 @@
+// edge-runtime evaluates scripts and knows no modules.
+import * as lib from 'keyverify';
+
+import { conform } from './suite.js';
+
+globalThis.conformance = (config) => conform({ lib, ...config });
