@@ -37,7 +37,7 @@ export function publish(name: string, figures: Readonly<Record<string, unknown>>
   writeFileSync(new URL(`${name}.json`, FOLDER), `${JSON.stringify(whole, null, 2)}\n`);
 }
 
-export const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
+export const mebibytes = (bytes: number): number => Number((bytes / 2 ** 20).toFixed(1));
 
 /** The value below which a share of the sorted values lies. */
 export function percentile(sorted: Float64Array, share: number): number {
