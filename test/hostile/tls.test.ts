@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 
 import { Agent, Pool } from 'undici';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { KeyVerifier, type Dispatcher, type VerifyResult } from 'keyverify';
 import { startKeyServer, type KeyServer, type KeyServerOptions } from 'keyverify/testing';
@@ -13,10 +13,6 @@ import { ACME, GOOD, TOKEN, brief } from '../helpers/rig.js';
 
 const authority = new Authority();
 const stranger = new Authority();
-afterAll(() => {
-  authority.close();
-  stranger.close();
-});
 const HOST = 'IP:127.0.0.1';
 const good = authority.issue(HOST);
 const us = authority.issue('DNS:service.test');

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { startKeyServer, type KeyServer } from 'keyverify/testing';
 
 import { Listener } from '../../src/testing/listener.js';
-import { selfSigned } from './certificate.js';
+import { selfSigned } from '../helpers/authority.js';
 import { ask, rawAsk, until } from './client.js';
 
 const keys = { 'sk-1': { client: 'acme', tenant: 'cust-A' } };
