@@ -31,6 +31,8 @@ export class Checker {
   readonly violations: string[] = [];
   readonly results: Record<string, number> = {};
   checked = 0;
+  /** How many were given when all was well. */
+  calm = 0;
   readonly #truth: Truth;
   readonly #isCalm: (from: number, to: number) => boolean;
 
@@ -50,8 +52,10 @@ export class Checker {
     if (seen.kind === 'verified') yield* this.#verified(seen);
     else if (seen.kind === 'rejected') yield* this.#rejected(seen);
     else yield* this.#unavailable(seen);
-    const noVerdict = seen.kind === 'open' || seen.kind === 'closed' || seen.source === 'stale';
-    if (noVerdict && !seen.stalled && this.#isCalm(seen.from, seen.at)) yield 'no verdict though all was well';
+    const notFresh = seen.kind === 'open' || seen.kind === 'closed' || seen.source === 'stale';
+    if (seen.stalled || !this.#isCalm(seen.from, seen.at)) return;
+    this.calm++;
+    if (notFresh) yield 'not a fresh verdict though all was well';
   }
 
   *#verified({ key, from, at, source, verifiedAt, expiresAt, maxAgeMs, forgottenAt, stalled }: Sighting) {

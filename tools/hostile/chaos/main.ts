@@ -26,8 +26,26 @@ const children = await Promise.all(
   }),
 );
 
+/** Key servers and proxies live in this process: while it stands still they are out, whatever the plan says. */
+const STALL_MS = 80;
+/** For so long after a stall somebody may have reason to go by an older verdict: a deadline and a cool-down. */
+const AFTERMATH_MS = 2_500;
+const stalls: number[] = [];
+let lastTick = Date.now();
+const pulse = setInterval(() => {
+  const now = Date.now();
+  if (now - lastTick > STALL_MS) stalls.push(now);
+  lastTick = now;
+}, 20);
+
 let startedAt = Infinity;
-const checker = new Checker(truth, (from, to) => from >= startedAt && isCalm(from - startedAt, to - startedAt));
+const checker = new Checker(
+  truth,
+  (from, to) =>
+    from >= startedAt &&
+    isCalm(from - startedAt, to - startedAt) &&
+    !stalls.some((at) => at > from - AFTERMATH_MS && at - AFTERMATH_MS < to),
+);
 const confessions: (Confession | undefined)[] = VARIANTS.map(() => undefined);
 children.forEach((child, i) => {
   child.on('message', (message: FromVerifier) => {
@@ -44,6 +62,7 @@ function issue(key: number, endsAt?: number): void {
 }
 
 const faults: Record<string, number> = {};
+const disturbances: Promise<void>[] = [];
 
 function happen(what: Happening): void {
   if (what.do === 'issue') issue(what.key);
@@ -53,7 +72,7 @@ function happen(what: Happening): void {
     if (proxy !== undefined) lasting(`network: ${what.fault.kind}`, proxy, what);
   } else if (what.do === 'server' || what.do === 'stop') {
     const server = servers[what.server];
-    if (server !== undefined) void disturb(server, what);
+    if (server !== undefined) disturbances.push(disturb(server, what));
   } else {
     for (const server of servers) {
       if (what.do === 'forget') server.forget(keyOf(what.key));
@@ -110,6 +129,9 @@ for (const [i, { name }] of VARIANTS.entries()) {
   if (Math.max(confession.mostInFlight, confession.mostAsking) > LAW.maxConcurrency) wrong('more calls than the limit');
   if (confession.leftBehind.length > 0) wrong(`left behind at close: ${confession.leftBehind.join(', ')}`);
 }
+clearInterval(pulse);
+// A server that is to come back would come back after its end.
+await Promise.all(disturbances);
 for (const proxy of proxies) proxy.close();
 for (const server of servers) await server.close();
 
@@ -125,6 +147,8 @@ publish('chaos', {
   calls: sum(({ calls }) => calls),
   'callers who left': sum(({ left }) => left),
   'results checked': checker.checked,
+  'of those, in calm, when each has to be fresh': checker.calm,
+  'times that the servers stood still for want of a processor': stalls.length,
   results: checker.results,
   'requests that reached a server': servers.reduce((total, { counts }) => total + counts.requests, 0),
   'most requests in flight, per verifier': confessions.map((confession) => confession?.mostInFlight),
