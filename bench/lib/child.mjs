@@ -1,0 +1,33 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+
+/** Starts a module in a process of its own and waits for its first message. */
+export async function child(module, options = {}, execArgv = []) {
+  const process_ = fork(new URL(`../${module}`, import.meta.url), [JSON.stringify(options)], { execArgv });
+  const [message] = await Promise.race([
+    once(process_, 'message'),
+    once(process_, 'exit').then(([code]) => {
+      throw new Error(`${module} ended with code ${code} and said nothing`);
+    }),
+  ]);
+  return {
+    message,
+    async ask(question) {
+      process_.send(question);
+      const [answer] = await once(process_, 'message');
+      return answer;
+    },
+    async stop() {
+      if (process_.exitCode !== null || process_.signalCode !== null) return;
+      const ended = once(process_, 'exit');
+      process_.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** What a child was started with. Whoever calls this ends with its parent, however that ends. */
+export function given() {
+  process.once('disconnect', () => process.exit());
+  return JSON.parse(process.argv[2] ?? '{}');
+}

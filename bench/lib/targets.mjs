@@ -1,0 +1,78 @@
+import { median, ratio } from './paired.mjs';
+
+const inverse = ({ value, low, high }) => ({ value: 1 / value, low: 1 / high, high: 1 / low });
+
+/** What this library holds itself to, each from one and the same run. `bound` is what a figure may be at the most, or least. */
+export function targets({ hit, miss, stampede, outage, service, scale }) {
+  const { samples } = hit;
+  const rate = (guard) =>
+    service.rows
+      .find((row) => row.framework === 'fastify' && row.guard === guard)
+      .rounds.map((round) => round.perSecond);
+  const million = scale.find(({ size }) => size === 1_000_000);
+  const thousand = scale.find(({ size }) => size === 1_000);
+  const quiet = outage.rows['keyverify, cached, no outage'];
+  const verify = samples['keyverify: await verify()'];
+  return [
+    ['hit, `await verify()` / floor', ratio(verify, samples['floor: crypto.hash + Map.get, async']), 'most', 1.15],
+    [
+      'hit, `peek()` / synchronous floor',
+      ratio(samples['keyverify: peek()'], samples['floor: crypto.hash + Map.get, sync']),
+      'most',
+      1.1,
+    ],
+    ['hit, times faster than fast-jwt cached', ratio(samples['fast-jwt, cached HS256'], verify), 'least', 4],
+    [
+      'miss at 64, throughput / bare `Pool.request`',
+      inverse(ratio(miss.at64['keyverify: await verify()'], miss.at64['undici Pool.request'])),
+      'least',
+      0.9,
+    ],
+    [
+      'miss, sequential latency / bare `Pool.request`',
+      ratio(miss.sequential['keyverify: await verify()'], miss.sequential['undici Pool.request']),
+      'most',
+      1.1,
+    ],
+    [
+      'miss at 64, times faster than @unkey/api',
+      ratio(miss.at64['@unkey/api'], miss.at64['keyverify: await verify()']),
+      'least',
+      5,
+    ],
+    [
+      'stampede of 10 000, upstream calls',
+      { value: Math.max(...stampede.samples.keyverify.map(({ upstream }) => upstream)) },
+      'most',
+      1,
+    ],
+    [
+      'black hole, p99 of a cached key / a normal hit',
+      { value: outage.rows['keyverify, cached'].p99 / quiet.p99 },
+      'most',
+      2,
+    ],
+    [
+      'black hole, p99 of a stale key / a normal hit',
+      { value: outage.rows['keyverify, stale'].p99 / quiet.p99 },
+      'most',
+      2,
+    ],
+    [
+      'bytes an entry at 1M / bare lru-cache, same verdicts and keys',
+      { value: million.keyverify.bytes / million.binary.bytes },
+      'most',
+      1.3,
+    ],
+    ['hit at 1M entries / at 1k', { value: million.keyverify.hit / thousand.keyverify.hit }, 'most', 2.5],
+    [
+      'Fastify hello world, requests/s / bare',
+      { value: median(rate('keyverify')) / median(rate('bare')) },
+      'least',
+      0.95,
+    ],
+  ].map(([figure, measured, bound, limit]) => {
+    const met = bound === 'most' ? measured.value <= limit : measured.value >= limit;
+    return { figure, measured, target: `${bound === 'most' ? '≤' : '≥'} ${limit}`, met };
+  });
+}

@@ -1,0 +1,75 @@
+import { hash } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
+
+import { createSigner, createVerifier } from 'fast-jwt';
+import { SignJWT, jwtVerify } from 'jose';
+
+import { KeyVerifier } from '../../dist/index.js';
+import { betterAuth } from '../lib/better-auth.mjs';
+import { handwritten } from '../lib/handwritten.mjs';
+import { TOKEN, instantTransport, keyOf, recordOf } from '../lib/keys.mjs';
+import { paired } from '../lib/paired.mjs';
+
+const KEYS = 4096;
+const keys = Array.from({ length: KEYS }, (_, i) => keyOf(i));
+const numbers = new Map(keys.map((key, i) => [key, i]));
+
+const verifyUrl = 'http://127.0.0.1:1/';
+const verifier = new KeyVerifier({
+  verifyUrl,
+  serviceToken: TOKEN,
+  transport: instantTransport((key) => numbers.get(key)),
+});
+const byHand = handwritten({ verifyUrl, serviceToken: TOKEN });
+const floor = new Map();
+for (const key of keys) {
+  const result = await verifier.verify(key);
+  if (!result.valid) throw result.failure;
+  floor.set(hash('sha256', key, 'hex'), result);
+  byHand.cache.set(hash('sha256', key, 'hex'), result);
+}
+
+const secret = 'a secret of 32 characters or more';
+const hs256 = keys.map((_, i) => createSigner({ key: secret, expiresIn: 600_000 })(recordOf(i)));
+const fastJwt = createVerifier({ key: secret, cache: KEYS, cacheTTL: 600_000 });
+const symmetric = new TextEncoder().encode(secret);
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const es256 = await Promise.all(
+  keys.slice(0, 256).map(async (_, i) => {
+    const token = new SignJWT(recordOf(i)).setProtectedHeader({ alg: 'ES256' }).setExpirationTime('10m');
+    return await token.sign(privateKey);
+  }),
+);
+const auth = await betterAuth();
+
+let turn = 0;
+const next = (all) => all[turn++ % all.length];
+const each = (all, once) => async (calls) => {
+  for (let i = 0; i < calls; i++) if ((await once(next(all))) === undefined) throw new Error('no answer');
+};
+const eachSync = (all, once) => (calls) => {
+  for (let i = 0; i < calls; i++) if (once(next(all)) === undefined) throw new Error('no answer');
+};
+
+const samples = await paired(
+  {
+    'floor: crypto.hash + Map.get, async': { run: each(keys, async (key) => floor.get(hash('sha256', key, 'hex'))) },
+    'keyverify: await verify()': { run: each(keys, (key) => verifier.verify(key)) },
+    'floor: crypto.hash + Map.get, sync': { run: eachSync(keys, (key) => floor.get(hash('sha256', key, 'hex'))) },
+    'keyverify: peek()': { run: eachSync(keys, (key) => verifier.peek(key)) },
+    'by hand: lru-cache + createHash': { run: each(keys, (key) => byHand.verify(key)) },
+    'fast-jwt, cached HS256': { run: eachSync(hs256, (token) => fastJwt(token)) },
+  },
+  { rounds: 600, calls: 256, warmUp: 200 },
+);
+// Hundreds of times slower, so they take their turns apart: they would only cool the caches for the others.
+const slow = await paired(
+  {
+    'jose, HS256': { run: each(hs256, (token) => jwtVerify(token, symmetric)), calls: 32 },
+    'jose, ES256': { run: each(es256, (token) => jwtVerify(token, publicKey)), calls: 16 },
+    'better-auth, API key in memory': { run: each(auth.keys, auth.verify), calls: 4 },
+  },
+  { rounds: 60, warmUp: 10 },
+);
+process.send({ keys: KEYS, samples: { ...samples, ...slow } });
+process.exit();

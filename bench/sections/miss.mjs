@@ -1,0 +1,62 @@
+import { Unkey } from '@unkey/api';
+import { Pool } from 'undici';
+
+import { KeyVerifier } from '../../dist/index.js';
+import { child } from '../lib/child.mjs';
+import { TOKEN, keyOf } from '../lib/keys.mjs';
+import { atOnce, paired } from '../lib/paired.mjs';
+
+const KEYS = 120_000;
+const server = await child('servers/key-server.mjs', { keys: KEYS });
+const unkeyServer = await child('servers/unkey.mjs');
+const { url, verifyUrl } = server.message;
+const { pathname } = new URL(verifyUrl);
+
+let turn = 0;
+const nextKey = () => keyOf(turn++ % KEYS);
+const headers = { 'content-type': 'application/json', accept: 'application/json', 'x-service-token': TOKEN };
+
+const pool = new Pool(url, { connections: 64, pipelining: 1 });
+const verifier = new KeyVerifier({ verifyUrl, serviceToken: TOKEN, maxEntries: 1_000 });
+const unkey = new Unkey({ rootKey: 'unkey_root', serverURL: unkeyServer.message.url });
+
+const jobs = {
+  'undici Pool.request': async () => {
+    const response = await pool.request({
+      path: pathname,
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ key: nextKey() }),
+    });
+    if ((await response.body.json()).valid !== true) throw new Error('refused');
+  },
+  'keyverify: await verify()': async () => {
+    const result = await verifier.verify(nextKey());
+    if (result.source !== 'server' || !result.valid) throw result.failure ?? new Error('not a miss');
+  },
+  'global fetch': async () => {
+    const response = await fetch(verifyUrl, { method: 'POST', headers, body: JSON.stringify({ key: nextKey() }) });
+    if ((await response.json()).valid !== true) throw new Error('refused');
+  },
+  '@unkey/api': async () => {
+    const response = await unkey.keys.verifyKey({ key: nextKey() });
+    if (response.data.valid !== true) throw new Error('refused');
+  },
+};
+
+const measure = async (concurrency, times, rounds) =>
+  await paired(
+    Object.fromEntries(
+      Object.entries(jobs).map(([name, job]) => [
+        name,
+        { run: (calls) => atOnce(concurrency, calls, job), calls: name === '@unkey/api' ? times / 4 : times },
+      ]),
+    ),
+    { rounds, warmUp: 4 },
+  );
+
+const at64 = await measure(64, 512, 24);
+const sequential = await measure(1, 96, 24);
+process.send({ at64, sequential });
+await Promise.all([server.stop(), unkeyServer.stop(), verifier.close(), pool.destroy()]);
+process.exit();

@@ -1,0 +1,91 @@
+import { Unkey } from '@unkey/api';
+
+import { KeyVerifier } from '../../dist/index.js';
+import { child } from '../lib/child.mjs';
+import { handwritten } from '../lib/handwritten.mjs';
+import { TOKEN, keyOf } from '../lib/keys.mjs';
+import { quantile } from '../lib/paired.mjs';
+
+/** The peers have no breaker, so each of their calls waits for its time-out: a few of them have to do. */
+const CALLS = 10_000;
+const CALLS_OF_PEERS = 64;
+const PATIENCE_MS = 5_000;
+
+const server = await child('servers/key-server.mjs', { keys: 4_096 });
+const unkeyServer = await child('servers/unkey.mjs');
+const { verifyUrl } = server.message;
+const known = Array.from({ length: 2_048 }, (_, i) => keyOf(i));
+let unseen = 1_000_000;
+
+const options = { verifyUrl, serviceToken: TOKEN };
+const fresh = new KeyVerifier(options);
+const stale = new KeyVerifier({ ...options, cacheTtlMs: 1 });
+const byHand = handwritten(options);
+const unkey = new Unkey({ rootKey: 'unkey_root', serverURL: unkeyServer.message.url });
+for (const key of known) {
+  await Promise.all([fresh.verify(key), stale.verify(key), byHand.verify(key)]);
+}
+
+async function distribution(calls, concurrency, once) {
+  const ns = [];
+  const sources = {};
+  let left = calls;
+  const call = async () => {
+    while (left-- > 0) {
+      const start = process.hrtime.bigint();
+      const source = await once(calls - left - 1);
+      ns.push(Number(process.hrtime.bigint() - start));
+      sources[source] = (sources[source] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, call));
+  return { p50: quantile(ns, 0.5), p99: quantile(ns, 0.99), max: quantile(ns, 1), calls, sources };
+}
+
+const source = async (result) => (await result).source;
+const settled = async (promise) => {
+  let timer;
+  const patience = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE_MS, 'still pending')));
+  const outcome = promise.then(
+    (value) => ((value.data ?? value).valid === true ? 'valid' : 'refused'),
+    () => 'rejected',
+  );
+  const first = await Promise.race([outcome, patience]);
+  clearTimeout(timer);
+  return first;
+};
+const knownKey = (i) => known[i % known.length];
+
+const normal = async () => await distribution(CALLS, 1, (i) => source(fresh.verify(knownKey(i))));
+await normal();
+const before = await normal();
+
+await server.ask({ misbehave: { kind: 'hang' } });
+await unkeyServer.ask({ hang: true });
+// The first to meet the outage wait for it; what counts is what comes after.
+await Promise.all(Array.from({ length: 8 }, () => fresh.verify(keyOf(unseen++))));
+await Promise.all(known.map((key) => stale.verify(key)));
+
+const cached = await distribution(CALLS, 1, (i) => source(fresh.verify(knownKey(i))));
+await distribution(CALLS, 1, (i) => source(stale.verify(knownKey(i))));
+const honoured = await distribution(CALLS, 1, (i) => source(stale.verify(knownKey(i))));
+const strangers = await distribution(CALLS, 64, () => source(fresh.verify(keyOf(unseen++))));
+const handKnown = await distribution(CALLS, 1, (i) => settled(byHand.verify(knownKey(i))));
+const handUnseen = await distribution(CALLS_OF_PEERS, CALLS_OF_PEERS, () => settled(byHand.verify(keyOf(unseen++))));
+const unkeyAny = await distribution(CALLS_OF_PEERS, CALLS_OF_PEERS, () =>
+  settled(unkey.keys.verifyKey({ key: keyOf(unseen++) })),
+);
+
+process.send({
+  rows: {
+    'keyverify, cached, no outage': before,
+    'keyverify, cached': cached,
+    'keyverify, stale': honoured,
+    'keyverify, unseen': strangers,
+    'by hand, cached': handKnown,
+    'by hand, unseen': handUnseen,
+    '@unkey/api, any': unkeyAny,
+  },
+});
+await Promise.all([server.stop(), unkeyServer.stop()]);
+process.exit();
