@@ -12,7 +12,8 @@ const flags = ['--expose-gc', '--max-old-space-size=3072'];
 async function section(name, options) {
   process.stderr.write(`${name} ${options === undefined ? '' : JSON.stringify(options)}\n`);
   const running = await child(`sections/${name}.mjs`, options, flags);
-  await running.stop();
+  // It has to clean up behind itself first.
+  await running.ended;
   return running.message;
 }
 

@@ -4,14 +4,16 @@ import { once } from 'node:events';
 /** Starts a module in a process of its own and waits for its first message. */
 export async function child(module, options = {}, execArgv = []) {
   const process_ = fork(new URL(`../${module}`, import.meta.url), [JSON.stringify(options)], { execArgv });
+  const ended = once(process_, 'exit');
   const [message] = await Promise.race([
     once(process_, 'message'),
-    once(process_, 'exit').then(([code]) => {
+    ended.then(([code]) => {
       throw new Error(`${module} ended with code ${code} and said nothing`);
     }),
   ]);
   return {
     message,
+    ended,
     async ask(question) {
       process_.send(question);
       const [answer] = await once(process_, 'message');
@@ -19,7 +21,6 @@ export async function child(module, options = {}, execArgv = []) {
     },
     async stop() {
       if (process_.exitCode !== null || process_.signalCode !== null) return;
-      const ended = once(process_, 'exit');
       process_.kill('SIGKILL');
       await ended;
     },
