@@ -151,8 +151,9 @@ const cases = {
     await Promise.all(work);
   },
 
-  async 'the key that matched is not left in RegExp.input'({ verifier }) {
-    await verifier({ keyFormat: /^sk-\w+$/ }).verify('sk-good');
+  'the key that matched is not left in RegExp.input'({ verifier }) {
+    // By peek(), and looked at right away: whatever parses an answer would match something else and cover it up.
+    verifier({ keyFormat: /^sk-[\w-]+$/ }).peek('sk-good');
     // Not every engine keeps it.
     equal(String(RegExp.input ?? '').includes('sk-good'), false, 'RegExp.input holds the key');
   },
