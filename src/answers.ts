@@ -55,10 +55,15 @@ export class Answers<Claims> {
     return { ...this.#server.load, breaker: this.#server.breakerState };
   }
 
+  /** Why nobody is asked about any key right now, if nobody is. */
+  silence(mono: number): VerifyFailure | undefined {
+    return this.#server.silence(mono);
+  }
+
   /** Asks, or waits for the answer to the same question. Rejects only with the reason of the caller's signal. */
-  async ask(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Promise<Outcome<Claims>> {
+  ask(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Promise<Outcome<Claims>> {
     const { outcome } = this.#joinable(fingerprint, call) ?? this.#launch(fingerprint, key, known, call);
-    return call.signal === undefined ? await outcome : await unlessAborted(outcome, call.signal);
+    return call.signal === undefined ? outcome : unlessAborted(outcome, call.signal);
   }
 
   /** Asks in the background, if nobody is asking yet and there is a background. */
@@ -92,7 +97,7 @@ export class Answers<Claims> {
   }
 
   #launch(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Flight<Outcome<Claims>> {
-    const ask = async (onSend: OnSend) => await this.#inquire(fingerprint, key, known, call, onSend);
+    const ask = (onSend: OnSend) => this.#inquire(fingerprint, key, known, call, onSend);
     return this.#flights.launch(fingerprint, ask, sharesPromises);
   }
 

@@ -69,6 +69,18 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     return known === undefined ? this.#ask(fingerprint, key, entry, call) : Promise.resolve(this.#tally.count(known));
   }
 
+  /**
+   * What `verify()` would say without a wait; `undefined` where it would have to ask. Counts, and refreshes ahead, as
+   * `verify()` does: `verifier.recall(key) ?? (await verifier.verify(key))` spares a cached verdict its promise.
+   */
+  recall(key: string | null | undefined, call: VerifyOptions = PLAIN): Verified<Claims> | Rejected | undefined {
+    if (!isHashable(key)) return this.#tally.count(refusal(key));
+    const fingerprint = sha256(key);
+    const entry = this.#cache.recall(fingerprint);
+    const known = entry && this.#serve(fingerprint, key, entry, call);
+    return known && this.#tally.count(known);
+  }
+
   /** What is remembered of a key and fresh, without a question; `undefined` if nothing is. Refreshes nothing. */
   peek(key: string | null | undefined): Verified<Claims> | Rejected | undefined {
     if (!isHashable(key)) return refusal(key);
@@ -131,13 +143,18 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   #serve(fingerprint: string, key: string, entry: Entry<Claims>, call: VerifyOptions): Known<Claims> {
     const now = this.#now();
     const age = entry.age(now);
-    const failure = entry.resting(now.mono);
     if (age < entry.ttlMs && age < (call.maxAgeMs ?? Infinity)) {
-      if (age >= entry.ttlMs * this.#settings.refreshAhead && failure === undefined && entry.result.valid)
-        this.#answers.refresh(fingerprint, key, call);
+      const due = age >= entry.ttlMs * this.#settings.refreshAhead && entry.result.valid;
+      if (due && this.#silence(entry, now.mono) === undefined) this.#answers.refresh(fingerprint, key, call);
       return entry.result;
     }
+    const failure = this.#silence(entry, now.mono);
     return failure && this.#honour(fingerprint, entry, age, failure, call);
+  }
+
+  /** Why there is no use in asking about this key right now, if there is none. */
+  #silence(entry: Entry<Claims>, mono: number): VerifyFailure | undefined {
+    return entry.resting(mono) ?? this.#answers.silence(mono);
   }
 
   #decide(fingerprint: string, failure: VerifyFailure, call: VerifyOptions): VerifyResult<Claims, boolean> {

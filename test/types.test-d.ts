@@ -68,6 +68,13 @@ describe('whoever is let in has an identity, unless the compiler says otherwise'
   });
 });
 
+describe('what is said without a wait', () => {
+  test('is a verdict, also of a verifier that fails open, and no promise', () => {
+    expectTypeOf(open.recall('')).toEqualTypeOf<Verified | Rejected | undefined>();
+    expectTypeOf(closed.recall('') ?? closed.verify('')).toEqualTypeOf<Verified | Rejected | Promise<VerifyResult>>();
+  });
+});
+
 describe('guards narrow', () => {
   const result = {} as VerifyResult<DefaultClaims, boolean>;
 

@@ -136,6 +136,33 @@ describe('a refused key', () => {
   });
 });
 
+describe('recall()', () => {
+  test('says what verify() would say at once, counts as it does, and nothing where that would ask', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    expect(verifier.recall(GOOD)).toBeUndefined();
+    expect(verifier.recall('')).toEqual({ valid: false, source: 'local', reason: 'missing_key' });
+    await verifier.verify(GOOD);
+    await verifier.verify(OTHER);
+    expect(verifier.recall(GOOD)).toBe(await verifier.verify(GOOD));
+    expect(verifier.recall(OTHER)).toMatchObject({ valid: false, source: 'cache' });
+    expect(verifier.recall(GOOD, { maxAgeMs: 0 })).toBeUndefined();
+    expect(verifier.stats().results).toMatchObject({ server: 2, cache: 3, local: 1 });
+    expect(server.counts.requests).toBe(2);
+    await clock.advance(TTL);
+    expect(verifier.recall(GOOD)).toBeUndefined();
+  });
+
+  test('refreshes ahead', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    await verifier.verify(GOOD);
+    await clock.advance(TTL * 0.9);
+    expect(verifier.recall(GOOD)).toMatchObject({ source: 'cache' });
+    await until(() => server.asked(GOOD) === 2);
+  });
+});
+
 describe('maxAgeMs', () => {
   test('0 always asks, and does not join a question that has left already', async () => {
     const { server, build } = await rig();
@@ -262,6 +289,68 @@ describe('in an outage', () => {
     expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
     expect(changes.map(({ state }) => state)).toEqual(['open', 'half-open', 'open', 'half-open', 'closed']);
     expect(changes[0]?.failure).toBeInstanceOf(VerifyFailure);
+  });
+
+  test('while nobody may ask, a stale key is served at once, and one failure is told to all', async () => {
+    const { server, clock, build } = await rig();
+    const failures: VerifyFailure[] = [];
+    const verifier = build({
+      retries: 0,
+      breaker: { failureThreshold: 1 },
+      onStale: (event) => failures.push(event.failure),
+    });
+    await verifier.verify(GOOD);
+    await clock.advance(TTL);
+    server.misbehave({ kind: 'status', status: 503 });
+    await verifier.verify(OTHER);
+    expect(verifier.recall(GOOD)).toMatchObject({ valid: true, source: 'stale' });
+    expect(brief(await verifier.verify(GOOD))).toBe('valid stale');
+    expect(failures.map(({ kind }) => kind)).toEqual(['circuit_open', 'circuit_open']);
+    expect(failures[0]).toBe(failures[1]);
+    expect(server.counts.requests).toBe(2);
+
+    // The next one to come when the pause is over is the probe, and the one after it has a new failure to hear of.
+    await clock.advance(1_000);
+    expect(verifier.recall(GOOD)).toBeUndefined();
+    expect(brief(await verifier.verify(GOOD))).toBe('valid stale');
+    await until(() => server.counts.requests === 3 && verifier.stats().asking === 0);
+    await clock.advance(1_000);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid stale');
+    expect(failures[3]).not.toBe(failures[0]);
+    server.revoke(GOOD);
+    server.behave();
+    await clock.advance(1_000);
+    await verifier.verify(GOOD);
+    await until(() => verifier.stats().breaker === 'closed');
+    expect(brief(await verifier.verify(GOOD))).toBe('rejected cache revoked');
+  });
+
+  test('while the key server limits our rate, a stale key is served at once, and none is refreshed', async () => {
+    const { server, clock, build } = await rig();
+    const kinds: string[] = [];
+    const verifier = build({ onStale: ({ failure }) => kinds.push(failure.kind) });
+    await verifier.verify(GOOD);
+    await clock.advance(TTL * 0.95);
+    server.misbehave({ kind: 'status', status: 429, retryAfter: 30 });
+    await verifier.verify(OTHER);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await clock.advance(TTL * 0.05);
+    expect(verifier.recall(GOOD)).toMatchObject({ source: 'stale' });
+    await breathe();
+    expect(kinds).toEqual(['rate_limited']);
+    expect(server.asked(GOOD)).toBe(1);
+  });
+
+  test('nobody waits for the slot that a probe holds', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build({ retries: 0, maxConcurrency: 1, breaker: { failureThreshold: 1 } });
+    server.misbehave({ kind: 'status', status: 503 });
+    await verifier.verify('sk-1');
+    server.misbehave({ kind: 'hang' });
+    await clock.advance(1_000);
+    expect(brief(await verifier.verify('sk-2'))).toBe('closed circuit_open');
+    expect(verifier.stats()).toMatchObject({ asking: 1, breaker: 'half-open' });
+    expect(brief(await verifier.verify('sk-3'))).toBe('closed circuit_open');
   });
 
   test('failOpen may be said call by call', async () => {

@@ -1,5 +1,5 @@
 /** `keyverify/express`: a guard for Express 4 and 5, for connect, and for a plain `node:http` server. */
-import { createGuard } from '../http/guard.js';
+import { createGuard, proceed } from '../http/guard.js';
 import { answerNode, guardNode, type NodeRequest, type NodeResponse } from '../http/node.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
 import type { Verified } from '../result.js';
@@ -47,7 +47,7 @@ export function keyverify<
 ): Middleware<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
   const guard = createGuard(verifier, options);
   return (req: NodeRequest, res: NodeResponse & { locals?: object }, next: () => void): void => {
-    void guardNode(guard, req, res).then((decision) => {
+    proceed(guardNode(guard, req, res), (decision) => {
       if (!decision.allowed) {
         answerNode(res, decision.denial);
         return;
@@ -74,7 +74,7 @@ export function listener<
 ): (req: Req, res: Res) => void {
   const guard = createGuard(verifier, options);
   return (req, res) => {
-    void guardNode(guard, req, res).then((decision) => {
+    proceed(guardNode(guard, req, res), (decision) => {
       if (!decision.allowed) answerNode(res, decision.denial);
       else return handler(req, res, decision.identity);
     });

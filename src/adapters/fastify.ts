@@ -1,7 +1,7 @@
 /** `keyverify/fastify`: a plugin that guards the scope it is registered in, and those inside it. */
 import type { FastifyInstance } from 'fastify';
 
-import { createGuard, type DefaultVerifier } from '../http/guard.js';
+import { createGuard, proceed, type DefaultVerifier } from '../http/guard.js';
 import { guardNode } from '../http/node.js';
 import type { ClosedVerifier, GuardOptions, RouteOptions } from '../http/options.js';
 import type { DefaultClaims, Verified } from '../result.js';
@@ -45,11 +45,16 @@ declare module 'fastify' {
 const plugin = async (app: FastifyInstance, { verifier, ...options }: KeyVerifyOptions): Promise<void> => {
   const guard = createGuard<DefaultVerifier, false>(verifier, options);
   if (!app.hasRequestDecorator('identity')) app.decorateRequest('identity');
-  app.addHook('onRequest', async (request, reply) => {
-    const decision = await guardNode(guard, request.raw, reply.raw, request.routeOptions.config.keyverify);
-    if (decision.allowed) return void Object.assign(request, { identity: decision.identity });
-    const { status, headers, body } = decision.denial;
-    return await reply.code(status).headers(headers).send(body);
+  app.addHook('onRequest', (request, reply, done) => {
+    proceed(guardNode(guard, request.raw, reply.raw, request.routeOptions.config.keyverify), (decision) => {
+      if (decision.allowed) {
+        Object.assign(request, { identity: decision.identity });
+        done();
+        return;
+      }
+      const { status, headers, body } = decision.denial;
+      void reply.code(status).headers(headers).send(body);
+    });
   });
 };
 

@@ -1,7 +1,7 @@
 /** `keyverify/grpc`: a server interceptor for `@grpc/grpc-js`. The key is read from the call's metadata. */
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 
-import { createGuard } from '../http/guard.js';
+import { createGuard, proceed } from '../http/guard.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
 import type { Denial } from '../http/problem.js';
 
@@ -56,7 +56,7 @@ export function keyverify<
           onCancel: () => left.abort(),
           onReceiveMetadata(metadata, pass) {
             const header = (name: string): string[] => metadata.get(name).map(String);
-            void guard({ header, url: '', signal: left.signal }).then((decision) => {
+            proceed(guard({ header, url: '', signal: () => left.signal }), (decision) => {
               if (decision.allowed) {
                 admitted.set(metadata, decision);
                 pass(metadata);

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 
 import type { WebSocket, WebSocketServer } from 'ws';
 
-import { createGuard } from '../http/guard.js';
+import { createGuard, proceed } from '../http/guard.js';
 import { subprotocols } from '../http/key.js';
 import { guardNode } from '../http/node.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
@@ -56,7 +56,7 @@ export function keyverify<
   return (request, socket, head) => {
     // The socket has left the HTTP server's care: one that breaks during the wait would take the process with it.
     socket.on('error', () => socket.destroy());
-    void guardNode(guard, request, socket).then((decision) => {
+    proceed(guardNode(guard, request, socket), (decision) => {
       if (!decision.allowed) {
         answer(socket, decision.denial);
         return;

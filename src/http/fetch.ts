@@ -7,7 +7,7 @@ export function fromRequest(request: Request, waitUntil?: (work: Promise<unknown
     const value = request.headers.get(name);
     return value === null ? [] : [value];
   };
-  return { header, url: request.url, signal: request.signal, waitUntil };
+  return { header, url: request.url, signal: () => request.signal, waitUntil };
 }
 
 /** A denial as a `Response`. */

@@ -1,4 +1,4 @@
-import type { DefaultClaims, Verified, VerifyResult } from '../result.js';
+import type { DefaultClaims, Rejected, Verified, VerifyResult } from '../result.js';
 import type { VerifyOptions } from '../verify-options.js';
 import { type KeyCarrier, type KeyFound, readKey } from './key.js';
 import { checkGuardOptions, checkRouteOptions } from './options.js';
@@ -8,8 +8,8 @@ import { type Denial, describe, headersOf, type Refusal, refuse } from './proble
 
 /** A request as a guard sees it. */
 export interface GuardedRequest extends KeyCarrier {
-  /** Aborted when the caller leaves. The question goes on for the others. */
-  readonly signal?: AbortSignal | undefined;
+  /** Aborted when the caller leaves. The question goes on for the others. Called where there is a wait, and once. */
+  readonly signal?: (() => AbortSignal) | undefined;
   /** See `VerifyOptions`. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
@@ -18,12 +18,25 @@ export interface GuardedRequest extends KeyCarrier {
 export type Decision<Identity> =
   { readonly allowed: true; readonly identity: Identity } | { readonly allowed: false; readonly denial: Denial };
 
+/** What is there at once is not made to wait: a promise costs a service more than a cached verdict does. */
+type MaybePromise<T> = T | Promise<T>;
+
 /** Decides about a request. It never rejects: whatever throws on the way is a denial, a mistake in `route` as well. */
-export type Guard<Identity> = (request: GuardedRequest, route?: RouteOptions) => Promise<Decision<Identity>>;
+export type Guard<Identity> = (request: GuardedRequest, route?: RouteOptions) => MaybePromise<Decision<Identity>>;
+
+/** Goes on with a decision, at once if it is there. */
+export function proceed<Identity>(
+  decision: MaybePromise<Decision<Identity>>,
+  next: (decision: Decision<Identity>) => unknown,
+): void {
+  if (decision instanceof Promise) void decision.then(next);
+  else next(decision);
+}
 
 /** A verifier as seen from within, where nobody looks at claims. */
 export interface DefaultVerifier {
   verify(key: string, options: VerifyOptions): Promise<VerifyResult<DefaultClaims, boolean>>;
+  recall?(key: string, options: VerifyOptions): Verified | Rejected | undefined;
 }
 
 type Judgement =
@@ -62,22 +75,30 @@ function write(refusal: Refusal, realm: string, requestId: string, shape: Denial
   return { status, headers: all, body: text, content: body, reason: problem.reason };
 }
 
-async function judge(
+function admit(identity: Verified | null, { allow }: RouteOptions): MaybePromise<Judgement> {
+  if (allow === undefined) return { allowed: true, identity };
+  const judge = (allowed: unknown): Judgement =>
+    allowed === true ? { allowed, identity } : no({ problem: 'forbidden', reason: 'not_allowed' });
+  return Promise.resolve(allow(identity)).then(judge);
+}
+
+function judge(
   verifier: DefaultVerifier,
-  { optional = false, failOpen, maxAgeMs, allow }: RouteOptions,
-  request: GuardedRequest,
+  options: RouteOptions,
+  { signal, waitUntil }: GuardedRequest,
   found: KeyFound,
-): Promise<Judgement> {
+): MaybePromise<Judgement> {
   if ('ambiguous' in found) return no({ problem: 'ambiguous-key', reason: 'ambiguous_key' });
-  let identity: Verified | null = null;
-  if (found.key !== null) {
-    const { signal, waitUntil } = request;
-    const result = await verifier.verify(found.key, { signal, waitUntil, maxAgeMs, failOpen });
-    if (!result.valid) return no(refuse(result, found.key), { result });
-    if (result.source !== 'fail-open') identity = result;
-  } else if (!optional) return no({ problem: 'missing-key', reason: 'missing_key' });
-  const allowed: unknown = allow === undefined || (await allow(identity));
-  return allowed === true ? { allowed: true, identity } : no({ problem: 'forbidden', reason: 'not_allowed' });
+  const { optional = false, failOpen, maxAgeMs } = options;
+  const { key } = found;
+  if (key === null) return optional ? admit(null, options) : no({ problem: 'missing-key', reason: 'missing_key' });
+  const weigh = (result: VerifyResult<DefaultClaims, boolean>): MaybePromise<Judgement> => {
+    if (!result.valid) return no(refuse(result, key), { result });
+    return admit(result.source === 'fail-open' ? null : result, options);
+  };
+  const known = verifier.recall?.(key, { waitUntil, maxAgeMs, failOpen });
+  if (known !== undefined) return weigh(known);
+  return verifier.verify(key, { signal: signal?.(), waitUntil, maxAgeMs, failOpen }).then(weigh);
 }
 
 /**
@@ -95,25 +116,44 @@ export function createGuard<
 export function createGuard(verifier: DefaultVerifier, options: GuardOptions = {}): Guard<Verified | null> {
   checkGuardOptions(options);
   const { realm = 'api', keyFrom, onDenied } = options;
+  const merged = new WeakMap<RouteOptions, RouteOptions>();
 
-  const decide = async (request: GuardedRequest, found: KeyFound, route?: RouteOptions): Promise<Judgement> => {
-    if (route === undefined) return await judge(verifier, options, request, found);
+  const optionsFor = (route: RouteOptions): RouteOptions => {
+    const known = merged.get(route);
+    if (known !== undefined) return known;
     checkRouteOptions(route);
-    return await judge(verifier, { ...options, ...route }, request, found);
+    const both = { ...options, ...route };
+    merged.set(route, both);
+    return both;
   };
 
-  return async (request, route) => {
+  const conclude = async (
+    judging: MaybePromise<Judgement>,
+    request: GuardedRequest,
+    found: KeyFound,
+  ): Promise<Decision<Verified | null>> => {
     let requestId: string | undefined;
     try {
-      const found = readKey(request, keyFrom);
-      requestId = requestIdOf(request, found);
-      const judgement = await decide(request, found, route).catch((error: unknown) => no(INTERNAL, { error }));
+      const judgement = await Promise.resolve(judging).catch((error: unknown) => no(INTERNAL, { error }));
       if (judgement.allowed) return judgement;
       const { refusal, context } = judgement;
+      requestId = requestIdOf(request, found);
       const shape = await onDenied?.(describe(refusal, requestId), context);
       return { allowed: false, denial: write(refusal, realm, requestId, shape) };
     } catch {
       return { allowed: false, denial: write(INTERNAL, realm, requestId ?? crypto.randomUUID()) };
     }
+  };
+
+  return (request, route) => {
+    let found: KeyFound = { ambiguous: true };
+    let judging: MaybePromise<Judgement>;
+    try {
+      found = readKey(request, keyFrom);
+      judging = judge(verifier, route === undefined ? options : optionsFor(route), request, found);
+    } catch (error) {
+      judging = no(INTERNAL, { error });
+    }
+    return 'allowed' in judging && judging.allowed ? judging : conclude(judging, request, found);
   };
 }

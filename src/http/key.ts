@@ -69,8 +69,12 @@ function candidates(carrier: KeyCarrier, source: KeySource): readonly string[] {
 
 /** Reads the one key that a request carries. An empty value is none. */
 export function readKey(carrier: KeyCarrier, sources: readonly KeySource[] = DEFAULT_SOURCES): KeyFound {
-  const found = sources.flatMap((source) => candidates(carrier, source)).filter((value) => value !== '');
-  const [key] = found;
-  if (key === undefined) return { key: null };
-  return found.length > 1 || SEVERAL.test(key) ? { ambiguous: true } : { key };
+  let key: string | null = null;
+  for (const source of sources)
+    for (const value of candidates(carrier, source)) {
+      if (value === '') continue;
+      if (key !== null || SEVERAL.test(value)) return { ambiguous: true };
+      key = value;
+    }
+  return { key };
 }

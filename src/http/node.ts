@@ -1,4 +1,4 @@
-import type { Decision, Guard } from './guard.js';
+import type { Guard } from './guard.js';
 import type { RouteOptions } from './options.js';
 import type { Denial } from './problem.js';
 
@@ -25,25 +25,35 @@ export interface NodeResponse extends Closable {
 
 /** Every value of a header, from names and values in turn. */
 function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name);
+  const values: string[] = [];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const [sent = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]];
+    // Most names are of another length, which takes less to see than to change their case.
+    if (sent.length === name.length && sent.toLowerCase() === name) values.push(value);
+  }
+  return values;
 }
 
-/** Decides about a request of `node:http`. The wait ends when the caller leaves. */
-export async function guardNode<Identity>(
+/** Decides about a request of `node:http`. The wait, if there is one, ends when the caller leaves. */
+export function guardNode<Identity>(
   guard: Guard<Identity>,
   request: NodeRequest,
   caller: Closable,
   route?: RouteOptions,
-): Promise<Decision<Identity>> {
-  const left = new AbortController();
-  const leave = (): void => left.abort();
-  caller.once('close', leave);
-  const decision = await guard(
-    { header: (name) => valuesOf(request.rawHeaders, name), url: request.url ?? '', signal: left.signal },
+): ReturnType<Guard<Identity>> {
+  let left: AbortController | undefined;
+  const leave = (): void => left?.abort();
+  const signal = (): AbortSignal => {
+    left = new AbortController();
+    caller.once('close', leave);
+    return left.signal;
+  };
+  const decision = guard(
+    { header: (name) => valuesOf(request.rawHeaders, name), url: request.url ?? '', signal },
     route,
   );
-  caller.off('close', leave);
-  return decision;
+  if (left === undefined || !(decision instanceof Promise)) return decision;
+  return decision.finally(() => caller.off('close', leave));
 }
 
 /** Answers with a denial, unless somebody has answered in the meantime. */

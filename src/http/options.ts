@@ -7,6 +7,8 @@ import type { Problem } from './problem.js';
 /** What a guard asks: a `KeyVerifier`, or a double of one. */
 export interface AnyVerifier {
   verify(key: string, options: VerifyOptions): Promise<VerifyResult<unknown, boolean>>;
+  /** What `verify()` would say without a wait. Without it, every request waits for a promise. */
+  recall?(key: string, options: VerifyOptions): Verified<unknown> | Rejected | undefined;
 }
 
 /** A verifier that lets nobody in without an identity unless a call says otherwise. */

@@ -41,6 +41,11 @@ export class Breaker {
     return this.#state;
   }
 
+  /** Up to when nobody may ask, on the monotonic clock. */
+  get openUntil(): number {
+    return this.#state === 'closed' ? -Infinity : this.#until;
+  }
+
   permit(mono: number): Permit {
     if (this.#state === 'closed') return 'ask';
     if (mono < this.#until) return { retryAfterMs: this.#until - mono };

@@ -17,12 +17,17 @@ export class Deadline {
     return Math.max(0, this.#endsAt - this.#clock.monotonic());
   }
 
-  /** Whatever `work` comes to, or `TIMED_OUT` after `ms`: also where `work` never settles. */
-  async race<T>(work: Promise<T>, ms: number): Promise<T | typeof TIMED_OUT> {
-    return await new Promise((resolve, reject) => {
+  /** A deadline after one of so many equal shares of what is left. */
+  share(shares: number): Deadline {
+    return new Deadline(this.#clock, this.leftMs / shares);
+  }
+
+  /** Whatever `work` comes to, or `TIMED_OUT` when the time is up: also where `work` never settles. */
+  race<T>(work: Promise<T>): Promise<T | typeof TIMED_OUT> {
+    return new Promise((resolve, reject) => {
       // One more turn of the event loop: an answer that came in while this process was busy is not a time-out, which
       // matters, because a time-out may fail open and our own load must not.
-      let cancel = this.#clock.after(ms, () => {
+      let cancel = this.#clock.after(this.leftMs, () => {
         cancel = this.#clock.after(0, () => resolve(TIMED_OUT));
       });
       work.then(

@@ -30,11 +30,10 @@ export class Flights<Outcome> {
     const flight = new Flight(ask);
     if (!shares) return flight;
     this.#inAir.set(fingerprint, flight);
-    const landed = flight.outcome.then(() => {
+    this.track(flight.outcome, () => {
       // Only itself: a newer flight may have taken its place.
       if (this.#inAir.get(fingerprint) === flight) this.#inAir.delete(fingerprint);
     });
-    this.track(landed);
     return flight;
   }
 
@@ -45,9 +44,12 @@ export class Flights<Outcome> {
   }
 
   /** Remembers work that nobody may be waiting for, until it is done. */
-  track(work: Promise<unknown>): void {
+  track(work: Promise<unknown>, done?: () => void): void {
     this.#work.add(work);
-    void work.then(() => this.#work.delete(work));
+    void work.then(() => {
+      this.#work.delete(work);
+      done?.();
+    });
   }
 
   /** Waits until nothing is in the air. */

@@ -3,7 +3,8 @@ import type { Verdict } from '../cache/verdicts.js';
 import type { Problem } from '../failure.js';
 import type { Verified } from '../result.js';
 import type { ClaimsReader } from './claims.js';
-import { Deadline, TIMED_OUT } from './deadline.js';
+import type { Deadline } from './deadline.js';
+import { TIMED_OUT } from './deadline.js';
 import { decode, encode, type Answer } from './protocol.js';
 import { retriesLeft, retryDelayMs } from './retry.js';
 import { safeCause } from './secrets.js';
@@ -51,12 +52,10 @@ export class Inquiry<Claims> {
   }
 
   async run(deadline: Deadline): Promise<Finding<Claims> | Problem> {
-    const { retries, random, clock } = this.#settings;
+    const { retries, random } = this.#settings;
     for (let attempt = 1; ; attempt++) {
       // Equal shares of what is left: a server that hangs leaves time for the retry.
-      const share = new Deadline(clock, deadline.leftMs / (retries + 2 - attempt));
-      // What a caller's transport or fetch resolves or rejects with may be anything; a slot must not be lost on it.
-      const outcome = await this.#attempt(share).catch(() => UNUSABLE);
+      const outcome = await this.#attempt(deadline.share(retries + 2 - attempt));
       if (!('kind' in outcome)) return outcome;
       const delay = retryDelayMs(outcome, attempt, random);
       if (retriesLeft(outcome, attempt, retries) <= 0 || delay >= deadline.leftMs) return outcome;
@@ -66,26 +65,31 @@ export class Inquiry<Claims> {
   }
 
   async #attempt(deadline: Deadline): Promise<Finding<Claims> | Problem> {
-    const token = this.#means.token.current ?? (await this.#fetchToken(deadline));
-    if (typeof token !== 'string') return token;
-    const { clock } = this.#settings;
-    const askedAt = { wall: clock.wall(), mono: clock.monotonic() };
-    const secrets = [this.#key, token];
-    this.#onSend(askedAt);
-    const response = await this.#send(token, secrets, deadline);
-    if ('kind' in response) return response;
-    if (response.status === 401 && this.#means.token.renewable && !this.#renewed) {
-      this.#renewed = true;
-      this.#means.token.refuse(token);
-      return await this.#attempt(deadline);
+    try {
+      const token = this.#means.token.current ?? (await this.#fetchToken(deadline));
+      if (typeof token !== 'string') return token;
+      const { clock } = this.#settings;
+      const askedAt = { wall: clock.wall(), mono: clock.monotonic() };
+      const secrets = [this.#key, token];
+      this.#onSend(askedAt);
+      const response = await this.#send(token, secrets, deadline);
+      if ('kind' in response) return response;
+      if (response.status === 401 && this.#means.token.renewable && !this.#renewed) {
+        this.#renewed = true;
+        this.#means.token.refuse(token);
+        return await this.#attempt(deadline);
+      }
+      return await this.#read(response, secrets, askedAt, deadline);
+    } catch {
+      // What a caller's transport or fetch resolves or rejects with may be anything; a slot must not be lost on it.
+      return UNUSABLE;
     }
-    return await this.#read(response, secrets, askedAt, deadline);
   }
 
   async #fetchToken(deadline: Deadline): Promise<string | Problem> {
     const { token, shares } = this.#means;
     try {
-      const fetched = await deadline.race(token.fetch(shares), deadline.leftMs);
+      const fetched = await deadline.race(token.fetch(shares));
       if (fetched !== TIMED_OUT) return fetched;
       token.forget();
       return misconfigured('serviceToken() gave no token in time');
@@ -99,7 +103,7 @@ export class Inquiry<Claims> {
     this.attempts++;
     try {
       const exchange = this.#means.transport.send(encode(verifyUrl, token, this.#key, scope));
-      const response = await deadline.race(exchange.response, deadline.leftMs);
+      const response = await deadline.race(exchange.response);
       this.answered ||= response !== TIMED_OUT;
       if (response !== TIMED_OUT) return response;
       exchange.abort(new Error('the time is up'));
@@ -121,7 +125,7 @@ export class Inquiry<Claims> {
       const { verdict, maxAgeMs } = answer;
       if (verdict.kind === 'rejected') return { result: verdict.result, maxAgeMs, askedAt };
       const reading = this.#settings.readClaims(verdict.claims);
-      const read = reading instanceof Promise ? await deadline.race(reading, deadline.leftMs) : reading;
+      const read = reading instanceof Promise ? await deadline.race(reading) : reading;
       if (read === TIMED_OUT) return unreadable('the schema in claims did not finish in time');
       if ('wrong' in read) return unreadable(`its claims do not fit the schema: ${read.wrong}`);
       // It took time to answer, and the schema may have, too.

@@ -59,6 +59,8 @@ export class KeyServer<Claims> {
   readonly #breaker: Breaker | undefined;
   /** The monotonic time up to which the server wants to be left alone, having answered 429. */
   #restUntil = -Infinity;
+  /** What those hear who would ask while it is left alone, and until when. */
+  #silence: { readonly until: number; readonly failure: VerifyFailure } | undefined;
   /** Whether the server has ever answered. */
   #answered = false;
 
@@ -79,15 +81,28 @@ export class KeyServer<Claims> {
     return { asking: this.#limit.taken, waiting: this.#limit.waiting };
   }
 
+  /** What asking would come to right now, if it would come to nothing: found out without asking, made once for all. */
+  silence(mono: number): VerifyFailure | undefined {
+    const until = Math.max(this.#restUntil, this.#breaker?.openUntil ?? -Infinity);
+    if (this.#silence?.until !== until) {
+      const problem = this.#leftAlone(mono);
+      if (problem === undefined) return undefined;
+      this.#silence = { until, failure: this.#failure(problem, mono, 0) };
+    }
+    return mono < until ? this.#silence.failure : undefined;
+  }
+
   async ask(question: Question<Claims>): Promise<Verified<Claims> | Rejected | VerifyFailure> {
     const { clock, timeoutMs } = this.#settings;
     const startedAt = clock.monotonic();
     const deadline = new Deadline(clock, timeoutMs);
     const fail = (problem: Problem): VerifyFailure => this.#failure(problem, startedAt, 0);
 
-    const lane = question.known ? 'known' : 'unknown';
+    const leftAlone = this.#leftAlone(startedAt);
+    if (leftAlone !== undefined) return fail(leftAlone);
     const queued = !this.#limit.enter();
-    if (queued && !(await this.#limit.wait(lane, deadline.leftMs))) return fail(OVERLOADED);
+    if (queued && !(await this.#limit.wait(question.known ? 'known' : 'unknown', deadline.leftMs)))
+      return fail(OVERLOADED);
     const permit = this.#permit();
     if (typeof permit === 'object') {
       this.#limit.leave();
@@ -125,16 +140,25 @@ export class KeyServer<Claims> {
     return this.#answered ? problem : strangerProblem(problem, this.#settings.verifyUrl);
   }
 
+  /** Why the key server isn't to be asked, if it isn't. */
+  #leftAlone(mono: number): Problem | undefined {
+    const openMs = (this.#breaker?.openUntil ?? -Infinity) - mono;
+    return this.#rateLimit(mono) ?? (openMs > 0 ? circuitOpen(openMs) : undefined);
+  }
+
+  #rateLimit(mono: number): Problem | undefined {
+    if (mono >= this.#restUntil) return undefined;
+    return {
+      kind: 'rate_limited',
+      message: 'keyverify: the key server limits our rate and is left alone for a while',
+      retryAfterMs: this.#restUntil - mono,
+    };
+  }
+
   #permit(): 'ask' | 'probe' | Problem {
     const mono = this.#settings.clock.monotonic();
-    if (mono < this.#restUntil)
-      return {
-        kind: 'rate_limited',
-        message: 'keyverify: the key server limits our rate and is left alone for a while',
-        retryAfterMs: this.#restUntil - mono,
-      };
-    const permit = this.#breaker?.permit(mono) ?? 'ask';
-    return typeof permit === 'object' ? circuitOpen(permit.retryAfterMs) : permit;
+    const permit = this.#rateLimit(mono) ?? this.#breaker?.permit(mono) ?? 'ask';
+    return typeof permit === 'object' && !('kind' in permit) ? circuitOpen(permit.retryAfterMs) : permit;
   }
 
   #account(failure: VerifyFailure, permit: 'ask' | 'probe'): void {

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { InvalidOptionsError } from '../../src/failure.js';
 import { createGuard, type GuardedRequest } from '../../src/http/guard.js';
 import type { GuardOptions, RouteOptions } from '../../src/http/options.js';
+import type { Rejected, Verified } from '../../src/result.js';
 import type { Problem } from '../../src/http/problem.js';
 import { acme, failedClosed, failedOpen, rejected, saying } from './verifiers.js';
 
@@ -27,8 +28,42 @@ describe('a guard', () => {
     const guard = createGuard(verifier, { maxAgeMs: 0, failOpen: false });
     const { signal } = new AbortController();
     const waitUntil = vi.fn();
-    expect(await guard({ ...withKey, signal, waitUntil })).toEqual({ allowed: true, identity: acme });
+    expect(await guard({ ...withKey, signal: () => signal, waitUntil })).toEqual({ allowed: true, identity: acme });
     expect(verifier.asked).toEqual([{ key: 'sk-1', options: { signal, waitUntil, maxAgeMs: 0, failOpen: false } }]);
+  });
+
+  it('answers at once, without a promise and a signal, where the verifier can', async () => {
+    const recalling = (known: Verified | Rejected | undefined) => ({ ...saying(acme), recall: vi.fn(() => known) });
+    const signal = vi.fn(() => new AbortController().signal);
+    const waitUntil = vi.fn();
+    const remembered = recalling({ ...acme, source: 'cache' });
+    const guard = createGuard(remembered, { maxAgeMs: 5, failOpen: false });
+    expect(guard({ ...withKey, signal, waitUntil })).toEqual({
+      allowed: true,
+      identity: { ...acme, source: 'cache' },
+    });
+    expect(remembered.recall).toHaveBeenCalledExactlyOnceWith('sk-1', { waitUntil, maxAgeMs: 5, failOpen: false });
+    const refused = recalling({ valid: false, source: 'cache', reason: 'revoked' });
+    expect(await denied(createGuard(refused)({ ...withKey, signal }))).toMatchObject({ status: 401 });
+    expect([remembered.asked, refused.asked]).toEqual([[], []]);
+    expect(signal).not.toHaveBeenCalled();
+    const nothing = recalling(undefined);
+    expect(await createGuard(nothing)({ ...withKey, signal })).toEqual({ allowed: true, identity: acme });
+    expect(nothing.asked).toHaveLength(1);
+    expect(signal).toHaveBeenCalledOnce();
+  });
+
+  it('denies when a verifier that recalls throws', async () => {
+    const verifier = { ...saying(acme), recall: () => { throw new Error('inside'); } }; // prettier-ignore
+    const denial = await denied(createGuard(verifier)(withKey));
+    expect(denial.status).toBe(500);
+    expect(denial.body).not.toContain('inside');
+  });
+
+  it('asks allow() about a remembered caller, too', async () => {
+    const verifier = { ...saying(acme), recall: () => acme };
+    expect((await denied(createGuard(verifier, { allow: () => false })(withKey))).reason).toBe('not_allowed');
+    expect(await createGuard(verifier, { allow: () => true })(withKey)).toEqual({ allowed: true, identity: acme });
   });
 
   it('denies by the table, with a body that is not cached', async () => {

@@ -21,6 +21,17 @@ describe('a request of node:http', () => {
     expect(caller.listenerCount('close')).toBe(1);
   });
 
+  it('is not listened to where there is no wait', async () => {
+    const caller = new EventEmitter();
+    const recalling = { ...saying(acme), recall: () => acme };
+    const request = { rawHeaders: ['Host', 'here', 'AUTHORIZATION', 'Bearer sk-1'] };
+    expect(guardNode(createGuard(recalling), request, caller)).toEqual({ allowed: true, identity: acme });
+    expect(caller.listenerCount('close')).toBe(0);
+    // A denial takes its time, but waits for nobody who could leave.
+    await guardNode(createGuard(saying(acme)), { rawHeaders: [] }, caller);
+    expect(caller.listenerCount('close')).toBe(0);
+  });
+
   it('is left alone where somebody else has answered it in the meantime', async () => {
     const denial = { status: 401, headers: { 'x-late': '1' }, body: 'late', content: 'late', reason: 'late' };
     const server = createServer((_, res) => {
