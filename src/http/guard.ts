@@ -92,13 +92,19 @@ function judge(
   const { optional = false, failOpen, maxAgeMs } = options;
   const { key } = found;
   if (key === null) return optional ? admit(null, options) : no({ problem: 'missing-key', reason: 'missing_key' });
-  const weigh = (result: VerifyResult<DefaultClaims, boolean>): MaybePromise<Judgement> => {
-    if (!result.valid) return no(refuse(result, key), { result });
-    return admit(result.source === 'fail-open' ? null : result, options);
-  };
   const known = verifier.recall?.(key, { waitUntil, maxAgeMs, failOpen });
-  if (known !== undefined) return weigh(known);
-  return verifier.verify(key, { signal: signal?.(), waitUntil, maxAgeMs, failOpen }).then(weigh);
+  if (known !== undefined) return weigh(known, key, options);
+  const asked = verifier.verify(key, { signal: signal?.(), waitUntil, maxAgeMs, failOpen });
+  return asked.then((result) => weigh(result, key, options));
+}
+
+function weigh(
+  result: VerifyResult<DefaultClaims, boolean>,
+  key: string,
+  options: RouteOptions,
+): MaybePromise<Judgement> {
+  if (!result.valid) return no(refuse(result, key), { result });
+  return admit(result.source === 'fail-open' ? null : result, options);
 }
 
 /**

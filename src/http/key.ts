@@ -55,9 +55,10 @@ export function subprotocols(lines: readonly string[]): string[] {
 
 function candidates(carrier: KeyCarrier, source: KeySource): readonly string[] {
   if (source === 'bearer') {
-    const values = carrier.header('authorization');
-    const bearers = values.filter((value) => BEARER.test(value.slice(0, BEARER_LENGTH + 1)));
-    return bearers.map((value) => value.slice(BEARER_LENGTH).trimStart());
+    const keys: string[] = [];
+    for (const value of carrier.header('authorization'))
+      if (BEARER.test(value.slice(0, BEARER_LENGTH + 1))) keys.push(value.slice(BEARER_LENGTH).trimStart());
+    return keys;
   }
   if ('header' in source) return carrier.header(source.header.toLowerCase());
   if ('query' in source) return fromQuery(carrier.url, source.query);
