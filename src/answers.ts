@@ -1,4 +1,4 @@
-import { defaultTransport, sharesPromises } from '#platform';
+import { ownTransport, sharesPromises } from '#platform';
 
 import type { Instant } from './cache/clock.js';
 import type { Entry } from './cache/entry.js';
@@ -7,7 +7,6 @@ import { notify, Warnings } from './events.js';
 import { VerifyFailure } from './failure.js';
 import { toHex } from './fingerprint.js';
 import type { Rejected, Verified } from './result.js';
-import { dispatcherTransport } from './server/dispatcher.js';
 import { globalFetchTransport } from './server/fetch.js';
 import { Flights, type Flight, type OnSend } from './server/flights.js';
 import { KeyServer, type Effort } from './server/key-server.js';
@@ -38,7 +37,7 @@ export class Answers<Claims> {
     this.#settings = settings;
     this.#cache = cache;
     this.#token = new ServiceToken(settings.serviceToken);
-    this.#transport = settings.transport ?? defaultTransport(settings, { dispatcherTransport, globalFetchTransport });
+    this.#transport = settings.transport ?? ownTransport?.(settings) ?? globalFetchTransport();
     this.#warnings = new Warnings(settings.logger);
     this.#server = new KeyServer(
       {

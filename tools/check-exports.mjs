@@ -39,11 +39,11 @@ for (const entry of readdirSync('dist', { recursive: true, withFileTypes: true }
 }
 
 const ALLOWED = {
-  'index.js': ['#platform', 'lru-cache'],
+  'index.js': ['#platform'],
   'platform/web.js': [],
   'platform/isolate.js': [],
-  'platform/server.js': ['node:crypto'],
-  'platform/node.js': ['node:crypto', 'undici'],
+  'platform/server.js': ['lru-cache'],
+  'platform/node.js': ['lru-cache', 'undici'],
 };
 for (const [entry, allowed] of Object.entries(ALLOWED)) {
   for (const path of [`dist/${entry}`, `dist/${entry.replace('.js', '.cjs')}`]) {

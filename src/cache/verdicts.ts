@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { LRUCache } from '#platform';
 
 import type { Rejected, Verified } from '../result.js';
 import type { Instant } from './clock.js';

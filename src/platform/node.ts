@@ -1,15 +1,15 @@
 import type { Pool } from 'undici';
 
+import { dispatcherTransport } from '../server/dispatcher.js';
 import type { Platform } from './platform.js';
 
-export { env } from './env.js';
-export { sha256, sharesPromises } from './server.js';
+export { LRUCache, env, explain, sha256, sharesPromises, viaDispatcher } from './server.js';
 
 /** Under the 5 s after which many servers close an idle connection, so that none is closed with a request on its way. */
 const KEEP_ALIVE_MS = 4000;
 
 /** A pool of keep-alive connections, one for each question that may be asked at once. */
-export const defaultTransport: Platform['defaultTransport'] = ({ verifyUrl, maxConcurrency, timeoutMs }, ways) => {
+export const ownTransport: Platform['ownTransport'] = ({ verifyUrl, maxConcurrency, timeoutMs }) => {
   let pool: Pool | Promise<Pool> | undefined;
 
   const load = async (): Promise<Pool> => {
@@ -31,7 +31,7 @@ export const defaultTransport: Platform['defaultTransport'] = ({ verifyUrl, maxC
   const open = (): Pool | Promise<Pool> => (pool ??= load());
 
   return {
-    ...ways.dispatcherTransport(verifyUrl, open),
+    ...dispatcherTransport(verifyUrl, open),
     async warmUp() {
       await open();
     },

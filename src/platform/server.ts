@@ -1,14 +1,26 @@
-import { hash } from 'node:crypto';
+import type * as Crypto from 'node:crypto';
 
 import { fromHex } from '../fingerprint.js';
+import { dispatcherTransport } from '../server/dispatcher.js';
 import type { Platform } from './platform.js';
 
+export { LRUCache } from 'lru-cache';
+export { explain } from './codes.js';
 export { env } from './env.js';
+
+let loaded: typeof Crypto | undefined;
+
+/** Not at import, a third of which it would be. */
+const crypto = (): typeof Crypto => (loaded ??= process.getBuiltinModule('node:crypto'));
 
 /** Deno takes longer for a string of bytes than for hexadecimal digits and the way back. */
 export const sha256: Platform['sha256'] =
-  'Deno' in globalThis ? (text) => fromHex(hash('sha256', text, 'hex')) : (text) => hash('sha256', text, 'binary');
+  'Deno' in globalThis
+    ? (text) => fromHex(crypto().hash('sha256', text, 'hex'))
+    : (text) => crypto().hash('sha256', text, 'binary');
 
-export const defaultTransport: Platform['defaultTransport'] = (_settings, ways) => ways.globalFetchTransport();
+export const ownTransport: Platform['ownTransport'] = undefined;
+
+export const viaDispatcher: Platform['viaDispatcher'] = dispatcherTransport;
 
 export const sharesPromises: Platform['sharesPromises'] = true;

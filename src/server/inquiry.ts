@@ -3,13 +3,13 @@ import type { Verdict } from '../cache/verdicts.js';
 import type { Problem } from '../failure.js';
 import type { Verified } from '../result.js';
 import type { ClaimsReader } from './claims.js';
-import type { Deadline } from './deadline.js';
-import { TIMED_OUT } from './deadline.js';
+import { type Deadline, TIMED_OUT } from './deadline.js';
+import { transportProblem } from './network.js';
 import { decode, encode, type Answer } from './protocol.js';
 import { retriesLeft, retryDelayMs } from './retry.js';
 import { safeCause } from './secrets.js';
 import type { ServiceToken } from './token.js';
-import { transportProblem, type ServerResponse, type Transport } from './transport.js';
+import type { ServerResponse, Transport } from './transport.js';
 import { rejected } from './verdict.js';
 
 export interface InquirySettings<Claims> {

@@ -6,7 +6,7 @@ import { Breaker, type BreakerSettings, type BreakerState } from './breaker.js';
 import { Deadline } from './deadline.js';
 import { Inquiry, type InquirySettings, type Means } from './inquiry.js';
 import { Limit } from './limit.js';
-import { strangerProblem } from './transport.js';
+import { strangerProblem } from './network.js';
 
 export interface KeyServerSettings<Claims> extends InquirySettings<Claims> {
   readonly timeoutMs: number;

@@ -9,8 +9,8 @@ import * as node from '../../src/platform/node.js';
 import type { Platform } from '../../src/platform/platform.js';
 import * as server from '../../src/platform/server.js';
 import * as web from '../../src/platform/web.js';
-import { dispatcherTransport } from '../../src/server/dispatcher.js';
 import { globalFetchTransport } from '../../src/server/fetch.js';
+import type { Transport } from '../../src/server/transport.js';
 import { ask, serve } from '../helpers/http.js';
 import { until } from '../helpers/rig.js';
 
@@ -20,8 +20,6 @@ const PLATFORMS: readonly (readonly [string, Platform])[] = [
   ['web', web],
   ['isolate', isolate],
 ];
-
-const WAYS = { dispatcherTransport, globalFetchTransport };
 
 /** Anything that UTF-8 can say: every code point but the halves of surrogate pairs. */
 const CODE_POINT = fc
@@ -77,7 +75,7 @@ describe.each(PLATFORMS)('the platform %s', (_name, platform) => {
 
   test('can ask', async () => {
     const { origin, heard } = await serve((response) => response.end('fine'));
-    const transport = platform.defaultTransport(settings(origin), WAYS);
+    const transport = platform.ownTransport?.(settings(origin)) ?? globalFetchTransport();
     const { status, body } = await transport.send(ask(`${origin}/verify`)).response;
     expect([status, Buffer.from(body).toString()]).toEqual([200, 'fine']);
     expect(heard).toMatchObject([{ method: 'POST', path: '/verify' }]);
@@ -95,11 +93,16 @@ test('promises are shared between requests everywhere but in an isolate', () => 
 });
 
 describe('the pool on Node', () => {
+  function pool(options: ReturnType<typeof settings>): Transport {
+    const transport = node.ownTransport?.(options);
+    return transport ?? expect.fail('there is none');
+  }
+
   test('has a connection for each question that may be asked at once, and no more', async () => {
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
     const server = await serve((response) => void released.then(() => response.end()));
-    const transport = node.defaultTransport(settings(server.origin, 2), WAYS);
+    const transport = pool(settings(server.origin, 2));
     const exchanges = [1, 2, 3].map(() => transport.send(ask(server.origin)));
     await until(() => server.heard.length === 2);
     release();
@@ -110,7 +113,7 @@ describe('the pool on Node', () => {
 
   test('keeps its connections for the next question', async () => {
     const server = await serve((response) => response.end());
-    const transport = node.defaultTransport(settings(server.origin, 1), WAYS);
+    const transport = pool(settings(server.origin, 1));
     await transport.warmUp?.();
     for (let times = 0; times < 3; times++) await transport.send(ask(server.origin)).response;
     expect(server.connections).toBe(1);
@@ -119,7 +122,7 @@ describe('the pool on Node', () => {
 
   test('ends what is in the air when it is closed, and may be closed again', async () => {
     const server = await serve(() => undefined);
-    const transport = node.defaultTransport(settings(server.origin), WAYS);
+    const transport = pool(settings(server.origin));
     const exchange = transport.send(ask(server.origin));
     const rejection = expect(exchange.response).rejects.toMatchObject({ code: 'UND_ERR_DESTROYED' });
     await until(() => server.heard.length === 1);
@@ -130,6 +133,6 @@ describe('the pool on Node', () => {
   });
 
   test('is closed in an instant where it was never used', async () => {
-    await node.defaultTransport(settings('http://127.0.0.1:1'), WAYS).close?.();
+    await pool(settings('http://127.0.0.1:1')).close?.();
   });
 });

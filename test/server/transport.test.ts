@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { MAX_RESPONSE_BYTES, ResponseTooLarge, join, transportProblem } from '../../src/server/transport.js';
+import { transportProblem } from '../../src/server/network.js';
+import { MAX_RESPONSE_BYTES, ResponseTooLarge, join } from '../../src/server/transport.js';
 
 const KEY = 'sk-good-0123456789abcdef';
 const error = (code: string, message = 'it broke') => Object.assign(new Error(message), { code });
