@@ -1,6 +1,4 @@
-import * as z from 'zod/mini';
-
-import { env } from '#platform';
+import { env, viaDispatcher } from '#platform';
 
 import { systemClock, type Clock } from './cache/clock.js';
 import type { Hooks, Logger } from './events.js';
@@ -9,9 +7,10 @@ import { mistakes } from './mistakes.js';
 import { once } from './once.js';
 import type { KeyVerifierOptions } from './options.js';
 import type { DefaultClaims } from './result.js';
+import { anything, isBoolean, isFunction, isObject, isText, optional, or, parse, strict, that } from './schema.js';
 import type { BreakerSettings } from './server/breaker.js';
 import { claimsAsSent, schemaReader, type ClaimsReader } from './server/claims.js';
-import { dispatcherTransport, type Dispatcher } from './server/dispatcher.js';
+import type { Dispatcher } from './server/dispatcher.js';
 import { fetchTransport, type Fetch } from './server/fetch.js';
 import { HEADER_VALUE, type TokenSource } from './server/token.js';
 import type { Transport } from './server/transport.js';
@@ -42,65 +41,78 @@ export interface Settings<Claims> extends Hooks<Claims> {
   readonly random: () => number;
 }
 
-const method = (name: string) => (value: unknown) =>
-  typeof value === 'object' && value !== null && name in value && typeof Reflect.get(value, name) === 'function';
-const isClock = (value: unknown): boolean => ['wall', 'monotonic', 'after'].every((name) => method(name)(value));
-const isSchema = (value: unknown): boolean =>
-  ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-  method('validate')(Reflect.get(value, '~standard'));
-const isFunction = (value: unknown): boolean => typeof value === 'function';
+const number = (fits: (value: number) => boolean, expected: string) =>
+  that((value): value is number => typeof value === 'number' && Number.isFinite(value) && fits(value), expected);
+const func = <T>() => that((value): value is T => isFunction(value), 'a function');
+const methods = <T>(names: readonly string[], expected: string) =>
+  that((value): value is T => isObject(value) && names.every((name) => isFunction(Reflect.get(value, name))), expected);
+
+const isTokenSource = (value: unknown): value is TokenSource =>
+  isFunction(value) || (typeof value === 'string' && HEADER_VALUE.test(value));
+const isKeyFormat = (value: unknown): value is RegExp => value instanceof RegExp && !value.global && !value.sticky;
+const isSchema = (value: unknown): value is object => {
+  const standard: unknown = (isObject(value) || isFunction(value)) && Reflect.get(value, '~standard');
+  return isObject(standard) && isFunction(Reflect.get(standard, 'validate'));
+};
 
 /** The longest delay that timers take; beyond it they fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const schema = once(() => {
-  const duration = z.number().check(z.positive());
-  const timer = z.number().check(z.positive(), z.maximum(LONGEST_TIMER_MS));
-  const count = z.int().check(z.positive());
-  const flag = z._default(z.boolean(), false);
-  const hook = z.optional(z.custom<(event: never) => unknown>(isFunction));
-  const token = z.string().check(z.regex(HEADER_VALUE));
-  return z.strictObject({
-    verifyUrl: z.unknown(),
-    serviceToken: z.union([token, z.custom<Exclude<TokenSource, string>>(isFunction)]),
-    scope: z.optional(z.string().check(z.minLength(1))),
-    cacheTtlMs: z._default(duration, 300_000),
-    rejectedTtlMs: z._default(duration, 10_000),
-    staleIfErrorMs: z._default(z.number().check(z.nonnegative()), 3_600_000),
-    refreshAhead: z._default(z.number().check(z.positive(), z.maximum(1)), 0.9),
-    maxEntries: z._default(count, 50_000),
-    maxRejectedEntries: z._default(count, 10_000),
-    timeoutMs: z._default(timer, 2_000),
-    retries: z._default(z.int().check(z.nonnegative()), 1),
-    maxConcurrency: z._default(count, 64),
-    breaker: z._default(
-      z.union([
-        z.literal(false),
-        z.strictObject({
-          failureThreshold: z._default(count, 5),
-          openMs: z._default(timer, 1_000),
-          maxOpenMs: z._default(timer, 30_000),
-        }),
-      ]),
-      { failureThreshold: 5, openMs: 1_000, maxOpenMs: 30_000 },
+  const duration = number((ms) => ms > 0, 'a positive number of milliseconds');
+  const timer = number(
+    (ms) => ms > 0 && ms <= LONGEST_TIMER_MS,
+    'a positive number of milliseconds, up to 2 147 483 647',
+  );
+  const count = number((n) => n > 0 && Number.isSafeInteger(n), 'a positive whole number');
+  const flag = or(that(isBoolean, 'true or false'), false);
+  const hook = optional(func());
+  const breaker = {
+    failureThreshold: or(count, 5),
+    openMs: or(timer, 1_000),
+    maxOpenMs: or(timer, 30_000),
+  };
+  const options = {
+    verifyUrl: anything,
+    serviceToken: that(isTokenSource, 'visible characters without a line break, or a function that gives them'),
+    scope: optional(that(isText, 'a string that is not empty')),
+    cacheTtlMs: or(duration, 300_000),
+    rejectedTtlMs: or(duration, 10_000),
+    staleIfErrorMs: or(
+      number((ms) => ms >= 0, 'a number of milliseconds, 0 or more'),
+      3_600_000,
     ),
+    refreshAhead: or(
+      number((share) => share > 0 && share <= 1, 'a number above 0, up to 1'),
+      0.9,
+    ),
+    maxEntries: or(count, 50_000),
+    maxRejectedEntries: or(count, 10_000),
+    timeoutMs: or(timer, 2_000),
+    retries: or(
+      number((n) => n >= 0 && Number.isSafeInteger(n), 'a whole number, 0 or more'),
+      1,
+    ),
+    maxConcurrency: or(count, 64),
+    breaker: strict(breaker, 'false, or an object of failureThreshold, openMs, maxOpenMs'),
     failOpen: flag,
-    keyFormat: z.optional(z.custom<RegExp>((value) => value instanceof RegExp && !value.global && !value.sticky)),
-    claims: z.optional(z.custom<object>(isSchema)),
-    fetch: z.optional(z.custom<Fetch>(isFunction)),
-    dispatcher: z.optional(z.custom<Dispatcher>(method('dispatch'))),
-    transport: z.optional(z.custom<Transport>(method('send'))),
-    logger: z._default(z.custom<Logger>(method('warn')), console),
+    keyFormat: optional(that(isKeyFormat, 'a RegExp without the flags g and y')),
+    claims: optional(that(isSchema, 'a Standard Schema')),
+    fetch: optional(func<Fetch>()),
+    dispatcher: optional(methods<Dispatcher>(['dispatch'], 'an undici dispatcher')),
+    transport: optional(methods<Transport>(['send'], 'an object with send()')),
+    logger: optional(methods<Logger>(['warn'], 'an object with warn()')),
     allowInsecureHttp: flag,
     dangerouslyAllowBrowser: flag,
-    clock: z.optional(z.custom<Clock>(isClock)),
-    random: z._default(z.custom<() => number>(isFunction), () => Math.random),
+    clock: optional(methods<Clock>(['wall', 'monotonic', 'after'], 'an object with wall(), monotonic() and after()')),
+    random: optional(func<() => number>()),
     onVerdict: hook,
     onFailure: hook,
     onStale: hook,
     onFailOpen: hook,
     onBreakerChange: hook,
-  });
+  };
+  return { Options: strict(options), names: { '': Object.keys(options), breaker: Object.keys(breaker) } };
 });
 
 /** Checks the options, fills in environment and defaults; throws `InvalidOptionsError` with every mistake at once. */
@@ -110,28 +122,32 @@ export function resolveOptions<Claims = DefaultClaims>(options: KeyVerifierOptio
     verifyUrl: options.verifyUrl ?? fromEnv('KEYVERIFY_URL'),
     serviceToken: options.serviceToken ?? fromEnv('KEYVERIFY_SERVICE_TOKEN'),
     scope: options.scope ?? fromEnv('KEYVERIFY_SCOPE'),
+    // Its parts have defaults of their own.
+    breaker: options.breaker === false ? {} : (options.breaker ?? {}),
   };
-  const Options = schema();
-  const parsed = Options.safeParse(given);
-  const found = parsed.success ? [] : mistakes(parsed.error.issues, given, Object.keys(Options.shape));
+  const { Options, names } = schema();
+  const parsed = parse(Options, given);
+  const found = parsed.success ? [] : mistakes(parsed.error.issues, names);
   const url = urlMistake(given.verifyUrl, options.allowInsecureHttp === true);
   if (url !== undefined) found.unshift(`verifyUrl: ${url}`);
   const ways = [options.fetch, options.dispatcher, options.transport].filter((way) => way !== undefined);
   if (ways.length > 1) found.push('fetch, dispatcher, transport: expected one of them at the most');
+  if (options.dispatcher !== undefined && viaDispatcher === undefined) found.push(NO_DISPATCHER);
   if (inBrowserWindow() && options.dangerouslyAllowBrowser !== true) found.push(IN_BROWSER);
   if (!parsed.success || found.length > 0) throw new InvalidOptionsError(found);
 
-  const { fetch, dispatcher, transport, scope, keyFormat, clock = systemClock } = parsed.data;
+  const { fetch, dispatcher, transport, logger = console, clock = systemClock, random = Math.random } = parsed.data;
   const verifyUrl = String(given.verifyUrl);
-  const dispatched = dispatcher && dispatcherTransport(verifyUrl, () => dispatcher);
+  const dispatched = dispatcher && viaDispatcher?.(verifyUrl, () => dispatcher);
   return Object.freeze({
     ...parsed.data,
     verifyUrl,
-    scope,
-    keyFormat,
-    clock,
+    breaker: options.breaker !== false && parsed.data.breaker,
     readClaims: claimsReader(options.claims),
     transport: transport ?? dispatched ?? (fetch && fetchTransport(fetch)),
+    logger,
+    clock,
+    random,
     onVerdict: options.onVerdict,
     onFailure: options.onFailure,
     onStale: options.onStale,
@@ -152,6 +168,8 @@ function claimsReader<Claims>(schema: KeyVerifierOptions<boolean, Claims>['claim
   // eslint-disable-next-line @typescript-eslint/consistent-type-assertions
   return claimsAsSent as ClaimsReader<never>;
 }
+
+const NO_DISPATCHER = 'dispatcher: expected none, since undici does not run here: pass fetch or transport';
 
 const IN_BROWSER =
   'refused in a browser window, where everybody can read serviceToken; dangerouslyAllowBrowser: true allows it';

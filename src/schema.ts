@@ -1,0 +1,41 @@
+import { $ZodCustom, $ZodDefault, $ZodNever, $ZodObject, $ZodUnknown, safeParse, type $ZodType } from 'zod/v4/core';
+
+// Of zod only the core: each schema of zod/mini has a dozen methods, which weigh 1 kB in a browser and are not called here.
+
+/** What a value has to be, and what it then is. */
+type Schema<T> = $ZodType<T>;
+type Shape = Readonly<Record<string, Schema<unknown>>>;
+type Fields<S extends Shape> = { readonly [Name in keyof S]: S[Name] extends Schema<infer T> ? T : never };
+
+// The core's constructors can't say what their schemas give.
+// eslint-disable-next-line @typescript-eslint/consistent-type-assertions
+const giving = <T>(schema: $ZodType): Schema<T> => schema as Schema<T>;
+
+/** A value of which this holds; `expected` says so, as the end of a sentence. */
+export const that = <T>(is: (value: unknown) => value is T, expected?: string) =>
+  giving<T>(new $ZodCustom({ type: 'custom', check: 'custom', abort: true, fn: is, error: () => expected }));
+
+/** An object of these fields and of no others. */
+export const strict = <S extends Shape>(shape: S, expected?: string) =>
+  giving<Fields<S>>(
+    new $ZodObject({ type: 'object', shape, catchall: new $ZodNever({ type: 'never' }), error: () => expected }),
+  );
+
+/** An object of these fields, and of any others beside them. */
+export const loose = <S extends Shape>(shape: S) =>
+  giving<Fields<S> & Readonly<Record<string, unknown>>>(new $ZodObject({ type: 'object', shape, catchall: anything }));
+
+export const anything: Schema<unknown> = new $ZodUnknown({ type: 'unknown' });
+
+/** What stands in for `undefined`. */
+export const or = <T>(innerType: Schema<T>, defaultValue: T) =>
+  giving<T>(new $ZodDefault({ type: 'default', innerType, defaultValue }));
+
+export const optional = <T>(schema: Schema<T>) => or<T | undefined>(schema, undefined);
+
+export const parse = <T>(schema: Schema<T>, value: unknown) => safeParse(schema, value, { reportInput: true });
+
+export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+export const isFunction = (value: unknown): value is (...args: never) => unknown => typeof value === 'function';
+export const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+export const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';
