@@ -36,6 +36,10 @@ describe('a failure', () => {
     expect(failure.retryAfterMs).toBeUndefined();
     expect('cause' in failure).toBe(false);
   });
+
+  test('has no frames in its stack: they would hold on to the key', () => {
+    expect(new VerifyFailure('timeout', 'late').stack).toBe('VerifyFailure: late');
+  });
 });
 
 describe('invalid options', () => {

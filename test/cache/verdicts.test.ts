@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { describe, expect, test } from 'vitest';
 
 import type { DefaultClaims, Rejected, Verified } from 'keyverify';
@@ -63,6 +66,13 @@ describe('the verdict cache', () => {
     expect(verdicts.recall('g')).toBeUndefined();
   });
 
+  test('keeps a refusal as it is, without the fields of an identity', () => {
+    const verdicts = cache();
+    verdicts.remember('f', says(rejected()), ASKED_AT, 0);
+    expect(verdicts.recall('f')?.result).toStrictEqual({ ...rejected(), source: 'cache' });
+    expect(Object.isFrozen(verdicts.recall('f')?.result)).toBe(true);
+  });
+
   test('keeps nothing that is not to be stored, and forgets what it knew', () => {
     const verdicts = cache();
     verdicts.remember('f', says(verified()), ASKED_AT, 0);
@@ -123,6 +133,40 @@ describe('the verdict cache', () => {
     expect(verdicts.sizes).toEqual({ verified: 1, rejected: 2 });
     for (let real = 0; real < 10; real++) verdicts.remember(`real-${real}`, says(verified()), ASKED_AT, 0);
     expect(verdicts.sizes).toEqual({ verified: 3, rejected: 2 });
+  });
+});
+
+describe('names of clients and tenants', () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage: unknown = runInNewContext('gc');
+  const heap = (): number => {
+    if (typeof collectGarbage === 'function') Reflect.apply(collectGarbage, undefined, []);
+    return process.memoryUsage().heapUsed;
+  };
+
+  test.each(['client', 'tenant'])('are kept once, however many responses bring a copy of the %s', (field) => {
+    const [copies, length] = [100, 200_000];
+    const verdicts = cache({ maxEntries: copies });
+    const before = heap();
+    for (let at = 0; at < copies; at++) {
+      const name = Buffer.alloc(length, 'acme').toString('latin1');
+      verdicts.remember(`f-${at}`, says(verified({ [field]: name })), ASKED_AT, 0);
+    }
+    const grown = heap() - before;
+    expect(verdicts.sizes.verified).toBe(copies);
+    // Each copy for itself would come to 20 MB.
+    expect(grown).toBeLessThan((copies * length) / 4);
+  });
+
+  test('are kept as they are, each in its place', () => {
+    const verdicts = cache();
+    for (const [fingerprint, client, tenant] of [
+      ['a', 'x', 'y'],
+      ['b', 'y', 'x'],
+    ] as const)
+      verdicts.remember(fingerprint, says(verified({ client, tenant })), ASKED_AT, 0);
+    expect(verdicts.recall('a')?.result).toMatchObject({ client: 'x', tenant: 'y' });
+    expect(verdicts.recall('b')?.result).toMatchObject({ client: 'y', tenant: 'x' });
   });
 });
 
