@@ -48,7 +48,7 @@ export class Entry<Claims> {
   stale(age: number, staleIfErrorMs: number, maxAgeMs: number): Verified<Claims> | Rejected | undefined {
     if (age >= this.ttlMs + staleIfErrorMs) return undefined;
     const { result } = this;
-    if (result.valid && result.expiresAt !== undefined && age >= result.expiresAt - ORIGIN - this.#wall) return EXPIRED;
+    if (result.valid && age >= (result.expiresAt ?? Infinity) - ORIGIN - this.#wall) return EXPIRED;
     // Not `>=`: a bound that is no number, such as a variable that isn't set, must not lift the bound.
     if (result.valid && !(age < maxAgeMs)) return undefined;
     this.#stale ??= Object.freeze({ ...result, source: 'stale' });
