@@ -25,7 +25,7 @@ const DEFAULT_SOURCES: readonly KeySource[] = ['bearer', { header: 'x-api-key' }
 export type KeyFound = { readonly key: string | null } | { readonly ambiguous: true };
 
 /** Held against no more than this: the engine keeps the last text that matched, as RegExp.input. */
-const BEARER = /^bearer(?:[ \t]|$)/i;
+const BEARER = /^bearer[ \t]/i;
 const BEARER_LENGTH = 'bearer'.length;
 
 /** A comma joins headers that were sent twice, and white space is in no key. */

@@ -74,6 +74,6 @@ export function readVerdict(json: unknown, secrets: readonly string[], askedAt: 
     return invalid('client, tenant or key_id holds a secret');
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;
   if (Number.isNaN(expiresAt)) return invalid('expires_at is neither an RFC 3339 time nor epoch seconds');
-  if (expiresAt !== undefined && expiresAt <= askedAt) return rejected('expired');
+  if ((expiresAt ?? Infinity) <= askedAt) return rejected('expired');
   return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims: purify(claims, secrets) };
 }
