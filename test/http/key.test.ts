@@ -22,6 +22,7 @@ describe('reading a key off a request', () => {
     ['nothing', {}],
     ['another scheme', { authorization: 'Basic abc=' }],
     ['a scheme that begins like it', { authorization: 'Bearersk-1' }],
+    ['a scheme that ends like it', { authorization: 'Xbearer sk-1' }],
     ['an empty value', { authorization: 'Bearer ', 'x-api-key': '' }],
     ['a cookie or query that was not asked for', { cookie: 'key=sk-1' }],
   ])('finds none in %s', (_, headers) => expect(read(headers, undefined, '/?key=sk-1')).toEqual({ key: null }));
@@ -44,6 +45,7 @@ describe('reading a key off a request', () => {
   it('reads a parameter of the query, decoded', () => {
     const sources: KeySource[] = [{ query: 'api_key' }];
     expect(read({}, sources, '/orders?page=2&api_key=sk%2F1')).toEqual({ key: 'sk/1' });
+    expect(read({}, sources, '?api_key=sk-1')).toEqual({ key: 'sk-1' });
     expect(read({}, sources, 'https://api.test/orders?api_key=sk-1')).toEqual({ key: 'sk-1' });
     expect(read({}, sources, '/orders')).toEqual({ key: null });
     expect(read({}, sources, '/orders?api_key=sk-1&api_key=sk-2')).toEqual(ambiguous);
@@ -57,9 +59,20 @@ describe('reading a key off a request', () => {
     expect(read({ cookie: 'monkey=no' }, sources)).toEqual({ key: null });
   });
 
+  it.each([
+    ['"sk-1"', 'sk-1'],
+    ['"sk-1', '"sk-1'],
+    ['sk-1"', 'sk-1"'],
+    ['"', '"'],
+    ['""', null],
+  ])('takes quotes off a cookie in pairs only: %s', (value, key) => {
+    expect(read({ cookie: `key=${value}` }, [{ cookie: 'key' }])).toEqual({ key });
+  });
+
   it('reads a subprotocol of a WebSocket', () => {
     const sources: KeySource[] = [{ subprotocol: 'key.' }];
     expect(read({ 'sec-websocket-protocol': 'v1, key.sk-1' }, sources)).toEqual({ key: 'sk-1' });
+    expect(read({ 'sec-websocket-protocol': 'chat.example.v1, key.sk-1' }, sources)).toEqual({ key: 'sk-1' });
     expect(read({ 'sec-websocket-protocol': 'v1' }, sources)).toEqual({ key: null });
     expect(read({ 'sec-websocket-protocol': 'key.sk-1, key.sk-2' }, sources)).toEqual(ambiguous);
   });

@@ -36,6 +36,12 @@ describe('claims', () => {
     expect([value, value.deep, value.deep.er].every((part) => Object.isFrozen(part))).toBe(true);
   });
 
+  test('that are a function are left as they are', () => {
+    const value = (): void => undefined;
+    expect(schemaReader(saying({ value }))({})).toEqual({ claims: value });
+    expect(Object.isFrozen(value)).toBe(false);
+  });
+
   test.each([null, undefined, 'plain', 7])('may be no object at all: %j', (value) => {
     expect(schemaReader(saying({ value }))({})).toEqual({ claims: value });
   });

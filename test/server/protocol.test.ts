@@ -132,6 +132,7 @@ describe('Cache-Control', () => {
     ['max-age=10s', 0],
     ['max-age = 10', 0],
     ['max-age=10x, max-age=20', 0],
+    ['max-age=x max-age=20', 0],
   ] as const)('%j lets a verdict be kept for %j', (cacheControl, maxAgeMs) => {
     const headers = { 'content-type': JSON_TYPE, ...(cacheControl !== undefined && { 'cache-control': cacheControl }) };
     expect(decode(response(200, GOOD_BODY, headers), SECRETS, NOW)).toMatchObject({ maxAgeMs });

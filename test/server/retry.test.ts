@@ -77,6 +77,7 @@ describe('Retry-After', () => {
     'x Fri, 06 Nov 2026 08:49:40 GMT',
     'Fri, GMT',
     'Fri, 06 Nov 2026 08:49:40 GMT x',
+    'Fri, 06 Nov 2026 08:49:40 GMT+0100',
     'Foo, bar GMT',
   ])('that says %j says nothing', (header) => {
     expect(retryAfterMs(header, now)).toBeUndefined();

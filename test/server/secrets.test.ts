@@ -157,10 +157,10 @@ suite('what is made safe to share', () => {
     const date = new Date(0);
     const bytes = new Uint8Array(2);
     const bare = Object.assign(Object.create(null) as object, { deep: { x: 1 } });
-    const tree = purify({ date, bytes, bare, nothing: null, text: 't' }, []);
+    const tree = purify({ date, bytes, bare, nothing: null, unset: undefined, text: 't' }, []);
     expect(Object.isFrozen(date)).toBe(false);
     expect(Object.isFrozen(bytes)).toBe(false);
     expect(Object.isFrozen(bare) && Object.isFrozen(bare.deep)).toBe(true);
-    expect(tree).toMatchObject({ nothing: null, text: 't' });
+    expect(tree).toMatchObject({ nothing: null, unset: undefined, text: 't' });
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import { readVerdict } from '../../src/server/verdict.js';
 import { GOOD_BODY } from '../helpers/responses.js';
@@ -79,6 +79,15 @@ describe('a verdict that is not whole', () => {
     expect(good(fields)).toEqual({ kind: 'invalid', problem: `missing or wrong: ${named}` });
   });
 
+  test('is refused at the very first reading too', async () => {
+    vi.resetModules();
+    const { readVerdict: readFirst } = await import('../../src/server/verdict.js');
+    expect(readFirst({ ...GOOD_BODY, valid: 'true' }, [KEY], NOW)).toEqual({
+      kind: 'invalid',
+      problem: 'missing or wrong: valid',
+    });
+  });
+
   // Found by the fuzz test, KEYVERIFY_FUZZ_SEED=196927841: a length is compared, and this one can not be.
   test.each(['client', 'tenant', 'key_id'])('is one whose %s is an object with a length of its own making', (field) => {
     expect(good({ [field]: { length: { toString: false } } })).toMatchObject({ kind: 'invalid' });
@@ -133,6 +142,7 @@ describe('the end of a key', () => {
     ' 2027-01-01T00:00:00Z',
     '2027-01-01T00:00:00Z ',
     '12027-01-01T00:00:00Z',
+    '+002027-01-01T00:00:00Z',
     '1800000000',
     1e11,
     1_800_000_000_000,
