@@ -2,7 +2,7 @@ import type { $ZodIssue } from 'zod/v4/core';
 
 import { once } from '../once.js';
 import type { DefaultClaims, Rejected } from '../result.js';
-import { isBoolean, isText, loose, optional, parse, that } from '../schema.js';
+import { isObject, isText, loose, optional, parse, that } from '../schema.js';
 import { holdsSecret, purify } from './secrets.js';
 
 /** What the JSON of a verdict says, before a caller's schema has seen the claims. */
@@ -20,17 +20,15 @@ export type RawVerdict =
 
 const isTime = (value: unknown): value is string | number => typeof value === 'string' || Number.isFinite(value);
 
-const schemas = once(() => {
+const verified = once(() => {
   const text = that(isText);
-  return {
-    Fields: loose({ valid: that(isBoolean) }),
-    Identity: loose({
-      client: text,
-      tenant: text,
-      key_id: optional(that((id): id is string | null => id === null || isText(id))),
-      expires_at: optional(that((at): at is string | number | null => at === null || isTime(at))),
-    }),
-  };
+  return loose({
+    valid: that((valid): valid is true => valid === true),
+    client: text,
+    tenant: text,
+    key_id: optional(that((id): id is string | null => id === null || isText(id))),
+    expires_at: optional(that((at): at is string | number | null => at === null || isTime(at))),
+  });
 });
 
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
@@ -60,13 +58,11 @@ function wrong(issues: readonly $ZodIssue[]): string {
 
 /** Reads the JSON of a response, or says in a few words why it is no verdict. `askedAt` is in epoch milliseconds. */
 export function readVerdict(json: unknown, secrets: readonly string[], askedAt: number): RawVerdict {
-  const { Fields, Identity } = schemas();
-  const fields = parse(Fields, json);
-  if (!fields.success) return invalid(wrong(fields.error.issues));
-  const { valid, reason } = fields.data;
-  if (!valid) return rejected(speakable(reason, secrets) ? reason : 'rejected');
-
-  const identity = parse(Identity, fields.data);
+  if (isObject(json) && Reflect.get(json, 'valid') === false) {
+    const reason: unknown = Reflect.get(json, 'reason');
+    return rejected(speakable(reason, secrets) ? reason : 'rejected');
+  }
+  const identity = parse(verified(), json);
   if (!identity.success) return invalid(wrong(identity.error.issues));
   // Whatever has no place of its own in the result is a claim.
   const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = identity.data;
