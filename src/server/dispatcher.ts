@@ -40,11 +40,11 @@ export interface Dispatcher {
 /** Asks through an undici dispatcher, below its `request()`: an answer needs neither a stream nor a signal. */
 export function dispatcherTransport(verifyUrl: string, open: () => Dispatcher | Promise<Dispatcher>): Transport {
   const { origin, pathname, search } = new URL(verifyUrl);
-  const target = { origin, path: pathname + search };
+  const path = pathname + search;
   return {
     send({ method, headers, body }: ServerRequest): Exchange {
       // Undici's own time-outs are coarse and are not needed: the deadline stands outside.
-      const options = { ...target, method, headers, body, headersTimeout: 0, bodyTimeout: 0 };
+      const options = { origin, path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 };
       const collector = new Collector();
       const start = (dispatcher: Dispatcher): void => {
         try {

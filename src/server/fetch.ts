@@ -14,9 +14,9 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 /** Asks by `fetch`: the one transport that every runtime has. */
 export function fetchTransport(fetch: Fetch): Transport {
   return {
-    send({ url, ...request }: ServerRequest): Exchange {
+    send({ url, method, headers, body }: ServerRequest): Exchange {
       const controller = new AbortController();
-      const init: RequestInit = { ...request, redirect: 'manual', signal: controller.signal };
+      const init: RequestInit = { method, headers, body, redirect: 'manual', signal: controller.signal };
       return { response: exchange(fetch, url, init), abort: (reason) => controller.abort(reason) };
     },
   };

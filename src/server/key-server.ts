@@ -169,9 +169,9 @@ export class KeyServer<Claims> {
     if (failure.kind === 'rate_limited') this.#restUntil = mono + (failure.retryAfterMs ?? RATE_LIMIT_REST_MS);
   }
 
-  #failure(problem: Problem, startedAt: number, attempts: number): VerifyFailure {
+  #failure({ kind, message, cause, retryAfterMs }: Problem, startedAt: number, attempts: number): VerifyFailure {
     const durationMs = this.#settings.clock.monotonic() - startedAt;
-    return new VerifyFailure(problem.kind, problem.message, { ...problem, attempts, durationMs });
+    return new VerifyFailure(kind, message, { cause, retryAfterMs, attempts, durationMs });
   }
 }
 
