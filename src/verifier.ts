@@ -143,6 +143,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   #serve(fingerprint: string, key: string, entry: Entry<Claims>, call: VerifyOptions): Known<Claims> {
     const now = this.#now();
     const age = entry.age(now);
+    this.#cache.use(fingerprint, entry, age);
     if (age < entry.ttlMs && age < (call.maxAgeMs ?? Infinity)) {
       const due = age >= entry.ttlMs * this.#settings.refreshAhead && entry.result.valid;
       if (due && this.#silence(entry, now.mono) === undefined) this.#answers.refresh(fingerprint, key, call);

@@ -20,6 +20,8 @@ export class Entry<Claims> {
   readonly mono: number;
   readonly ttlMs: number;
   readonly #wall: number;
+  /** How old it was when its place among the latest was last renewed, in whole milliseconds. */
+  usedAtAge = 0;
   /** While a refresh that failed has just been tried. */
   rest: Rest | undefined;
   #stale: Verified<Claims> | Rejected | undefined;

@@ -24,6 +24,9 @@ export interface VerdictCacheSettings {
 /** TTLs are shortened by up to this share, at random: verdicts that were learned together don't end together. */
 const TTL_JITTER = 0.1;
 
+/** The share of its TTL in which a verdict in use is moved to the latest once: among a million, to move one takes as long as to find it. */
+const RENEWAL = 1 / 16;
+
 /** Of so many clients and tenants, the latest, all keys share the name: each response brings its own copy. */
 const SHARED_NAMES = 1024;
 
@@ -51,7 +54,14 @@ export class VerdictCache<Claims> {
   }
 
   recall(fingerprint: string): Entry<Claims> | undefined {
-    return this.#verified.get(fingerprint) ?? this.#rejected.get(fingerprint);
+    return this.#verified.peek(fingerprint) ?? this.#rejected.peek(fingerprint);
+  }
+
+  /** Counts a use, `age` milliseconds after the verdict: what goes unused for longest makes room first. */
+  use(fingerprint: string, entry: Entry<Claims>, age: number): void {
+    if (age - entry.usedAtAge < entry.ttlMs * RENEWAL) return;
+    entry.usedAtAge = Math.floor(age);
+    (entry.result.valid ? this.#verified : this.#rejected).get(fingerprint);
   }
 
   /** Keeps a verdict that was asked for at `askedAt`, in generation `since`, unless something newer is known. */

@@ -54,6 +54,10 @@ export class LRUCache<K extends string, V> {
     return entry?.value;
   }
 
+  peek(key: K): V | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
   set(key: K, value: V): void {
     this.#drop(key);
     const entry = new Entry(key, value);

@@ -6,6 +6,8 @@ import type { Trouble } from '../server/trouble.js';
 interface Lru<K, V> {
   readonly size: number;
   get(key: K): V | undefined;
+  /** Finds without counting that as a use. */
+  peek(key: K): V | undefined;
   set(key: K, value: V): unknown;
   delete(key: K): boolean;
   clear(): void;

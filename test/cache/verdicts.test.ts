@@ -20,6 +20,16 @@ function cache(settings: Partial<VerdictCacheSettings> = {}): VerdictCache<Defau
   });
 }
 
+function use(verdicts: VerdictCache<DefaultClaims>, fingerprint: string, age: number): void {
+  const entry = verdicts.recall(fingerprint);
+  if (entry !== undefined) verdicts.use(fingerprint, entry, age);
+}
+
+const held = (verdicts: VerdictCache<DefaultClaims>, fingerprints: string): string =>
+  Array.from(fingerprints)
+    .filter((fingerprint) => verdicts.recall(fingerprint) !== undefined)
+    .join('');
+
 const says = (result: Verified | Rejected, maxAgeMs: number | 'no-store' = Infinity) => ({ result, maxAgeMs });
 const later = (ms: number) => ({ wall: ASKED_AT.wall + ms, mono: ASKED_AT.mono + ms });
 
@@ -114,15 +124,34 @@ describe('the verdict cache', () => {
   test('is bounded, and lets go of what was not used for the longest time', () => {
     const verdicts = cache();
     for (const fingerprint of ['a', 'b', 'c']) verdicts.remember(fingerprint, says(verified()), ASKED_AT, 0);
-    verdicts.recall('a');
+    use(verdicts, 'a', 500);
     verdicts.remember('d', says(verified()), ASKED_AT, 0);
     expect(verdicts.sizes.verified).toBe(3);
-    expect(['a', 'b', 'c', 'd'].map((fingerprint) => verdicts.recall(fingerprint) !== undefined)).toEqual([
-      true,
-      false,
-      true,
-      true,
-    ]);
+    expect(held(verdicts, 'abcd')).toBe('acd');
+  });
+
+  test('takes no look for a use, and a use for one no more often than sixteen times in a TTL', () => {
+    const verdicts = cache({ cacheTtlMs: 1_600 });
+    for (const fingerprint of ['a', 'b', 'c']) verdicts.remember(fingerprint, says(verified()), ASKED_AT, 0);
+    expect(held(verdicts, 'abc')).toBe('abc');
+    use(verdicts, 'a', 99.9);
+    use(verdicts, 'b', 100);
+    verdicts.remember('d', says(verified()), ASKED_AT, 0);
+    expect(held(verdicts, 'abcd')).toBe('bcd');
+    // Since its place was renewed, and not since the verdict.
+    use(verdicts, 'b', 199);
+    verdicts.remember('e', says(verified()), ASKED_AT, 0);
+    expect(held(verdicts, 'bcde')).toBe('bde');
+    verdicts.remember('f', says(verified()), ASKED_AT, 0);
+    expect(held(verdicts, 'bdef')).toBe('def');
+  });
+
+  test('counts the use of a refused key among the refused', () => {
+    const verdicts = cache();
+    for (const fingerprint of ['a', 'b']) verdicts.remember(fingerprint, says(rejected()), ASKED_AT, 0);
+    use(verdicts, 'a', 50);
+    verdicts.remember('c', says(rejected()), ASKED_AT, 0);
+    expect(held(verdicts, 'abc')).toBe('ac');
   });
 
   test('does not let refused keys push out verified ones, or the other way round', () => {

@@ -58,6 +58,7 @@ describe.each(PLATFORMS)('the LRU of the platform %s', (_name, { LRUCache }) => 
   test('takes no look for a use, and no miss for one', () => {
     const cache = lru(2, 'a', 'b');
     held(cache);
+    expect([cache.peek('a'), cache.peek('z')]).toEqual(['a!', undefined]);
     cache.get('x');
     cache.set('c', 'c!');
     expect(held(cache)).toEqual({ b: 'b!', c: 'c!' });
