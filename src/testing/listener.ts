@@ -75,9 +75,11 @@ export class Listener {
   }
 
   /** From the TCP socket: where TLS lies on top, a request knows only the TLS socket, and that one can't be reset. */
-  reset({ remoteAddress, remotePort }: Socket): void {
+  reset({ remoteAddress, remotePort, writableEnded, writableFinished }: Socket): void {
+    // Nor can one that is just being ended: Node would never close it, and spin for ever when the process is to end.
+    const how = writableEnded && !writableFinished ? 'destroy' : 'resetAndDestroy';
     for (const socket of this.#sockets) {
-      if (socket.remotePort === remotePort && socket.remoteAddress === remoteAddress) socket.resetAndDestroy();
+      if (socket.remotePort === remotePort && socket.remoteAddress === remoteAddress) socket[how]();
     }
   }
 

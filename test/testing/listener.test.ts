@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { connect, createServer } from 'node:net';
 
@@ -19,6 +20,14 @@ async function refused(port: number): Promise<unknown> {
       .once('connect', () => resolve('connected'))
       .once('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
   });
+}
+
+async function anyAnswer({ url }: Listener): Promise<void> {
+  const request = (url.startsWith('https:') ? httpsRequest : httpRequest)(url, {
+    agent: false,
+    rejectUnauthorized: false,
+  });
+  await once(request.end(), 'response');
 }
 
 afterEach(() => {
@@ -97,6 +106,20 @@ describe('the listener', () => {
     expect(server.requests.map(({ status }) => status)).toEqual([undefined, undefined, undefined]);
     vi.advanceTimersByTime(1);
     await until(() => clients.every((client) => client.text().includes('"valid":true')));
+  });
+
+  it.each([
+    ['HTTP', {}],
+    ['HTTPS', { tls: selfSigned('key server') }],
+  ])('lets go of what it resets in the middle of its end: %s', async (_, options) => {
+    const listener = new Listener(options, ({ socket }) => {
+      socket.end();
+      listener.reset(socket);
+    });
+    await listener.start();
+    await expect(anyAnswer(listener)).rejects.toThrow();
+    await until(() => listener.counts.openConnections === 0);
+    await listener.stop();
   });
 
   it('writes an IPv6 host in brackets', () => {
