@@ -11,6 +11,12 @@ const GARBAGE = 0xff;
 
 const sleep = async (ms: number): Promise<void> => await new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Node never closes a socket that it is told to reset while it ends it, and spins for ever when the process is to end. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** A loopback proxy below HTTP. Faults apply to what passes while they last; what a black hole swallowed is gone. */
 export class Proxy {
   fault: NetworkFault | undefined;
@@ -38,7 +44,7 @@ export class Proxy {
   #join(client: Socket): void {
     const port = this.#upstreams[this.#next++ % this.#upstreams.length];
     if (this.fault?.kind === 'refuse' || port === undefined) {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const server = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -52,7 +58,7 @@ export class Proxy {
         turn = turn.then(async () => await this.#pass(chunk, other, socket === server));
       });
       socket.once('end', () => void turn.then(() => other.end()));
-      socket.once('error', () => other.resetAndDestroy());
+      socket.once('error', () => reset(other));
       socket.once('close', () => {
         this.#sockets.delete(socket);
         void turn.then(() => other.destroy());
@@ -76,7 +82,7 @@ export class Proxy {
       broken[Math.floor(Math.random() * broken.length)] = GARBAGE;
       to.write(broken);
     } else {
-      to.write(chunk.subarray(0, chunk.length / 2), () => to.resetAndDestroy());
+      to.write(chunk.subarray(0, chunk.length / 2), () => reset(to));
     }
   }
 }
