@@ -7,8 +7,19 @@ import { numbers, publish } from '../lib/figures.js';
 import { Checker } from './checker.js';
 import { SERVERS, isCalm, plan, type Happening } from './plan.js';
 import { Proxy } from './proxy.js';
+import { Pulse } from './pulse.js';
 import { Truth } from './truth.js';
-import { ISSUED, LAW, STRANGERS, TOKEN, VARIANTS, keyOf, type Confession, type FromVerifier } from './wire.js';
+import {
+  AFTERMATH_MS,
+  ISSUED,
+  LAW,
+  STRANGERS,
+  TOKEN,
+  VARIANTS,
+  keyOf,
+  type Confession,
+  type FromVerifier,
+} from './wire.js';
 
 const { seconds, seed } = numbers({ seconds: 180, seed: Date.now() % 1_000_000 });
 console.log(`chaos: ${seconds} s, --seed ${seed} for the same plan again (not for the same interleaving)`);
@@ -26,17 +37,9 @@ const children = await Promise.all(
   }),
 );
 
-/** Key servers and proxies live in this process: while it stands still they are out, whatever the plan says. */
-const STALL_MS = 80;
-/** For so long after a stall somebody may have reason to go by an older verdict: a deadline and a cool-down. */
-const AFTERMATH_MS = 2_500;
+/** Key servers and proxies live in this process: while it lacks a processor they are out, whatever the plan says. */
 const stalls: number[] = [];
-let lastTick = Date.now();
-const pulse = setInterval(() => {
-  const now = Date.now();
-  if (now - lastTick > STALL_MS) stalls.push(now);
-  lastTick = now;
-}, 20);
+const pulse = new Pulse((at) => stalls.push(at));
 
 let startedAt = Infinity;
 const checker = new Checker(
@@ -129,7 +132,7 @@ for (const [i, { name }] of VARIANTS.entries()) {
   if (Math.max(confession.mostInFlight, confession.mostAsking) > LAW.maxConcurrency) wrong('more calls than the limit');
   if (confession.leftBehind.length > 0) wrong(`left behind at close: ${confession.leftBehind.join(', ')}`);
 }
-clearInterval(pulse);
+pulse.stop();
 // A server that is to come back would come back after its end.
 await Promise.all(disturbances);
 for (const proxy of proxies) proxy.close();
@@ -148,7 +151,7 @@ publish('chaos', {
   'callers who left': sum(({ left }) => left),
   'results checked': checker.checked,
   'of those, in calm, when each has to be fresh': checker.calm,
-  'times that the servers stood still for want of a processor': stalls.length,
+  'moments in which the servers lacked a processor': stalls.length,
   results: checker.results,
   'requests that reached a server': servers.reduce((total, { counts }) => total + counts.requests, 0),
   'most requests in flight, per verifier': confessions.map((confession) => confession?.mostInFlight),

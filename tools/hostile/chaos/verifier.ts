@@ -7,7 +7,9 @@ import { KeyVerifier, VerifyFailure, type VerifyResult } from 'keyverify';
 import { Random } from '../lib/random.js';
 import { watchRequests } from '../lib/requests.js';
 import { Memory } from './memory.js';
+import { Pulse } from './pulse.js';
 import {
+  AFTERMATH_MS,
   ISSUED,
   LAW,
   STRANGERS,
@@ -26,8 +28,6 @@ const random = new Random(Number(seed) + Number(index) + 1);
 const CALLERS = 12;
 /** Past the deadline, and past any doubt that it is only the event loop that is late: a control timer in the same loop. */
 const LATE_MS = LAW.timeoutMs + 100;
-/** A process that stood still for this long can't tell when things happened. */
-const STALL_MS = 60;
 
 const unhandled: string[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(String(reason)));
@@ -57,15 +57,12 @@ let mostAsking = 0;
 let stalledUntil = 0;
 let running = true;
 
-let lastTick = Date.now();
-const pulse = setInterval(() => {
-  const now = Date.now();
-  if (now - lastTick > STALL_MS) stalledUntil = now + 2 * LAW.timeoutMs;
-  lastTick = now;
-}, 10);
+const pulse = new Pulse((at) => {
+  stalledUntil = at + AFTERMATH_MS;
+});
 
-/** Whether this process stood still lately, so that its times mean little. */
-const stalled = (from: number): boolean => from < stalledUntil || Date.now() - lastTick > STALL_MS;
+/** Whether this process lacked a processor lately, so that its times mean little. */
+const stalled = (from: number): boolean => from < stalledUntil || pulse.isFaint;
 
 const send = (message: FromVerifier): boolean | undefined => process.send?.(message);
 const report = setInterval(() => {
@@ -149,7 +146,7 @@ process.on('message', (message: ToVerifier) => {
 });
 
 await Promise.all(Array.from({ length: CALLERS }, caller));
-clearInterval(pulse);
+pulse.stop();
 clearInterval(report);
 await verifier.close();
 await agent?.close();

@@ -10,6 +10,9 @@ export const LAW = {
   breaker: { failureThreshold: 5, openMs: 200, maxOpenMs: 1_000 },
 } as const;
 
+/** For so long after it lacked a processor, a process may have reason to go by an older verdict: a deadline and a cool-down. */
+export const AFTERMATH_MS = 2_500;
+
 export const TOKEN = 'service-token-of-the-chaos';
 
 /** Keys that are issued, revoked, ... and, past them, keys that never were. */
@@ -44,7 +47,7 @@ export interface Sighting {
   /** Up to when a verdict that this verifier has given for the key had to be honoured in an outage. */
   readonly usableUntil: number;
   readonly usableSince: number;
-  /** Whether this process stood still for a while just then, so that its times mean little. */
+  /** Whether this process lacked a processor just then, so that its times mean little. */
   readonly stalled: boolean;
 }
 
