@@ -46,37 +46,40 @@ later second is shown, too: keys whose refresh fell into the outage are asked ab
   ],
 ] as const;
 
-const PEERS = `## Peers in the same case
-
-What the packages beside this one do when the server is out, each measured or read in its source in November 2026:
-
-| Case | keyverify | peers |
-| --- | --- | --- |
-| the server hangs | an answer within \`timeoutMs\` (2 s), the stale verdict if there is one | \`@unkey/api\`: no time-out, pending at 30 s. \`@clerk/backend\`: pending at 20 s |
-| the server answers 500 | one retry with jitter, within the same deadline | \`@unkey/api\`: 13 retries over 10 s |
-| the server is down | \`unavailable\`, for 503 | \`express-oauth2-jwt-bearer\`: 401 \`invalid_token\`. \`better-auth\`: \`INVALID_API_KEY\` |
-| a background refresh fails | the verdict is served on, the failure is an event | \`@unkey/cache\`: an unhandled rejection |
-| a flood of made-up keys, 20 to 1 | good keys: see the hit rate above | one shared LRU: 97.5 % of good keys miss |
-| a key is revoked while it is being asked about | the answer isn't remembered | \`bentocache\`, \`cacheable\`, \`@unkey/cache\`: the old value is cached again |
-`;
+const PEERS = [
+  'peers',
+  'Peers in the same cases',
+  `The same cases, each put to this library and to packages that do one part or another of what it does. Clients ask the
+embedded key server, which is out for them in the same way; caches are given a function that asks it, written as their
+documentation has it, and the same room. Better-auth keeps keys itself: for it, the database is out. What guards of web
+frameworks answer to a caller in an outage is in [adapters.md](adapters.md).`,
+] as const;
 
 const parts = [
   '# Reliability',
   'Made by `npm run docs:reliability` from what the commands wrote with `--save`. Ratios carry over to other machines, absolute figures do not.',
 ];
-for (const [name, title, about] of CHAPTERS) {
+for (const [name, title, about] of [...CHAPTERS, PEERS]) {
   const file = new URL(`figures/${name}.json`, ROOT);
   if (!existsSync(file)) continue;
   const { command, date, machine, figures } = JSON.parse(readFileSync(file, 'utf8')) as Figures;
-  parts.push(`## ${title}`, about, `\`${command}\`, ${date}, ${machine}:`, table(figures));
+  const rows = name === PEERS[0] ? comparison(figures) : table(figures);
+  parts.push(`## ${title}`, about, `\`${command}\`, ${date}, ${machine}:`, rows);
 }
-parts.push(PEERS);
 const page = await format(parts.join('\n\n'), { parser: 'markdown', printWidth: 120, singleQuote: true });
 writeFileSync(new URL('reliability.md', ROOT), page);
 
 function table(figures: Readonly<Record<string, unknown>>): string {
   const rows = Object.entries(figures).map(([name, value]) => `| ${name} | ${shown(value)} |`);
   return ['| Figure | Value |', '| --- | --- |', ...rows].join('\n');
+}
+
+function comparison(cases: Readonly<Record<string, unknown>>): string {
+  const rows = Object.entries(cases).map(([name, said]) => {
+    const [[, ours] = [], ...others] = Object.entries(said as Readonly<Record<string, string>>);
+    return `| ${name} | ${ours ?? ''} | ${others.map(([peer, theirs]) => `${peer}: ${theirs}`).join('<br>')} |`;
+  });
+  return ['| Case | keyverify | peers |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
 function shown(value: unknown): string {
