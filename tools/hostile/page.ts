@@ -38,11 +38,14 @@ over 5 % after the first minute, or if sockets or timers pile up or are left at 
   [
     'recovery',
     'Recovery',
-    `Two hundred verifiers lose their key server for a minute. Simulated: the clock, the network (10 ms) and the key server;
-real: all of the library. The aim is less than twice the steady load in the first second after its return. The most in any
-later second is shown, too: keys whose refresh fell into the outage are asked about when their verifier's breaker lets them.
+    `Two hundred verifiers lose their key server for a while. Simulated: the clock, the network (10 ms) and the key server;
+real: all of the library. The aim is less than twice the steady load in the first second after its return; it fails
+otherwise. The worst of the two minutes that follow is shown, too. In a short outage few breakers open: keys whose refresh
+failed are asked about again. In a long one verdicts end, and are asked for when their verifier's breaker closes.
 
-![Requests a second around the outage, with and without jitter](figures/recovery.svg)`,
+![Requests a second around an outage of 10 s, with and without jitter](figures/recovery-10s.svg)
+
+![Requests a second around an outage of 60 s, with and without jitter](figures/recovery-60s.svg)`,
   ],
 ] as const;
 
