@@ -32,13 +32,14 @@ function service({ rows, nginx, seconds, connections }) {
     whole(perSecond(row)),
     `${median(row.rounds.map((round) => round.p99))} ms`,
     (perSecond(row) / bare(row.framework)).toFixed(2),
+    whole(row.rounds.reduce((sum, { failed }) => sum + failed, 0)),
   ]);
   const missing =
     nginx === undefined ? '\n\nnginx was not installed (`apt-get install nginx-light`), so it is left out.' : '';
   return `${connections} connections of autocannon in another process, ${seconds} s each turn, medians. nginx's \`auth_request\` sees the
 status of a cached response only: it lets rejected keys in, which answer 200 as well.
 
-${table(['', 'requests/s', 'p99', '/ bare'], lines)}${missing}`;
+${table(['', 'requests/s', 'p99', '/ bare', 'failed'], lines)}${missing}`;
 }
 
 /** The page, and the charts in it. */

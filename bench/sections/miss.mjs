@@ -55,8 +55,8 @@ const measure = async (concurrency, times, rounds) =>
     { rounds, warmUp: 4 },
   );
 
-const at64 = await measure(64, 512, 24);
-const sequential = await measure(1, 96, 24);
+const at64 = await measure(64, 512, 60);
+const sequential = await measure(1, 96, 60);
 process.send({ at64, sequential });
 await Promise.all([server.stop(), unkeyServer.stop(), verifier.close(), pool.destroy()]);
 process.exit();

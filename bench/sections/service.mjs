@@ -3,15 +3,20 @@ import { TOKEN, keyOf } from '../lib/keys.mjs';
 import { nginxVersion, startNginx } from '../lib/nginx.mjs';
 
 const SECONDS = 2;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const CONNECTIONS = 32;
+/** An empty hook is what guarding costs before anything is guarded, and one that hashes what it costs to know the key. */
+const GUARDS = {
+  fastify: ['bare', 'an empty hook', 'a hook that hashes', 'keyverify', 'by hand'],
+  express: ['bare', 'keyverify', 'by hand'],
+};
 
 const server = await child('servers/key-server.mjs', { keys: 16 });
 const load = await child('servers/load.mjs');
 const { verifyUrl } = server.message;
 const subjects = [];
-for (const framework of ['fastify', 'express'])
-  for (const guard of ['bare', 'keyverify', 'by hand']) {
+for (const [framework, guards] of Object.entries(GUARDS))
+  for (const guard of guards) {
     const app = await child('servers/app.mjs', { framework, guard, verifyUrl });
     subjects.push({ framework, guard, url: `http://127.0.0.1:${app.message.port}/`, stop: app.stop });
     if (guard !== 'bare' || nginxVersion() === undefined) continue;
@@ -27,7 +32,8 @@ for (let round = 0; round < ROUNDS; round++)
   for (const i of subjects.keys()) {
     const at = (i + round) % subjects.length;
     const measured = await drive(subjects[at], SECONDS);
-    if (measured.failed > 0) throw new Error(`${rows[at].framework}, ${rows[at].guard}: ${measured.failed} failed`);
+    if (measured.failed > 0 && !rows[at].guard.startsWith('nginx'))
+      throw new Error(`${rows[at].framework}, ${rows[at].guard}: ${measured.failed} failed`);
     rows[at].rounds.push(measured);
   }
 process.send({ rows, nginx: nginxVersion(), seconds: SECONDS, connections: CONNECTIONS });

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 import express from 'express';
 import Fastify from 'fastify';
 
@@ -22,6 +24,11 @@ const allows = async (headers) => {
 if (framework === 'fastify') {
   const app = Fastify();
   if (guard === 'keyverify') await app.register(guardFastify, { verifier });
+  if (guard === 'an empty hook') app.addHook('onRequest', (_request, _reply, done) => done());
+  if (guard === 'a hook that hashes')
+    app.addHook('onRequest', ({ headers }, _reply, done) => {
+      if (hash('sha256', headers.authorization, 'hex').length === 64) done();
+    });
   if (guard === 'by hand')
     app.addHook('onRequest', async (request, reply) => {
       if (!(await allows(request.headers))) return await reply.code(401).send({ error: 'unauthorized' });
