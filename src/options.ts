@@ -57,7 +57,10 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly claims?: StandardSchemaV1<unknown, Claims> | undefined;
   /** Asks by this `fetch` instead of the runtime's own transport. */
   readonly fetch?: Fetch | undefined;
-  /** Asks through this undici dispatcher: for mutual TLS, a private CA, a proxy, a unix socket. It is not closed by `close()`. */
+  /**
+   * Asks through this undici dispatcher: for mutual TLS, a private CA, a proxy, a unix socket. It is not closed by `close()`.
+   * Refused in browsers and on isolates, where undici does not run.
+   */
   readonly dispatcher?: Dispatcher | undefined;
   /** Asks by this transport, for whatever neither of them can do. It is not closed by `close()`. */
   readonly transport?: Transport | undefined;

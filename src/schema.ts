@@ -23,11 +23,13 @@ export const strict = <S extends Shape>(shape: S, expected?: string) =>
 
 /** An object of these fields, and of any others beside them. */
 export const loose = <S extends Shape>(shape: S) =>
-  giving<Fields<S> & Readonly<Record<string, unknown>>>(new $ZodObject({ type: 'object', shape, catchall: anything }));
+  giving<Fields<S> & Readonly<Record<string, unknown>>>(
+    new $ZodObject({ type: 'object', shape, catchall: anything() }),
+  );
 
-export const anything: Schema<unknown> = new $ZodUnknown({ type: 'unknown' });
+export const anything = () => giving<unknown>(new $ZodUnknown({ type: 'unknown' }));
 
-/** What stands in for `undefined`. */
+/** The same, with what stands in for `undefined`. */
 export const or = <T>(innerType: Schema<T>, defaultValue: T) =>
   giving<T>(new $ZodDefault({ type: 'default', innerType, defaultValue }));
 

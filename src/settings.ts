@@ -73,7 +73,7 @@ const schema = once(() => {
     maxOpenMs: or(timer, 30_000),
   };
   const options = {
-    verifyUrl: anything,
+    verifyUrl: anything(),
     serviceToken: that(isTokenSource, 'visible characters without a line break, or a function that gives them'),
     scope: optional(that(isText, 'a string that is not empty')),
     cacheTtlMs: or(duration, 300_000),
@@ -123,7 +123,7 @@ export function resolveOptions<Claims = DefaultClaims>(options: KeyVerifierOptio
     serviceToken: options.serviceToken ?? fromEnv('KEYVERIFY_SERVICE_TOKEN'),
     scope: options.scope ?? fromEnv('KEYVERIFY_SCOPE'),
     // Its parts have defaults of their own.
-    breaker: options.breaker === false ? {} : (options.breaker ?? {}),
+    breaker: options.breaker === undefined || options.breaker === false ? {} : options.breaker,
   };
   const { Options, names } = schema();
   const parsed = parse(Options, given);

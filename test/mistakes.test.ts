@@ -15,7 +15,7 @@ const text = that(isText, 'a text');
 
 describe('mistakes', () => {
   test('are none where nothing is wrong', () => {
-    expect(said({ name: text, other: anything }, { name: 'x', other: undefined })).toEqual([]);
+    expect(said({ name: text, other: anything() }, { name: 'x', other: undefined })).toEqual([]);
   });
 
   test('are told with what was expected and what came', () => {

@@ -212,6 +212,7 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     ['onBreakerChange', FUNCTION, {}, AN_OBJECT],
     ['breaker', 'false, or an object of failureThreshold, openMs, maxOpenMs', true, 'true'],
     ['breaker', 'false, or an object of failureThreshold, openMs, maxOpenMs', [1], 'an array'],
+    ['breaker', 'false, or an object of failureThreshold, openMs, maxOpenMs', null, 'null'],
   ])('%s wants %s', (name, expected, wrong, shown) => {
     expect(issues({ [name]: wrong })).toEqual([`${name}: expected ${expected}, got ${shown}`]);
     expect(issues({ [name]: Symbol('s') })).toEqual([`${name}: expected ${expected}, got a value of type symbol`]);
