@@ -15,6 +15,7 @@ const { gates } = await import('./gates.mjs');
 const { types } = await import('./types.mjs');
 const { document } = await import('./table.mjs');
 
+const write = process.argv.includes('--write');
 const failures = [];
 const done = [];
 const queue = [...jobs.entries()];
@@ -34,7 +35,8 @@ function conclude(row, report, since) {
   const name = [row.runtime, row.version, row.module, row.how].filter(Boolean).join(' ');
   if (row.missing) {
     say(`- ${name}: not to be had on this machine`);
-    if (process.env.CI) failures.push(`${name}: a runtime is missing`);
+    // A page that leaves one out would say that it isn't supported.
+    if (process.env.CI || write) failures.push(`${name}: a runtime is missing`);
     return;
   }
   const failed = report?.results.filter(({ ok }) => !ok) ?? [];
@@ -57,5 +59,5 @@ for (const failure of failures) say(`\n✗ ${failure}`);
 const cases = done.reduce((sum, { passed }) => sum + passed, 0);
 say(`\n${done.length} runtimes, ${cases} cases passed, ${failures.length} failures, ${seconds(started)}`);
 await tidy();
-if (process.argv.includes('--write') && failures.length === 0) await document(done, compiled, measured);
+if (write && failures.length === 0) await document(done, compiled, measured);
 process.exitCode = failures.length === 0 ? 0 : 1;

@@ -51,8 +51,7 @@ TypeScript 7 has dropped it. Set \`nodenext\` or \`bundler\`.
 
 ## Size and cost
 
-Node.js ${process.versions.node} on the machine that ran it, times as processor time. The limit of the import is for a machine that starts a bare
-process in 40 ms, and in proportion on a slower one.
+Node.js ${process.versions.node} on the machine that ran it, times as processor time.
 
 ${table(['what', 'measured', 'at the most'], measured)}
 `;
