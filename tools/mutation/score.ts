@@ -1,0 +1,80 @@
+/** Writes the score of the last run into test/mutation.md, and fails if a survivor isn't explained there. */
+import { readFileSync, writeFileSync } from 'node:fs';
+
+import { format } from 'prettier';
+
+interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+interface Mutant {
+  readonly status: string;
+  readonly replacement: string;
+  readonly location: { readonly start: Place; readonly end: Place };
+}
+
+interface Report {
+  readonly files: Readonly<Record<string, { readonly source: string; readonly mutants: readonly Mutant[] }>>;
+}
+
+const ROOT = new URL('../../', import.meta.url);
+const PAGE = new URL('test/mutation.md', ROOT);
+const TABLE = /(?<=<!-- score -->\n)[^]*(?=<!-- \/score -->)/;
+
+const KILLED = ['Killed', 'Timeout'];
+const SURVIVED = ['Survived', 'NoCoverage'];
+
+const { files } = JSON.parse(readFileSync(new URL('reports/mutation/mutation.json', ROOT), 'utf8')) as Report;
+
+/** What a mutant does, without line numbers: they move. */
+function change(source: string, { replacement, location: { start, end } }: Mutant): string {
+  const lines = source.split('\n').slice(start.line - 1, end.line);
+  const last = lines.pop() ?? '';
+  const text = [...lines, last.slice(0, end.column - 1)].join('\n').slice(start.column - 1);
+  return `${inline(text)} → ${inline(replacement)}`;
+}
+
+function inline(code: string): string {
+  const text = oneLine(code);
+  return text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ');
+}
+
+function row(name: string, mutants: readonly Mutant[]): string {
+  const count = (statuses: readonly string[]): number =>
+    mutants.filter(({ status }) => statuses.includes(status)).length;
+  const [killed, survived] = [count(KILLED), count(SURVIVED)];
+  const score = ((100 * killed) / (killed + survived)).toFixed(1);
+  return `| ${name} | ${killed + survived} | ${killed} | ${count(['Timeout'])} | ${survived} | ${score} % |`;
+}
+
+const folderOf = (path: string): string => /^src\/\w+(?:\/|\.ts)/.exec(path)?.[0] ?? path;
+const inside = (folder: string): readonly Mutant[] =>
+  Object.entries(files).flatMap(([path, { mutants }]) => (path.startsWith(folder) ? mutants : []));
+const folders = [...new Set(Object.keys(files).map(folderOf))].sort();
+const rows = [...folders.map((folder) => row(`\`${folder}\``, inside(folder))), row('all', inside(''))];
+const table = `
+| part | mutants | killed | of them by time-out | survived | score |
+| --- | --- | --- | --- | --- | --- |
+${rows.join('\n')}
+
+Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}.
+
+`;
+const page = readFileSync(PAGE, 'utf8').replace(TABLE, () => table);
+writeFileSync(PAGE, await format(page, { parser: 'markdown', printWidth: 120 }));
+
+const items = page.split(/^- /m).map(oneLine);
+const isExplained = (path: string, text: string): boolean =>
+  items.some((item) => item.startsWith(`\`${path}\`: ${text}`));
+const unexplained = Object.entries(files).flatMap(([path, { source, mutants }]) =>
+  mutants
+    .filter((mutant) => SURVIVED.includes(mutant.status) && !isExplained(path, change(source, mutant)))
+    .map((mutant) => `${path}:${mutant.location.start.line}: ${change(source, mutant)}`),
+);
+console.log(unexplained.length === 0 ? 'Every survivor is explained.' : `Not explained:\n${unexplained.join('\n')}`);
+process.exitCode = unexplained.length === 0 ? 0 : 1;
