@@ -39,7 +39,10 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly timeoutMs?: number | undefined;
   /** How many more requests are sent when one fails, within `timeoutMs`. Default: 1. */
   readonly retries?: number | undefined;
-  /** How many requests to the key server run at once; up to 64 times as many wait. Not on isolates. Default: 64. */
+  /**
+   * How many requests to the key server run at once; up to 64 times as many wait, for half of `timeoutMs` at the most. Not
+   * on isolates. Default: 64.
+   */
   readonly maxConcurrency?: number | undefined;
   /**
    * When to leave a key server alone that is out; `false` for never.

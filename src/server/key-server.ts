@@ -46,6 +46,12 @@ interface Turn {
 /** How long a 429 without a `Retry-After` keeps us quiet, in milliseconds. */
 const RATE_LIMIT_REST_MS = 1000;
 
+/**
+ * So much of its time may a question wait for a slot. Without a share that is left for the answer, a queue that is longer
+ * than the server is quick would ask every question just before its end, and so in vain.
+ */
+const SHARE_TO_WAIT = 0.5;
+
 const OVERLOADED: Problem = {
   kind: 'overloaded',
   message: 'keyverify: too many questions wait for the key server already, see maxConcurrency',
@@ -101,8 +107,8 @@ export class KeyServer<Claims> {
     const leftAlone = this.#leftAlone(startedAt);
     if (leftAlone !== undefined) return fail(leftAlone);
     const queued = !this.#limit.enter();
-    if (queued && !(await this.#limit.wait(question.known ? 'known' : 'unknown', deadline.leftMs)))
-      return fail(OVERLOADED);
+    const lane = question.known ? 'known' : 'unknown';
+    if (queued && !(await this.#limit.wait(lane, timeoutMs * SHARE_TO_WAIT))) return fail(OVERLOADED);
     const permit = this.#permit();
     if (typeof permit === 'object') {
       this.#limit.leave();

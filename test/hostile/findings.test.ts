@@ -51,12 +51,40 @@ test('a time-out after waiting in our own queue does not open: a flood of made-u
   await until(() => server.counts.inFlight === 1);
   const leaving = verifier.verify('sk-made-up-2');
   await clock.advance(90);
-  // Its turn comes when 10 ms are left, in which no server answers that takes 11.
+  // Its turn comes when the first has been given up, and then nobody answers it either.
   const late = verifier.verify(GOOD);
   expect(brief(await settle(first, clock, 200))).toBe('open timeout');
   expect(brief(await settle(leaving, clock, 200))).toBe('closed overloaded');
   expect(brief(await settle(late, clock, 200))).toBe('closed overloaded');
   expect(verifier.stats().breaker).toBe('closed');
+});
+
+test('a queue that never empties keeps no question until there is no time left for its answer', async () => {
+  const { clock, build } = await rig();
+  let sent = 0;
+  const transport = {
+    send(): Exchange {
+      sent++;
+      const body = new TextEncoder().encode('{"valid":false,"reason":"unknown_key"}');
+      const header = (): string => 'application/json';
+      const response = new Promise<Awaited<Exchange['response']>>((resolve) => {
+        clock.after(40, () => resolve({ status: 200, header, body }));
+      });
+      return { response, abort: () => undefined };
+    },
+  };
+  const verifier = build({ transport, retries: 0, maxConcurrency: 1, timeoutMs: 200 });
+  const answers: Promise<string>[] = [];
+  for (let i = 0; i < 100; i++) {
+    answers.push(verifier.verify(`sk-made-up-${i}`).then(brief));
+    await clock.advance(10);
+  }
+  await clock.advance(200);
+  const said = await Promise.all(answers);
+  // One in four gets its turn, and each of those its answer.
+  expect(sent).toBeGreaterThanOrEqual(25);
+  expect(said.filter((answer) => answer === 'rejected server unknown_key')).toHaveLength(sent);
+  expect(said.filter((answer) => answer === 'closed overloaded')).toHaveLength(100 - sent);
 });
 
 test.each(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])(
