@@ -1,4 +1,4 @@
-/** Builds it when it is first asked for: schemas take longer to build than the rest of the core takes to load. */
+/** Builds it when it is first asked for, since importing this library shall cost next to nothing. */
 export function once<T extends object>(build: () => T): () => T {
   let built: T | undefined;
   return () => (built ??= build());

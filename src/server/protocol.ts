@@ -1,4 +1,5 @@
 import type { FailureKind, Problem } from '../failure.js';
+import { once } from '../once.js';
 import { VERSION } from '../version.js';
 import { retryAfterMs } from './retry.js';
 import type { ServerRequest, ServerResponse } from './transport.js';
@@ -60,11 +61,11 @@ function statusProblem(response: ServerResponse, wall: number): Problem {
   return problem('invalid_response', `the key server answered ${status} instead of 200`);
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const utf8 = once(() => new TextDecoder('utf-8', { fatal: true }));
 
 function parse(body: Uint8Array): unknown {
   try {
-    const json: unknown = JSON.parse(utf8.decode(body));
+    const json: unknown = JSON.parse(utf8().decode(body));
     return json;
   } catch {
     return undefined;
