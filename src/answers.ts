@@ -65,12 +65,13 @@ export class Answers<Claims> {
     return call.signal === undefined ? outcome : unlessAborted(outcome, call.signal);
   }
 
-  /** Asks in the background, if nobody is asking yet and there is a background. */
-  refresh(fingerprint: string, key: string, call: VerifyOptions): void {
-    if (this.#closed || this.#flights.get(fingerprint) !== undefined) return;
-    if (!sharesPromises && call.waitUntil === undefined) return;
+  /** Asks in the background, if nobody is asking yet; `false` where there is no background. */
+  refresh(fingerprint: string, key: string, call: VerifyOptions): boolean {
+    if (this.#closed || (!sharesPromises && call.waitUntil === undefined)) return false;
+    if (this.#flights.get(fingerprint) !== undefined) return true;
     const { outcome } = this.#launch(fingerprint, key, true, call);
     notify(call.waitUntil, outcome);
+    return true;
   }
 
   /** Lets nobody join the flight of this key any more, or of any. */

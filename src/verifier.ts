@@ -145,8 +145,11 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     const age = entry.age(now);
     this.#cache.use(fingerprint, entry, age);
     if (age < entry.ttlMs && age < (call.maxAgeMs ?? Infinity)) {
-      const due = age >= entry.ttlMs * this.#settings.refreshAhead && entry.result.valid;
-      if (due && this.#silence(entry, now.mono) === undefined) this.#answers.refresh(fingerprint, key, call);
+      if (age >= entry.ttlMs * this.#settings.refreshAhead && age >= entry.refreshAtAge && entry.result.valid) {
+        const silent = this.#silence(entry, now.mono) !== undefined;
+        // Where the refresh succeeds, another entry takes the place of this one.
+        if (silent || this.#answers.refresh(fingerprint, key, call)) entry.postpone(age, this.#settings.random);
+      }
       return entry.result;
     }
     const failure = this.#silence(entry, now.mono);

@@ -219,7 +219,7 @@ describe('refreshing ahead', () => {
     expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
   });
 
-  test('one that fails is not tried again for a while, and nobody notices', async () => {
+  test('one that fails is not tried again before half of the time that is left, and nobody notices', async () => {
     const { server, clock, build } = await rig();
     const verifier = build({ retries: 0 });
     await verifier.verify(GOOD);
@@ -227,12 +227,26 @@ describe('refreshing ahead', () => {
     server.misbehave({ kind: 'status', status: 500 });
     await verifier.verify(GOOD);
     await until(() => server.counts.requests === 2 && verifier.stats().asking === 0);
+    await clock.advance(TTL * 0.05 - 1);
     for (let i = 0; i < 10; i++) expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
     await breathe();
     expect(server.counts.requests).toBe(2);
-    await clock.advance(1_000);
+    await clock.advance(1);
     await verifier.verify(GOOD);
     await until(() => server.counts.requests === 3);
+  });
+
+  test('one that fails keeps no verdict from being asked about at its end, should that come sooner', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build({ retries: 0 });
+    await verifier.verify(GOOD);
+    await clock.advance(TTL * 0.9);
+    server.misbehave({ kind: 'status', status: 500 }, { times: 1 });
+    await verifier.verify(GOOD);
+    await until(() => server.counts.requests === 2 && verifier.stats().asking === 0);
+    await clock.advance(1_000);
+    clock.jumpWall(TTL);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
   });
 
   test('a refusal is not refreshed', async () => {

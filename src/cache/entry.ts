@@ -22,6 +22,8 @@ export class Entry<Claims> {
   readonly #wall: number;
   /** How old it was when its place among the latest was last renewed, in whole milliseconds. */
   usedAtAge = 0;
+  /** How old it has to be for another try to refresh it ahead of its end, in whole milliseconds. */
+  refreshAtAge = 0;
   /** While a refresh that failed has just been tried. */
   rest: Rest | undefined;
   #stale: Verified<Claims> | Rejected | undefined;
@@ -41,6 +43,14 @@ export class Entry<Claims> {
   /** Why the key server isn't to be asked about this key right now, if it isn't. */
   resting(mono: number): VerifyFailure | undefined {
     return this.rest !== undefined && mono < this.rest.until ? this.rest.failure : undefined;
+  }
+
+  /**
+   * Leaves the next try for the second half of the time that it is still fresh, at random: nobody waits for it, and what an
+   * outage has stopped for many need not be made up for at once.
+   */
+  postpone(age: number, random: () => number): void {
+    this.refreshAtAge = Math.ceil(age + ((this.ttlMs - age) * (1 + random())) / 2);
   }
 
   /**

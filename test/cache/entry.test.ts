@@ -35,6 +35,17 @@ describe('an entry whose refresh failed', () => {
     expect(resting.resting(200)).toBeUndefined();
   });
 
+  test.each([
+    [0, 950],
+    [0.5, 975],
+    [0.999, 1_000],
+  ])('leaves the next try for the second half of what is left, at random: %d', (chance, atAge) => {
+    const postponed = entry();
+    expect(postponed.refreshAtAge).toBe(0);
+    postponed.postpone(900, () => chance);
+    expect(postponed.refreshAtAge).toBe(atAge);
+  });
+
   test('is the only one that rests', () => {
     expect(entry().resting(0)).toBeUndefined();
   });
