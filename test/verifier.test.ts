@@ -367,13 +367,55 @@ describe('in an outage', () => {
     expect(brief(await verifier.verify('sk-3'))).toBe('closed circuit_open');
   });
 
+  test('a key that is past all bounds is no stale key, and nobody hears of one', async () => {
+    const { server, clock, build } = await rig();
+    const stale: unknown[] = [];
+    const verifier = build({ retries: 0, staleIfErrorMs: 1_000, onStale: (event) => stale.push(event) });
+    await verifier.verify(GOOD);
+    await clock.advance(TTL + 1_000);
+    server.misbehave({ kind: 'status', status: 503 });
+    expect(brief(await verifier.verify(GOOD))).toBe('closed server_error');
+    expect(stale).toEqual([]);
+  });
+
+  test('who waited in vain is told what others have learned meanwhile', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build({ retries: 0 });
+    server.misbehave({ kind: 'hang' });
+    const waiting = verifier.verify(GOOD);
+    await until(() => server.counts.inFlight === 1);
+    verifier.invalidate({ key: GOOD });
+    server.behave();
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    expect(brief(await settle(waiting, clock, 5_000))).toBe('valid cache');
+  });
+
+  test('a key that was good is asked about before strangers who came first, and one that was bad is not', async () => {
+    const { server, clock, build } = await rig({ [GOOD]: ACME, [OTHER]: { ...ACME, reason: 'revoked' } });
+    const verifier = build({ maxConcurrency: 1, refreshAhead: 1 });
+    await verifier.verify(GOOD);
+    await verifier.verify(OTHER);
+    await clock.advance(TTL);
+    server.misbehave({ kind: 'delay', ms: 30 }, { times: 1 });
+    const first = verifier.verify('sk-first');
+    await until(() => server.counts.inFlight === 1);
+    const answered: string[] = [];
+    const ask = async (key: string): Promise<void> => {
+      await verifier.verify(key);
+      answered.push(key);
+    };
+    await Promise.all([first, ask('sk-stranger'), ask(OTHER), ask(GOOD)]);
+    expect(answered).toEqual([GOOD, 'sk-stranger', OTHER]);
+  });
+
   test('failOpen may be said call by call', async () => {
     const { server, build } = await rig();
     const opened: string[] = [];
     const verifier = build({ retries: 0, onFailOpen: ({ failure }) => opened.push(failure.code) });
     await server.stop();
-    expect(brief(await verifier.verify(GOOD, { failOpen: true }))).toBe('open unreachable');
     expect(brief(await verifier.verify(GOOD))).toBe('closed unreachable');
+    expect(opened).toEqual([]);
+    expect(brief(await verifier.verify(GOOD, { failOpen: true }))).toBe('open unreachable');
     expect(opened).toEqual(['KEYVERIFY_UNREACHABLE']);
   });
 
@@ -469,6 +511,17 @@ describe('the service token', () => {
 });
 
 describe('invalidate', () => {
+  test('by a key leaves the questions about others as they are', async () => {
+    const { server, build } = await rig();
+    const verifier = build();
+    server.misbehave({ kind: 'delay', ms: 30 }, { times: 1 });
+    const first = verifier.verify(GOOD);
+    await until(() => server.counts.inFlight === 1);
+    verifier.invalidate({ key: OTHER });
+    await Promise.all([first, verifier.verify(GOOD)]);
+    expect(server.asked(GOOD)).toBe(1);
+  });
+
   test.each([{ key: GOOD }, { keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }])('%j', async (selector) => {
     const { server, build } = await rig({ [GOOD]: ACME, [OTHER]: { client: 'other', tenant: 'cust-B', keyId: 'k-2' } });
     const verifier = build();
@@ -542,6 +595,13 @@ describe('the life of a verifier', () => {
     expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
     expect(brief(await verifier.verify(OTHER, { failOpen: true }))).toBe('closed misconfigured');
     await verifier[Symbol.asyncDispose]();
+  });
+
+  test('is closed at the end of a block', async () => {
+    const { build } = await rig();
+    const verifier = build();
+    await verifier[Symbol.asyncDispose]();
+    expect(brief(await verifier.verify(GOOD))).toBe('closed misconfigured');
   });
 
   test('close() before the first question opens nothing, and a hit after it refreshes nothing', async () => {

@@ -33,6 +33,13 @@ describe('asking by the global fetch', () => {
     await expect(send(server.origin)).rejects.toBeInstanceOf(ResponseTooLarge);
   });
 
+  test('takes a response that has no body for one that says nothing', async () => {
+    const { response } = fetchTransport(async () => await Promise.resolve(new Response(null))).send(
+      ask('http://key.test/'),
+    );
+    expect(await response).toMatchObject({ status: 200, body: new Uint8Array() });
+  });
+
   test('hangs up on a body that has no end', async () => {
     const server = await serve((response) => {
       const more = (): void => {
