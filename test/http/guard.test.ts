@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 
 import { InvalidOptionsError } from '../../src/failure.js';
-import { createGuard, type GuardedRequest } from '../../src/http/guard.js';
+import { createGuard, type Decision, type GuardedRequest, proceed } from '../../src/http/guard.js';
 import type { GuardOptions, RouteOptions } from '../../src/http/options.js';
 import type { Rejected, Verified } from '../../src/result.js';
 import type { Problem } from '../../src/http/problem.js';
@@ -20,6 +20,7 @@ async function denied(decision: ReturnType<ReturnType<typeof createGuard>>) {
   return decided.denial;
 }
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const problemOf = ({ body }: { body: string }) => JSON.parse(body) as Problem;
 
 describe('a guard', () => {
@@ -125,7 +126,24 @@ describe('a guard', () => {
     const denial = await denied(createGuard(saying(new Error('inside')))(withKey));
     expect(problemOf(denial)).toMatchObject({ status: 500, reason: 'internal_error', title: 'Internal server error' });
     const broken = { url: '/', header: () => { throw new Error('inside'); } }; // prettier-ignore
-    expect((await denied(createGuard(saying(acme))(broken))).status).toBe(500);
+    const bare = await denied(createGuard(saying(acme))(broken));
+    expect(bare.status).toBe(500);
+    expect(bare.headers['x-request-id']).toMatch(UUID);
+    expect(problemOf(bare).requestId).toBe(bare.headers['x-request-id']);
+  });
+});
+
+describe('going on with a decision', () => {
+  const decision: Decision<null> = { allowed: true, identity: null };
+
+  it('is a matter of now where it is there, and of later where it is not', async () => {
+    const heard: Decision<null>[] = [];
+    proceed(decision, (it) => heard.push(it));
+    expect(heard).toEqual([decision]);
+    proceed(Promise.resolve(decision), (it) => heard.push(it));
+    expect(heard).toHaveLength(1);
+    await Promise.resolve();
+    expect(heard).toEqual([decision, decision]);
   });
 });
 
@@ -139,15 +157,27 @@ describe('the request id of a denial', () => {
     expect(await idOf({ 'x-request-id': 'req-7' })).toBe('req-7');
     const denial = await denied(createGuard(saying(acme))(requestWith({ 'x-request-id': 'req-7' })));
     expect(problemOf(denial).requestId).toBe('req-7');
+    // No key is looked for in it where none came.
+    expect((await denied(createGuard(saying(acme))(requestWith({ 'x-request-id': 'null' })))).headers).toMatchObject({
+      'x-request-id': 'null',
+    });
+  });
+
+  it('stays the same where a hook fails', async () => {
+    const request = requestWith({ 'x-api-key': 'sk-1', 'x-request-id': 'req-7' });
+    const onDenied = (): never => { throw new Error('inside'); }; // prettier-ignore
+    const denial = await denied(createGuard(saying(rejected('revoked')), { onDenied })(request));
+    expect(denial).toMatchObject({ status: 500, headers: { 'x-request-id': 'req-7' } });
   });
 
   it.each<[string, Record<string, string | string[]>]>([
     ['there is none', {}],
     ['it came twice', { 'x-request-id': ['req-7', 'req-8'] }],
     ['it is no id', { 'x-request-id': 'req 7"' }],
+    ['it ends like one', { 'x-request-id': '"req 7' }],
     ['it holds the key', { 'x-request-id': 'sk-1' }],
     ['nobody can tell which is the key', { 'x-request-id': 'sk-2', authorization: 'Bearer sk-2' }],
-  ])('is a new one where %s', async (_, headers) => expect(await idOf(headers)).toMatch(/^[0-9a-f-]{36}$/));
+  ])('is a new one where %s', async (_, headers) => expect(await idOf(headers)).toMatch(UUID));
 });
 
 describe('a hook', () => {
@@ -178,6 +208,10 @@ describe('a hook', () => {
       'www-authenticate': 'Bearer realm="api", error="invalid_token"',
     });
     expect(denial.headers['x-request-id']).not.toBe('mine');
+  });
+
+  it.each([400, 599])('may give any status that denies, such as %i', async (status) => {
+    expect((await shapedBy(() => ({ status }))).status).toBe(status);
   });
 
   it('may give a text for a body, or leave everything as it is', async () => {
