@@ -40,10 +40,13 @@ over 5 % after the first minute, or if sockets or timers pile up or are left at 
     'Recovery',
     `Two hundred verifiers lose their key server for a while. Simulated: the clock, the network (10 ms) and the key server;
 real: all of the library. The aim is less than twice the steady load in the first second after its return; it fails
-otherwise. The worst of the two minutes that follow is shown, too. In a short outage few breakers open: keys whose refresh
-failed are asked about again. In a long one verdicts end, and are asked for when their verifier's breaker closes.
+otherwise. The worst of the two minutes that follow is shown, too. A refresh that the outage stopped is left for the second
+half of the time that its verdict is still fresh. After a long outage there are verdicts past their TTL as well: they are
+asked for when their verifier's breaker closes, within its longest 30 s, for to be later would be to serve them longer.
 
 ![Requests a second around an outage of 10 s, with and without jitter](figures/recovery-10s.svg)
+
+![Requests a second around an outage of 20 s, with and without jitter](figures/recovery-20s.svg)
 
 ![Requests a second around an outage of 60 s, with and without jitter](figures/recovery-60s.svg)`,
   ],

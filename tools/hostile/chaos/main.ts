@@ -140,7 +140,7 @@ for (const server of servers) await server.close();
 
 const sum = (of: (confession: Confession) => number): number =>
   confessions.reduce((total, confession) => total + (confession === undefined ? 0 : of(confession)), 0);
-publish('chaos', {
+await publish('chaos', {
   seed,
   seconds,
   verifiers: VARIANTS.map(({ name }) => name),

@@ -123,7 +123,7 @@ const uses = Object.values(phases).reduce((total, { hits }) => total + hits, 0);
 const misses = Object.values(phases).reduce((total, phase) => total + phase.misses, 0);
 const opened = Object.entries(answers).filter(([name]) => name.startsWith('fail-open'));
 
-publish('flood', {
+await publish('flood', {
   'made-up keys': madeUp,
   'made-up keys a second': Math.round(madeUp / floodSeconds),
   'good keys in use': goodKeys,

@@ -2,6 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { format } from 'prettier';
+
 /** What one command found, as it stands in docs/reliability.md. */
 export interface Figures {
   readonly command: string;
@@ -23,7 +25,7 @@ export function numbers<Name extends string>(defaults: Readonly<Record<Name, num
 }
 
 /** Prints the figures, and keeps them where `--save` is given. */
-export function publish(name: string, figures: Readonly<Record<string, unknown>>): void {
+export async function publish(name: string, figures: Readonly<Record<string, unknown>>): Promise<void> {
   console.log(JSON.stringify(figures, null, 2));
   if (!process.argv.includes('--save')) return;
   const args = process.argv.slice(2).filter((arg) => arg !== '--save');
@@ -34,7 +36,10 @@ export function publish(name: string, figures: Readonly<Record<string, unknown>>
     figures,
   };
   mkdirSync(FOLDER, { recursive: true });
-  writeFileSync(new URL(`${name}.json`, FOLDER), `${JSON.stringify(whole, null, 2)}\n`);
+  writeFileSync(
+    new URL(`${name}.json`, FOLDER),
+    await format(JSON.stringify(whole), { parser: 'json', printWidth: 120 }),
+  );
 }
 
 export const mebibytes = (bytes: number): number => Number((bytes / 2 ** 20).toFixed(1));

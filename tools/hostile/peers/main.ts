@@ -145,7 +145,7 @@ async function ofCaches(trial: Trial, ttlMs: number, names = Object.keys(caches)
 }
 
 const betterAuth = await betterAuthWithoutDatabase();
-publish('peers', {
+await publish('peers', {
   'the server hangs': await ofClients({ kind: 'hang' }),
   'the server answers 500': await ofClients({ kind: 'status', status: 500 }),
   'the server is down': {

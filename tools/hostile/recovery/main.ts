@@ -26,7 +26,7 @@ for (const outageSeconds of OUTAGES_S) {
   figures[`after an outage of ${outageSeconds} s, with jitter`] = told(jittered);
   figures[`after an outage of ${outageSeconds} s, without jitter (chance is always 0)`] = told(plain);
 }
-publish('recovery', figures);
+await publish('recovery', figures);
 if (process.argv.includes('--save')) {
   const folder = new URL('../../../docs/figures/', import.meta.url);
   mkdirSync(folder, { recursive: true });

@@ -131,7 +131,7 @@ const early = middle(settled.slice(0, third));
 const late = middle(settled.slice(-third));
 const growth = (late / early - 1) * 100;
 const most = (of: (sample: Sample) => number): number => Math.max(...samples.map(of));
-publish('soak', {
+await publish('soak', {
   seconds: Math.round(took),
   'calls of verify()': verified,
   'calls a second': Math.round(verified / took),
