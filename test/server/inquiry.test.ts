@@ -225,7 +225,66 @@ describe('a server that hangs', () => {
   });
 });
 
+describe('the end of a key', () => {
+  /** A key that ends 2 s after it was asked about, and an answer during which the clocks do this. */
+  const ending = async (passes: (clock: FakeClock) => void): Promise<unknown> => {
+    const rig = inquiry([
+      async () => {
+        passes(rig.clock);
+        const endsAt = (askedAt + 2_000) / 1_000;
+        return await Promise.resolve(response(200, { ...GOOD_BODY, expires_at: endsAt }));
+      },
+    ]);
+    const askedAt = rig.clock.wall();
+    return await rig.run(60_000);
+  };
+  const EXPIRED = { result: { valid: false, source: 'server', reason: 'expired' } };
+
+  test('may come while the answer is on its way, whichever clock tells', async () => {
+    for (const passes of [
+      (clock: FakeClock) => clock.jumpMono(2_000),
+      (clock: FakeClock) => clock.jumpWall(2_000),
+      (clock: FakeClock) => {
+        clock.jumpMono(2_000);
+        clock.jumpWall(-9_000);
+      },
+    ])
+      expect(await ending(passes)).toMatchObject(EXPIRED);
+  });
+
+  test('has not come a millisecond before, on either clock', async () => {
+    for (const passes of [
+      (clock: FakeClock) => clock.jumpMono(1_999),
+      (clock: FakeClock) => clock.jumpWall(1_999),
+      () => undefined,
+    ])
+      expect(await ending(passes)).toMatchObject({ result: { valid: true } });
+  });
+});
+
+describe('whether the server has answered', () => {
+  test.each<[string, Step, boolean]>([
+    ['said by a verdict', response(200, GOOD_BODY), true],
+    ['said by any other answer', response(503), true],
+    ['not said by a silence', 'hang', false],
+    ['not said by a failure of the network', new Error('reset'), false],
+  ])('is %s', async (_, step, answered) => {
+    const { run, it } = inquiry([step]);
+    expect(it.answered).toBe(false);
+    await run();
+    expect(it.answered).toBe(answered);
+  });
+});
+
 describe('the network', () => {
+  test.each([undefined, null, 'text'])('may answer with what is no answer, such as %j', async (nothing) => {
+    const { run } = inquiry([async () => await Promise.resolve(nothing as unknown as ServerResponse)]);
+    expect(await run()).toMatchObject({
+      kind: 'misconfigured',
+      message: 'keyverify: what transport, fetch or serviceToken() gave is neither an answer nor an error',
+    });
+  });
+
   test('may fail as it likes, also before a request leaves, and tells no secret', async () => {
     const throwing = inquiry([]);
     const { it, clock } = throwing;
