@@ -236,6 +236,19 @@ describe('refreshing ahead', () => {
     await until(() => server.counts.requests === 3);
   });
 
+  test('is left to a question about the same key that is in the air already', async () => {
+    const { server, clock, build } = await rig();
+    const verifier = build();
+    await verifier.verify(GOOD);
+    await clock.advance(TTL * 0.9);
+    server.misbehave({ kind: 'delay', ms: 30 });
+    const asking = verifier.verify(GOOD, { maxAgeMs: 0 });
+    await until(() => server.counts.inFlight === 1);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await asking;
+    expect(server.counts.requests).toBe(2);
+  });
+
   test('one that fails keeps no verdict from being asked about at its end, should that come sooner', async () => {
     const { server, clock, build } = await rig();
     const verifier = build({ retries: 0 });
