@@ -249,6 +249,27 @@ describe('refreshing ahead', () => {
     expect(server.counts.requests).toBe(2);
   });
 
+  test('one that the open breaker forbids is not made up for as soon as it closes', async () => {
+    const { server, clock, build } = await rig({ [GOOD]: ACME, [OTHER]: ACME });
+    const verifier = build({ retries: 0, breaker: { failureThreshold: 1 } });
+    await verifier.verify(GOOD);
+    await clock.advance(TTL * 0.9);
+    server.misbehave({ kind: 'status', status: 500 }, { times: 1 });
+    await verifier.verify(OTHER);
+    expect(verifier.stats().breaker).toBe('open');
+    await verifier.verify(GOOD);
+    await clock.advance(1_000);
+    await verifier.verify(OTHER);
+    await until(() => verifier.stats().breaker === 'closed');
+    const { requests } = server.counts;
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await breathe();
+    expect(server.counts.requests).toBe(requests);
+    await clock.advance(TTL * 0.05);
+    await verifier.verify(GOOD);
+    await until(() => server.counts.requests === requests + 1);
+  });
+
   test('one that fails keeps no verdict from being asked about at its end, should that come sooner', async () => {
     const { server, clock, build } = await rig();
     const verifier = build({ retries: 0 });
