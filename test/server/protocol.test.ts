@@ -173,3 +173,8 @@ describe('an answer with another status', () => {
     for (const status of [401, 404, 307, 204]) expect(says(status, '3')).toMatchObject({ retryAfterMs: undefined });
   });
 });
+
+test('a verdict that is not UTF-8 is none', () => {
+  const body = Buffer.from('{"valid":true,"client":"caf\xe9","tenant":"cust-A"}', 'latin1');
+  expect(decode(response(200, body), [], 0)).toMatchObject({ kind: 'invalid_response' });
+});
