@@ -89,6 +89,7 @@ describe('an open breaker', () => {
     open();
     it.succeed();
     expect(it.permit(0)).toBe('ask');
+    expect(it.openUntil).toBe(-Infinity);
     expect(changes.map(([state]) => state)).toEqual(['open', 'closed']);
     expect(changes[1]?.[1]).toBeUndefined();
   });

@@ -162,6 +162,19 @@ describe('a question that waits for its turn', () => {
 });
 
 describe('the breaker', () => {
+  test('closes where a question that was in the air is answered, and the next one is asked', async () => {
+    const { hear, ask, it, clock, requests } = keyServer();
+    const early = ask('sk-early');
+    await clock.advance(0);
+    await hear(OUT);
+    await hear(OUT);
+    expect(it.silence(clock.monotonic())).toBeInstanceOf(VerifyFailure);
+    await requests[0]?.answer(GOOD);
+    expect(await early).toMatchObject({ valid: true });
+    expect(it.silence(clock.monotonic())).toBeUndefined();
+    expect(await hear(GOOD)).toMatchObject({ valid: true });
+  });
+
   test.each<[string, ServerResponse | Error, BreakerState]>([
     ['an answer of whatever kind shows that the server is there', response(404), 'closed'],
     ['a rate limit shows it, too', response(429, '', { 'retry-after': '0' }), 'closed'],

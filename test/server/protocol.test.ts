@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import { VERSION } from 'keyverify';
 
@@ -177,4 +177,11 @@ describe('an answer with another status', () => {
 test('a verdict that is not UTF-8 is none', () => {
   const body = Buffer.from('{"valid":true,"client":"caf\xe9","tenant":"cust-A"}', 'latin1');
   expect(decode(response(200, body), [], 0)).toMatchObject({ kind: 'invalid_response' });
+});
+
+test('a verdict that is not UTF-8 is none at the very first reading, too', async () => {
+  vi.resetModules();
+  const { decode: decodeFirst } = await import('../../src/server/protocol.js');
+  const body = Buffer.from('{"valid":true,"client":"caf\xe9","tenant":"cust-A"}', 'latin1');
+  expect(decodeFirst(response(200, body), [], 0)).toMatchObject({ kind: 'invalid_response' });
 });

@@ -118,6 +118,12 @@ suite('a cause that may be shown', () => {
 });
 
 suite('what is made safe to share', () => {
+  test('has lists searched item by item, and what has no text left alone', () => {
+    const words = Array<string>(KEY.length).fill('harmless');
+    const tree = { list: [KEY, ...words], none: null, count: 7 };
+    expect(purify(tree, [KEY])).toEqual({ list: ['[redacted]', ...words], none: null, count: 7 });
+  });
+
   test('is the same tree, frozen to its last leaf', () => {
     const leaf = { c: 1 };
     const tree = { a: [leaf, [2]], b: { leaf } };
