@@ -110,28 +110,6 @@ describe('a question', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test.each<[string, (clock: FakeClock) => void]>([
-    ['the wall clock', (clock) => clock.jumpWall(600)],
-    [
-      'the monotonic clock, the wall clock having been set back',
-      (clock) => {
-        clock.jumpMono(600);
-        clock.jumpWall(-60_000);
-      },
-    ],
-  ])('is a refusal where the key ends while the answer is on its way, by %s', async (_, pass) => {
-    const expiresAt = Date.parse('2026-01-01T00:00:00.500Z') / 1000;
-    const answer = async (): Promise<ServerResponse> => {
-      pass(it.clock);
-      return await Promise.resolve(response(200, { ...GOOD_BODY, expires_at: expiresAt }));
-    };
-    const it = inquiry([answer]);
-    expect(await it.run()).toMatchObject({ result: { valid: false, reason: 'expired' } });
-    expect(await inquiry([response(200, { ...GOOD_BODY, expires_at: expiresAt })]).run()).toMatchObject({
-      result: { valid: true },
-    });
-  });
-
   test('has a result without the fields that the server left out', async () => {
     const outcome = await inquiry([response(200, GOOD_BODY)]).run();
     expect('result' in outcome && Object.keys(outcome.result)).toEqual([

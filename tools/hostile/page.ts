@@ -64,6 +64,7 @@ frameworks answer to a caller in an outage is in [adapters.md](adapters.md).`,
 const parts = [
   '# Reliability',
   'Made by `npm run docs:reliability` from what the commands wrote with `--save`. Ratios carry over to other machines, absolute figures do not.',
+  'What the tests notice of a broken core, and each mutant that survives them, stands in [test/mutation.md](../test/mutation.md).',
 ];
 for (const [name, title, about] of [...CHAPTERS, PEERS]) {
   const file = new URL(`figures/${name}.json`, ROOT);
