@@ -1,4 +1,4 @@
-import type { Rejected } from './result.js';
+import { rejected, type Rejected } from './result.js';
 
 /** The longest key that is looked at, in UTF-16 code units. */
 export const MAX_KEY_LENGTH = 4096;
@@ -23,8 +23,8 @@ export function isAdmissible(key: string, keyFormat: RegExp | undefined): boolea
   return keyFormat === undefined || (keyFormat.test(key) && NOTHING.test(''));
 }
 
-const MISSING: Rejected = Object.freeze({ valid: false, source: 'local', reason: 'missing_key' });
-const MALFORMED: Rejected = Object.freeze({ valid: false, source: 'local', reason: 'malformed_key' });
+const MISSING = rejected('local', 'missing_key');
+const MALFORMED = rejected('local', 'malformed_key');
 
 /** What to say to whatever is neither hashable nor admissible. */
 export function refusal(key: unknown): Rejected {

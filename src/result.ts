@@ -82,3 +82,30 @@ export function isUnavailable(result: AnyResult<unknown>): result is FailedOpen 
 export function isFailedOpen(result: AnyResult<unknown>): result is FailedOpen {
   return result.source === 'fail-open';
 }
+
+/** Who a key belongs to, and since when that is known. */
+export interface Identity<Claims> {
+  readonly client: string;
+  readonly tenant: string;
+  readonly keyId?: string | undefined;
+  readonly claims: Claims;
+  readonly verifiedAt: number;
+  readonly expiresAt?: number | undefined;
+}
+
+/** Field by field, here and below: to spread one result into another takes V8 longer than to look a key up. */
+export function verified<Claims>(
+  source: Verified['source'],
+  { client, tenant, keyId, claims, verifiedAt, expiresAt }: Identity<Claims>,
+): Verified<Claims> {
+  const result: { -readonly [Field in keyof Verified<Claims>]: Verified<Claims>[Field] } =
+    keyId === undefined
+      ? { valid: true, source, client, tenant, claims, verifiedAt }
+      : { valid: true, source, client, tenant, keyId, claims, verifiedAt };
+  if (expiresAt !== undefined) result.expiresAt = expiresAt;
+  return Object.freeze(result);
+}
+
+export function rejected(source: Rejected['source'], reason: string): Rejected {
+  return Object.freeze({ valid: false, source, reason });
+}

@@ -35,7 +35,9 @@ export const or = <T>(innerType: Schema<T>, defaultValue: T) =>
 
 export const optional = <T>(schema: Schema<T>) => or<T | undefined>(schema, undefined);
 
-export const parse = <T>(schema: Schema<T>, value: unknown) => safeParse(schema, value, { reportInput: true });
+/** Issues tell what came only where the context says so: zod copies it, which takes longer than to check a verdict. */
+export const parse = <T>(schema: Schema<T>, value: unknown, context?: { readonly reportInput: true }) =>
+  safeParse(schema, value, context);
 
 export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 export const isFunction = (value: unknown): value is (...args: never) => unknown => typeof value === 'function';

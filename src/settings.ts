@@ -126,7 +126,7 @@ export function resolveOptions<Claims = DefaultClaims>(options: KeyVerifierOptio
     breaker: options.breaker === undefined || options.breaker === false ? {} : options.breaker,
   };
   const { Options, names } = schema();
-  const parsed = parse(Options, given);
+  const parsed = parse(Options, given, { reportInput: true });
   const found = parsed.success ? [] : mistakes(parsed.error.issues, names);
   const url = urlMistake(given.verifyUrl, options.allowInsecureHttp === true);
   if (url !== undefined) found.unshift(`verifyUrl: ${url}`);

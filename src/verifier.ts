@@ -66,7 +66,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     const known = entry && this.#serve(fingerprint, key, entry, call);
     // Only those who have to wait pay for an async function. Nor is one promise kept for all hits: under
     // AsyncLocalStorage a promise holds on to the request that made it.
-    return known === undefined ? this.#ask(fingerprint, key, entry, call) : Promise.resolve(this.#tally.count(known));
+    return known === undefined ? this.#ask(fingerprint, key, entry, call) : Promise.resolve(known);
   }
 
   /**
@@ -77,8 +77,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     if (!isHashable(key)) return this.#tally.count(refusal(key));
     const fingerprint = sha256(key);
     const entry = this.#cache.recall(fingerprint);
-    const known = entry && this.#serve(fingerprint, key, entry, call);
-    return known && this.#tally.count(known);
+    return entry && this.#serve(fingerprint, key, entry, call);
   }
 
   /** What is remembered of a key and fresh, without a question; `undefined` if nothing is. Refreshes nothing. */
@@ -139,7 +138,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     return this.#tally.count(this.#decide(fingerprint, answer, call));
   }
 
-  /** The hot path: what is remembered and may be said without waiting. */
+  /** The hot path: what is remembered and may be said without waiting. Counts it. */
   #serve(fingerprint: string, key: string, entry: Entry<Claims>, call: VerifyOptions): Known<Claims> {
     const now = this.#now();
     const age = entry.age(now);
@@ -150,10 +149,11 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
         // Where the refresh succeeds, another entry takes the place of this one.
         if (silent || this.#answers.refresh(fingerprint, key, call)) entry.postpone(age, this.#settings.random);
       }
-      return entry.result;
+      return this.#tally.hit(entry.result);
     }
     const failure = this.#silence(entry, now.mono);
-    return failure && this.#honour(fingerprint, entry, age, failure, call);
+    const stale = failure && this.#honour(fingerprint, entry, age, failure, call);
+    return stale && this.#tally.count(stale);
   }
 
   /** Why there is no use in asking about this key right now, if there is none. */

@@ -7,7 +7,7 @@ type Shape = Parameters<typeof strict>[0];
 
 /** What is said of `given` by a schema that is not that of the options. */
 function said(shape: Shape, given: unknown, names: Record<string, readonly string[]> = {}): string[] {
-  const parsed = parse(strict(shape, 'an object'), given);
+  const parsed = parse(strict(shape, 'an object'), given, { reportInput: true });
   return mistakes(parsed.error?.issues ?? [], names);
 }
 

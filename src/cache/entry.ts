@@ -1,5 +1,5 @@
 import type { VerifyFailure } from '../failure.js';
-import type { Rejected, Verified } from '../result.js';
+import { rejected, verified, type Rejected, type Verified } from '../result.js';
 import type { Instant } from './clock.js';
 
 /** The key server is left alone for a moment, because of a failure. */
@@ -16,7 +16,7 @@ const ORIGIN = Date.now();
 export class Entry<Claims> {
   /** The verdict as a hit serves it, `source: 'cache'`. */
   readonly result: Verified<Claims> | Rejected;
-  /** When it was asked for, on the monotonic clock. */
+  /** When it was asked for, on the monotonic clock, in whole milliseconds. */
   readonly mono: number;
   readonly ttlMs: number;
   readonly #wall: number;
@@ -30,7 +30,8 @@ export class Entry<Claims> {
 
   constructor(result: Verified<Claims> | Rejected, askedAt: Instant, ttlMs: number) {
     this.result = result;
-    this.mono = askedAt.mono;
+    // Rounded down, which makes it older: what is no whole number lies in memory of its own, one more place to wait for.
+    this.mono = Math.floor(askedAt.mono);
     this.#wall = askedAt.wall - ORIGIN;
     this.ttlMs = ttlMs;
   }
@@ -63,9 +64,9 @@ export class Entry<Claims> {
     if (result.valid && age >= (result.expiresAt ?? Infinity) - ORIGIN - this.#wall) return EXPIRED;
     // Not `>=`: a bound that is no number, such as a variable that isn't set, must not lift the bound.
     if (result.valid && !(age < maxAgeMs)) return undefined;
-    this.#stale ??= Object.freeze({ ...result, source: 'stale' });
+    this.#stale ??= result.valid ? verified('stale', result) : rejected('stale', result.reason);
     return this.#stale;
   }
 }
 
-const EXPIRED: Rejected = Object.freeze({ valid: false, source: 'stale', reason: 'expired' });
+const EXPIRED = rejected('stale', 'expired');

@@ -1,6 +1,6 @@
 import { LRUCache } from '#platform';
 
-import type { Rejected, Verified } from '../result.js';
+import { rejected, verified, type Rejected, type Verified } from '../result.js';
 import type { Instant } from './clock.js';
 import { Entry } from './entry.js';
 import { Generations, selects, type KeptSelector } from './generations.js';
@@ -68,8 +68,10 @@ export class VerdictCache<Claims> {
   remember(fingerprint: string, verdict: Verdict<Claims>, askedAt: Instant, since: number): void {
     if (this.#generations.overtook(since, fingerprint, verdict.result)) return;
     const known = this.recall(fingerprint);
-    if (known !== undefined && known.mono > askedAt.mono) return;
-    this.#forget(fingerprint);
+    if (known !== undefined) {
+      if (known.mono > Math.floor(askedAt.mono)) return;
+      this.#forget(fingerprint);
+    }
     const { result, maxAgeMs } = verdict;
     if (maxAgeMs === 'no-store') return;
     const entry = new Entry<Claims>(
@@ -100,9 +102,10 @@ export class VerdictCache<Claims> {
   }
 
   #kept(result: Verified<Claims> | Rejected): Verified<Claims> | Rejected {
-    if (!result.valid) return Object.freeze({ ...result, source: 'cache' });
-    const { client, tenant } = result;
-    return Object.freeze({ ...result, source: 'cache', client: this.#shared(client), tenant: this.#shared(tenant) });
+    if (!result.valid) return rejected('cache', result.reason);
+    const { keyId, claims, verifiedAt, expiresAt } = result;
+    const [client, tenant] = [this.#shared(result.client), this.#shared(result.tenant)];
+    return verified('cache', { client, tenant, keyId, claims, verifiedAt, expiresAt });
   }
 
   /** The same name, in the memory that it has already. */

@@ -4,7 +4,7 @@ import type { DefaultClaims } from '../result.js';
 import { purify } from './secrets.js';
 
 /** Claims as the caller's schema wants them, or which of them are wrong. */
-type ClaimsRead<Claims> = { readonly claims: Claims } | { readonly wrong: string };
+export type ClaimsRead<Claims> = { readonly claims: Claims } | { readonly wrong: string };
 
 /** Types and checks the claims of a verdict. */
 export type ClaimsReader<Claims> = (raw: DefaultClaims) => ClaimsRead<Claims> | Promise<ClaimsRead<Claims>>;

@@ -7,9 +7,10 @@ export class Deadline {
   readonly #clock: Clock;
   readonly #endsAt: number;
 
-  constructor(clock: Clock, ms: number) {
+  /** Begins `now`, on the monotonic clock. */
+  constructor(clock: Clock, ms: number, now = clock.monotonic()) {
     this.#clock = clock;
-    this.#endsAt = clock.monotonic() + ms;
+    this.#endsAt = now + ms;
   }
 
   /** How many milliseconds are left. */
@@ -19,7 +20,8 @@ export class Deadline {
 
   /** A deadline after one of so many equal shares of what is left. */
   share(shares: number): Deadline {
-    return new Deadline(this.#clock, this.leftMs / shares);
+    const now = this.#clock.monotonic();
+    return new Deadline(this.#clock, Math.max(0, this.#endsAt - now) / shares, now);
   }
 
   /** Whatever `work` comes to, or `TIMED_OUT` when the time is up: also where `work` never settles. */

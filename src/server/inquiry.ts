@@ -1,16 +1,16 @@
 import type { Clock, Instant } from '../cache/clock.js';
 import type { Verdict } from '../cache/verdicts.js';
 import type { Problem } from '../failure.js';
-import type { Verified } from '../result.js';
-import type { ClaimsReader } from './claims.js';
+import { rejected, verified } from '../result.js';
+import { isObject } from '../schema.js';
+import type { ClaimsRead, ClaimsReader } from './claims.js';
 import { type Deadline, TIMED_OUT } from './deadline.js';
 import { transportProblem } from './network.js';
-import { decode, encode, type Answer } from './protocol.js';
+import { decode, encode } from './protocol.js';
 import { retriesLeft, retryDelayMs } from './retry.js';
 import { safeCause } from './secrets.js';
 import type { ServiceToken } from './token.js';
-import type { ServerResponse, Transport } from './transport.js';
-import { rejected } from './verdict.js';
+import type { Exchange, ServerResponse, Transport } from './transport.js';
 
 export interface InquirySettings<Claims> {
   readonly verifyUrl: string;
@@ -72,14 +72,28 @@ export class Inquiry<Claims> {
       const askedAt = { wall: clock.wall(), mono: clock.monotonic() };
       const secrets = [this.#key, token];
       this.#onSend(askedAt);
-      const response = await this.#send(token, secrets, deadline);
-      if ('kind' in response) return response;
+      let response: ServerResponse | typeof TIMED_OUT;
+      try {
+        const exchange = this.#send(token);
+        response = await deadline.race(exchange.response);
+        if (response === TIMED_OUT) exchange.abort(new Error('the time is up'));
+      } catch (error) {
+        return transportProblem(error, secrets);
+      }
+      if (response === TIMED_OUT) return TIMEOUT;
+      this.answered = true;
+      if (!isObject(response)) return UNUSABLE;
       if (response.status === 401 && this.#means.token.renewable && !this.#renewed) {
         this.#renewed = true;
         this.#means.token.refuse(token);
         return await this.#attempt(deadline);
       }
-      return await this.#read(response, secrets, askedAt, deadline);
+      try {
+        const finding = this.#read(response, secrets, askedAt, deadline);
+        return finding instanceof Promise ? await finding : finding;
+      } catch (error) {
+        return unreadable('it could not be read', safeCause(error, secrets));
+      }
     } catch {
       // What a caller's transport or fetch resolves or rejects with may be anything; a slot must not be lost on it.
       return UNUSABLE;
@@ -98,43 +112,35 @@ export class Inquiry<Claims> {
     }
   }
 
-  async #send(token: string, secrets: readonly string[], deadline: Deadline): Promise<ServerResponse | Problem> {
+  #send(token: string): Exchange {
     const { verifyUrl, scope } = this.#settings;
     this.attempts++;
-    try {
-      const exchange = this.#means.transport.send(encode(verifyUrl, token, this.#key, scope));
-      const response = await deadline.race(exchange.response);
-      this.answered ||= response !== TIMED_OUT;
-      if (response !== TIMED_OUT) return response;
-      exchange.abort(new Error('the time is up'));
-      return { kind: 'timeout', message: 'keyverify: the key server gave no answer in time' };
-    } catch (error) {
-      return transportProblem(error, secrets);
-    }
+    return this.#means.transport.send(encode(verifyUrl, token, this.#key, scope));
   }
 
-  async #read(
+  /** Only a schema of the caller's may make this wait. */
+  #read(
     response: ServerResponse,
     secrets: readonly string[],
     askedAt: Instant,
     deadline: Deadline,
-  ): Promise<Finding<Claims> | Problem> {
-    try {
-      const answer = decode(response, secrets, askedAt.wall);
-      if ('kind' in answer) return answer;
-      const { verdict, maxAgeMs } = answer;
-      if (verdict.kind === 'rejected') return { result: verdict.result, maxAgeMs, askedAt };
-      const reading = this.#settings.readClaims(verdict.claims);
-      const read = reading instanceof Promise ? await deadline.race(reading) : reading;
+  ): Finding<Claims> | Problem | Promise<Finding<Claims> | Problem> {
+    const answer = decode(response, secrets, askedAt.wall);
+    if ('kind' in answer) return answer;
+    const { verdict, maxAgeMs } = answer;
+    if (verdict.kind === 'rejected') return { result: verdict.result, maxAgeMs, askedAt };
+    const conclude = (read: ClaimsRead<Claims> | typeof TIMED_OUT): Finding<Claims> | Problem => {
       if (read === TIMED_OUT) return unreadable('the schema in claims did not finish in time');
       if ('wrong' in read) return unreadable(`its claims do not fit the schema: ${read.wrong}`);
+      const { client, tenant, keyId, expiresAt } = verdict;
       // It took time to answer, and the schema may have, too.
-      if (verdict.expiresAt !== undefined && verdict.expiresAt <= this.#now(askedAt))
-        return { result: rejected('expired').result, maxAgeMs, askedAt };
-      return { result: verified(verdict, read.claims, askedAt.wall), maxAgeMs, askedAt };
-    } catch (error) {
-      return unreadable('it could not be read', safeCause(error, secrets));
-    }
+      if (expiresAt !== undefined && expiresAt <= this.#now(askedAt))
+        return { result: rejected('server', 'expired'), maxAgeMs, askedAt };
+      const identity = { client, tenant, keyId, claims: read.claims, verifiedAt: askedAt.wall, expiresAt };
+      return { result: verified('server', identity), maxAgeMs, askedAt };
+    };
+    const reading = this.#settings.readClaims(verdict.claims);
+    return reading instanceof Promise ? deadline.race(reading).then(conclude) : conclude(reading);
   }
 
   /** Milliseconds since the epoch, by whichever clock went further since then. */
@@ -144,22 +150,7 @@ export class Inquiry<Claims> {
   }
 }
 
-function verified<Claims>(
-  { client, tenant, keyId, expiresAt }: Extract<Answer['verdict'], { kind: 'verified' }>,
-  claims: Claims,
-  verifiedAt: number,
-): Verified<Claims> {
-  return Object.freeze({
-    valid: true,
-    source: 'server',
-    client,
-    tenant,
-    ...(keyId !== undefined && { keyId }),
-    claims,
-    verifiedAt,
-    ...(expiresAt !== undefined && { expiresAt }),
-  });
-}
+const TIMEOUT: Problem = { kind: 'timeout', message: 'keyverify: the key server gave no answer in time' };
 
 const misconfigured = (message: string, cause?: Error): Problem => ({
   kind: 'misconfigured',

@@ -28,6 +28,8 @@ export interface Question<Claims> {
   readonly background: ((work: Promise<unknown>) => void) | undefined;
 }
 
+type Outcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
+
 /** What an answer cost. */
 export interface Effort {
   readonly attempts: number;
@@ -36,7 +38,6 @@ export interface Effort {
 
 /** How a question came to be asked. */
 interface Turn {
-  readonly deadline: Deadline;
   readonly startedAt: number;
   /** Whether it had to wait for a free slot. */
   readonly queued: boolean;
@@ -98,34 +99,36 @@ export class KeyServer<Claims> {
     return mono < until ? this.#silence.failure : undefined;
   }
 
-  async ask(question: Question<Claims>): Promise<Verified<Claims> | Rejected | VerifyFailure> {
-    const { clock, timeoutMs } = this.#settings;
-    const startedAt = clock.monotonic();
-    const deadline = new Deadline(clock, timeoutMs);
-    const fail = (problem: Problem): VerifyFailure => this.#failure(problem, startedAt, 0);
-
+  ask(question: Question<Claims>): Promise<Outcome<Claims>> {
+    const startedAt = this.#settings.clock.monotonic();
     const leftAlone = this.#leftAlone(startedAt);
-    if (leftAlone !== undefined) return fail(leftAlone);
-    const queued = !this.#limit.enter();
+    if (leftAlone !== undefined) return Promise.resolve(this.#failure(leftAlone, startedAt, 0));
+    return this.#limit.enter() ? this.#take(question, startedAt, false) : this.#queue(question, startedAt);
+  }
+
+  async #queue(question: Question<Claims>, startedAt: number): Promise<Outcome<Claims>> {
     const lane = question.known ? 'known' : 'unknown';
-    if (queued && !(await this.#limit.wait(lane, timeoutMs * SHARE_TO_WAIT))) return fail(OVERLOADED);
+    const admitted = await this.#limit.wait(lane, this.#settings.timeoutMs * SHARE_TO_WAIT);
+    return admitted ? await this.#take(question, startedAt, true) : this.#failure(OVERLOADED, startedAt, 0);
+  }
+
+  /** Asks by a slot that is taken, if nothing speaks against it by now. */
+  #take(question: Question<Claims>, startedAt: number, queued: boolean): Promise<Outcome<Claims>> {
     const permit = this.#permit();
     if (typeof permit === 'object') {
       this.#limit.leave();
-      return fail(permit);
+      return Promise.resolve(this.#failure(permit, startedAt, 0));
     }
-    const inquiry = this.#inquire(question, { deadline, startedAt, queued, permit });
-    if (permit === 'ask' || question.background === undefined) return await inquiry;
+    const inquiry = this.#inquire(question, { startedAt, queued, permit });
+    if (permit === 'ask' || question.background === undefined) return inquiry;
     question.background(inquiry);
-    return fail(circuitOpen(undefined));
+    return Promise.resolve(this.#failure(circuitOpen(undefined), startedAt, 0));
   }
 
-  async #inquire(
-    question: Question<Claims>,
-    { deadline, startedAt, queued, permit }: Turn,
-  ): Promise<Verified<Claims> | Rejected | VerifyFailure> {
+  async #inquire(question: Question<Claims>, { startedAt, queued, permit }: Turn): Promise<Outcome<Claims>> {
+    const { clock, timeoutMs } = this.#settings;
     const inquiry = new Inquiry(this.#settings, this.#means, question.key, question.onSend);
-    const outcome = await inquiry.run(deadline);
+    const outcome = await inquiry.run(new Deadline(clock, timeoutMs, startedAt));
     this.#limit.leave();
     this.#answered ||= inquiry.answered;
     if ('kind' in outcome) {
@@ -134,7 +137,7 @@ export class KeyServer<Claims> {
       return failure;
     }
     this.#breaker?.succeed();
-    const durationMs = this.#settings.clock.monotonic() - startedAt;
+    const durationMs = clock.monotonic() - startedAt;
     question.onVerdict(outcome, outcome.askedAt, { attempts: inquiry.attempts, durationMs });
     return outcome.result;
   }

@@ -12,6 +12,8 @@ export interface Answer {
   readonly maxAgeMs: number | 'no-store';
 }
 
+const USER_AGENT = `keyverify/${VERSION}`;
+
 /** The request that asks for one key. */
 export function encode(url: string, token: string, key: string, scope: string | undefined): ServerRequest {
   return {
@@ -21,7 +23,7 @@ export function encode(url: string, token: string, key: string, scope: string | 
       'content-type': 'application/json',
       accept: 'application/json',
       'x-service-token': token,
-      'user-agent': `keyverify/${VERSION}`,
+      'user-agent': USER_AGENT,
     },
     body: JSON.stringify({ key, scope }),
   };

@@ -1,7 +1,7 @@
 import type { $ZodIssue } from 'zod/v4/core';
 
 import { once } from '../once.js';
-import type { DefaultClaims, Rejected } from '../result.js';
+import { rejected, type DefaultClaims, type Rejected } from '../result.js';
 import { isObject, isText, loose, optional, parse, that } from '../schema.js';
 import { holdsSecret, purify } from './secrets.js';
 
@@ -20,7 +20,7 @@ export type RawVerdict =
 
 const isTime = (value: unknown): value is string | number => typeof value === 'string' || Number.isFinite(value);
 
-const verified = once(() => {
+const identity = once(() => {
   const text = that(isText);
   return loose({
     valid: that((valid): valid is true => valid === true),
@@ -41,9 +41,7 @@ function epochMs(expiresAt: string | number): number {
   return RFC_3339.test(expiresAt) ? Date.parse(expiresAt.replace(' ', 'T').toUpperCase()) : NaN;
 }
 
-export function rejected(reason: string): { readonly kind: 'rejected'; readonly result: Rejected } {
-  return { kind: 'rejected', result: Object.freeze({ valid: false, source: 'server', reason }) };
-}
+const refused = (reason: string): RawVerdict => ({ kind: 'rejected', result: rejected('server', reason) });
 
 /** A refusal stands, whatever became of its reason: only a valid verdict has to be whole. */
 const speakable = (reason: unknown, secrets: readonly string[]): reason is string =>
@@ -60,16 +58,16 @@ function wrong(issues: readonly $ZodIssue[]): string {
 export function readVerdict(json: unknown, secrets: readonly string[], askedAt: number): RawVerdict {
   if (isObject(json) && Reflect.get(json, 'valid') === false) {
     const reason: unknown = Reflect.get(json, 'reason');
-    return rejected(speakable(reason, secrets) ? reason : 'rejected');
+    return refused(speakable(reason, secrets) ? reason : 'rejected');
   }
-  const identity = parse(verified(), json);
-  if (!identity.success) return invalid(wrong(identity.error.issues));
+  const read = parse(identity(), json);
+  if (!read.success) return invalid(wrong(read.error.issues));
   // Whatever has no place of its own in the result is a claim.
-  const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = identity.data;
+  const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
   if ([client, tenant, keyId ?? ''].some((field) => holdsSecret(field, secrets)))
     return invalid('client, tenant or key_id holds a secret');
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;
   if (Number.isNaN(expiresAt)) return invalid('expires_at is neither an RFC 3339 time nor epoch seconds');
-  if ((expiresAt ?? Infinity) <= askedAt) return rejected('expired');
+  if (expiresAt !== undefined && expiresAt <= askedAt) return refused('expired');
   return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims: purify(claims, secrets) };
 }
