@@ -1,4 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 
 import { child } from './lib/child.mjs';
 import { page } from './lib/page.mjs';
@@ -7,6 +8,7 @@ import { targets } from './lib/targets.mjs';
 
 const here = (path) => new URL(path, import.meta.url);
 const startedAt = new Date();
+const [, load] = loadavg();
 const flags = ['--expose-gc', '--max-old-space-size=3072'];
 
 async function section(name, options) {
@@ -47,7 +49,7 @@ await Promise.all([server.stop(), unkeyServer.stop()]);
 
 const figures = { hit, miss, stampede, outage, service, scale, start };
 const { dependencies } = JSON.parse(await readFile(here('package.json'), 'utf8'));
-const { markdown, charts, held } = page(figures, targets(figures), { startedAt, dependencies });
+const { markdown, charts, held } = page(figures, targets(figures), { startedAt, load, dependencies });
 await mkdir(here('../docs/performance/'), { recursive: true });
 for (const [name, svg] of Object.entries(charts)) await writeFile(here(`../docs/performance/${name}.svg`), svg);
 await writeFile(here('../docs/performance.md'), markdown);

@@ -1,4 +1,4 @@
-import { median, ratio } from './paired.mjs';
+import { ratio } from './paired.mjs';
 
 const inverse = ({ value, low, high }) => ({ value: 1 / value, low: 1 / high, high: 1 / low });
 
@@ -76,12 +76,7 @@ export function targets({ hit, miss, stampede, outage, service, scale }) {
       1.3,
     ],
     ['hit at 1M entries / at 1k', { value: million.keyverify.hit / thousand.keyverify.hit }, 'most', 2.5],
-    [
-      'Fastify hello world, requests/s / bare',
-      { value: median(rate('keyverify')) / median(rate('bare')) },
-      'least',
-      0.95,
-    ],
+    ['Fastify hello world, requests/s / bare', ratio(rate('keyverify'), rate('bare')), 'least', 0.95],
   ].map(([figure, measured, bound, limit]) => {
     const met = bound === 'most' ? measured.value <= limit : measured.value >= limit;
     return { figure, measured, target: `${bound === 'most' ? '≤' : '≥'} ${limit}`, met };

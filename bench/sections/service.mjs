@@ -2,8 +2,8 @@ import { child } from '../lib/child.mjs';
 import { TOKEN, keyOf } from '../lib/keys.mjs';
 import { nginxVersion, startNginx } from '../lib/nginx.mjs';
 
-const SECONDS = 2;
-const ROUNDS = 5;
+const SECONDS = 1;
+const ROUNDS = 11;
 const CONNECTIONS = 32;
 /** An empty hook is what guarding costs before anything is guarded, and one that hashes what it costs to know the key. */
 const GUARDS = {
