@@ -251,13 +251,17 @@ describe('refreshing ahead', () => {
 
   test('one that the open breaker forbids is not made up for as soon as it closes', async () => {
     const { server, clock, build } = await rig({ [GOOD]: ACME, [OTHER]: ACME });
-    const verifier = build({ retries: 0, breaker: { failureThreshold: 1 } });
+    const onFailure = vi.fn();
+    const verifier = build({ retries: 0, breaker: { failureThreshold: 1 }, onFailure });
     await verifier.verify(GOOD);
     await clock.advance(TTL * 0.9);
     server.misbehave({ kind: 'status', status: 500 }, { times: 1 });
     await verifier.verify(OTHER);
     expect(verifier.stats().breaker).toBe('open');
     await verifier.verify(GOOD);
+    await breathe();
+    // That of the other key: what isn't asked can't fail.
+    expect(onFailure).toHaveBeenCalledOnce();
     await clock.advance(1_000);
     await verifier.verify(OTHER);
     await until(() => verifier.stats().breaker === 'closed');
