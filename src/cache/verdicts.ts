@@ -69,7 +69,7 @@ export class VerdictCache<Claims> {
     if (this.#generations.overtook(since, fingerprint, verdict.result)) return;
     const known = this.recall(fingerprint);
     if (known !== undefined) {
-      if (known.mono > Math.floor(askedAt.mono)) return;
+      if (known.isNewerThan(askedAt)) return;
       this.#forget(fingerprint);
     }
     const { result, maxAgeMs } = verdict;

@@ -114,6 +114,18 @@ describe('the verdict cache', () => {
     expect(verdicts.recall('f')?.result.valid).toBe(true);
   });
 
+  test.each([
+    [5.25, 5.5],
+    [5.75, 6.25],
+  ])('tells which of two answers is older, asked for at %d ms and at %d ms', (older, newer) => {
+    const verdicts = cache();
+    verdicts.remember('f', says(rejected()), later(newer), 0);
+    verdicts.remember('f', says(verified()), later(older), 0);
+    expect(verdicts.recall('f')?.result.valid).toBe(false);
+    verdicts.remember('f', says(verified()), later(newer + 0.125), 0);
+    expect(verdicts.recall('f')?.result.valid).toBe(true);
+  });
+
   test('tells the older answer by the monotonic clock: the wall clock may have been set back', () => {
     const verdicts = cache();
     verdicts.remember('f', says(verified()), ASKED_AT, 0);
