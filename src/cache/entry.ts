@@ -16,9 +16,10 @@ const ORIGIN = Date.now();
 export class Entry<Claims> {
   /** The verdict as a hit serves it, `source: 'cache'`. */
   readonly result: Verified<Claims> | Rejected;
-  /** When it was asked for, on the monotonic clock, in whole milliseconds. */
-  readonly #mono: number;
+  /** When it was asked for, on the monotonic clock. */
+  readonly mono: number;
   readonly ttlMs: number;
+  readonly #wholeMono: number;
   readonly #wall: number;
   /** How old it was when its place among the latest was last renewed, in whole milliseconds. */
   usedAtAge = 0;
@@ -27,27 +28,19 @@ export class Entry<Claims> {
   /** While a refresh that failed has just been tried. */
   rest: Rest | undefined;
   #stale: Verified<Claims> | Rejected | undefined;
-  /** What that moment has beyond the whole milliseconds, in millionths. */
-  readonly #fraction: number;
 
   constructor(result: Verified<Claims> | Rejected, askedAt: Instant, ttlMs: number) {
     this.result = result;
-    // Rounded down, which makes it older: what is no whole number lies in memory of its own, one more place to wait for.
-    this.#mono = Math.floor(askedAt.mono);
-    this.#fraction = millionths(askedAt.mono);
+    this.mono = askedAt.mono;
+    // For every hit, and rounded down, so older: what is no whole number lies in memory of its own, one more place to wait for.
+    this.#wholeMono = Math.floor(askedAt.mono);
     this.#wall = askedAt.wall - ORIGIN;
     this.ttlMs = ttlMs;
   }
 
-  /** Whether it was asked for after this. */
-  isNewerThan({ mono }: Instant): boolean {
-    const whole = Math.floor(mono);
-    return this.#mono > whole || (this.#mono === whole && this.#fraction > millionths(mono));
-  }
-
   /** Whichever clock says more: one may have been set back, the other may have slept. */
   age(now: Instant): number {
-    return Math.max(now.wall - ORIGIN - this.#wall, now.mono - this.#mono);
+    return Math.max(now.wall - ORIGIN - this.#wall, now.mono - this.#wholeMono);
   }
 
   /** Why the key server isn't to be asked about this key right now, if it isn't. */
@@ -77,7 +70,5 @@ export class Entry<Claims> {
     return this.#stale;
   }
 }
-
-const millionths = (ms: number): number => Math.floor((ms - Math.floor(ms)) * 1e6);
 
 const EXPIRED = rejected('stale', 'expired');

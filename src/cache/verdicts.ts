@@ -69,7 +69,7 @@ export class VerdictCache<Claims> {
     if (this.#generations.overtook(since, fingerprint, verdict.result)) return;
     const known = this.recall(fingerprint);
     if (known !== undefined) {
-      if (known.isNewerThan(askedAt)) return;
+      if (known.mono > askedAt.mono) return;
       this.#forget(fingerprint);
     }
     const { result, maxAgeMs } = verdict;

@@ -19,7 +19,7 @@ describe('the age of an entry', () => {
   });
 
   test('counts from the moment that the key server was asked', () => {
-    expect(entry()).toMatchObject({ ttlMs: TTL, result: verified() });
+    expect(entry()).toMatchObject({ mono: ASKED_AT.mono, ttlMs: TTL, result: verified() });
     expect(entry().age({ wall: ASKED_AT.wall, mono: ASKED_AT.mono })).toBe(0);
   });
 });
