@@ -1,5 +1,5 @@
-import type { VerifyFailure } from './failure.js';
-import type { Rejected, Verified, VerifyResult } from './result.js';
+import type { VerifyFailure } from './core/failure.js';
+import type { Rejected, Verified, VerifyResult } from './core/result.js';
 
 /** What to make of a failure: honour a stale verdict, else open for an outage if that is wanted, else deny. */
 export function decide<Claims>(

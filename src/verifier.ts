@@ -1,21 +1,21 @@
 import { sha256 } from '#platform';
 
-import { isAdmissible, isHashable, refusal } from './admit.js';
-import { Answers } from './answers.js';
-import { timekeeper, type Instant } from './cache/clock.js';
+import { isAdmissible, isHashable, refusal } from './core/admit.js';
+import { Answers } from './client/loader.js';
+import { timekeeper, type Instant } from './core/clock.js';
 import type { Entry } from './cache/entry.js';
-import type { Selector } from './cache/generations.js';
-import { VerdictCache } from './cache/verdicts.js';
-import { notify } from './events.js';
-import { VerifyFailure } from './failure.js';
-import { toHex } from './fingerprint.js';
-import type { KeyVerifierOptions } from './options.js';
+import type { Selector } from './cache/invalidation-log.js';
+import { VerdictCache } from './cache/verdict-cache.js';
+import { notify } from './core/events.js';
+import { VerifyFailure } from './core/failure.js';
+import { toHex } from './core/fingerprint.js';
+import type { KeyVerifierOptions } from './options/options.js';
 import { decide } from './policy.js';
-import type { DefaultClaims, Rejected, Verified, VerifyResult } from './result.js';
-import { keptSelector } from './selector.js';
-import { resolveOptions, type Settings } from './settings.js';
-import { Tally, type Stats } from './stats.js';
-import type { Verifier, VerifyOptions } from './verify-options.js';
+import type { DefaultClaims, Rejected, Verified, VerifyResult } from './core/result.js';
+import { keptSelector } from './cache/selector.js';
+import { resolveOptions, type Settings } from './options/resolve.js';
+import { Tally, type Stats } from './observe/stats.js';
+import type { Verifier, VerifyOptions } from './options/verify-options.js';
 
 const PLAIN: VerifyOptions = Object.freeze({});
 

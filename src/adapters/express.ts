@@ -1,12 +1,12 @@
 /** `keyverify/express`: a guard for Express 4 and 5, for connect, and for a plain `node:http` server. */
-import { createGuard, proceed } from '../http/guard.js';
-import { answerNode, guardNode, type NodeRequest, type NodeResponse } from '../http/node.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
-import type { Verified } from '../result.js';
+import { createGuard, proceed } from '../guard/guard.js';
+import { answerNode, guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
+import type { Verified } from '../core/result.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../http/options.js';
-export type { KeySource } from '../http/key.js';
-export type { Problem } from '../http/problem.js';
+export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { Problem } from '../guard/problem.js';
 
 /** Where the compiler can't see which guard has run, if any. */
 type Unknown = Verified | null | undefined;

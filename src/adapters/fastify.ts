@@ -1,14 +1,14 @@
 /** `keyverify/fastify`: a plugin that guards the scope it is registered in, and those inside it. */
 import type { FastifyInstance } from 'fastify';
 
-import { createGuard, proceed, type DefaultVerifier } from '../http/guard.js';
-import { guardNode } from '../http/node.js';
-import type { ClosedVerifier, GuardOptions, RouteOptions } from '../http/options.js';
-import type { DefaultClaims, Verified } from '../result.js';
+import { createGuard, proceed, type DefaultVerifier } from '../guard/guard.js';
+import { guardNode } from '../guard/node.js';
+import type { ClosedVerifier, GuardOptions, RouteOptions } from '../guard/options.js';
+import type { DefaultClaims, Verified } from '../core/result.js';
 
-export type { DenialContext, DenialShape, RouteOptions } from '../http/options.js';
-export type { KeySource } from '../http/key.js';
-export type { Problem } from '../http/problem.js';
+export type { DenialContext, DenialShape, RouteOptions } from '../guard/options.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { Problem } from '../guard/problem.js';
 
 /**
  * The options of the plugin. A route that may be called without an identity says so in its own `config`, where the

@@ -1,11 +1,11 @@
 /** `keyverify/fetch`: for whatever answers a `Request` with a `Response`: Workers, Bun, Deno, Next.js, SvelteKit, Remix. */
-import { fromRequest, toResponse } from '../http/fetch.js';
-import { createGuard } from '../http/guard.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
+import { fromRequest, toResponse } from '../guard/fetch.js';
+import { createGuard } from '../guard/guard.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../http/options.js';
-export type { KeySource } from '../http/key.js';
-export type { Problem } from '../http/problem.js';
+export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { Problem } from '../guard/problem.js';
 
 /** Whether a request may go on: with an identity, or not, with the response to give instead. */
 export type Admission<Identity> =

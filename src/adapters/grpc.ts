@@ -1,13 +1,13 @@
 /** `keyverify/grpc`: a server interceptor for `@grpc/grpc-js`. The key is read from the call's metadata. */
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 
-import { createGuard, proceed } from '../http/guard.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
-import type { Denial } from '../http/problem.js';
+import { createGuard, proceed } from '../guard/guard.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
+import type { Denial } from '../guard/problem.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../http/options.js';
-export type { KeySource } from '../http/key.js';
-export type { Problem } from '../http/problem.js';
+export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { Problem } from '../guard/problem.js';
 
 /** The status of HTTP as one of gRPC; all else is INTERNAL. */
 const CODES: Readonly<Record<number, status>> = {

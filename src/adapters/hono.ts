@@ -1,13 +1,13 @@
 /** `keyverify/hono`: a middleware that leaves the caller's identity in `c.var.identity`. */
 import type { Context, MiddlewareHandler } from 'hono';
 
-import { fromRequest, toResponse } from '../http/fetch.js';
-import { createGuard } from '../http/guard.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
+import { fromRequest, toResponse } from '../guard/fetch.js';
+import { createGuard } from '../guard/guard.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../http/options.js';
-export type { KeySource } from '../http/key.js';
-export type { Problem } from '../http/problem.js';
+export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { Problem } from '../guard/problem.js';
 
 /** Only workers have an execution context, and elsewhere to ask for it throws. */
 function waitUntilOf(c: Context): ((work: Promise<unknown>) => void) | undefined {

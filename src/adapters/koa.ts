@@ -1,13 +1,13 @@
 /** `keyverify/koa`: a middleware that leaves the caller's identity in `ctx.state.identity`. */
 import type { Middleware } from 'koa';
 
-import { createGuard } from '../http/guard.js';
-import { guardNode } from '../http/node.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
+import { createGuard } from '../guard/guard.js';
+import { guardNode } from '../guard/node.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../http/options.js';
-export type { KeySource } from '../http/key.js';
-export type { Problem } from '../http/problem.js';
+export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { Problem } from '../guard/problem.js';
 
 /** Lets nobody past without a good key: `app.use(keyverify(verifier)).use(handler)`, and the handler is typed by it. */
 export function keyverify<

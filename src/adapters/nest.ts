@@ -1,14 +1,14 @@
 /** `keyverify/nest`: a guard, and a decorator for the parameter that takes the caller's identity. */
 import { type CanActivate, createParamDecorator, type ExecutionContext, HttpException } from '@nestjs/common';
 
-import { createGuard } from '../http/guard.js';
-import { guardNode, type NodeRequest, type NodeResponse } from '../http/node.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions } from '../http/options.js';
-import type { Verified } from '../result.js';
+import { createGuard } from '../guard/guard.js';
+import { guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions } from '../guard/options.js';
+import type { Verified } from '../core/result.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions } from '../http/options.js';
-export type { KeySource } from '../http/key.js';
-export type { Problem } from '../http/problem.js';
+export type { AnyVerifier, DenialContext, DenialShape, GuardOptions } from '../guard/options.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { Problem } from '../guard/problem.js';
 
 /** The requests of Express are those of Node, the requests of Fastify wrap them. */
 interface NestRequest extends NodeRequest {

@@ -4,15 +4,15 @@ import type { Duplex } from 'node:stream';
 
 import type { WebSocket, WebSocketServer } from 'ws';
 
-import { createGuard, proceed } from '../http/guard.js';
-import { subprotocols } from '../http/key.js';
-import { guardNode } from '../http/node.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../http/options.js';
-import type { Denial } from '../http/problem.js';
+import { createGuard, proceed } from '../guard/guard.js';
+import { subprotocols } from '../guard/key-sources.js';
+import { guardNode } from '../guard/node.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
+import type { Denial } from '../guard/problem.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../http/options.js';
-export type { KeySource } from '../http/key.js';
-export type { Problem } from '../http/problem.js';
+export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { Problem } from '../guard/problem.js';
 
 function answer(socket: Duplex, { status, headers, body }: Denial): void {
   const length = String(new TextEncoder().encode(body).length);

@@ -1,6 +1,6 @@
-import type { VerifyFailure } from '../failure.js';
-import { rejected, verified, type Rejected, type Verified } from '../result.js';
-import type { Instant } from './clock.js';
+import type { VerifyFailure } from '../core/failure.js';
+import { rejected, verified, type Rejected, type Verified } from '../core/result.js';
+import type { Instant } from '../core/clock.js';
 
 /** The key server is left alone for a moment, because of a failure. */
 export interface Rest {

@@ -1,6 +1,6 @@
 import type { Pool } from 'undici';
 
-import { dispatcherTransport } from '../server/dispatcher.js';
+import { dispatcherTransport } from '../transport/undici.js';
 import type { Platform } from './platform.js';
 
 export { LRUCache, env, explain, sha256, sharesPromises, viaDispatcher } from './server.js';

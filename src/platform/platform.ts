@@ -1,6 +1,6 @@
-import type { Dispatcher } from '../server/dispatcher.js';
-import type { Transport, TransportSettings } from '../server/transport.js';
-import type { Trouble } from '../server/trouble.js';
+import type { Dispatcher } from '../transport/undici.js';
+import type { Transport, TransportSettings } from '../transport/transport.js';
+import type { Trouble } from '../transport/problems.js';
 
 /** A map that forgets what has gone unused for longest. */
 interface Lru<K, V> {

@@ -1,11 +1,11 @@
 import type * as Crypto from 'node:crypto';
 
-import { fromHex } from '../fingerprint.js';
-import { dispatcherTransport } from '../server/dispatcher.js';
+import { fromHex } from '../core/fingerprint.js';
+import { dispatcherTransport } from '../transport/undici.js';
 import type { Platform } from './platform.js';
 
 export { LRUCache } from 'lru-cache';
-export { explain } from './codes.js';
+export { explain } from '../transport/codes.js';
 export { env } from './env.js';
 
 let loaded: typeof Crypto | undefined;

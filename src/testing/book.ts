@@ -1,4 +1,4 @@
-import type { KnownReason } from '../result.js';
+import type { KnownReason } from '../core/result.js';
 
 /** Why the key server rejects a key: one of the known reasons, or any other word. */
 export type Reason = KnownReason | (string & Record<never, never>);

@@ -6,5 +6,5 @@
 export type { KeyRecord, Reason } from './book.js';
 export type { Fault } from './faults.js';
 export type { KeyServerRequest } from './log.js';
-export { startKeyServer, type KeyServer, type KeyServerCounts, type KeyServerOptions } from './server.js';
+export { startKeyServer, type KeyServer, type KeyServerCounts, type KeyServerOptions } from './key-server.js';
 export { stubVerifier, type StubVerifier, type StubVerifierOptions } from './stub.js';

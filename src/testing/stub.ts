@@ -1,6 +1,6 @@
-import { VerifyFailure, type FailureKind } from '../failure.js';
-import type { DefaultClaims, VerifyResult } from '../result.js';
-import type { Verifier, VerifyOptions } from '../verify-options.js';
+import { VerifyFailure, type FailureKind } from '../core/failure.js';
+import type { DefaultClaims, VerifyResult } from '../core/result.js';
+import type { Verifier, VerifyOptions } from '../options/verify-options.js';
 import { KeyBook, type KeyRecord, type Reason } from './book.js';
 
 /** How the stand-in is set up. */

@@ -2,7 +2,7 @@ import Fastify from 'fastify';
 import { keyverify } from 'keyverify/fastify';
 import { describe, expect, it } from 'vitest';
 
-import { acme, saying } from '../http/verifiers.js';
+import { acme, saying } from '../guard/verifiers.js';
 import { doors, routes, testAdapter } from './suite.js';
 
 testAdapter('Fastify', async (verifier, handler) => {

@@ -4,7 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import { keyverify } from 'keyverify/fetch';
 import { describe, expect, it, vi } from 'vitest';
 
-import { acme, saying } from '../http/verifiers.js';
+import { acme, saying } from '../guard/verifiers.js';
 import { all, listen, testAdapter } from './suite.js';
 
 testAdapter('fetch handlers', async (verifier, handler) => {

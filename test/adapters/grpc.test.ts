@@ -2,7 +2,7 @@ import * as grpc from '@grpc/grpc-js';
 import { keyverify } from 'keyverify/grpc';
 import { describe, expect, it } from 'vitest';
 
-import { acme, saying } from '../http/verifiers.js';
+import { acme, saying } from '../guard/verifiers.js';
 import type { Call, Reply } from './client.js';
 import { all, testAdapter } from './suite.js';
 

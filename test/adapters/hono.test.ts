@@ -5,7 +5,7 @@ import { Hono } from 'hono';
 import { keyverify } from 'keyverify/hono';
 import { describe, expect, it, vi } from 'vitest';
 
-import { acme, saying } from '../http/verifiers.js';
+import { acme, saying } from '../guard/verifiers.js';
 import { all, listen, testAdapter } from './suite.js';
 
 testAdapter('Hono', async (verifier, handler) => {

@@ -7,8 +7,8 @@ import type { Verified } from 'keyverify';
 import { Identity, keyverify } from 'keyverify/nest';
 import { describe, expect, it } from 'vitest';
 
-import type { DefaultVerifier } from '../../src/http/guard.js';
-import { acme, saying } from '../http/verifiers.js';
+import type { DefaultVerifier } from '../../src/guard/guard.js';
+import { acme, saying } from '../guard/verifiers.js';
 import { all, type Handler, testAdapter } from './suite.js';
 
 const newClass = (): Type => class { readonly name = 'test'; }; // prettier-ignore

@@ -6,9 +6,9 @@ import { KeyVerifier, type DefaultClaims, type Verified, type VerifyOptions, typ
 import { startKeyServer, type KeyServer } from 'keyverify/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import type { DefaultVerifier } from '../../src/http/guard.js';
-import type { DenialContext, DenialShape } from '../../src/http/options.js';
-import type { Problem } from '../../src/http/problem.js';
+import type { DefaultVerifier } from '../../src/guard/guard.js';
+import type { DenialContext, DenialShape } from '../../src/guard/options.js';
+import type { Problem } from '../../src/guard/problem.js';
 import { callHttp, type Call, type Reply } from './client.js';
 
 type Identity = Verified | null;

@@ -5,7 +5,7 @@ import { keyverify } from 'keyverify/ws';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 
-import { acme, saying } from '../http/verifiers.js';
+import { acme, saying } from '../guard/verifiers.js';
 import { replyOf, type Call, type Reply } from './client.js';
 import { all, listen, testAdapter } from './suite.js';
 

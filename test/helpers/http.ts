@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 
 import { onTestFinished } from 'vitest';
 
-import type { ServerRequest } from '../../src/server/transport.js';
+import type { ServerRequest } from '../../src/transport/transport.js';
 
 interface Heard {
   readonly method: string | undefined;

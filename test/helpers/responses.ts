@@ -1,4 +1,4 @@
-import type { ServerResponse } from '../../src/server/transport.js';
+import type { ServerResponse } from '../../src/transport/transport.js';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 

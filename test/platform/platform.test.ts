@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
-import { toHex } from '../../src/fingerprint.js';
+import { toHex } from '../../src/core/fingerprint.js';
 import * as isolate from '../../src/platform/isolate.js';
 import * as node from '../../src/platform/node.js';
 import type { Platform } from '../../src/platform/platform.js';
 import * as server from '../../src/platform/server.js';
 import * as web from '../../src/platform/web.js';
-import { globalFetchTransport } from '../../src/server/fetch.js';
-import type { Transport } from '../../src/server/transport.js';
+import { globalFetchTransport } from '../../src/transport/fetch.js';
+import type { Transport } from '../../src/transport/transport.js';
 import { ask, serve } from '../helpers/http.js';
 import { until } from '../helpers/rig.js';
 

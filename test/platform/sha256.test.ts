@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { toHex } from '../../src/fingerprint.js';
+import { toHex } from '../../src/core/fingerprint.js';
 
 afterEach(() => {
   vi.unstubAllGlobals();

@@ -2,8 +2,8 @@ import { describe, expect, test, vi } from 'vitest';
 
 import { InvalidOptionsError, KeyVerifier } from 'keyverify';
 
-import { transportProblem } from '../../src/server/network.js';
-import { ResponseTooLarge } from '../../src/server/transport.js';
+import { transportProblem } from '../../src/transport/classify.js';
+import { ResponseTooLarge } from '../../src/transport/transport.js';
 import { GOOD, brief, rig } from '../helpers/rig.js';
 
 vi.mock('#platform', async () => await import('../../src/platform/web.js'));

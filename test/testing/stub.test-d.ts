@@ -2,8 +2,8 @@ import { expectTypeOf, test } from 'vitest';
 
 import { stubVerifier } from 'keyverify/testing';
 
-import type { DefaultClaims, FailedOpen, VerifyResult } from '../../src/result.js';
-import type { Verifier } from '../../src/verify-options.js';
+import type { DefaultClaims, FailedOpen, VerifyResult } from '../../src/core/result.js';
+import type { Verifier } from '../../src/options/verify-options.js';
 
 type Closed = VerifyResult;
 type Open = VerifyResult<DefaultClaims, true>;

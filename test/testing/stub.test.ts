@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { stubVerifier } from 'keyverify/testing';
 
-import { VerifyFailure } from '../../src/failure.js';
+import { VerifyFailure } from '../../src/core/failure.js';
 
 const known = { client: 'acme', tenant: 'cust-A' };
 const keys = { 'sk-1': known };

@@ -1,4 +1,4 @@
-import { PROBLEMS } from '../../src/http/problem.js';
+import { PROBLEMS } from '../../src/guard/problem.js';
 
 /** What one service answered to one request. */
 export interface Answer {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startKeyServer, type Fault, type KeyServer } from 'keyverify/testing';
 
-import { numbers, publish } from '../lib/figures.js';
+import { numbers, publish } from '../../../test/stress/lib/figures.js';
 import { caches, type Cache, type Setup } from './caches.js';
 import { betterAuthWithoutDatabase, clients, type Client } from './clients.js';
 

@@ -1,0 +1,59 @@
+import type { Instant } from '../core/clock.js';
+
+/** Hears when a request leaves, and (`undefined`) when the answer to it is no longer waited for. */
+export type OnSend = (at: Instant | undefined) => void;
+
+/** A question in the air. Its outcome never rejects. */
+export class Flight<Outcome> {
+  /** When the request left whose answer is waited for; `undefined` while none is on its way. */
+  sentAt: Instant | undefined;
+  readonly outcome: Promise<Outcome>;
+
+  constructor(ask: (onSend: OnSend) => Promise<Outcome>) {
+    this.outcome = ask((at) => {
+      this.sentAt = at;
+    });
+  }
+}
+
+/** One flight per fingerprint. A caller who leaves doesn't end it for the others. */
+export class Flights<Outcome> {
+  readonly #inAir = new Map<string, Flight<Outcome>>();
+  readonly #work = new Set<Promise<unknown>>();
+
+  get(fingerprint: string): Flight<Outcome> | undefined {
+    return this.#inAir.get(fingerprint);
+  }
+
+  /** Starts a flight; where promises can't be shared, nobody will find it. */
+  launch(fingerprint: string, ask: (onSend: OnSend) => Promise<Outcome>, shares: boolean): Flight<Outcome> {
+    const flight = new Flight(ask);
+    if (!shares) return flight;
+    this.#inAir.set(fingerprint, flight);
+    this.track(flight.outcome, () => {
+      // Only itself: a newer flight may have taken its place.
+      if (this.#inAir.get(fingerprint) === flight) this.#inAir.delete(fingerprint);
+    });
+    return flight;
+  }
+
+  /** Lets later callers start anew, for one fingerprint or for all, while those who wait keep waiting. */
+  detach(fingerprint?: string): void {
+    if (fingerprint === undefined) this.#inAir.clear();
+    else this.#inAir.delete(fingerprint);
+  }
+
+  /** Remembers work that nobody may be waiting for, until it is done. */
+  track(work: Promise<unknown>, done?: () => void): void {
+    this.#work.add(work);
+    void work.then(() => {
+      this.#work.delete(work);
+      done?.();
+    });
+  }
+
+  /** Waits until nothing is in the air. */
+  async landed(): Promise<void> {
+    while (this.#work.size > 0) await Promise.all(this.#work);
+  }
+}

@@ -1,0 +1,37 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+
+import type { DefaultClaims } from '../core/result.js';
+import { purify } from '../core/redact.js';
+
+/** Claims as the caller's schema wants them, or which of them are wrong. */
+export type ClaimsRead<Claims> = { readonly claims: Claims } | { readonly wrong: string };
+
+/** Types and checks the claims of a verdict. */
+export type ClaimsReader<Claims> = (raw: DefaultClaims) => ClaimsRead<Claims> | Promise<ClaimsRead<Claims>>;
+
+/** Without a schema, claims are what the key server sent. */
+export const claimsAsSent: ClaimsReader<DefaultClaims> = (claims) => ({ claims });
+
+export function schemaReader<Claims>(schema: StandardSchemaV1<unknown, Claims>): ClaimsReader<Claims> {
+  const judge = (checked: StandardSchemaV1.Result<Claims>): ClaimsRead<Claims> => {
+    // A schema's messages may quote what they complain of, so only the places are named.
+    if (checked.issues !== undefined) return { wrong: checked.issues.map(place).join(', ') };
+    return { claims: freeze(checked.value) };
+  };
+  return (raw) => {
+    const checked = schema['~standard'].validate(raw);
+    // By its `then`: a promise of another realm or library is one, too, and must not pass for a result without issues.
+    return 'then' in checked ? Promise.resolve(checked).then(judge) : judge(checked);
+  };
+}
+
+function place({ path = [] }: StandardSchemaV1.Issue): string {
+  const names = path.map((step) => String(typeof step === 'object' ? step.key : step));
+  return names.length === 0 ? 'the whole' : names.join('.');
+}
+
+/** Results are shared between callers, so what a schema made anew is frozen again. */
+function freeze<Claims>(claims: Claims): Claims {
+  if (typeof claims === 'object' && claims !== null) purify(claims, []);
+  return claims;
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+
+import { Flights, type OnSend } from '../../src/client/single-flight.js';
+
+/** A question whose answer a test gives itself. */
+function question() {
+  let land: (answer: string) => void = () => undefined;
+  let onSend: OnSend = () => undefined;
+  const outcome = new Promise<string>((resolve) => (land = resolve));
+  const ask = async (heard: OnSend): Promise<string> => {
+    onSend = heard;
+    return await outcome;
+  };
+  return { ask, land: (answer: string) => land(answer), send: (at: Parameters<OnSend>[0]) => onSend(at) };
+}
+
+describe('a flight', () => {
+  test('is found until it has landed', async () => {
+    const flights = new Flights<string>();
+    const { ask, land } = question();
+    const flight = flights.launch('f', ask, true);
+    expect(flights.get('f')).toBe(flight);
+    expect(flights.get('g')).toBeUndefined();
+    land('answer');
+    expect(await flight.outcome).toBe('answer');
+    expect(flights.get('f')).toBeUndefined();
+  });
+
+  test('says when its request left, and that none is on its way any more', () => {
+    const { ask, send } = question();
+    const flight = new Flights<string>().launch('f', ask, true);
+    expect(flight.sentAt).toBeUndefined();
+    const at = { wall: 1, mono: 2 };
+    send(at);
+    expect(flight.sentAt).toBe(at);
+    send(undefined);
+    expect(flight.sentAt).toBeUndefined();
+  });
+
+  test('is found by nobody where promises can not be shared, nor waited for', async () => {
+    const flights = new Flights<string>();
+    const { ask, land } = question();
+    const flight = flights.launch('f', ask, false);
+    expect(flights.get('f')).toBeUndefined();
+    await flights.landed();
+    land('answer');
+    expect(await flight.outcome).toBe('answer');
+  });
+
+  test('clears only itself when it lands', async () => {
+    const flights = new Flights<string>();
+    const [old, young] = [question(), question()];
+    const first = flights.launch('f', old.ask, true);
+    flights.detach('f');
+    const second = flights.launch('f', young.ask, true);
+    old.land('old');
+    await first.outcome;
+    await Promise.resolve();
+    expect(flights.get('f')).toBe(second);
+  });
+
+  test('is detached alone, or with all the others', () => {
+    const flights = new Flights<string>();
+    for (const fingerprint of ['a', 'b', 'c']) flights.launch(fingerprint, question().ask, true);
+    flights.detach('b');
+    expect(['a', 'b', 'c'].map((fingerprint) => flights.get(fingerprint) !== undefined)).toEqual([true, false, true]);
+    flights.detach();
+    expect(flights.get('a') ?? flights.get('c')).toBeUndefined();
+  });
+});
+
+describe('waiting until all have landed', () => {
+  test('is done at once where nothing is in the air', async () => {
+    await new Flights().landed();
+  });
+
+  test('waits for flights that were detached, and for work that began meanwhile', async () => {
+    const flights = new Flights<string>();
+    const order: string[] = [];
+    const { ask, land } = question();
+    flights.launch('f', ask, true);
+    flights.detach();
+    let finish = (): void => undefined;
+    const landed = flights.landed().then(() => order.push('all landed'));
+    flights.track(new Promise<void>((resolve) => (finish = resolve)).then(() => order.push('work done')));
+    land('answer');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(order).toEqual([]);
+    finish();
+    await landed;
+    expect(order).toEqual(['work done', 'all landed']);
+  });
+
+  test('lets go of work that is done', async () => {
+    const flights = new Flights<string>();
+    const { ask, land } = question();
+    const { outcome } = flights.launch('f', ask, true);
+    land('answer');
+    await outcome;
+    await flights.landed();
+    await flights.landed();
+  });
+});

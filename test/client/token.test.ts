@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest';
+
+import { HEADER_VALUE, ServiceToken } from '../../src/client/token.js';
+
+/** A token function whose calls a test answers itself. */
+function source() {
+  const calls: { give: (token: string) => void; fail: (error: Error) => void }[] = [];
+  const fetch = async (): Promise<string> =>
+    await new Promise<string>((resolve, reject) => calls.push({ give: resolve, fail: reject }));
+  return { calls, token: new ServiceToken(fetch) };
+}
+
+describe('a value for a header', () => {
+  test.each(['a', 'ab', 'a b', '!', '~', '! ~', 'abc.def-ghi_j/k+l=='])('may be %j', (value) => {
+    expect(HEADER_VALUE.test(value)).toBe(true);
+  });
+
+  test.each([
+    '',
+    ' ',
+    ' a',
+    'a ',
+    'a\nb',
+    'a\r\nx-other: b',
+    'a\n',
+    'a\tb',
+    'a\0b',
+    'ä',
+    'aäb',
+    'a\x7f',
+    '\x7f',
+    '\u{1f600}',
+  ])('may not be %j', (value) => {
+    expect(HEADER_VALUE.test(value)).toBe(false);
+  });
+});
+
+describe('a token that is given as a string', () => {
+  test('is in hand at once, and stays', async () => {
+    const token = new ServiceToken('t-1');
+    expect(token.current).toBe('t-1');
+    expect(token.renewable).toBe(false);
+    token.refuse('t-1');
+    expect(token.current).toBe('t-1');
+    expect(await token.fetch(true)).toBe('t-1');
+  });
+});
+
+describe('a token that is fetched', () => {
+  test('is in hand once it is there', async () => {
+    const { calls, token } = source();
+    expect(token.renewable).toBe(true);
+    expect(token.current).toBeUndefined();
+    const fetched = token.fetch(true);
+    calls[0]?.give('t-1');
+    expect(await fetched).toBe('t-1');
+    expect(token.current).toBe('t-1');
+  });
+
+  test('may come from a function that needs no promise', async () => {
+    expect(await new ServiceToken(() => 't-1').fetch(true)).toBe('t-1');
+  });
+
+  test('is fetched once for all who share it', async () => {
+    const { calls, token } = source();
+    const both = [token.fetch(true), token.fetch(true)];
+    expect(calls).toHaveLength(1);
+    calls[0]?.give('t-1');
+    expect(await Promise.all(both)).toEqual(['t-1', 't-1']);
+    void token.fetch(true);
+    expect(calls).toHaveLength(2);
+  });
+
+  test('is fetched by each who may not share it', async () => {
+    const { calls, token } = source();
+    const both = [token.fetch(false), token.fetch(false)];
+    expect(calls).toHaveLength(2);
+    calls[0]?.give('t-1');
+    await both[0];
+    // The second is still being fetched: whoever may share takes that one.
+    const third = token.fetch(true);
+    expect(calls).toHaveLength(2);
+    calls[1]?.give('t-2');
+    expect(await Promise.all([...both, third])).toEqual(['t-1', 't-2', 't-2']);
+  });
+
+  test('that does not come is forgotten, and asked for anew', async () => {
+    const { calls, token } = source();
+    const late = token.fetch(true);
+    token.forget();
+    const next = token.fetch(true);
+    expect(calls).toHaveLength(2);
+    calls[0]?.give('t-1');
+    await late;
+    // What was late doesn't end the wait for the next one.
+    const joined = token.fetch(true);
+    expect(calls).toHaveLength(2);
+    calls[1]?.give('t-2');
+    expect(await Promise.all([next, joined])).toEqual(['t-2', 't-2']);
+  });
+
+  test('that can not be had fails for all who wait, and is asked for anew', async () => {
+    const { calls, token } = source();
+    const both = [token.fetch(true), token.fetch(true)];
+    calls[0]?.fail(new Error('vault is sealed'));
+    const outcomes = await Promise.allSettled(both);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(token.current).toBeUndefined();
+    void token.fetch(true);
+    expect(calls).toHaveLength(2);
+  });
+
+  test.each([undefined, null, 42, '', 'a\r\nb'])('is none if it is %j, and that is not quoted', async (value) => {
+    const { token } = { token: new ServiceToken((() => value) as () => string) };
+    await expect(token.fetch(true)).rejects.toThrow(new TypeError('expected a string of visible characters'));
+    expect(token.current).toBeUndefined();
+  });
+
+  test('is dropped when it is refused, unless it has been renewed already', async () => {
+    const { calls, token } = source();
+    const fetched = token.fetch(true);
+    calls[0]?.give('t-1');
+    await fetched;
+    token.refuse('t-0');
+    expect(token.current).toBe('t-1');
+    token.refuse('t-1');
+    expect(token.current).toBeUndefined();
+  });
+});

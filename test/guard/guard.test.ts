@@ -1,0 +1,270 @@
+import { describe, expect, it, vi } from 'vitest';
+
+import { InvalidOptionsError } from '../../src/core/failure.js';
+import { createGuard, type Decision, type GuardedRequest, proceed } from '../../src/guard/guard.js';
+import type { GuardOptions, RouteOptions } from '../../src/guard/options.js';
+import type { Rejected, Verified } from '../../src/core/result.js';
+import type { Problem } from '../../src/guard/problem.js';
+import { acme, failedClosed, failedOpen, rejected, saying } from './verifiers.js';
+
+const requestWith = (headers: Record<string, string | string[]>): GuardedRequest => ({
+  header: (name) => [headers[name] ?? []].flat(),
+  url: '/',
+});
+const withKey = requestWith({ authorization: 'Bearer sk-1' });
+const withoutKey = requestWith({});
+
+async function denied(decision: ReturnType<ReturnType<typeof createGuard>>) {
+  const decided = await decision;
+  if (decided.allowed) throw new Error('it was allowed');
+  return decided.denial;
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const problemOf = ({ body }: { body: string }) => JSON.parse(body) as Problem;
+
+describe('a guard', () => {
+  it('lets a verified caller in and asks with what the route and the request say', async () => {
+    const verifier = saying(acme);
+    const guard = createGuard(verifier, { maxAgeMs: 0, failOpen: false });
+    const { signal } = new AbortController();
+    const waitUntil = vi.fn();
+    expect(await guard({ ...withKey, signal: () => signal, waitUntil })).toEqual({ allowed: true, identity: acme });
+    expect(verifier.asked).toEqual([{ key: 'sk-1', options: { signal, waitUntil, maxAgeMs: 0, failOpen: false } }]);
+  });
+
+  it('answers at once, without a promise and a signal, where the verifier can', async () => {
+    const recalling = (known: Verified | Rejected | undefined) => ({ ...saying(acme), recall: vi.fn(() => known) });
+    const signal = vi.fn(() => new AbortController().signal);
+    const waitUntil = vi.fn();
+    const remembered = recalling({ ...acme, source: 'cache' });
+    const guard = createGuard(remembered, { maxAgeMs: 5, failOpen: false });
+    expect(guard({ ...withKey, signal, waitUntil })).toEqual({
+      allowed: true,
+      identity: { ...acme, source: 'cache' },
+    });
+    expect(remembered.recall).toHaveBeenCalledExactlyOnceWith('sk-1', { waitUntil, maxAgeMs: 5, failOpen: false });
+    const refused = recalling({ valid: false, source: 'cache', reason: 'revoked' });
+    expect(await denied(createGuard(refused)({ ...withKey, signal }))).toMatchObject({ status: 401 });
+    expect([remembered.asked, refused.asked]).toEqual([[], []]);
+    expect(signal).not.toHaveBeenCalled();
+    const nothing = recalling(undefined);
+    expect(await createGuard(nothing)({ ...withKey, signal })).toEqual({ allowed: true, identity: acme });
+    expect(nothing.asked).toHaveLength(1);
+    expect(signal).toHaveBeenCalledOnce();
+  });
+
+  it('denies when a verifier that recalls throws', async () => {
+    const verifier = { ...saying(acme), recall: () => { throw new Error('inside'); } }; // prettier-ignore
+    const denial = await denied(createGuard(verifier)(withKey));
+    expect(denial.status).toBe(500);
+    expect(denial.body).not.toContain('inside');
+  });
+
+  it('asks allow() about a remembered caller, too', async () => {
+    const verifier = { ...saying(acme), recall: () => acme };
+    expect((await denied(createGuard(verifier, { allow: () => false })(withKey))).reason).toBe('not_allowed');
+    expect(await createGuard(verifier, { allow: () => true })(withKey)).toEqual({ allowed: true, identity: acme });
+  });
+
+  it('denies by the table, with a body that is not cached', async () => {
+    const denial = await denied(createGuard(saying(rejected('revoked')), { realm: 'orders' })(withKey));
+    expect(denial).toMatchObject({ status: 401, reason: 'revoked' });
+    expect(denial.headers).toMatchObject({
+      'cache-control': 'no-store',
+      'content-type': 'application/problem+json',
+      'www-authenticate': 'Bearer realm="orders", error="invalid_token"',
+    });
+    expect(problemOf(denial)).toMatchObject({
+      status: 401,
+      reason: 'revoked',
+      requestId: denial.headers['x-request-id'],
+    });
+  });
+
+  it('denies a request without a key, or with two, without asking', async () => {
+    const verifier = saying(acme);
+    const guard = createGuard(verifier);
+    expect((await denied(guard(withoutKey))).headers['www-authenticate']).toBe('Bearer realm="api"');
+    const two = await denied(guard(requestWith({ 'x-api-key': ['sk-1', 'sk-2'] })));
+    expect(two).toMatchObject({ status: 400, reason: 'ambiguous_key' });
+    expect(two.headers['www-authenticate']).toBe('Bearer realm="api", error="invalid_request"');
+    expect(verifier.asked).toEqual([]);
+  });
+
+  it('lets a request without a key in where that is optional, but none with a bad one', async () => {
+    const guard = createGuard(saying(rejected('revoked')), { optional: true });
+    expect(await guard(withoutKey)).toEqual({ allowed: true, identity: null });
+    expect((await denied(guard(withKey))).status).toBe(401);
+    expect((await denied(createGuard(saying(failedClosed('timeout')), { optional: true })(withKey))).status).toBe(503);
+  });
+
+  it('lets a caller in without an identity where the verifier fails open', async () => {
+    expect(await createGuard(saying<true>(failedOpen))(withKey)).toEqual({ allowed: true, identity: null });
+  });
+
+  it.each<[string, GuardOptions['allow'], number | null]>([
+    ['true', () => true, null],
+    ['a promise of true', async () => await Promise.resolve(true), null],
+    ['false', () => false, 403],
+    ['what is only truthy', (() => 'yes') as unknown as () => boolean, 403],
+    ['an error', () => { throw new Error('inside'); }, 500], // prettier-ignore
+    ['a rejection', async () => await Promise.reject(new Error('inside')), 500],
+  ])('takes %s of allow() for what it is', async (_, allow, status) => {
+    const decided = await createGuard(saying(acme), allow && { allow })(withKey);
+    expect(decided.allowed ? null : decided.denial.status).toBe(status);
+    expect(JSON.stringify(decided)).not.toContain('inside');
+  });
+
+  it('asks allow() about a caller without an identity, too', async () => {
+    const allow = vi.fn(() => false);
+    expect((await denied(createGuard(saying(acme), { optional: true, allow })(withoutKey))).reason).toBe('not_allowed');
+    expect(allow).toHaveBeenCalledExactlyOnceWith(null);
+  });
+
+  it('denies with a bare 500 when the verifier or the request throws', async () => {
+    const denial = await denied(createGuard(saying(new Error('inside')))(withKey));
+    expect(problemOf(denial)).toMatchObject({ status: 500, reason: 'internal_error', title: 'Internal server error' });
+    const broken = { url: '/', header: () => { throw new Error('inside'); } }; // prettier-ignore
+    const bare = await denied(createGuard(saying(acme))(broken));
+    expect(bare.status).toBe(500);
+    expect(bare.headers['x-request-id']).toMatch(UUID);
+    expect(problemOf(bare).requestId).toBe(bare.headers['x-request-id']);
+  });
+});
+
+describe('going on with a decision', () => {
+  const decision: Decision<null> = { allowed: true, identity: null };
+
+  it('is a matter of now where it is there, and of later where it is not', async () => {
+    const heard: Decision<null>[] = [];
+    proceed(decision, (it) => heard.push(it));
+    expect(heard).toEqual([decision]);
+    proceed(Promise.resolve(decision), (it) => heard.push(it));
+    expect(heard).toHaveLength(1);
+    await Promise.resolve();
+    expect(heard).toEqual([decision, decision]);
+  });
+});
+
+describe('the request id of a denial', () => {
+  const idOf = async (headers: Record<string, string | string[]>) =>
+    (await denied(createGuard(saying(rejected('revoked')))(requestWith({ 'x-api-key': 'sk-1', ...headers })))).headers[
+      'x-request-id'
+    ];
+
+  it('is the caller’s own', async () => {
+    expect(await idOf({ 'x-request-id': 'req-7' })).toBe('req-7');
+    const denial = await denied(createGuard(saying(acme))(requestWith({ 'x-request-id': 'req-7' })));
+    expect(problemOf(denial).requestId).toBe('req-7');
+    // No key is looked for in it where none came.
+    expect((await denied(createGuard(saying(acme))(requestWith({ 'x-request-id': 'null' })))).headers).toMatchObject({
+      'x-request-id': 'null',
+    });
+  });
+
+  it('stays the same where a hook fails', async () => {
+    const request = requestWith({ 'x-api-key': 'sk-1', 'x-request-id': 'req-7' });
+    const onDenied = (): never => { throw new Error('inside'); }; // prettier-ignore
+    const denial = await denied(createGuard(saying(rejected('revoked')), { onDenied })(request));
+    expect(denial).toMatchObject({ status: 500, headers: { 'x-request-id': 'req-7' } });
+  });
+
+  it.each<[string, Record<string, string | string[]>]>([
+    ['there is none', {}],
+    ['it came twice', { 'x-request-id': ['req-7', 'req-8'] }],
+    ['it is no id', { 'x-request-id': 'req 7"' }],
+    ['it ends like one', { 'x-request-id': '"req 7' }],
+    ['it holds the key', { 'x-request-id': 'sk-1' }],
+    ['nobody can tell which is the key', { 'x-request-id': 'sk-2', authorization: 'Bearer sk-2' }],
+  ])('is a new one where %s', async (_, headers) => expect(await idOf(headers)).toMatch(UUID));
+});
+
+describe('a hook', () => {
+  const shapedBy = async (onDenied: GuardOptions['onDenied']) =>
+    await denied(createGuard(saying(rejected('revoked')), onDenied && { onDenied })(withKey));
+
+  it('sees why, with what the verifier said or what was thrown', async () => {
+    const onDenied = vi.fn(() => undefined);
+    const result = failedClosed('timeout');
+    await createGuard(saying(result), { onDenied })(withKey);
+    expect(onDenied).toHaveBeenLastCalledWith(expect.objectContaining({ reason: 'unavailable' }), { result });
+    const error = new Error('inside');
+    await createGuard(saying(error), { onDenied })(withKey);
+    expect(onDenied).toHaveBeenLastCalledWith(expect.objectContaining({ status: 500 }), { error });
+  });
+
+  it('shapes the answer and keeps the safe defaults', async () => {
+    const denial = await shapedBy((problem) => ({
+      status: 404,
+      headers: { 'Content-Type': 'application/json', 'Cache-Control': 'public', 'X-Request-Id': 'mine', 'x-more': '1' },
+      body: { error: problem.reason },
+    }));
+    expect(denial).toMatchObject({ status: 404, body: '{"error":"revoked"}', content: { error: 'revoked' } });
+    expect(denial.headers).toMatchObject({
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      'x-more': '1',
+      'www-authenticate': 'Bearer realm="api", error="invalid_token"',
+    });
+    expect(denial.headers['x-request-id']).not.toBe('mine');
+  });
+
+  it.each([400, 599])('may give any status that denies, such as %i', async (status) => {
+    expect((await shapedBy(() => ({ status }))).status).toBe(status);
+  });
+
+  it('may give a text for a body, or leave everything as it is', async () => {
+    expect((await shapedBy(() => ({ body: '<h1>No</h1>' }))).body).toBe('<h1>No</h1>');
+    expect(problemOf(await shapedBy(async () => await Promise.resolve({}))).reason).toBe('revoked');
+  });
+
+  it.each<[string, GuardOptions['onDenied']]>([
+    ['throws', () => { throw new Error('inside'); }], // prettier-ignore
+    ['rejects', async () => await Promise.reject(new Error('inside'))],
+    ['lets the request in', () => ({ status: 200 })],
+    ['gives no status', () => ({ status: Number.NaN })],
+    ['gives a status that is none', () => ({ status: 600 })],
+    ['gives a header that ends early', () => ({ headers: { 'x-a': 'b\r\nx-c: d' } })],
+    ['gives a name that is none', () => ({ headers: { 'x a': 'b' } })],
+    ['gives a body that is no JSON', () => ({ body: 1n })],
+  ])('still denies, with a bare 500, if it %s', async (_, onDenied) => {
+    const denial = await shapedBy(onDenied);
+    expect(denial.status).toBe(500);
+    expect(problemOf(denial).reason).toBe('internal_error');
+    expect(denial.body).not.toContain('inside');
+  });
+});
+
+describe('what differs for a route', () => {
+  it('goes before the options of the guard', async () => {
+    const guard = createGuard(saying(acme), { allow: () => false });
+    expect((await guard(withKey, { allow: () => true })).allowed).toBe(true);
+    expect((await guard(withKey, {})).allowed).toBe(false);
+    expect(await guard(withoutKey, { optional: true, allow: () => true })).toEqual({ allowed: true, identity: null });
+  });
+
+  it.each<[string, unknown]>([
+    ['an option that does not exist', { optinal: true }],
+    ['an option of the guard', { keyFrom: ['bearer'] }],
+    ['an age that is none', { maxAgeMs: -1 }],
+  ])('denies for %s, and says so to the hook', async (_, route) => {
+    const onDenied = vi.fn(() => undefined);
+    const denial = await denied(createGuard(saying(acme), { onDenied })(withKey, route as RouteOptions));
+    expect(denial.status).toBe(500);
+    expect(onDenied).toHaveBeenCalledWith(expect.anything(), { error: expect.any(InvalidOptionsError) as Error });
+  });
+});
+
+describe('the options of a guard', () => {
+  it.each<[string, unknown, RegExp]>([
+    ['a name it does not know', { optinal: true }, /optinal is not known here: expected one of optional, /],
+    ['an age that is no number', { maxAgeMs: Number.NaN }, /maxAgeMs is not a number of milliseconds/],
+    ['a realm that ends its quotes', { realm: 'a", error="' }, /realm is not printable ASCII/],
+    ['a realm with a backslash', { realm: 'a\\b' }, /realm is not printable ASCII/],
+    ['no place to look for a key in', { keyFrom: [] }, /keyFrom names no place/],
+  ])('are refused for %s', (_, options, message) => {
+    expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(InvalidOptionsError);
+    expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(message);
+  });
+});
