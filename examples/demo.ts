@@ -28,7 +28,7 @@ const options = {
   serviceToken: 'speech-service-token',
   scope: 'cust-A',
   cacheTtlMs: TTL_MS,
-  refreshAhead: 1,
+  refreshAheadRatio: 1,
 };
 const verifier = new KeyVerifier(options);
 const lenient = new KeyVerifier({ ...options, failOpen: true });

@@ -15,7 +15,15 @@ export { InvalidOptionsError, KeyVerifyError, VerifyFailure } from './core/failu
 export type { ErrorCode, FailureDetails, FailureKind } from './core/failure.js';
 export type { Selector } from './cache/invalidation-log.js';
 export type { Clock } from './core/clock.js';
-export type { BreakerEvent, FailOpenEvent, FailureEvent, Hooks, Logger, StaleEvent, VerdictEvent } from './core/events.js';
+export type {
+  BreakerEvent,
+  FailOpenEvent,
+  FailureEvent,
+  Hooks,
+  Logger,
+  StaleEvent,
+  VerdictEvent,
+} from './core/events.js';
 export type { Stats } from './observe/stats.js';
 export type { BreakerSettings, BreakerState } from './resilience/breaker.js';
 export type { Dispatcher } from './transport/undici.js';

@@ -84,7 +84,7 @@ describe('every failure, whatever is remembered', () => {
     const issued = Object.fromEntries([GOOD, ...FILLERS].map((key) => [key, ACME]));
     const bench = await rig(issued);
     const { server, clock, build } = bench;
-    const verifier = build({ failOpen: row.failOpen, retries: 0, maxConcurrency: 1, refreshAhead: 1 });
+    const verifier = build({ failOpen: row.failOpen, retries: 0, maxConcurrency: 1, refreshAheadRatio: 1 });
     const remembered = row.age === undefined ? FILLERS : [GOOD, ...FILLERS];
     for (const key of remembered) await verifier.verify(key);
     await clock.advance(row.age ?? TTL);
@@ -108,7 +108,7 @@ describe('a known rejection outweighs every failure', () => {
   test.each(ROWS.filter(({ kind }) => kind !== 'overloaded'))('$kind', async (row) => {
     const bench = await rig();
     const { clock, build } = bench;
-    const verifier = build({ failOpen: true, retries: 0, refreshAhead: 1 });
+    const verifier = build({ failOpen: true, retries: 0, refreshAheadRatio: 1 });
     await verifier.verify('sk-unknown');
     await clock.advance(60_000);
     await row.break(bench, verifier);

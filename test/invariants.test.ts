@@ -33,7 +33,7 @@ test('invariant 1: no failure is ever cached as a verdict, and no policy outcome
 
 test('invariant 2: hits never extend the age of a verdict, and an outage never past TTL and staleness', async () => {
   const { server, clock, build } = await rig();
-  const verifier = build({ refreshAhead: 1, retries: 0, breaker: false });
+  const verifier = build({ refreshAheadRatio: 1, retries: 0, breaker: false });
   await verifier.verify(GOOD);
   for (let passed = 0; passed < TTL; passed += TTL / 10) {
     expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
@@ -50,7 +50,7 @@ test('invariant 2: hits never extend the age of a verdict, and an outage never p
 describe('invariant 3: with the server reachable, a revoked key is refused within cacheTtlMs', () => {
   test.each([0, 0.5, 0.999])('with chance at %d', async (chance) => {
     const { server, clock, build } = await rig();
-    const verifier = build({ random: () => chance, refreshAhead: 1 });
+    const verifier = build({ random: () => chance, refreshAheadRatio: 1 });
     await verifier.verify(GOOD);
     server.revoke(GOOD);
     await clock.advance(TTL - TTL / 10 - 1);

@@ -121,7 +121,7 @@ async function run(script: readonly Step[], failOpen: boolean): Promise<void> {
     failOpen,
     breaker: false,
     retries: 0,
-    refreshAhead: 1,
+    refreshAheadRatio: 1,
     timeoutMs: 2 ** 31 - 1,
     maxEntries: 10,
     maxRejectedEntries: 10,

@@ -70,8 +70,10 @@ describe('whoever is let in has an identity, unless the compiler says otherwise'
 
 describe('what is said without a wait', () => {
   test('is a verdict, also of a verifier that fails open, and no promise', () => {
-    expectTypeOf(open.recall('')).toEqualTypeOf<Verified | Rejected | undefined>();
-    expectTypeOf(closed.recall('') ?? closed.verify('')).toEqualTypeOf<Verified | Rejected | Promise<VerifyResult>>();
+    expectTypeOf(open.verifyCached('')).toEqualTypeOf<Verified | Rejected | undefined>();
+    expectTypeOf(closed.verifyCached('') ?? closed.verify('')).toEqualTypeOf<
+      Verified | Rejected | Promise<VerifyResult>
+    >();
   });
 });
 

@@ -80,7 +80,7 @@ describe('a verified key', () => {
     ] as const) {
       const clockRig = await rig();
       const server = await startKeyServer({ keys: { [GOOD]: ACME }, serviceTokens: [TOKEN], cacheControl });
-      const verifier = clockRig.build({ verifyUrl: server.verifyUrl, refreshAhead: 1 });
+      const verifier = clockRig.build({ verifyUrl: server.verifyUrl, refreshAheadRatio: 1 });
       await verifier.verify(GOOD);
       if (kept > 0) {
         await clockRig.clock.advance(kept - 1);
@@ -136,21 +136,21 @@ describe('a refused key', () => {
   });
 });
 
-describe('recall()', () => {
+describe('verifyCached()', () => {
   test('says what verify() would say at once, counts as it does, and nothing where that would ask', async () => {
     const { server, clock, build } = await rig();
     const verifier = build();
-    expect(verifier.recall(GOOD)).toBeUndefined();
-    expect(verifier.recall('')).toEqual({ valid: false, source: 'local', reason: 'missing_key' });
+    expect(verifier.verifyCached(GOOD)).toBeUndefined();
+    expect(verifier.verifyCached('')).toEqual({ valid: false, source: 'local', reason: 'missing_key' });
     await verifier.verify(GOOD);
     await verifier.verify(OTHER);
-    expect(verifier.recall(GOOD)).toBe(await verifier.verify(GOOD));
-    expect(verifier.recall(OTHER)).toMatchObject({ valid: false, source: 'cache' });
-    expect(verifier.recall(GOOD, { maxAgeMs: 0 })).toBeUndefined();
+    expect(verifier.verifyCached(GOOD)).toBe(await verifier.verify(GOOD));
+    expect(verifier.verifyCached(OTHER)).toMatchObject({ valid: false, source: 'cache' });
+    expect(verifier.verifyCached(GOOD, { maxAgeMs: 0 })).toBeUndefined();
     expect(verifier.stats().results).toMatchObject({ server: 2, cache: 3, local: 1 });
     expect(server.counts.requests).toBe(2);
     await clock.advance(TTL);
-    expect(verifier.recall(GOOD)).toBeUndefined();
+    expect(verifier.verifyCached(GOOD)).toBeUndefined();
   });
 
   test('refreshes ahead', async () => {
@@ -158,7 +158,7 @@ describe('recall()', () => {
     const verifier = build();
     await verifier.verify(GOOD);
     await clock.advance(TTL * 0.9);
-    expect(verifier.recall(GOOD)).toMatchObject({ source: 'cache' });
+    expect(verifier.verifyCached(GOOD)).toMatchObject({ source: 'cache' });
     await until(() => server.asked(GOOD) === 2);
   });
 });
@@ -355,7 +355,7 @@ describe('in an outage', () => {
     await clock.advance(TTL);
     server.misbehave({ kind: 'status', status: 503 });
     await verifier.verify(OTHER);
-    expect(verifier.recall(GOOD)).toMatchObject({ valid: true, source: 'stale' });
+    expect(verifier.verifyCached(GOOD)).toMatchObject({ valid: true, source: 'stale' });
     expect(brief(await verifier.verify(GOOD))).toBe('valid stale');
     expect(failures.map(({ kind }) => kind)).toEqual(['circuit_open', 'circuit_open']);
     expect(failures[0]).toBe(failures[1]);
@@ -363,7 +363,7 @@ describe('in an outage', () => {
 
     // The next one to come when the pause is over is the probe, and the one after it has a new failure to hear of.
     await clock.advance(1_000);
-    expect(verifier.recall(GOOD)).toBeUndefined();
+    expect(verifier.verifyCached(GOOD)).toBeUndefined();
     expect(brief(await verifier.verify(GOOD))).toBe('valid stale');
     await until(() => server.counts.requests === 3 && verifier.stats().asking === 0);
     await clock.advance(1_000);
@@ -387,7 +387,7 @@ describe('in an outage', () => {
     await verifier.verify(OTHER);
     expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
     await clock.advance(TTL * 0.05);
-    expect(verifier.recall(GOOD)).toMatchObject({ source: 'stale' });
+    expect(verifier.verifyCached(GOOD)).toMatchObject({ source: 'stale' });
     await breathe();
     expect(kinds).toEqual(['rate_limited']);
     expect(server.asked(GOOD)).toBe(1);
@@ -430,7 +430,7 @@ describe('in an outage', () => {
 
   test('a key that was good is asked about before strangers who came first, and one that was bad is not', async () => {
     const { server, clock, build } = await rig({ [GOOD]: ACME, [OTHER]: { ...ACME, reason: 'revoked' } });
-    const verifier = build({ maxConcurrency: 1, refreshAhead: 1 });
+    const verifier = build({ maxConcurrency: 1, refreshAheadRatio: 1 });
     await verifier.verify(GOOD);
     await verifier.verify(OTHER);
     await clock.advance(TTL);

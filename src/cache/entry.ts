@@ -3,7 +3,7 @@ import { rejected, verified, type Rejected, type Verified } from '../core/result
 import type { Instant } from '../core/clock.js';
 
 /** The key server is left alone for a moment, because of a failure. */
-export interface Rest {
+export interface Backoff {
   /** On the monotonic clock. */
   readonly until: number;
   readonly failure: VerifyFailure;
@@ -22,11 +22,11 @@ export class Entry<Claims> {
   readonly #wholeMono: number;
   readonly #wall: number;
   /** How old it was when its place among the latest was last renewed, in whole milliseconds. */
-  usedAtAge = 0;
+  touchedAtAge = 0;
   /** How old it has to be for another try to refresh it ahead of its end, in whole milliseconds. */
   refreshAtAge = 0;
   /** While a refresh that failed has just been tried. */
-  rest: Rest | undefined;
+  backoff: Backoff | undefined;
   #stale: Verified<Claims> | Rejected | undefined;
 
   constructor(result: Verified<Claims> | Rejected, askedAt: Instant, ttlMs: number) {
@@ -44,15 +44,15 @@ export class Entry<Claims> {
   }
 
   /** Why the key server isn't to be asked about this key right now, if it isn't. */
-  resting(mono: number): VerifyFailure | undefined {
-    return this.rest !== undefined && mono < this.rest.until ? this.rest.failure : undefined;
+  backoffFailure(mono: number): VerifyFailure | undefined {
+    return this.backoff !== undefined && mono < this.backoff.until ? this.backoff.failure : undefined;
   }
 
   /**
    * Leaves the next try for the second half of the time that it is still fresh, at random: nobody waits for it, and what an
    * outage has stopped for many need not be made up for at once.
    */
-  postpone(age: number, random: () => number): void {
+  deferRefresh(age: number, random: () => number): void {
     this.refreshAtAge = Math.ceil(age + ((this.ttlMs - age) * (1 + random())) / 2);
   }
 

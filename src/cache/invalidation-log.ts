@@ -9,9 +9,9 @@ export type Selector =
   | { readonly tenant: string };
 
 /** A selector in the only form that is kept: a key is replaced by its fingerprint. */
-export type KeptSelector = Exclude<Selector, { readonly key: string }>;
+export type StoredSelector = Exclude<Selector, { readonly key: string }>;
 
-export function selects(selector: KeptSelector, fingerprint: string, verdict: Verified<unknown> | Rejected): boolean {
+export function selects(selector: StoredSelector, fingerprint: string, verdict: Verified<unknown> | Rejected): boolean {
   if ('fingerprint' in selector) return selector.fingerprint === fingerprint;
   if (!verdict.valid) return false;
   if ('keyId' in selector) return selector.keyId === verdict.keyId;
@@ -19,24 +19,24 @@ export function selects(selector: KeptSelector, fingerprint: string, verdict: Ve
   return selector.tenant === verdict.tenant;
 }
 
-const REMEMBERED = 1024;
+const MAX_LOGGED = 1024;
 
 /**
  * What was invalidated, and when, so that an answer that was on its way meanwhile is not remembered.
  * The log is bounded: past its end, every answer that set out before it counts as overtaken.
  */
-export class Generations {
+export class InvalidationLog {
   #now = 0;
   #floor = 0;
-  readonly #log: { readonly generation: number; readonly selector: KeptSelector }[] = [];
+  readonly #log: { readonly generation: number; readonly selector: StoredSelector }[] = [];
 
-  get now(): number {
+  get position(): number {
     return this.#now;
   }
 
-  invalidate(selector: KeptSelector): void {
+  invalidate(selector: StoredSelector): void {
     this.#log.push({ generation: ++this.#now, selector });
-    if (this.#log.length <= REMEMBERED) return;
+    if (this.#log.length <= MAX_LOGGED) return;
     // The log has no gaps, so the one that goes is the next after the floor.
     this.#log.shift();
     this.#floor++;
@@ -47,7 +47,7 @@ export class Generations {
     this.#log.length = 0;
   }
 
-  overtook(since: number, fingerprint: string, verdict: Verified<unknown> | Rejected): boolean {
+  invalidatedSince(since: number, fingerprint: string, verdict: Verified<unknown> | Rejected): boolean {
     if (since < this.#floor) return true;
     return this.#log.some(({ generation, selector }) => generation > since && selects(selector, fingerprint, verdict));
   }

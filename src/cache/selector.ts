@@ -1,6 +1,6 @@
 import { sha256 } from '#platform';
 
-import type { KeptSelector, Selector } from './invalidation-log.js';
+import type { StoredSelector, Selector } from './invalidation-log.js';
 import { InvalidOptionsError } from '../core/failure.js';
 import { fromHex } from '../core/fingerprint.js';
 
@@ -8,7 +8,7 @@ const FINGERPRINT = /^[0-9a-f]{64}$/;
 const NAMES = ['key', 'fingerprint', 'keyId', 'client', 'tenant'];
 
 /** Checks a selector, and lets go of the key if it holds one. */
-export function keptSelector(selector: Selector): KeptSelector {
+export function parseSelector(selector: Selector): StoredSelector {
   const entries: [string, unknown][] = Object.entries(selector);
   const [[name, value] = []] = entries;
   if (entries.length !== 1 || name === undefined || !NAMES.includes(name) || typeof value !== 'string' || value === '')

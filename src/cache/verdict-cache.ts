@@ -3,7 +3,7 @@ import { LRUCache } from '#platform';
 import { rejected, verified, type Rejected, type Verified } from '../core/result.js';
 import type { Instant } from '../core/clock.js';
 import { Entry } from './entry.js';
-import { Generations, selects, type KeptSelector } from './invalidation-log.js';
+import { InvalidationLog, selects, type StoredSelector } from './invalidation-log.js';
 
 /** What the key server said about a key. */
 export interface Verdict<Claims> {
@@ -12,7 +12,7 @@ export interface Verdict<Claims> {
   readonly maxAgeMs: number | 'no-store';
 }
 
-export interface VerdictCacheSettings {
+export interface VerdictCacheOptions {
   readonly cacheTtlMs: number;
   readonly rejectedTtlMs: number;
   readonly maxEntries: number;
@@ -25,57 +25,57 @@ export interface VerdictCacheSettings {
 const TTL_JITTER = 0.1;
 
 /** The share of its TTL in which a verdict in use is moved to the latest once: among a million, to move one takes as long as to find it. */
-const RENEWAL = 1 / 16;
+const TOUCH_INTERVAL = 1 / 16;
 
 /** Of so many clients and tenants, the latest, all keys share the name: each response brings its own copy. */
-const SHARED_NAMES = 1024;
+const INTERNED_NAMES = 1024;
 
 /** Fingerprints to verdicts, each in one of two bounded LRUs: made-up keys can't push out real ones. */
 export class VerdictCache<Claims> {
-  readonly #settings: VerdictCacheSettings;
+  readonly #settings: VerdictCacheOptions;
   readonly #verified: LRUCache<string, Entry<Claims>>;
   readonly #rejected: LRUCache<string, Entry<Claims>>;
-  readonly #names = new LRUCache<string, string>({ max: SHARED_NAMES });
-  readonly #generations = new Generations();
+  readonly #names = new LRUCache<string, string>({ max: INTERNED_NAMES });
+  readonly #invalidations = new InvalidationLog();
 
-  constructor(settings: VerdictCacheSettings) {
+  constructor(settings: VerdictCacheOptions) {
     this.#settings = settings;
     // Bounded LRUs and no more: freshness is the entry's, see the traps of a cache with a TTL on frozen clocks.
     this.#verified = new LRUCache({ max: settings.maxEntries });
     this.#rejected = new LRUCache({ max: settings.maxRejectedEntries });
   }
 
-  get generation(): number {
-    return this.#generations.now;
+  get position(): number {
+    return this.#invalidations.position;
   }
 
   get sizes(): { readonly verified: number; readonly rejected: number } {
     return { verified: this.#verified.size, rejected: this.#rejected.size };
   }
 
-  recall(fingerprint: string): Entry<Claims> | undefined {
+  get(fingerprint: string): Entry<Claims> | undefined {
     return this.#verified.peek(fingerprint) ?? this.#rejected.peek(fingerprint);
   }
 
   /** Counts a use, `age` milliseconds after the verdict: what goes unused for longest makes room first. */
-  use(fingerprint: string, entry: Entry<Claims>, age: number): void {
-    if (age - entry.usedAtAge < entry.ttlMs * RENEWAL) return;
-    entry.usedAtAge = Math.floor(age);
+  touch(fingerprint: string, entry: Entry<Claims>, age: number): void {
+    if (age - entry.touchedAtAge < entry.ttlMs * TOUCH_INTERVAL) return;
+    entry.touchedAtAge = Math.floor(age);
     (entry.result.valid ? this.#verified : this.#rejected).get(fingerprint);
   }
 
   /** Keeps a verdict that was asked for at `askedAt`, in generation `since`, unless something newer is known. */
-  remember(fingerprint: string, verdict: Verdict<Claims>, askedAt: Instant, since: number): void {
-    if (this.#generations.overtook(since, fingerprint, verdict.result)) return;
-    const known = this.recall(fingerprint);
+  set(fingerprint: string, verdict: Verdict<Claims>, askedAt: Instant, since: number): void {
+    if (this.#invalidations.invalidatedSince(since, fingerprint, verdict.result)) return;
+    const known = this.get(fingerprint);
     if (known !== undefined) {
       if (known.mono > askedAt.mono) return;
-      this.#forget(fingerprint);
+      this.#delete(fingerprint);
     }
     const { result, maxAgeMs } = verdict;
     if (maxAgeMs === 'no-store') return;
     const entry = new Entry<Claims>(
-      this.#kept(result),
+      this.#toCached(result),
       askedAt,
       Math.floor(Math.min(maxAgeMs, this.#ttl(result, askedAt))),
     );
@@ -83,39 +83,39 @@ export class VerdictCache<Claims> {
   }
 
   /** Forgets what the selector selects, now and in the answers still on their way. Returns how many verdicts went. */
-  invalidate(selector: KeptSelector): number {
-    this.#generations.invalidate(selector);
-    if ('fingerprint' in selector) return Number(this.#forget(selector.fingerprint));
+  invalidate(selector: StoredSelector): number {
+    this.#invalidations.invalidate(selector);
+    if ('fingerprint' in selector) return Number(this.#delete(selector.fingerprint));
     const selected: string[] = [];
     this.#verified.forEach(({ result }, fingerprint) => {
       if (selects(selector, fingerprint, result)) selected.push(fingerprint);
     });
-    for (const fingerprint of selected) this.#forget(fingerprint);
+    for (const fingerprint of selected) this.#delete(fingerprint);
     return selected.length;
   }
 
   clear(): void {
-    this.#generations.clear();
+    this.#invalidations.clear();
     this.#verified.clear();
     this.#rejected.clear();
     this.#names.clear();
   }
 
-  #kept(result: Verified<Claims> | Rejected): Verified<Claims> | Rejected {
+  #toCached(result: Verified<Claims> | Rejected): Verified<Claims> | Rejected {
     if (!result.valid) return rejected('cache', result.reason);
     const { keyId, claims, verifiedAt, expiresAt } = result;
-    const [client, tenant] = [this.#shared(result.client), this.#shared(result.tenant)];
+    const [client, tenant] = [this.#intern(result.client), this.#intern(result.tenant)];
     return verified('cache', { client, tenant, keyId, claims, verifiedAt, expiresAt });
   }
 
   /** The same name, in the memory that it has already. */
-  #shared(name: string): string {
+  #intern(name: string): string {
     const known = this.#names.get(name);
     if (known === undefined) this.#names.set(name, name);
     return known ?? name;
   }
 
-  #forget(fingerprint: string): boolean {
+  #delete(fingerprint: string): boolean {
     return this.#verified.delete(fingerprint) || this.#rejected.delete(fingerprint);
   }
 

@@ -1,6 +1,6 @@
 import type { Clock, Instant } from '../core/clock.js';
 import type { Verdict } from '../cache/verdict-cache.js';
-import type { Problem } from '../core/failure.js';
+import type { AttemptFailure } from '../core/failure.js';
 import { rejected, verified } from '../core/result.js';
 import { isObject } from '../core/schema.js';
 import type { ClaimsRead, ClaimsReader } from '../protocol/claims.js';
@@ -8,11 +8,11 @@ import { type Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { transportProblem } from '../transport/classify.js';
 import { decode, encode } from '../protocol/default.js';
 import { retriesLeft, retryDelayMs } from '../resilience/retry.js';
-import { safeCause } from '../core/redact.js';
+import { redactError } from '../core/redact.js';
 import type { ServiceToken } from './token.js';
 import type { Exchange, ServerResponse, Transport } from '../transport/transport.js';
 
-export interface InquirySettings<Claims> {
+export interface CallOptions<Claims> {
   readonly verifyUrl: string;
   readonly scope: string | undefined;
   readonly retries: number;
@@ -22,10 +22,10 @@ export interface InquirySettings<Claims> {
 }
 
 /** A verdict, and when the request went out that it answers: its age counts from there. */
-export type Finding<Claims> = Verdict<Claims> & { readonly askedAt: Instant };
+export type FetchedVerdict<Claims> = Verdict<Claims> & { readonly askedAt: Instant };
 
 /** What one inquiry works with. */
-export interface Means {
+export interface CallDeps {
   readonly transport: Transport;
   readonly token: ServiceToken;
   /** Whether a promise made for one caller may be awaited by another, see `#platform`. */
@@ -33,25 +33,25 @@ export interface Means {
 }
 
 /** One question on its way to the key server: attempts and retries within a deadline. It never rejects. */
-export class Inquiry<Claims> {
+export class Call<Claims> {
   /** How many requests were sent. */
   attempts = 0;
   /** Whether anything came back, whatever it said. */
   answered = false;
-  readonly #settings: InquirySettings<Claims>;
-  readonly #means: Means;
+  readonly #settings: CallOptions<Claims>;
+  readonly #deps: CallDeps;
   readonly #key: string;
   readonly #onSend: (at: Instant | undefined) => void;
   #renewed = false;
 
-  constructor(settings: InquirySettings<Claims>, means: Means, key: string, onSend: (at: Instant | undefined) => void) {
+  constructor(settings: CallOptions<Claims>, means: CallDeps, key: string, onSend: (at: Instant | undefined) => void) {
     this.#settings = settings;
-    this.#means = means;
+    this.#deps = means;
     this.#key = key;
     this.#onSend = onSend;
   }
 
-  async run(deadline: Deadline): Promise<Finding<Claims> | Problem> {
+  async run(deadline: Deadline): Promise<FetchedVerdict<Claims> | AttemptFailure> {
     const { retries, random } = this.#settings;
     for (let attempt = 1; ; attempt++) {
       // Equal shares of what is left: a server that hangs leaves time for the retry.
@@ -64,9 +64,9 @@ export class Inquiry<Claims> {
     }
   }
 
-  async #attempt(deadline: Deadline): Promise<Finding<Claims> | Problem> {
+  async #attempt(deadline: Deadline): Promise<FetchedVerdict<Claims> | AttemptFailure> {
     try {
-      const token = this.#means.token.current ?? (await this.#fetchToken(deadline));
+      const token = this.#deps.token.current ?? (await this.#fetchToken(deadline));
       if (typeof token !== 'string') return token;
       const { clock } = this.#settings;
       const askedAt = { wall: clock.wall(), mono: clock.monotonic() };
@@ -83,16 +83,16 @@ export class Inquiry<Claims> {
       if (response === TIMED_OUT) return TIMEOUT;
       this.answered = true;
       if (!isObject(response)) return UNUSABLE;
-      if (response.status === 401 && this.#means.token.renewable && !this.#renewed) {
+      if (response.status === 401 && this.#deps.token.renewable && !this.#renewed) {
         this.#renewed = true;
-        this.#means.token.refuse(token);
+        this.#deps.token.refuse(token);
         return await this.#attempt(deadline);
       }
       try {
         const finding = this.#read(response, secrets, askedAt, deadline);
         return finding instanceof Promise ? await finding : finding;
       } catch (error) {
-        return unreadable('it could not be read', safeCause(error, secrets));
+        return unreadable('it could not be read', redactError(error, secrets));
       }
     } catch {
       // What a caller's transport or fetch resolves or rejects with may be anything; a slot must not be lost on it.
@@ -100,22 +100,22 @@ export class Inquiry<Claims> {
     }
   }
 
-  async #fetchToken(deadline: Deadline): Promise<string | Problem> {
-    const { token, shares } = this.#means;
+  async #fetchToken(deadline: Deadline): Promise<string | AttemptFailure> {
+    const { token, shares } = this.#deps;
     try {
       const fetched = await deadline.race(token.fetch(shares));
       if (fetched !== TIMED_OUT) return fetched;
       token.forget();
       return misconfigured('serviceToken() gave no token in time');
     } catch (error) {
-      return misconfigured('serviceToken() failed', safeCause(error, [this.#key]));
+      return misconfigured('serviceToken() failed', redactError(error, [this.#key]));
     }
   }
 
   #send(token: string): Exchange {
     const { verifyUrl, scope } = this.#settings;
     this.attempts++;
-    return this.#means.transport.send(encode(verifyUrl, token, this.#key, scope));
+    return this.#deps.transport.send(encode(verifyUrl, token, this.#key, scope));
   }
 
   /** Only a schema of the caller's may make this wait. */
@@ -124,12 +124,12 @@ export class Inquiry<Claims> {
     secrets: readonly string[],
     askedAt: Instant,
     deadline: Deadline,
-  ): Finding<Claims> | Problem | Promise<Finding<Claims> | Problem> {
+  ): FetchedVerdict<Claims> | AttemptFailure | Promise<FetchedVerdict<Claims> | AttemptFailure> {
     const answer = decode(response, secrets, askedAt.wall);
     if ('kind' in answer) return answer;
     const { verdict, maxAgeMs } = answer;
     if (verdict.kind === 'rejected') return { result: verdict.result, maxAgeMs, askedAt };
-    const conclude = (read: ClaimsRead<Claims> | typeof TIMED_OUT): Finding<Claims> | Problem => {
+    const conclude = (read: ClaimsRead<Claims> | typeof TIMED_OUT): FetchedVerdict<Claims> | AttemptFailure => {
       if (read === TIMED_OUT) return unreadable('the schema in claims did not finish in time');
       if ('wrong' in read) return unreadable(`its claims do not fit the schema: ${read.wrong}`);
       const { client, tenant, keyId, expiresAt } = verdict;
@@ -150,9 +150,9 @@ export class Inquiry<Claims> {
   }
 }
 
-const TIMEOUT: Problem = { kind: 'timeout', message: 'keyverify: the key server gave no answer in time' };
+const TIMEOUT: AttemptFailure = { kind: 'timeout', message: 'keyverify: the key server gave no answer in time' };
 
-const misconfigured = (message: string, cause?: Error): Problem => ({
+const misconfigured = (message: string, cause?: Error): AttemptFailure => ({
   kind: 'misconfigured',
   message: `keyverify: ${message}`,
   cause,
@@ -160,7 +160,7 @@ const misconfigured = (message: string, cause?: Error): Problem => ({
 
 const UNUSABLE = misconfigured('what transport, fetch or serviceToken() gave is neither an answer nor an error');
 
-const unreadable = (message: string, cause?: Error): Problem => ({
+const unreadable = (message: string, cause?: Error): AttemptFailure => ({
   kind: 'invalid_response',
   message: `keyverify: the key server's answer was refused: ${message}`,
   cause,

@@ -1,14 +1,14 @@
 import type { Instant } from '../core/clock.js';
 import type { Verdict } from '../cache/verdict-cache.js';
-import { VerifyFailure, type Problem } from '../core/failure.js';
+import { VerifyFailure, type AttemptFailure } from '../core/failure.js';
 import type { Rejected, Verified } from '../core/result.js';
 import { Breaker, type BreakerSettings, type BreakerState } from '../resilience/breaker.js';
 import { Deadline } from '../resilience/deadline.js';
-import { Inquiry, type InquirySettings, type Means } from './call.js';
-import { Limit } from '../resilience/bulkhead.js';
+import { Call, type CallOptions, type CallDeps } from './call.js';
+import { Bulkhead } from '../resilience/bulkhead.js';
 import { strangerProblem } from '../transport/classify.js';
 
-export interface KeyServerSettings<Claims> extends InquirySettings<Claims> {
+export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   readonly timeoutMs: number;
   readonly maxConcurrency: number;
   readonly breaker: BreakerSettings | false;
@@ -23,7 +23,7 @@ export interface Question<Claims> {
   /** Hears when a request leaves, and (`undefined`) when the answer to it is no longer waited for. */
   readonly onSend: (at: Instant | undefined) => void;
   /** Hears the verdict as soon as it is there, also from a probe that nobody waited for. */
-  readonly onVerdict: (verdict: Verdict<Claims>, askedAt: Instant, took: Effort) => void;
+  readonly onVerdict: (verdict: Verdict<Claims>, askedAt: Instant, took: CallStats) => void;
   /** Keeps work going that nobody waits for. Without it, whoever asks waits for the probe. */
   readonly background: ((work: Promise<unknown>) => void) | undefined;
 }
@@ -31,13 +31,13 @@ export interface Question<Claims> {
 type Outcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
 
 /** What an answer cost. */
-export interface Effort {
+export interface CallStats {
   readonly attempts: number;
   readonly durationMs: number;
 }
 
 /** How a question came to be asked. */
-interface Turn {
+interface CallContext {
   readonly startedAt: number;
   /** Whether it had to wait for a free slot. */
   readonly queued: boolean;
@@ -53,16 +53,16 @@ const RATE_LIMIT_REST_MS = 1000;
  */
 const SHARE_TO_WAIT = 0.5;
 
-const OVERLOADED: Problem = {
+const OVERLOADED: AttemptFailure = {
   kind: 'overloaded',
   message: 'keyverify: too many questions wait for the key server already, see maxConcurrency',
 };
 
 /** The way to the key server: concurrency limit, circuit breaker, one deadline. Its promises never reject. */
-export class KeyServer<Claims> {
-  readonly #settings: KeyServerSettings<Claims>;
-  readonly #means: Means;
-  readonly #limit: Limit;
+export class KeyServerClient<Claims> {
+  readonly #settings: KeyServerClientOptions<Claims>;
+  readonly #means: CallDeps;
+  readonly #limit: Bulkhead;
   readonly #breaker: Breaker | undefined;
   /** The monotonic time up to which the server wants to be left alone, having answered 429. */
   #restUntil = -Infinity;
@@ -71,11 +71,11 @@ export class KeyServer<Claims> {
   /** Whether the server has ever answered. */
   #answered = false;
 
-  constructor(settings: KeyServerSettings<Claims>, means: Means) {
+  constructor(settings: KeyServerClientOptions<Claims>, means: CallDeps) {
     const { maxConcurrency, clock, breaker, timeoutMs, random, onBreakerChange } = settings;
     this.#settings = settings;
     this.#means = means;
-    this.#limit = new Limit(maxConcurrency, clock);
+    this.#limit = new Bulkhead(maxConcurrency, clock);
     if (breaker !== false) this.#breaker = new Breaker(breaker, timeoutMs, random, onBreakerChange);
   }
 
@@ -85,7 +85,7 @@ export class KeyServer<Claims> {
 
   /** How many questions are being asked, and how many wait for their turn. */
   get load(): { readonly asking: number; readonly waiting: number } {
-    return { asking: this.#limit.taken, waiting: this.#limit.waiting };
+    return { asking: this.#limit.active, waiting: this.#limit.queued };
   }
 
   /** What asking would come to right now, if it would come to nothing: found out without asking, made once for all. */
@@ -103,12 +103,12 @@ export class KeyServer<Claims> {
     const startedAt = this.#settings.clock.monotonic();
     const leftAlone = this.#leftAlone(startedAt);
     if (leftAlone !== undefined) return Promise.resolve(this.#failure(leftAlone, startedAt, 0));
-    return this.#limit.enter() ? this.#take(question, startedAt, false) : this.#queue(question, startedAt);
+    return this.#limit.tryAcquire() ? this.#take(question, startedAt, false) : this.#queue(question, startedAt);
   }
 
   async #queue(question: Question<Claims>, startedAt: number): Promise<Outcome<Claims>> {
     const lane = question.known ? 'known' : 'unknown';
-    const admitted = await this.#limit.wait(lane, this.#settings.timeoutMs * SHARE_TO_WAIT);
+    const admitted = await this.#limit.acquire(lane, this.#settings.timeoutMs * SHARE_TO_WAIT);
     return admitted ? await this.#take(question, startedAt, true) : this.#failure(OVERLOADED, startedAt, 0);
   }
 
@@ -116,7 +116,7 @@ export class KeyServer<Claims> {
   #take(question: Question<Claims>, startedAt: number, queued: boolean): Promise<Outcome<Claims>> {
     const permit = this.#permit();
     if (typeof permit === 'object') {
-      this.#limit.leave();
+      this.#limit.release();
       return Promise.resolve(this.#failure(permit, startedAt, 0));
     }
     const inquiry = this.#inquire(question, { startedAt, queued, permit });
@@ -125,11 +125,11 @@ export class KeyServer<Claims> {
     return Promise.resolve(this.#failure(circuitOpen(undefined), startedAt, 0));
   }
 
-  async #inquire(question: Question<Claims>, { startedAt, queued, permit }: Turn): Promise<Outcome<Claims>> {
+  async #inquire(question: Question<Claims>, { startedAt, queued, permit }: CallContext): Promise<Outcome<Claims>> {
     const { clock, timeoutMs } = this.#settings;
-    const inquiry = new Inquiry(this.#settings, this.#means, question.key, question.onSend);
+    const inquiry = new Call(this.#settings, this.#means, question.key, question.onSend);
     const outcome = await inquiry.run(new Deadline(clock, timeoutMs, startedAt));
-    this.#limit.leave();
+    this.#limit.release();
     this.#answered ||= inquiry.answered;
     if ('kind' in outcome) {
       const failure = this.#failure(this.#judge(outcome, queued), startedAt, inquiry.attempts);
@@ -143,19 +143,19 @@ export class KeyServer<Claims> {
   }
 
   /** Whether it is the server that is out: whoever says so may open. */
-  #judge(problem: Problem, queued: boolean): Problem {
+  #judge(problem: AttemptFailure, queued: boolean): AttemptFailure {
     // The queue ate of its time, and a flood of made-up keys can fill the queue.
     if (queued && problem.kind === 'timeout') return OVERLOADED;
     return this.#answered ? problem : strangerProblem(problem, this.#settings.verifyUrl);
   }
 
   /** Why the key server isn't to be asked, if it isn't. */
-  #leftAlone(mono: number): Problem | undefined {
+  #leftAlone(mono: number): AttemptFailure | undefined {
     const openMs = (this.#breaker?.openUntil ?? -Infinity) - mono;
     return this.#rateLimit(mono) ?? (openMs > 0 ? circuitOpen(openMs) : undefined);
   }
 
-  #rateLimit(mono: number): Problem | undefined {
+  #rateLimit(mono: number): AttemptFailure | undefined {
     if (mono >= this.#restUntil) return undefined;
     return {
       kind: 'rate_limited',
@@ -164,7 +164,7 @@ export class KeyServer<Claims> {
     };
   }
 
-  #permit(): 'ask' | 'probe' | Problem {
+  #permit(): 'ask' | 'probe' | AttemptFailure {
     const mono = this.#settings.clock.monotonic();
     const permit = this.#rateLimit(mono) ?? this.#breaker?.permit(mono) ?? 'ask';
     return typeof permit === 'object' && !('kind' in permit) ? circuitOpen(permit.retryAfterMs) : permit;
@@ -178,13 +178,13 @@ export class KeyServer<Claims> {
     if (failure.kind === 'rate_limited') this.#restUntil = mono + (failure.retryAfterMs ?? RATE_LIMIT_REST_MS);
   }
 
-  #failure({ kind, message, cause, retryAfterMs }: Problem, startedAt: number, attempts: number): VerifyFailure {
+  #failure({ kind, message, cause, retryAfterMs }: AttemptFailure, startedAt: number, attempts: number): VerifyFailure {
     const durationMs = this.#settings.clock.monotonic() - startedAt;
     return new VerifyFailure(kind, message, { cause, retryAfterMs, attempts, durationMs });
   }
 }
 
-function circuitOpen(retryAfterMs: number | undefined): Problem {
+function circuitOpen(retryAfterMs: number | undefined): AttemptFailure {
   return {
     kind: 'circuit_open',
     message: 'keyverify: the key server is out and is left alone for a while',

@@ -8,38 +8,38 @@ import { VerifyFailure } from '../core/failure.js';
 import { toHex } from '../core/fingerprint.js';
 import type { Rejected, Verified } from '../core/result.js';
 import { globalFetchTransport } from '../transport/fetch.js';
-import { Flights, type Flight, type OnSend } from './single-flight.js';
-import { KeyServer, type Effort } from './key-server-client.js';
+import { SingleFlight, type Flight, type OnSend } from './single-flight.js';
+import { KeyServerClient, type CallStats } from './key-server-client.js';
 import { ServiceToken } from './token.js';
-import type { Settings } from '../options/resolve.js';
+import type { ResolvedOptions } from '../options/resolve.js';
 import type { VerifyOptions } from '../options/verify-options.js';
 
 /** What asking comes to. */
-export type Outcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
+export type LoadOutcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
 
 /** How long a key whose refresh failed isn't asked about again, at the most; half of it is left to chance. */
-const REST_MS = 1000;
+const REFRESH_BACKOFF_MS = 1000;
 
 /** Gets answers, one flight for each key, and remembers what they say. */
-export class Answers<Claims> {
-  readonly #settings: Settings<Claims>;
+export class VerdictLoader<Claims> {
+  readonly #settings: ResolvedOptions<Claims>;
   readonly #cache: VerdictCache<Claims>;
-  readonly #flights = new Flights<Outcome<Claims>>();
+  readonly #flights = new SingleFlight<LoadOutcome<Claims>>();
   readonly #token: ServiceToken;
   readonly #transport;
-  readonly #server: KeyServer<Claims>;
+  readonly #server: KeyServerClient<Claims>;
   readonly #warnings: Warnings;
   /** Those whose key is not asked about for a moment, the oldest first. */
-  readonly #resting = new Set<Entry<Claims>>();
+  readonly #backingOff = new Set<Entry<Claims>>();
   #closed = false;
 
-  constructor(settings: Settings<Claims>, cache: VerdictCache<Claims>) {
+  constructor(settings: ResolvedOptions<Claims>, cache: VerdictCache<Claims>) {
     this.#settings = settings;
     this.#cache = cache;
     this.#token = new ServiceToken(settings.serviceToken);
     this.#transport = settings.transport ?? ownTransport?.(settings) ?? globalFetchTransport();
     this.#warnings = new Warnings(settings.logger);
-    this.#server = new KeyServer(
+    this.#server = new KeyServerClient(
       {
         ...settings,
         // An isolate may end a request at any time, and the slot that it holds would never come back.
@@ -50,18 +50,18 @@ export class Answers<Claims> {
     );
   }
 
-  get load() {
+  get counts() {
     return { ...this.#server.load, breaker: this.#server.breakerState };
   }
 
   /** Why nobody is asked about any key right now, if nobody is. */
-  silence(mono: number): VerifyFailure | undefined {
+  blockedBy(mono: number): VerifyFailure | undefined {
     return this.#server.silence(mono);
   }
 
   /** Asks, or waits for the answer to the same question. Rejects only with the reason of the caller's signal. */
-  ask(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Promise<Outcome<Claims>> {
-    const { outcome } = this.#joinable(fingerprint, call) ?? this.#launch(fingerprint, key, known, call);
+  load(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Promise<LoadOutcome<Claims>> {
+    const { outcome } = this.#flightToJoin(fingerprint, call) ?? this.#start(fingerprint, key, known, call);
     return call.signal === undefined ? outcome : unlessAborted(outcome, call.signal);
   }
 
@@ -69,7 +69,7 @@ export class Answers<Claims> {
   refresh(fingerprint: string, key: string, call: VerifyOptions): boolean {
     if (this.#closed || (!sharesPromises && call.waitUntil === undefined)) return false;
     if (this.#flights.get(fingerprint) !== undefined) return true;
-    const { outcome } = this.#launch(fingerprint, key, true, call);
+    const { outcome } = this.#start(fingerprint, key, true, call);
     notify(call.waitUntil, outcome);
     return true;
   }
@@ -85,33 +85,33 @@ export class Answers<Claims> {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#flights.landed();
+    await this.#flights.settled();
     // What the caller brought is the caller's to close.
     if (this.#settings.transport === undefined) await this.#transport.close?.();
   }
 
-  #joinable(fingerprint: string, { maxAgeMs }: VerifyOptions): Flight<Outcome<Claims>> | undefined {
+  #flightToJoin(fingerprint: string, { maxAgeMs }: VerifyOptions): Flight<LoadOutcome<Claims>> | undefined {
     const flight = this.#flights.get(fingerprint);
     if (flight?.sentAt === undefined || maxAgeMs === undefined) return flight;
     return this.#settings.clock.monotonic() - flight.sentAt.mono < maxAgeMs ? flight : undefined;
   }
 
-  #launch(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Flight<Outcome<Claims>> {
-    const ask = (onSend: OnSend) => this.#inquire(fingerprint, key, known, call, onSend);
-    return this.#flights.launch(fingerprint, ask, sharesPromises);
+  #start(fingerprint: string, key: string, known: boolean, call: VerifyOptions): Flight<LoadOutcome<Claims>> {
+    const ask = (onSend: OnSend) => this.#call(fingerprint, key, known, call, onSend);
+    return this.#flights.start(fingerprint, ask, sharesPromises);
   }
 
-  async #inquire(
+  async #call(
     fingerprint: string,
     key: string,
     known: boolean,
     { waitUntil }: VerifyOptions,
     onSend: OnSend,
-  ): Promise<Outcome<Claims>> {
+  ): Promise<LoadOutcome<Claims>> {
     if (this.#closed) return new VerifyFailure('misconfigured', 'keyverify: this verifier is closed');
-    const since = this.#cache.generation;
-    const onVerdict = (verdict: Verdict<Claims>, askedAt: Instant, effort: Effort): void => {
-      this.#cache.remember(fingerprint, verdict, askedAt, since);
+    const since = this.#cache.position;
+    const onVerdict = (verdict: Verdict<Claims>, askedAt: Instant, effort: CallStats): void => {
+      this.#cache.set(fingerprint, verdict, askedAt, since);
       const { onVerdict: tell } = this.#settings;
       if (tell !== undefined) notify(tell, { fingerprint: toHex(fingerprint), result: verdict.result, ...effort });
     };
@@ -126,24 +126,24 @@ export class Answers<Claims> {
       onVerdict,
       background: sharesPromises || waitUntil !== undefined ? background : undefined,
     });
-    if (outcome instanceof VerifyFailure) this.#note(fingerprint, outcome);
+    if (outcome instanceof VerifyFailure) this.#recordFailure(fingerprint, outcome);
     return outcome;
   }
 
-  #note(fingerprint: string, failure: VerifyFailure): void {
+  #recordFailure(fingerprint: string, failure: VerifyFailure): void {
     const { clock, random, onFailure } = this.#settings;
     const mono = clock.monotonic();
     // A failure weighs more than a verdict: in a long outage, every verdict would come to hold one.
-    for (const rested of this.#resting) {
-      if (rested.resting(mono) !== undefined) break;
-      rested.rest = undefined;
-      this.#resting.delete(rested);
+    for (const rested of this.#backingOff) {
+      if (rested.backoffFailure(mono) !== undefined) break;
+      rested.backoff = undefined;
+      this.#backingOff.delete(rested);
     }
-    const entry = this.#cache.recall(fingerprint);
+    const entry = this.#cache.get(fingerprint);
     if (entry !== undefined) {
-      entry.rest = { until: mono + REST_MS * (1 - random() / 2), failure };
-      this.#resting.delete(entry);
-      this.#resting.add(entry);
+      entry.backoff = { until: mono + REFRESH_BACKOFF_MS * (1 - random() / 2), failure };
+      this.#backingOff.delete(entry);
+      this.#backingOff.add(entry);
     }
     this.#warnings.misconfigured(failure, mono);
     if (onFailure !== undefined) notify(onFailure, { fingerprint: toHex(fingerprint), failure });

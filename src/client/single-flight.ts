@@ -17,30 +17,30 @@ export class Flight<Outcome> {
 }
 
 /** One flight per fingerprint. A caller who leaves doesn't end it for the others. */
-export class Flights<Outcome> {
-  readonly #inAir = new Map<string, Flight<Outcome>>();
+export class SingleFlight<Outcome> {
+  readonly #flights = new Map<string, Flight<Outcome>>();
   readonly #work = new Set<Promise<unknown>>();
 
   get(fingerprint: string): Flight<Outcome> | undefined {
-    return this.#inAir.get(fingerprint);
+    return this.#flights.get(fingerprint);
   }
 
   /** Starts a flight; where promises can't be shared, nobody will find it. */
-  launch(fingerprint: string, ask: (onSend: OnSend) => Promise<Outcome>, shares: boolean): Flight<Outcome> {
+  start(fingerprint: string, ask: (onSend: OnSend) => Promise<Outcome>, shares: boolean): Flight<Outcome> {
     const flight = new Flight(ask);
     if (!shares) return flight;
-    this.#inAir.set(fingerprint, flight);
+    this.#flights.set(fingerprint, flight);
     this.track(flight.outcome, () => {
       // Only itself: a newer flight may have taken its place.
-      if (this.#inAir.get(fingerprint) === flight) this.#inAir.delete(fingerprint);
+      if (this.#flights.get(fingerprint) === flight) this.#flights.delete(fingerprint);
     });
     return flight;
   }
 
   /** Lets later callers start anew, for one fingerprint or for all, while those who wait keep waiting. */
   detach(fingerprint?: string): void {
-    if (fingerprint === undefined) this.#inAir.clear();
-    else this.#inAir.delete(fingerprint);
+    if (fingerprint === undefined) this.#flights.clear();
+    else this.#flights.delete(fingerprint);
   }
 
   /** Remembers work that nobody may be waiting for, until it is done. */
@@ -53,7 +53,7 @@ export class Flights<Outcome> {
   }
 
   /** Waits until nothing is in the air. */
-  async landed(): Promise<void> {
+  async settled(): Promise<void> {
     while (this.#work.size > 0) await Promise.all(this.#work);
   }
 }

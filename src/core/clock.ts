@@ -27,7 +27,7 @@ export const systemClock: Clock = {
  * Tells the moment, reading the system's monotonic clock once a millisecond only: every hit asks, and a reading costs as
  * much as looking up a verdict. An age found by it falls short by less than that millisecond.
  */
-export function timekeeper(clock: Clock): () => Instant {
+export function cachedClock(clock: Clock): () => Instant {
   if (clock !== systemClock) return () => ({ wall: clock.wall(), mono: clock.monotonic() });
   let now: Instant = { wall: NaN, mono: NaN };
   return () => {

@@ -13,7 +13,7 @@ export type FailureKind =
 export type ErrorCode = `KEYVERIFY_${Uppercase<FailureKind>}` | 'KEYVERIFY_INVALID_OPTIONS';
 
 /** Only an outage of the key server may fail open: nothing that a caller, our own load or our own settings can cause. */
-const OUTAGES: ReadonlySet<FailureKind> = new Set(['unreachable', 'timeout', 'server_error', 'circuit_open']);
+const MAY_OPEN: ReadonlySet<FailureKind> = new Set(['unreachable', 'timeout', 'server_error', 'circuit_open']);
 
 const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
   unreachable: 'KEYVERIFY_UNREACHABLE',
@@ -44,7 +44,7 @@ export interface FailureDetails {
 }
 
 /** A failure in the making: why one attempt gave no verdict, while another may follow. */
-export interface Problem extends Pick<FailureDetails, 'cause' | 'retryAfterMs'> {
+export interface AttemptFailure extends Pick<FailureDetails, 'cause' | 'retryAfterMs'> {
   readonly kind: FailureKind;
   readonly message: string;
 }
@@ -53,7 +53,7 @@ export interface Problem extends Pick<FailureDetails, 'cause' | 'retryAfterMs'> 
  * Until somebody reads the stack of an error, V8 keeps the frames themselves, and with them what they work on: the key.
  * Nobody throws these errors, so the frames say nothing.
  */
-export function forgetFrames(error: Error): void {
+export function dropFrames(error: Error): void {
   error.stack = `${error.name}: ${error.message}`;
 }
 
@@ -76,12 +76,12 @@ export class VerifyFailure extends KeyVerifyError {
     this.attempts = details.attempts ?? 0;
     this.durationMs = details.durationMs ?? 0;
     this.retryAfterMs = details.retryAfterMs;
-    forgetFrames(this);
+    dropFrames(this);
   }
 
   /** Whether the key server is out, which is the only thing that `failOpen` opens for. */
   get isOutage(): boolean {
-    return OUTAGES.has(this.kind);
+    return MAY_OPEN.has(this.kind);
   }
 }
 

@@ -84,7 +84,7 @@ export function isFailedOpen(result: AnyResult<unknown>): result is FailedOpen {
 }
 
 /** Who a key belongs to, and since when that is known. */
-export interface Identity<Claims> {
+export interface IdentityFields<Claims> {
   readonly client: string;
   readonly tenant: string;
   readonly keyId?: string | undefined;
@@ -96,7 +96,7 @@ export interface Identity<Claims> {
 /** Field by field, here and below: to spread one result into another takes V8 longer than to look a key up. */
 export function verified<Claims>(
   source: Verified['source'],
-  { client, tenant, keyId, claims, verifiedAt, expiresAt }: Identity<Claims>,
+  { client, tenant, keyId, claims, verifiedAt, expiresAt }: IdentityFields<Claims>,
 ): Verified<Claims> {
   const result: { -readonly [Field in keyof Verified<Claims>]: Verified<Claims>[Field] } =
     keyId === undefined

@@ -9,31 +9,29 @@ type Fields<S extends Shape> = { readonly [Name in keyof S]: S[Name] extends Sch
 
 // The core's constructors can't say what their schemas give.
 // eslint-disable-next-line @typescript-eslint/consistent-type-assertions
-const giving = <T>(schema: $ZodType): Schema<T> => schema as Schema<T>;
+const typed = <T>(schema: $ZodType): Schema<T> => schema as Schema<T>;
 
 /** A value of which this holds; `expected` says so, as the end of a sentence. */
-export const that = <T>(is: (value: unknown) => value is T, expected?: string) =>
-  giving<T>(new $ZodCustom({ type: 'custom', check: 'custom', abort: true, fn: is, error: () => expected }));
+export const check = <T>(is: (value: unknown) => value is T, expected?: string) =>
+  typed<T>(new $ZodCustom({ type: 'custom', check: 'custom', abort: true, fn: is, error: () => expected }));
 
 /** An object of these fields and of no others. */
 export const strict = <S extends Shape>(shape: S, expected?: string) =>
-  giving<Fields<S>>(
+  typed<Fields<S>>(
     new $ZodObject({ type: 'object', shape, catchall: new $ZodNever({ type: 'never' }), error: () => expected }),
   );
 
 /** An object of these fields, and of any others beside them. */
 export const loose = <S extends Shape>(shape: S) =>
-  giving<Fields<S> & Readonly<Record<string, unknown>>>(
-    new $ZodObject({ type: 'object', shape, catchall: anything() }),
-  );
+  typed<Fields<S> & Readonly<Record<string, unknown>>>(new $ZodObject({ type: 'object', shape, catchall: anything() }));
 
-export const anything = () => giving<unknown>(new $ZodUnknown({ type: 'unknown' }));
+export const anything = () => typed<unknown>(new $ZodUnknown({ type: 'unknown' }));
 
 /** The same, with what stands in for `undefined`. */
-export const or = <T>(innerType: Schema<T>, defaultValue: T) =>
-  giving<T>(new $ZodDefault({ type: 'default', innerType, defaultValue }));
+export const withDefault = <T>(innerType: Schema<T>, defaultValue: T) =>
+  typed<T>(new $ZodDefault({ type: 'default', innerType, defaultValue }));
 
-export const optional = <T>(schema: Schema<T>) => or<T | undefined>(schema, undefined);
+export const optional = <T>(schema: Schema<T>) => withDefault<T | undefined>(schema, undefined);
 
 /** Issues tell what came only where the context says so: zod copies it, which takes longer than to check a verdict. */
 export const parse = <T>(schema: Schema<T>, value: unknown, context?: { readonly reportInput: true }) =>

@@ -36,7 +36,7 @@ export function proceed<Identity>(
 /** A verifier as seen from within, where nobody looks at claims. */
 export interface DefaultVerifier {
   verify(key: string, options: VerifyOptions): Promise<VerifyResult<DefaultClaims, boolean>>;
-  recall?(key: string, options: VerifyOptions): Verified | Rejected | undefined;
+  verifyCached?(key: string, options: VerifyOptions): Verified | Rejected | undefined;
 }
 
 type Judgement =
@@ -92,7 +92,7 @@ function judge(
   const { optional = false, failOpen, maxAgeMs } = options;
   const { key } = found;
   if (key === null) return optional ? admit(null, options) : no({ problem: 'missing-key', reason: 'missing_key' });
-  const known = verifier.recall?.(key, { waitUntil, maxAgeMs, failOpen });
+  const known = verifier.verifyCached?.(key, { waitUntil, maxAgeMs, failOpen });
   if (known !== undefined) return weigh(known, key, options);
   const asked = verifier.verify(key, { signal: signal?.(), waitUntil, maxAgeMs, failOpen });
   return asked.then((result) => weigh(result, key, options));

@@ -8,7 +8,7 @@ import type { Problem } from './problem.js';
 export interface AnyVerifier {
   verify(key: string, options: VerifyOptions): Promise<VerifyResult<unknown, boolean>>;
   /** What `verify()` would say without a wait. Without it, every request waits for a promise. */
-  recall?(key: string, options: VerifyOptions): Verified<unknown> | Rejected | undefined;
+  verifyCached?(key: string, options: VerifyOptions): Verified<unknown> | Rejected | undefined;
 }
 
 /** A verifier that lets nobody in without an identity unless a call says otherwise. */

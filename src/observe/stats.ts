@@ -16,7 +16,7 @@ export interface Stats {
 }
 
 /** Counts results by their source. */
-export class Tally {
+export class ResultCounter {
   #hits = 0;
   readonly #results: Record<Exclude<Source, 'cache'>, number> = {
     server: 0,

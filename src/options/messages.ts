@@ -5,7 +5,10 @@ import type { $ZodIssue } from 'zod/v4/core';
 const CLOSE = 3;
 
 /** One sentence a mistake: the option, what was expected and what came. `names` are those that there are, by place. */
-export function mistakes(issues: readonly $ZodIssue[], names: Readonly<Record<string, readonly string[]>>): string[] {
+export function issueMessages(
+  issues: readonly $ZodIssue[],
+  names: Readonly<Record<string, readonly string[]>>,
+): string[] {
   return issues.flatMap((issue) => {
     const option = issue.path.join('.');
     if (issue.code === 'unrecognized_keys')

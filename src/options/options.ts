@@ -30,7 +30,7 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   /** How long past its TTL a verdict is honoured while the key server gives none; 0 for not at all. Default: 3 600 000 (1 hour). */
   readonly staleIfErrorMs?: number | undefined;
   /** The share of its TTL after which a hit refreshes a verdict in the background; 1 for never. Default: 0.9. */
-  readonly refreshAhead?: number | undefined;
+  readonly refreshAheadRatio?: number | undefined;
   /** How many verified keys are remembered. Default: 50 000. */
   readonly maxEntries?: number | undefined;
   /** How many refused keys are remembered, in a cache of their own. Default: 10 000. */

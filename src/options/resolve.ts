@@ -3,28 +3,39 @@ import { env, viaDispatcher } from '#platform';
 import { systemClock, type Clock } from '../core/clock.js';
 import type { Hooks, Logger } from '../core/events.js';
 import { InvalidOptionsError } from '../core/failure.js';
-import { mistakes } from './messages.js';
-import { once } from '../core/lazy.js';
+import { issueMessages } from './messages.js';
+import { lazy } from '../core/lazy.js';
 import type { KeyVerifierOptions } from './options.js';
 import type { DefaultClaims } from '../core/result.js';
-import { anything, isBoolean, isFunction, isObject, isText, optional, or, parse, strict, that } from '../core/schema.js';
+import {
+  anything,
+  isBoolean,
+  isFunction,
+  isObject,
+  isText,
+  optional,
+  withDefault,
+  parse,
+  strict,
+  check,
+} from '../core/schema.js';
 import type { BreakerSettings } from '../resilience/breaker.js';
 import { claimsAsSent, schemaReader, type ClaimsReader } from '../protocol/claims.js';
 import type { Dispatcher } from '../transport/undici.js';
 import { fetchTransport, type Fetch } from '../transport/fetch.js';
 import { HEADER_VALUE, type TokenSource } from '../client/token.js';
 import type { Transport } from '../transport/transport.js';
-import { urlMistake } from './verify-url.js';
+import { urlIssue } from './verify-url.js';
 
 /** The options with their defaults, checked. */
-export interface Settings<Claims> extends Hooks<Claims> {
+export interface ResolvedOptions<Claims> extends Hooks<Claims> {
   readonly verifyUrl: string;
   readonly serviceToken: TokenSource;
   readonly scope: string | undefined;
   readonly cacheTtlMs: number;
   readonly rejectedTtlMs: number;
   readonly staleIfErrorMs: number;
-  readonly refreshAhead: number;
+  readonly refreshAheadRatio: number;
   readonly maxEntries: number;
   readonly maxRejectedEntries: number;
   readonly timeoutMs: number;
@@ -42,10 +53,13 @@ export interface Settings<Claims> extends Hooks<Claims> {
 }
 
 const number = (fits: (value: number) => boolean, expected: string) =>
-  that((value): value is number => typeof value === 'number' && Number.isFinite(value) && fits(value), expected);
-const func = <T>() => that((value): value is T => isFunction(value), 'a function');
+  check((value): value is number => typeof value === 'number' && Number.isFinite(value) && fits(value), expected);
+const func = <T>() => check((value): value is T => isFunction(value), 'a function');
 const methods = <T>(names: readonly string[], expected: string) =>
-  that((value): value is T => isObject(value) && names.every((name) => isFunction(Reflect.get(value, name))), expected);
+  check(
+    (value): value is T => isObject(value) && names.every((name) => isFunction(Reflect.get(value, name))),
+    expected,
+  );
 
 const isTokenSource = (value: unknown): value is TokenSource =>
   isFunction(value) || (typeof value === 'string' && HEADER_VALUE.test(value));
@@ -58,46 +72,46 @@ const isSchema = (value: unknown): value is object => {
 /** The longest delay that timers take; beyond it they fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-const schema = once(() => {
+const schema = lazy(() => {
   const duration = number((ms) => ms > 0, 'a positive number of milliseconds');
   const timer = number(
     (ms) => ms > 0 && ms <= LONGEST_TIMER_MS,
     'a positive number of milliseconds, up to 2 147 483 647',
   );
   const count = number((n) => n > 0 && Number.isSafeInteger(n), 'a positive whole number');
-  const flag = or(that(isBoolean, 'true or false'), false);
+  const flag = withDefault(check(isBoolean, 'true or false'), false);
   const hook = optional(func());
   const breaker = {
-    failureThreshold: or(count, 5),
-    openMs: or(timer, 1_000),
-    maxOpenMs: or(timer, 30_000),
+    failureThreshold: withDefault(count, 5),
+    openMs: withDefault(timer, 1_000),
+    maxOpenMs: withDefault(timer, 30_000),
   };
   const options = {
     verifyUrl: anything(),
-    serviceToken: that(isTokenSource, 'visible characters without a line break, or a function that gives them'),
-    scope: optional(that(isText, 'a string that is not empty')),
-    cacheTtlMs: or(duration, 300_000),
-    rejectedTtlMs: or(duration, 10_000),
-    staleIfErrorMs: or(
+    serviceToken: check(isTokenSource, 'visible characters without a line break, or a function that gives them'),
+    scope: optional(check(isText, 'a string that is not empty')),
+    cacheTtlMs: withDefault(duration, 300_000),
+    rejectedTtlMs: withDefault(duration, 10_000),
+    staleIfErrorMs: withDefault(
       number((ms) => ms >= 0, 'a number of milliseconds, 0 or more'),
       3_600_000,
     ),
-    refreshAhead: or(
+    refreshAheadRatio: withDefault(
       number((share) => share > 0 && share <= 1, 'a number above 0, up to 1'),
       0.9,
     ),
-    maxEntries: or(count, 50_000),
-    maxRejectedEntries: or(count, 10_000),
-    timeoutMs: or(timer, 2_000),
-    retries: or(
+    maxEntries: withDefault(count, 50_000),
+    maxRejectedEntries: withDefault(count, 10_000),
+    timeoutMs: withDefault(timer, 2_000),
+    retries: withDefault(
       number((n) => n >= 0 && Number.isSafeInteger(n), 'a whole number, 0 or more'),
       1,
     ),
-    maxConcurrency: or(count, 64),
+    maxConcurrency: withDefault(count, 64),
     breaker: strict(breaker, 'false, or an object of failureThreshold, openMs, maxOpenMs'),
     failOpen: flag,
-    keyFormat: optional(that(isKeyFormat, 'a RegExp without the flags g and y')),
-    claims: optional(that(isSchema, 'a Standard Schema')),
+    keyFormat: optional(check(isKeyFormat, 'a RegExp without the flags g and y')),
+    claims: optional(check(isSchema, 'a Standard Schema')),
     fetch: optional(func<Fetch>()),
     dispatcher: optional(methods<Dispatcher>(['dispatch'], 'an undici dispatcher')),
     transport: optional(methods<Transport>(['send'], 'an object with send()')),
@@ -116,7 +130,9 @@ const schema = once(() => {
 });
 
 /** Checks the options, fills in environment and defaults; throws `InvalidOptionsError` with every mistake at once. */
-export function resolveOptions<Claims = DefaultClaims>(options: KeyVerifierOptions<boolean, Claims>): Settings<Claims> {
+export function resolveOptions<Claims = DefaultClaims>(
+  options: KeyVerifierOptions<boolean, Claims>,
+): ResolvedOptions<Claims> {
   const given = {
     ...options,
     verifyUrl: options.verifyUrl ?? fromEnv('KEYVERIFY_URL'),
@@ -127,8 +143,8 @@ export function resolveOptions<Claims = DefaultClaims>(options: KeyVerifierOptio
   };
   const { Options, names } = schema();
   const parsed = parse(Options, given, { reportInput: true });
-  const found = parsed.success ? [] : mistakes(parsed.error.issues, names);
-  const url = urlMistake(given.verifyUrl, options.allowInsecureHttp === true);
+  const found = parsed.success ? [] : issueMessages(parsed.error.issues, names);
+  const url = urlIssue(given.verifyUrl, options.allowInsecureHttp === true);
   if (url !== undefined) found.unshift(`verifyUrl: ${url}`);
   const ways = [options.fetch, options.dispatcher, options.transport].filter((way) => way !== undefined);
   if (ways.length > 1) found.push('fetch, dispatcher, transport: expected one of them at the most');

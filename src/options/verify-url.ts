@@ -1,7 +1,7 @@
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /** What is wrong with a URL for the key server, as the end of a sentence; it is never quoted, since it may hold a password. */
-export function urlMistake(url: unknown, allowInsecureHttp: boolean): string | undefined {
+export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | undefined {
   if (url === undefined) return 'expected an absolute http(s) URL, got nothing; pass it, or set KEYVERIFY_URL';
   const text = url instanceof URL ? url.href : url;
   if (typeof text !== 'string' || !URL.canParse(text)) return 'expected an absolute http(s) URL';

@@ -1,6 +1,6 @@
 import type { Dispatcher } from '../transport/undici.js';
 import type { Transport, TransportSettings } from '../transport/transport.js';
-import type { Trouble } from '../transport/problems.js';
+import type { TransportProblem } from '../transport/problems.js';
 
 /** A map that forgets what has gone unused for longest. */
 interface Lru<K, V> {
@@ -31,7 +31,7 @@ export interface Platform {
   /** How requests go through a dispatcher of undici's, where there can be one. */
   readonly viaDispatcher: ((verifyUrl: string, open: () => Dispatcher | Promise<Dispatcher>) => Transport) | undefined;
   /** What the code of an error says, where it is more than a lost connection. */
-  explain(code: string): Trouble | undefined;
+  explain(code: string): TransportProblem | undefined;
   /** An environment variable, where there are any and they may be read. */
   env(name: string): string | undefined;
   /** Whether a promise that one request made may be awaited by another, and outlives the first. */

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 
 import type { DefaultClaims } from '../core/result.js';
-import { purify } from '../core/redact.js';
+import { sanitize } from '../core/redact.js';
 
 /** Claims as the caller's schema wants them, or which of them are wrong. */
 export type ClaimsRead<Claims> = { readonly claims: Claims } | { readonly wrong: string };
@@ -32,6 +32,6 @@ function place({ path = [] }: StandardSchemaV1.Issue): string {
 
 /** Results are shared between callers, so what a schema made anew is frozen again. */
 function freeze<Claims>(claims: Claims): Claims {
-  if (typeof claims === 'object' && claims !== null) purify(claims, []);
+  if (typeof claims === 'object' && claims !== null) sanitize(claims, []);
   return claims;
 }

@@ -1,5 +1,5 @@
-import type { FailureKind, Problem } from '../core/failure.js';
-import { once } from '../core/lazy.js';
+import type { FailureKind, AttemptFailure } from '../core/failure.js';
+import { lazy } from '../core/lazy.js';
 import { VERSION } from '../version.js';
 import { retryAfterMs } from '../resilience/retry.js';
 import type { ServerRequest, ServerResponse } from '../transport/transport.js';
@@ -29,14 +29,14 @@ export function encode(url: string, token: string, key: string, scope: string | 
   };
 }
 
-const problem = (kind: FailureKind, message: string, retryAfterMs?: number): Problem => ({
+const problem = (kind: FailureKind, message: string, retryAfterMs?: number): AttemptFailure => ({
   kind,
   message: `keyverify: ${message}`,
   retryAfterMs,
 });
 
 /** Reads a response as a verdict, or names the failure that it is. `askedAt` is in epoch milliseconds. */
-export function decode(response: ServerResponse, secrets: readonly string[], askedAt: number): Answer | Problem {
+export function decode(response: ServerResponse, secrets: readonly string[], askedAt: number): Answer | AttemptFailure {
   const { status } = response;
   if (status !== 200) return statusProblem(response, askedAt);
   const type = response.header('content-type') ?? '';
@@ -50,7 +50,7 @@ export function decode(response: ServerResponse, secrets: readonly string[], ask
   return { verdict, maxAgeMs: maxAgeMs(response.header('cache-control')) };
 }
 
-function statusProblem(response: ServerResponse, wall: number): Problem {
+function statusProblem(response: ServerResponse, wall: number): AttemptFailure {
   const { status } = response;
   const wait = retryAfterMs(response.header('retry-after'), wall);
   if (status >= 500) return problem('server_error', `the key server answered ${status}`, wait);
@@ -63,7 +63,7 @@ function statusProblem(response: ServerResponse, wall: number): Problem {
   return problem('invalid_response', `the key server answered ${status} instead of 200`);
 }
 
-const utf8 = once(() => new TextDecoder('utf-8', { fatal: true }));
+const utf8 = lazy(() => new TextDecoder('utf-8', { fatal: true }));
 
 function parse(body: Uint8Array): unknown {
   try {

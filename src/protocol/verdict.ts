@@ -1,9 +1,9 @@
 import type { $ZodIssue } from 'zod/v4/core';
 
-import { once } from '../core/lazy.js';
+import { lazy } from '../core/lazy.js';
 import { rejected, type DefaultClaims, type Rejected } from '../core/result.js';
-import { isObject, isText, loose, optional, parse, that } from '../core/schema.js';
-import { holdsSecret, purify } from '../core/redact.js';
+import { isObject, isText, loose, optional, parse, check } from '../core/schema.js';
+import { containsSecret, sanitize } from '../core/redact.js';
 
 /** What the JSON of a verdict says, before a caller's schema has seen the claims. */
 export type RawVerdict =
@@ -20,14 +20,14 @@ export type RawVerdict =
 
 const isTime = (value: unknown): value is string | number => typeof value === 'string' || Number.isFinite(value);
 
-const identity = once(() => {
-  const text = that(isText);
+const identity = lazy(() => {
+  const text = check(isText);
   return loose({
-    valid: that((valid): valid is true => valid === true),
+    valid: check((valid): valid is true => valid === true),
     client: text,
     tenant: text,
-    key_id: optional(that((id): id is string | null => id === null || isText(id))),
-    expires_at: optional(that((at): at is string | number | null => at === null || isTime(at))),
+    key_id: optional(check((id): id is string | null => id === null || isText(id))),
+    expires_at: optional(check((at): at is string | number | null => at === null || isTime(at))),
   });
 });
 
@@ -45,7 +45,7 @@ const refused = (reason: string): RawVerdict => ({ kind: 'rejected', result: rej
 
 /** A refusal stands, whatever became of its reason: only a valid verdict has to be whole. */
 const speakable = (reason: unknown, secrets: readonly string[]): reason is string =>
-  isText(reason) && !holdsSecret(reason, secrets);
+  isText(reason) && !containsSecret(reason, secrets);
 
 const invalid = (problem: string): RawVerdict => ({ kind: 'invalid', problem });
 
@@ -64,10 +64,10 @@ export function readVerdict(json: unknown, secrets: readonly string[], askedAt: 
   if (!read.success) return invalid(wrong(read.error.issues));
   // Whatever has no place of its own in the result is a claim.
   const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
-  if ([client, tenant, keyId ?? ''].some((field) => holdsSecret(field, secrets)))
+  if ([client, tenant, keyId ?? ''].some((field) => containsSecret(field, secrets)))
     return invalid('client, tenant or key_id holds a secret');
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;
   if (Number.isNaN(expiresAt)) return invalid('expires_at is neither an RFC 3339 time nor epoch seconds');
   if (expiresAt !== undefined && expiresAt <= askedAt) return refused('expired');
-  return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims: purify(claims, secrets) };
+  return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims: sanitize(claims, secrets) };
 }

@@ -1,42 +1,42 @@
 import type { Clock } from '../core/clock.js';
 
 /** For every request that may run at once, this many more may wait in each lane. */
-const WAITING_PER_SLOT = 64;
+const QUEUE_PER_SLOT = 64;
 
 /**
  * Bounds how many requests run at once and how many wait. Questions about known keys have a lane of their own and go
  * first: a flood of made-up keys doesn't keep real ones from being refreshed.
  */
-export class Limit {
+export class Bulkhead {
   readonly #clock: Clock;
   readonly #maxConcurrency: number;
   readonly #lanes = { known: new Set<() => void>(), unknown: new Set<() => void>() };
-  #taken = 0;
+  #active = 0;
 
   constructor(maxConcurrency: number, clock: Clock) {
     this.#clock = clock;
     this.#maxConcurrency = maxConcurrency;
   }
 
-  get taken(): number {
-    return this.#taken;
+  get active(): number {
+    return this.#active;
   }
 
-  get waiting(): number {
+  get queued(): number {
     return this.#lanes.known.size + this.#lanes.unknown.size;
   }
 
   /** Takes a free slot, if there is one. */
-  enter(): boolean {
-    if (this.#taken >= this.#maxConcurrency) return false;
-    this.#taken++;
+  tryAcquire(): boolean {
+    if (this.#active >= this.#maxConcurrency) return false;
+    this.#active++;
     return true;
   }
 
   /** Waits up to `ms` for a slot; `false` if the lane is full or none came free in time. */
-  async wait(lane: 'known' | 'unknown', ms: number): Promise<boolean> {
+  async acquire(lane: 'known' | 'unknown', ms: number): Promise<boolean> {
     const waiters = this.#lanes[lane];
-    if (waiters.size >= this.#maxConcurrency * WAITING_PER_SLOT) return false;
+    if (waiters.size >= this.#maxConcurrency * QUEUE_PER_SLOT) return false;
     return await new Promise((resolve) => {
       const admit = (): void => {
         waiters.delete(admit);
@@ -52,9 +52,9 @@ export class Limit {
   }
 
   /** Gives a slot back, to whoever has waited longest. */
-  leave(): void {
+  release(): void {
     const [next] = this.#lanes.known.size > 0 ? this.#lanes.known : this.#lanes.unknown;
-    if (next === undefined) this.#taken--;
+    if (next === undefined) this.#active--;
     else next();
   }
 }

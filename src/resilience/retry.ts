@@ -1,4 +1,4 @@
-import type { FailureKind, Problem } from '../core/failure.js';
+import type { FailureKind, AttemptFailure } from '../core/failure.js';
 
 /** The longest that a `Retry-After` is believed, in milliseconds. */
 export const LONGEST_RETRY_AFTER_MS = 30_000;
@@ -7,14 +7,14 @@ const BASE_DELAY_MS = 100;
 const TRANSIENT: ReadonlySet<FailureKind> = new Set(['unreachable', 'timeout', 'server_error']);
 
 /** How many more requests a failure deserves, `sent` having been sent. */
-export function retriesLeft(problem: Problem, sent: number, retries: number): number {
+export function retriesLeft(problem: AttemptFailure, sent: number, retries: number): number {
   if (TRANSIENT.has(problem.kind)) return retries + 1 - sent;
   // An answer that was garbled on its way may be whole the next time; one that is wrong twice is wrong.
   return problem.kind === 'invalid_response' ? Math.min(retries, 1) + 1 - sent : 0;
 }
 
 /** Full jitter: anything from nothing to a bound that doubles, so that callers who failed together don't return together. */
-export function retryDelayMs(problem: Problem, sent: number, random: () => number): number {
+export function retryDelayMs(problem: AttemptFailure, sent: number, random: () => number): number {
   return problem.retryAfterMs ?? random() * BASE_DELAY_MS * 2 ** (sent - 1);
 }
 

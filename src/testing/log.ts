@@ -37,7 +37,7 @@ const SECRET_HEADERS = ['x-service-token', 'authorization', 'proxy-authorization
 const fingerprintOf = (key: string): string => hash('sha256', key, 'hex');
 
 /** In place: the message is nobody else's, and a copy would be the dearest part of the log. */
-function redact(headers: IncomingHttpHeaders): void {
+function redactHeaders(headers: IncomingHttpHeaders): void {
   for (const name of SECRET_HEADERS) if (headers[name] !== undefined) headers[name] = '[redacted]';
 }
 
@@ -59,7 +59,7 @@ export class RequestLog {
   add(arrival: Arrival, key: string | undefined): OpenRequest {
     const fingerprint = key === undefined ? undefined : fingerprintOf(key);
     if (fingerprint !== undefined) this.#count(fingerprint);
-    redact(arrival.headers);
+    redactHeaders(arrival.headers);
     const request: OpenRequest = { ...arrival, fingerprint, status: undefined, fault: undefined };
     this.#requests[this.#next] = request;
     this.#next = (this.#next + 1) % MAX_REQUESTS;

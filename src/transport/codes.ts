@@ -1,4 +1,4 @@
-import { NO_HTTP, TLS, type Trouble } from './problems.js';
+import { NO_HTTP, TLS, type TransportProblem } from './problems.js';
 
 const TLS_CODE =
   /^(?:CERT_|CRL_|ERR_TLS_|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH$|INVALID_CA$|INVALID_PURPOSE$|PATH_LENGTH_EXCEEDED$|UNSPECIFIED$|ERR_SSL_.*(?:ALERT|CERTIFICATE|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL)|EPROTO$)/;
@@ -12,19 +12,19 @@ const OWN_LIMIT_CODE = /^(?:EMFILE|ENFILE|ENOBUFS|ENOMEM)$/;
 /** The dispatcher takes no such request, or no request any more: nothing has been sent. */
 const DISPATCHER_CODE = /^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)$/;
 
-const REFUSED: Trouble = {
+const REFUSED: TransportProblem = {
   kind: 'misconfigured',
   message: 'keyverify: the dispatcher refused the request: it has to be open, and of undici 7 or later',
 };
 
-const NOT_LOADED: Trouble = {
+const NOT_LOADED: TransportProblem = {
   kind: 'misconfigured',
   message:
     'keyverify: undici can not be loaded: a bundler that makes ES modules has to keep it external, or give it a require; or pass fetch',
 };
 
 /** What is meant by a code of undici, OpenSSL or the operating system, where it is more than a lost connection. */
-export function explain(code: string): Trouble | undefined {
+export function explain(code: string): TransportProblem | undefined {
   if (TLS_CODE.test(code)) return TLS;
   if (PROTOCOL_CODE.test(code)) return NO_HTTP;
   if (DISPATCHER_CODE.test(code)) return REFUSED;

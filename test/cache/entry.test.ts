@@ -29,10 +29,10 @@ describe('an entry whose refresh failed', () => {
 
   test('rests up to the end of its rest, and no longer', () => {
     const resting = entry();
-    resting.rest = { until: 200, failure };
-    expect(resting.resting(0)).toBe(failure);
-    expect(resting.resting(199.9)).toBe(failure);
-    expect(resting.resting(200)).toBeUndefined();
+    resting.backoff = { until: 200, failure };
+    expect(resting.backoffFailure(0)).toBe(failure);
+    expect(resting.backoffFailure(199.9)).toBe(failure);
+    expect(resting.backoffFailure(200)).toBeUndefined();
   });
 
   test.each([
@@ -42,12 +42,12 @@ describe('an entry whose refresh failed', () => {
   ])('leaves the next try for the second half of what is left, at random: %d', (chance, atAge) => {
     const postponed = entry();
     expect(postponed.refreshAtAge).toBe(0);
-    postponed.postpone(900, () => chance);
+    postponed.deferRefresh(900, () => chance);
     expect(postponed.refreshAtAge).toBe(atAge);
   });
 
   test('is the only one that rests', () => {
-    expect(entry().resting(0)).toBeUndefined();
+    expect(entry().backoffFailure(0)).toBeUndefined();
   });
 });
 

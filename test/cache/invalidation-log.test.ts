@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { Generations, selects, type KeptSelector } from '../../src/cache/invalidation-log.js';
+import { InvalidationLog, selects, type StoredSelector } from '../../src/cache/invalidation-log.js';
 import { rejected, verified } from '../helpers/verdicts.js';
 
 const VERDICT = verified({ client: 'acme', tenant: 'cust-A', keyId: 'k-1' });
 const REMEMBERED = 1024;
 
 describe('a selector', () => {
-  test.each<[KeptSelector, KeptSelector]>([
+  test.each<[StoredSelector, StoredSelector]>([
     [{ fingerprint: 'f' }, { fingerprint: 'g' }],
     [{ keyId: 'k-1' }, { keyId: 'acme' }],
     [{ client: 'acme' }, { client: 'cust-A' }],
@@ -30,71 +30,68 @@ describe('a selector', () => {
 
 describe('an answer', () => {
   test('is overtaken by an invalidation of its key after it set out, not by one before', () => {
-    const generations = new Generations();
-    const before = generations.now;
+    const generations = new InvalidationLog();
+    const before = generations.position;
     generations.invalidate({ fingerprint: 'f' });
-    expect(generations.overtook(before, 'f', VERDICT)).toBe(true);
-    expect(generations.overtook(generations.now, 'f', VERDICT)).toBe(false);
-    expect(generations.overtook(before, 'g', VERDICT)).toBe(false);
+    expect(generations.invalidatedSince(before, 'f', VERDICT)).toBe(true);
+    expect(generations.invalidatedSince(generations.position, 'f', VERDICT)).toBe(false);
+    expect(generations.invalidatedSince(before, 'g', VERDICT)).toBe(false);
   });
 
   test('is overtaken by any one of several invalidations', () => {
-    const generations = new Generations();
+    const generations = new InvalidationLog();
     generations.invalidate({ tenant: 'cust-A' });
     generations.invalidate({ tenant: 'cust-B' });
     generations.invalidate({ tenant: 'cust-C' });
     const tenant = (name: string) => verified({ tenant: name });
-    expect(['cust-A', 'cust-B', 'cust-C', 'cust-D'].map((name) => generations.overtook(0, 'f', tenant(name)))).toEqual([
-      true,
-      true,
-      true,
-      false,
-    ]);
-    expect(generations.overtook(1, 'f', tenant('cust-A'))).toBe(false);
-    expect(generations.overtook(1, 'f', tenant('cust-B'))).toBe(true);
+    expect(
+      ['cust-A', 'cust-B', 'cust-C', 'cust-D'].map((name) => generations.invalidatedSince(0, 'f', tenant(name))),
+    ).toEqual([true, true, true, false]);
+    expect(generations.invalidatedSince(1, 'f', tenant('cust-A'))).toBe(false);
+    expect(generations.invalidatedSince(1, 'f', tenant('cust-B'))).toBe(true);
   });
 
   test('is overtaken by clear, whatever its key, unless it set out afterwards', () => {
-    const generations = new Generations();
-    const before = generations.now;
+    const generations = new InvalidationLog();
+    const before = generations.position;
     generations.clear();
-    expect(generations.now).toBe(before + 1);
-    expect(generations.overtook(before, 'f', VERDICT)).toBe(true);
-    expect(generations.overtook(generations.now, 'f', VERDICT)).toBe(false);
+    expect(generations.position).toBe(before + 1);
+    expect(generations.invalidatedSince(before, 'f', VERDICT)).toBe(true);
+    expect(generations.invalidatedSince(generations.position, 'f', VERDICT)).toBe(false);
   });
 });
 
 describe('the log of invalidations', () => {
-  const others = (generations: Generations, count: number): void => {
+  const others = (generations: InvalidationLog, count: number): void => {
     for (let at = 0; at < count; at++) generations.invalidate({ fingerprint: `other-${at}` });
   };
 
   test('remembers 1 024 of them exactly', () => {
-    const generations = new Generations();
+    const generations = new InvalidationLog();
     others(generations, REMEMBERED);
-    expect(generations.overtook(0, 'f', VERDICT)).toBe(false);
-    expect(generations.overtook(0, 'other-0', VERDICT)).toBe(true);
+    expect(generations.invalidatedSince(0, 'f', VERDICT)).toBe(false);
+    expect(generations.invalidatedSince(0, 'other-0', VERDICT)).toBe(true);
   });
 
   test('counts every answer that set out before its beginning as overtaken, and no later one', () => {
-    const generations = new Generations();
+    const generations = new InvalidationLog();
     others(generations, REMEMBERED + 1);
-    expect(generations.overtook(0, 'f', VERDICT)).toBe(true);
-    expect(generations.overtook(1, 'f', VERDICT)).toBe(false);
-    expect(generations.overtook(1, 'other-1', VERDICT)).toBe(true);
+    expect(generations.invalidatedSince(0, 'f', VERDICT)).toBe(true);
+    expect(generations.invalidatedSince(1, 'f', VERDICT)).toBe(false);
+    expect(generations.invalidatedSince(1, 'other-1', VERDICT)).toBe(true);
     others(generations, 1);
-    expect(generations.overtook(1, 'f', VERDICT)).toBe(true);
-    expect(generations.overtook(2, 'f', VERDICT)).toBe(false);
+    expect(generations.invalidatedSince(1, 'f', VERDICT)).toBe(true);
+    expect(generations.invalidatedSince(2, 'f', VERDICT)).toBe(false);
   });
 
   test('begins anew with clear, and what clear overtook stays overtaken', () => {
-    const generations = new Generations();
+    const generations = new InvalidationLog();
     others(generations, REMEMBERED);
-    const before = generations.now;
+    const before = generations.position;
     generations.clear();
-    const after = generations.now;
+    const after = generations.position;
     others(generations, REMEMBERED);
-    expect(generations.overtook(before, 'f', VERDICT)).toBe(true);
-    expect(generations.overtook(after, 'f', VERDICT)).toBe(false);
+    expect(generations.invalidatedSince(before, 'f', VERDICT)).toBe(true);
+    expect(generations.invalidatedSince(after, 'f', VERDICT)).toBe(false);
   });
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { InvalidOptionsError, type Selector } from 'keyverify';
 
-import { keptSelector } from '../../src/cache/selector.js';
+import { parseSelector } from '../../src/cache/selector.js';
 
 const FINGERPRINT = createHash('sha256').update('sk-1').digest('hex');
 /** As it is kept inside. */
@@ -13,7 +13,7 @@ const ONE_OF = 'invalidate: expected one of key, fingerprint, keyId, client, ten
 
 const issues = (selector: unknown): unknown => {
   try {
-    keptSelector(selector as Selector);
+    parseSelector(selector as Selector);
   } catch (error) {
     return error instanceof InvalidOptionsError ? error.issues : error;
   }
@@ -22,20 +22,20 @@ const issues = (selector: unknown): unknown => {
 
 describe('a selector', () => {
   test('lets go of the key, and keeps its fingerprint', () => {
-    expect(keptSelector({ key: 'sk-1' })).toEqual({ fingerprint: BYTES });
-    expect(keptSelector({ fingerprint: FINGERPRINT })).toEqual({ fingerprint: BYTES });
+    expect(parseSelector({ key: 'sk-1' })).toEqual({ fingerprint: BYTES });
+    expect(parseSelector({ fingerprint: FINGERPRINT })).toEqual({ fingerprint: BYTES });
   });
 
   test.each([{ keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }])(
     'is otherwise kept as it was: %o',
     (selector) => {
-      expect(keptSelector(selector)).toEqual(selector);
+      expect(parseSelector(selector)).toEqual(selector);
     },
   );
 
   test('is kept as it was at that moment, whatever becomes of the object', () => {
     const selector = { tenant: 'cust-A' };
-    const kept = keptSelector(selector);
+    const kept = parseSelector(selector);
     selector.tenant = 'cust-B';
     expect(kept).toEqual({ tenant: 'cust-A' });
   });

@@ -6,10 +6,10 @@ import { describe, expect, test } from 'vitest';
 import type { DefaultClaims, Rejected, Verified } from 'keyverify';
 
 import { systemClock } from '../../src/core/clock.js';
-import { VerdictCache, type VerdictCacheSettings } from '../../src/cache/verdict-cache.js';
+import { VerdictCache, type VerdictCacheOptions } from '../../src/cache/verdict-cache.js';
 import { ASKED_AT, rejected, verified } from '../helpers/verdicts.js';
 
-function cache(settings: Partial<VerdictCacheSettings> = {}): VerdictCache<DefaultClaims> {
+function cache(settings: Partial<VerdictCacheOptions> = {}): VerdictCache<DefaultClaims> {
   return new VerdictCache({
     cacheTtlMs: 1_000,
     rejectedTtlMs: 100,
@@ -21,13 +21,13 @@ function cache(settings: Partial<VerdictCacheSettings> = {}): VerdictCache<Defau
 }
 
 function use(verdicts: VerdictCache<DefaultClaims>, fingerprint: string, age: number): void {
-  const entry = verdicts.recall(fingerprint);
-  if (entry !== undefined) verdicts.use(fingerprint, entry, age);
+  const entry = verdicts.get(fingerprint);
+  if (entry !== undefined) verdicts.touch(fingerprint, entry, age);
 }
 
 const held = (verdicts: VerdictCache<DefaultClaims>, fingerprints: string): string =>
   Array.from(fingerprints)
-    .filter((fingerprint) => verdicts.recall(fingerprint) !== undefined)
+    .filter((fingerprint) => verdicts.get(fingerprint) !== undefined)
     .join('');
 
 const says = (result: Verified | Rejected, maxAgeMs: number | 'no-store' = Infinity) => ({ result, maxAgeMs });
@@ -36,8 +36,8 @@ const later = (ms: number) => ({ wall: ASKED_AT.wall + ms, mono: ASKED_AT.mono +
 describe('the TTL of a verdict', () => {
   const ttl = (result: Verified | Rejected, maxAgeMs = Infinity, random = 0): number | undefined => {
     const verdicts = cache({ random: () => random });
-    verdicts.remember('f', says(result, maxAgeMs), ASKED_AT, 0);
-    return verdicts.recall('f')?.ttlMs;
+    verdicts.set('f', says(result, maxAgeMs), ASKED_AT, 0);
+    return verdicts.get('f')?.ttlMs;
   };
 
   test('is cacheTtlMs for a verified key, rejectedTtlMs for a refused one', () => {
@@ -68,50 +68,50 @@ describe('the TTL of a verdict', () => {
 describe('the verdict cache', () => {
   test('keeps a verdict as a hit serves it, frozen, with the moment of asking', () => {
     const verdicts = cache();
-    verdicts.remember('f', says(verified()), ASKED_AT, 0);
-    const entry = verdicts.recall('f');
+    verdicts.set('f', says(verified()), ASKED_AT, 0);
+    const entry = verdicts.get('f');
     expect(entry?.result).toEqual({ ...verified(), source: 'cache' });
     expect(Object.isFrozen(entry?.result)).toBe(true);
     expect(entry?.age(ASKED_AT)).toBe(0);
-    expect(verdicts.recall('g')).toBeUndefined();
+    expect(verdicts.get('g')).toBeUndefined();
   });
 
   test('keeps a refusal as it is, without the fields of an identity', () => {
     const verdicts = cache();
-    verdicts.remember('f', says(rejected()), ASKED_AT, 0);
-    expect(verdicts.recall('f')?.result).toStrictEqual({ ...rejected(), source: 'cache' });
-    expect(Object.isFrozen(verdicts.recall('f')?.result)).toBe(true);
+    verdicts.set('f', says(rejected()), ASKED_AT, 0);
+    expect(verdicts.get('f')?.result).toStrictEqual({ ...rejected(), source: 'cache' });
+    expect(Object.isFrozen(verdicts.get('f')?.result)).toBe(true);
   });
 
   test('keeps nothing that is not to be stored, and forgets what it knew', () => {
     const verdicts = cache();
-    verdicts.remember('f', says(verified()), ASKED_AT, 0);
-    verdicts.remember('f', says(verified(), 'no-store'), later(1), 0);
-    expect(verdicts.recall('f')).toBeUndefined();
+    verdicts.set('f', says(verified()), ASKED_AT, 0);
+    verdicts.set('f', says(verified(), 'no-store'), later(1), 0);
+    expect(verdicts.get('f')).toBeUndefined();
     expect(verdicts.sizes).toEqual({ verified: 0, rejected: 0 });
   });
 
   test('keeps one verdict a key, also when a verified key is refused or a refused one verified', () => {
     const verdicts = cache();
-    verdicts.remember('f', says(verified()), ASKED_AT, 0);
+    verdicts.set('f', says(verified()), ASKED_AT, 0);
     expect(verdicts.sizes).toEqual({ verified: 1, rejected: 0 });
-    verdicts.remember('f', says(rejected()), later(1), 0);
-    expect(verdicts.recall('f')?.result).toEqual({ ...rejected(), source: 'cache' });
+    verdicts.set('f', says(rejected()), later(1), 0);
+    expect(verdicts.get('f')?.result).toEqual({ ...rejected(), source: 'cache' });
     expect(verdicts.sizes).toEqual({ verified: 0, rejected: 1 });
-    verdicts.remember('f', says(verified()), later(2), 0);
-    expect(verdicts.recall('f')?.result.valid).toBe(true);
+    verdicts.set('f', says(verified()), later(2), 0);
+    expect(verdicts.get('f')?.result.valid).toBe(true);
     expect(verdicts.sizes).toEqual({ verified: 1, rejected: 0 });
   });
 
   test('does not let an older answer take the place of a newer one', () => {
     const verdicts = cache();
-    verdicts.remember('f', says(rejected()), later(5), 0);
-    verdicts.remember('f', says(verified()), later(4), 0);
-    expect(verdicts.recall('f')?.result.valid).toBe(false);
-    verdicts.remember('f', says(verified(), 'no-store'), later(4), 0);
-    expect(verdicts.recall('f')?.result.valid).toBe(false);
-    verdicts.remember('f', says(verified()), later(5), 0);
-    expect(verdicts.recall('f')?.result.valid).toBe(true);
+    verdicts.set('f', says(rejected()), later(5), 0);
+    verdicts.set('f', says(verified()), later(4), 0);
+    expect(verdicts.get('f')?.result.valid).toBe(false);
+    verdicts.set('f', says(verified(), 'no-store'), later(4), 0);
+    expect(verdicts.get('f')?.result.valid).toBe(false);
+    verdicts.set('f', says(verified()), later(5), 0);
+    expect(verdicts.get('f')?.result.valid).toBe(true);
   });
 
   test.each([
@@ -119,60 +119,60 @@ describe('the verdict cache', () => {
     [5.75, 6.25],
   ])('tells which of two answers is older, asked for at %d ms and at %d ms', (older, newer) => {
     const verdicts = cache();
-    verdicts.remember('f', says(rejected()), later(newer), 0);
-    verdicts.remember('f', says(verified()), later(older), 0);
-    expect(verdicts.recall('f')?.result.valid).toBe(false);
-    verdicts.remember('f', says(verified()), later(newer + 0.125), 0);
-    expect(verdicts.recall('f')?.result.valid).toBe(true);
+    verdicts.set('f', says(rejected()), later(newer), 0);
+    verdicts.set('f', says(verified()), later(older), 0);
+    expect(verdicts.get('f')?.result.valid).toBe(false);
+    verdicts.set('f', says(verified()), later(newer + 0.125), 0);
+    expect(verdicts.get('f')?.result.valid).toBe(true);
   });
 
   test('tells the older answer by the monotonic clock: the wall clock may have been set back', () => {
     const verdicts = cache();
-    verdicts.remember('f', says(verified()), ASKED_AT, 0);
-    verdicts.remember('f', says(rejected()), { wall: 0, mono: ASKED_AT.mono + 1 }, 0);
-    expect(verdicts.recall('f')?.result.valid).toBe(false);
+    verdicts.set('f', says(verified()), ASKED_AT, 0);
+    verdicts.set('f', says(rejected()), { wall: 0, mono: ASKED_AT.mono + 1 }, 0);
+    expect(verdicts.get('f')?.result.valid).toBe(false);
   });
 
   test('is bounded, and lets go of what was not used for the longest time', () => {
     const verdicts = cache();
-    for (const fingerprint of ['a', 'b', 'c']) verdicts.remember(fingerprint, says(verified()), ASKED_AT, 0);
+    for (const fingerprint of ['a', 'b', 'c']) verdicts.set(fingerprint, says(verified()), ASKED_AT, 0);
     use(verdicts, 'a', 500);
-    verdicts.remember('d', says(verified()), ASKED_AT, 0);
+    verdicts.set('d', says(verified()), ASKED_AT, 0);
     expect(verdicts.sizes.verified).toBe(3);
     expect(held(verdicts, 'abcd')).toBe('acd');
   });
 
   test('takes no look for a use, and a use for one no more often than sixteen times in a TTL', () => {
     const verdicts = cache({ cacheTtlMs: 1_600 });
-    for (const fingerprint of ['a', 'b', 'c']) verdicts.remember(fingerprint, says(verified()), ASKED_AT, 0);
+    for (const fingerprint of ['a', 'b', 'c']) verdicts.set(fingerprint, says(verified()), ASKED_AT, 0);
     expect(held(verdicts, 'abc')).toBe('abc');
     use(verdicts, 'a', 99.9);
     use(verdicts, 'b', 100);
-    verdicts.remember('d', says(verified()), ASKED_AT, 0);
+    verdicts.set('d', says(verified()), ASKED_AT, 0);
     expect(held(verdicts, 'abcd')).toBe('bcd');
     // Since its place was renewed, and not since the verdict.
     use(verdicts, 'b', 199);
-    verdicts.remember('e', says(verified()), ASKED_AT, 0);
+    verdicts.set('e', says(verified()), ASKED_AT, 0);
     expect(held(verdicts, 'bcde')).toBe('bde');
-    verdicts.remember('f', says(verified()), ASKED_AT, 0);
+    verdicts.set('f', says(verified()), ASKED_AT, 0);
     expect(held(verdicts, 'bdef')).toBe('def');
   });
 
   test('counts the use of a refused key among the refused', () => {
     const verdicts = cache();
-    for (const fingerprint of ['a', 'b']) verdicts.remember(fingerprint, says(rejected()), ASKED_AT, 0);
+    for (const fingerprint of ['a', 'b']) verdicts.set(fingerprint, says(rejected()), ASKED_AT, 0);
     use(verdicts, 'a', 50);
-    verdicts.remember('c', says(rejected()), ASKED_AT, 0);
+    verdicts.set('c', says(rejected()), ASKED_AT, 0);
     expect(held(verdicts, 'abc')).toBe('ac');
   });
 
   test('does not let refused keys push out verified ones, or the other way round', () => {
     const verdicts = cache();
-    verdicts.remember('good', says(verified()), ASKED_AT, 0);
-    for (let made = 0; made < 10; made++) verdicts.remember(`made-up-${made}`, says(rejected()), ASKED_AT, 0);
-    expect(verdicts.recall('good')?.result.valid).toBe(true);
+    verdicts.set('good', says(verified()), ASKED_AT, 0);
+    for (let made = 0; made < 10; made++) verdicts.set(`made-up-${made}`, says(rejected()), ASKED_AT, 0);
+    expect(verdicts.get('good')?.result.valid).toBe(true);
     expect(verdicts.sizes).toEqual({ verified: 1, rejected: 2 });
-    for (let real = 0; real < 10; real++) verdicts.remember(`real-${real}`, says(verified()), ASKED_AT, 0);
+    for (let real = 0; real < 10; real++) verdicts.set(`real-${real}`, says(verified()), ASKED_AT, 0);
     expect(verdicts.sizes).toEqual({ verified: 3, rejected: 2 });
   });
 });
@@ -191,7 +191,7 @@ describe('names of clients and tenants', () => {
     const before = heap();
     for (let at = 0; at < copies; at++) {
       const name = Buffer.alloc(length, 'acme').toString('latin1');
-      verdicts.remember(`f-${at}`, says(verified({ [field]: name })), ASKED_AT, 0);
+      verdicts.set(`f-${at}`, says(verified({ [field]: name })), ASKED_AT, 0);
     }
     const grown = heap() - before;
     expect(verdicts.sizes.verified).toBe(copies);
@@ -205,23 +205,23 @@ describe('names of clients and tenants', () => {
       ['a', 'x', 'y'],
       ['b', 'y', 'x'],
     ] as const)
-      verdicts.remember(fingerprint, says(verified({ client, tenant })), ASKED_AT, 0);
-    expect(verdicts.recall('a')?.result).toMatchObject({ client: 'x', tenant: 'y' });
-    expect(verdicts.recall('b')?.result).toMatchObject({ client: 'y', tenant: 'x' });
+      verdicts.set(fingerprint, says(verified({ client, tenant })), ASKED_AT, 0);
+    expect(verdicts.get('a')?.result).toMatchObject({ client: 'x', tenant: 'y' });
+    expect(verdicts.get('b')?.result).toMatchObject({ client: 'y', tenant: 'x' });
   });
 });
 
 describe('invalidation', () => {
   const filled = (): VerdictCache<DefaultClaims> => {
     const verdicts = cache();
-    verdicts.remember('a', says(verified({ keyId: 'k-1', client: 'acme', tenant: 'cust-A' })), ASKED_AT, 0);
-    verdicts.remember('b', says(verified({ keyId: 'k-2', client: 'acme', tenant: 'cust-B' })), ASKED_AT, 0);
-    verdicts.remember('c', says(verified({ keyId: 'k-3', client: 'other', tenant: 'cust-B' })), ASKED_AT, 0);
-    verdicts.remember('r', says(rejected()), ASKED_AT, 0);
+    verdicts.set('a', says(verified({ keyId: 'k-1', client: 'acme', tenant: 'cust-A' })), ASKED_AT, 0);
+    verdicts.set('b', says(verified({ keyId: 'k-2', client: 'acme', tenant: 'cust-B' })), ASKED_AT, 0);
+    verdicts.set('c', says(verified({ keyId: 'k-3', client: 'other', tenant: 'cust-B' })), ASKED_AT, 0);
+    verdicts.set('r', says(rejected()), ASKED_AT, 0);
     return verdicts;
   };
   const kept = (verdicts: VerdictCache<DefaultClaims>): string =>
-    ['a', 'b', 'c', 'r'].filter((fingerprint) => verdicts.recall(fingerprint) !== undefined).join('');
+    ['a', 'b', 'c', 'r'].filter((fingerprint) => verdicts.get(fingerprint) !== undefined).join('');
 
   test.each([
     [{ fingerprint: 'a' }, 1, 'bcr'],
@@ -239,21 +239,21 @@ describe('invalidation', () => {
 
   test('wins over an answer that set out before it, and over no later one', () => {
     const verdicts = cache();
-    const since = verdicts.generation;
+    const since = verdicts.position;
     verdicts.invalidate({ tenant: 'cust-A' });
-    verdicts.remember('f', says(verified()), ASKED_AT, since);
-    expect(verdicts.recall('f')).toBeUndefined();
-    verdicts.remember('f', says(verified()), ASKED_AT, verdicts.generation);
-    expect(verdicts.recall('f')).toBeDefined();
+    verdicts.set('f', says(verified()), ASKED_AT, since);
+    expect(verdicts.get('f')).toBeUndefined();
+    verdicts.set('f', says(verified()), ASKED_AT, verdicts.position);
+    expect(verdicts.get('f')).toBeDefined();
   });
 
   test('of everything forgets everything, also what is on its way', () => {
     const verdicts = filled();
-    const since = verdicts.generation;
+    const since = verdicts.position;
     verdicts.clear();
     expect(kept(verdicts)).toBe('');
     expect(verdicts.sizes).toEqual({ verified: 0, rejected: 0 });
-    verdicts.remember('a', says(verified()), ASKED_AT, since);
+    verdicts.set('a', says(verified()), ASKED_AT, since);
     expect(kept(verdicts)).toBe('');
   });
 });

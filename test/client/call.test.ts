@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Instant } from '../../src/core/clock.js';
 import { claimsAsSent, type ClaimsReader } from '../../src/protocol/claims.js';
 import { Deadline } from '../../src/resilience/deadline.js';
-import { Inquiry, type InquirySettings } from '../../src/client/call.js';
+import { Call, type CallOptions } from '../../src/client/call.js';
 import { ServiceToken, type TokenSource } from '../../src/client/token.js';
 import type { ServerRequest, ServerResponse, Transport } from '../../src/transport/transport.js';
 import { FakeClock } from '../helpers/clock.js';
@@ -16,7 +16,7 @@ const never = new Promise<never>(() => undefined);
 
 type Step = ServerResponse | Error | 'hang' | (() => Promise<ServerResponse>);
 
-interface Setup extends Partial<Omit<InquirySettings<unknown>, 'clock'>> {
+interface Setup extends Partial<Omit<CallOptions<unknown>, 'clock'>> {
   readonly source?: TokenSource;
   readonly shares?: boolean;
 }
@@ -40,7 +40,7 @@ function inquiry(steps: readonly Step[], { source = TOKEN, shares = true, ...set
     },
   };
   const token = new ServiceToken(source);
-  const it = new Inquiry<unknown>(
+  const it = new Call<unknown>(
     {
       verifyUrl: 'http://admin.test/verify',
       scope: undefined,
@@ -266,7 +266,7 @@ describe('the network', () => {
   test('may fail as it likes, also before a request leaves, and tells no secret', async () => {
     const throwing = inquiry([]);
     const { it, clock } = throwing;
-    const broken = new Inquiry<unknown>(
+    const broken = new Call<unknown>(
       { verifyUrl: 'x', scope: undefined, retries: 0, readClaims: claimsAsSent, clock, random: () => 0 },
       {
         transport: {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { VerifyFailure } from '../../src/core/failure.js';
 import { claimsAsSent } from '../../src/protocol/claims.js';
-import { KeyServer, type KeyServerSettings, type Question } from '../../src/client/key-server-client.js';
+import { KeyServerClient, type KeyServerClientOptions, type Question } from '../../src/client/key-server-client.js';
 import { ServiceToken, type TokenSource } from '../../src/client/token.js';
 import type { ServerResponse, Transport } from '../../src/transport/transport.js';
 import { FakeClock } from '../helpers/clock.js';
@@ -15,7 +15,11 @@ const NOT_FOUND = response(404);
 const NO_SOCKETS = Object.assign(new Error('too many open files'), { code: 'EMFILE' });
 
 /** A key server that answers in these steps after 40 ms each, the last one again and again. */
-function keyServer(steps: readonly Step[], settings: Partial<KeyServerSettings<unknown>> = {}, source?: TokenSource) {
+function keyServer(
+  steps: readonly Step[],
+  settings: Partial<KeyServerClientOptions<unknown>> = {},
+  source?: TokenSource,
+) {
   const clock = new FakeClock();
   let sent = 0;
   const transport: Transport = {
@@ -27,7 +31,7 @@ function keyServer(steps: readonly Step[], settings: Partial<KeyServerSettings<u
       return { response: answer, abort: () => undefined };
     },
   };
-  const server = new KeyServer<unknown>(
+  const server = new KeyServerClient<unknown>(
     {
       verifyUrl: 'http://127.0.0.1/verify',
       scope: undefined,

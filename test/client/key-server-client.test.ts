@@ -4,7 +4,12 @@ import { VerifyFailure, type BreakerState } from 'keyverify';
 
 import type { Verdict } from '../../src/cache/verdict-cache.js';
 import { claimsAsSent } from '../../src/protocol/claims.js';
-import { KeyServer, type Effort, type KeyServerSettings, type Question } from '../../src/client/key-server-client.js';
+import {
+  KeyServerClient,
+  type CallStats,
+  type KeyServerClientOptions,
+  type Question,
+} from '../../src/client/key-server-client.js';
 import { ServiceToken } from '../../src/client/token.js';
 import type { ServerResponse } from '../../src/transport/transport.js';
 import { FakeClock } from '../helpers/clock.js';
@@ -18,13 +23,13 @@ const LIMITED = response(429, '', { 'retry-after': '3' });
 const out = (code: string): Error => Object.assign(new Error('no'), { code });
 
 /** A key server whose requests a test answers itself, in turn. */
-function keyServer(settings: Partial<KeyServerSettings<unknown>> = {}, source: () => string = () => 'token-1') {
+function keyServer(settings: Partial<KeyServerClientOptions<unknown>> = {}, source: () => string = () => 'token-1') {
   const clock = new FakeClock();
   const token = new ServiceToken(source);
   const requests: { readonly key: string; readonly answer: (answer: ServerResponse | Error) => Promise<void> }[] = [];
   const changes: BreakerState[] = [];
-  const heard: { verdict: Verdict<unknown>; effort: Effort }[] = [];
-  const it = new KeyServer<unknown>(
+  const heard: { verdict: Verdict<unknown>; effort: CallStats }[] = [];
+  const it = new KeyServerClient<unknown>(
     {
       verifyUrl: 'http://admin.test/verify',
       scope: undefined,

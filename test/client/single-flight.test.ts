@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { Flights, type OnSend } from '../../src/client/single-flight.js';
+import { SingleFlight, type OnSend } from '../../src/client/single-flight.js';
 
 /** A question whose answer a test gives itself. */
 function question() {
@@ -16,9 +16,9 @@ function question() {
 
 describe('a flight', () => {
   test('is found until it has landed', async () => {
-    const flights = new Flights<string>();
+    const flights = new SingleFlight<string>();
     const { ask, land } = question();
-    const flight = flights.launch('f', ask, true);
+    const flight = flights.start('f', ask, true);
     expect(flights.get('f')).toBe(flight);
     expect(flights.get('g')).toBeUndefined();
     land('answer');
@@ -28,7 +28,7 @@ describe('a flight', () => {
 
   test('says when its request left, and that none is on its way any more', () => {
     const { ask, send } = question();
-    const flight = new Flights<string>().launch('f', ask, true);
+    const flight = new SingleFlight<string>().start('f', ask, true);
     expect(flight.sentAt).toBeUndefined();
     const at = { wall: 1, mono: 2 };
     send(at);
@@ -38,21 +38,21 @@ describe('a flight', () => {
   });
 
   test('is found by nobody where promises can not be shared, nor waited for', async () => {
-    const flights = new Flights<string>();
+    const flights = new SingleFlight<string>();
     const { ask, land } = question();
-    const flight = flights.launch('f', ask, false);
+    const flight = flights.start('f', ask, false);
     expect(flights.get('f')).toBeUndefined();
-    await flights.landed();
+    await flights.settled();
     land('answer');
     expect(await flight.outcome).toBe('answer');
   });
 
   test('clears only itself when it lands', async () => {
-    const flights = new Flights<string>();
+    const flights = new SingleFlight<string>();
     const [old, young] = [question(), question()];
-    const first = flights.launch('f', old.ask, true);
+    const first = flights.start('f', old.ask, true);
     flights.detach('f');
-    const second = flights.launch('f', young.ask, true);
+    const second = flights.start('f', young.ask, true);
     old.land('old');
     await first.outcome;
     await Promise.resolve();
@@ -60,8 +60,8 @@ describe('a flight', () => {
   });
 
   test('is detached alone, or with all the others', () => {
-    const flights = new Flights<string>();
-    for (const fingerprint of ['a', 'b', 'c']) flights.launch(fingerprint, question().ask, true);
+    const flights = new SingleFlight<string>();
+    for (const fingerprint of ['a', 'b', 'c']) flights.start(fingerprint, question().ask, true);
     flights.detach('b');
     expect(['a', 'b', 'c'].map((fingerprint) => flights.get(fingerprint) !== undefined)).toEqual([true, false, true]);
     flights.detach();
@@ -71,17 +71,17 @@ describe('a flight', () => {
 
 describe('waiting until all have landed', () => {
   test('is done at once where nothing is in the air', async () => {
-    await new Flights().landed();
+    await new SingleFlight().settled();
   });
 
   test('waits for flights that were detached, and for work that began meanwhile', async () => {
-    const flights = new Flights<string>();
+    const flights = new SingleFlight<string>();
     const order: string[] = [];
     const { ask, land } = question();
-    flights.launch('f', ask, true);
+    flights.start('f', ask, true);
     flights.detach();
     let finish = (): void => undefined;
-    const landed = flights.landed().then(() => order.push('all landed'));
+    const landed = flights.settled().then(() => order.push('all landed'));
     flights.track(new Promise<void>((resolve) => (finish = resolve)).then(() => order.push('work done')));
     land('answer');
     await new Promise((resolve) => setImmediate(resolve));
@@ -92,12 +92,12 @@ describe('waiting until all have landed', () => {
   });
 
   test('lets go of work that is done', async () => {
-    const flights = new Flights<string>();
+    const flights = new SingleFlight<string>();
     const { ask, land } = question();
-    const { outcome } = flights.launch('f', ask, true);
+    const { outcome } = flights.start('f', ask, true);
     land('answer');
     await outcome;
-    await flights.landed();
-    await flights.landed();
+    await flights.settled();
+    await flights.settled();
   });
 });

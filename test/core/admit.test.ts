@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { MAX_KEY_LENGTH, isAdmissible, isHashable, refusal } from '../../src/core/admit.js';
+import { MAX_KEY_LENGTH, isAdmissible, isHashable, localRejection } from '../../src/core/admit.js';
 
 describe('a key', () => {
   test.each(['k', 'sk-0123', 'with spaces', 'schlüssel', '\u{1f511}', 'a'.repeat(4_096)])('may be %j', (key) => {
@@ -43,17 +43,17 @@ describe('a key', () => {
 
 describe('what can be no key', () => {
   test.each([undefined, null, ''])('is missing where it is %j', (key) => {
-    expect(refusal(key)).toEqual({ valid: false, source: 'local', reason: 'missing_key' });
+    expect(localRejection(key)).toEqual({ valid: false, source: 'local', reason: 'missing_key' });
   });
 
   test.each(['\n', 42, 0, false, 'pk-1'])('is malformed where it is %j', (key) => {
-    expect(refusal(key)).toEqual({ valid: false, source: 'local', reason: 'malformed_key' });
+    expect(localRejection(key)).toEqual({ valid: false, source: 'local', reason: 'malformed_key' });
   });
 
   test('is refused by one frozen object', () => {
     for (const key of ['', '\n']) {
-      expect(refusal(key)).toBe(refusal(key));
-      expect(Object.isFrozen(refusal(key))).toBe(true);
+      expect(localRejection(key)).toBe(localRejection(key));
+      expect(Object.isFrozen(localRejection(key))).toBe(true);
     }
   });
 });

@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 
 import { KeyVerifier } from 'keyverify';
 
-import { systemClock, timekeeper } from '../../src/core/clock.js';
+import { systemClock, cachedClock } from '../../src/core/clock.js';
 import { FakeClock } from '../helpers/clock.js';
 
 afterEach(() => {
@@ -21,7 +21,7 @@ function stopSystemClocks(): { wall: (at: number) => void; mono: (at: number) =>
 
 test('within a millisecond the system tells one moment, and reads its monotonic clock once', () => {
   const system = stopSystemClocks();
-  const now = timekeeper(systemClock);
+  const now = cachedClock(systemClock);
   expect(now()).toEqual({ wall: 1_000, mono: 5 });
   system.mono(5.9);
   expect(now()).toEqual({ wall: 1_000, mono: 5 });
@@ -30,7 +30,7 @@ test('within a millisecond the system tells one moment, and reads its monotonic 
 
 test.each([1_001, 999, 9_000_000])('a millisecond that is another is read anew, be it %d', (at) => {
   const system = stopSystemClocks();
-  const now = timekeeper(systemClock);
+  const now = cachedClock(systemClock);
   now();
   system.wall(at);
   system.mono(77);
@@ -39,7 +39,7 @@ test.each([1_001, 999, 9_000_000])('a millisecond that is another is read anew, 
 
 test("a caller's own clock is asked every time", async () => {
   const clock = new FakeClock();
-  const now = timekeeper(clock);
+  const now = cachedClock(clock);
   const { wall, mono } = now();
   clock.jumpMono(10);
   expect(now()).toEqual({ wall, mono: mono + 10 });

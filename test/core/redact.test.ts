@@ -1,6 +1,6 @@
 import { describe as suite, expect, test } from 'vitest';
 
-import { describe, holdsSecret, purify, redact, safeCause } from '../../src/core/redact.js';
+import { innermostError, containsSecret, sanitize, redact, redactError } from '../../src/core/redact.js';
 
 const KEY = 'sk-0123456789';
 const AWKWARD = 'sk/"quoted" & +more';
@@ -23,19 +23,19 @@ suite('a text', () => {
 
 suite('holding a secret', () => {
   test('means to have it anywhere in the text', () => {
-    expect(holdsSecret(`x${KEY}x`, ['other-secret', KEY])).toBe(true);
-    expect(holdsSecret(KEY.slice(1), [KEY])).toBe(false);
-    expect(holdsSecret(KEY, [])).toBe(false);
+    expect(containsSecret(`x${KEY}x`, ['other-secret', KEY])).toBe(true);
+    expect(containsSecret(KEY.slice(1), [KEY])).toBe(false);
+    expect(containsSecret(KEY, [])).toBe(false);
   });
 
   test('is not said of secrets under eight characters: they are in every other word', () => {
-    expect(holdsSecret('enterprise', ['enter'])).toBe(false);
-    expect(holdsSecret('x 1234567 x', ['1234567'])).toBe(false);
-    expect(holdsSecret('x 12345678 x', ['12345678'])).toBe(true);
+    expect(containsSecret('enterprise', ['enter'])).toBe(false);
+    expect(containsSecret('x 1234567 x', ['1234567'])).toBe(false);
+    expect(containsSecret('x 12345678 x', ['12345678'])).toBe(true);
   });
 
   test.each(AWKWARD_FORMS)('goes for a secret that is quoted as %s, too', (form) => {
-    expect(holdsSecret(`<${form}>`, [AWKWARD])).toBe(true);
+    expect(containsSecret(`<${form}>`, [AWKWARD])).toBe(true);
   });
 });
 
@@ -44,7 +44,7 @@ suite('an error', () => {
     const inner = new RangeError('inner');
     const middle = Object.assign(new Error('middle', { cause: inner }), { code: 'E_MIDDLE' });
     const outer = Object.assign(new TypeError('outer', { cause: middle }), { code: 'E_OUTER' });
-    expect(describe(outer)).toEqual({ name: 'RangeError', message: 'inner', code: 'E_MIDDLE' });
+    expect(innermostError(outer)).toEqual({ name: 'RangeError', message: 'inner', code: 'E_MIDDLE' });
   });
 
   test('that stands for several is told by the first of them', () => {
@@ -52,45 +52,45 @@ suite('an error', () => {
       Object.assign(new Error('::1 refused'), { code: 'ECONNREFUSED' }),
       new Error('2'),
     ]);
-    expect(describe(tried)).toEqual({ name: 'Error', message: '::1 refused', code: 'ECONNREFUSED' });
+    expect(innermostError(tried)).toEqual({ name: 'Error', message: '::1 refused', code: 'ECONNREFUSED' });
   });
 
   test('with a cause of its own is told by that, even if it stands for several', () => {
     const tried = new AggregateError([new Error('one of them')], 'all', { cause: new Error('the cause') });
-    expect(describe(tried).message).toBe('the cause');
+    expect(innermostError(tried).message).toBe('the cause');
   });
 
   test('keeps the message around a cause that has none, or else says its code', () => {
-    expect(describe(new Error('outer', { cause: new Error('') })).message).toBe('outer');
-    expect(describe(Object.assign(new Error(''), { code: 'EPIPE' }))).toEqual({
+    expect(innermostError(new Error('outer', { cause: new Error('') })).message).toBe('outer');
+    expect(innermostError(Object.assign(new Error(''), { code: 'EPIPE' }))).toEqual({
       name: 'Error',
       message: 'EPIPE',
       code: 'EPIPE',
     });
-    expect(describe(new TypeError(''))).toEqual({ name: 'TypeError', message: 'no message', code: undefined });
+    expect(innermostError(new TypeError(''))).toEqual({ name: 'TypeError', message: 'no message', code: undefined });
   });
 
   test.each([undefined, null, 'a thrown text', 42, { message: 'alike' }])(
     'that is none, %j, says nothing',
     (thrown) => {
-      expect(describe(thrown)).toEqual({ name: 'Error', message: 'no message', code: undefined });
+      expect(innermostError(thrown)).toEqual({ name: 'Error', message: 'no message', code: undefined });
     },
   );
 
   test('may have any value in any place', () => {
     const odd = Object.assign(new Error('well'), { code: 7, name: Symbol('name'), message: { toString: null } });
-    expect(describe(odd)).toEqual({ name: 'Error', message: 'no message', code: undefined });
-    expect(safeCause(odd, [KEY]).message).toBe('no message');
+    expect(innermostError(odd)).toEqual({ name: 'Error', message: 'no message', code: undefined });
+    expect(redactError(odd, [KEY]).message).toBe('no message');
   });
 
   test('is followed down to the eighth, and a circle of causes ends there', () => {
     const chain = (length: number): Error =>
       length === 1 ? new Error('the last') : new Error(`${length} from the end`, { cause: chain(length - 1) });
-    expect(describe(chain(8)).message).toBe('the last');
-    expect(describe(chain(9)).message).toBe('2 from the end');
+    expect(innermostError(chain(8)).message).toBe('the last');
+    expect(innermostError(chain(9)).message).toBe('2 from the end');
     const circle = new Error('round');
     circle.cause = circle;
-    expect(describe(circle).message).toBe('round');
+    expect(innermostError(circle).message).toBe('round');
   });
 });
 
@@ -101,7 +101,7 @@ suite('a cause that may be shown', () => {
       code: `E_${KEY}`,
       request: { key: KEY },
     });
-    const safe = safeCause(error, [KEY]);
+    const safe = redactError(error, [KEY]);
     expect(safe).not.toBe(error);
     expect(safe).toBeInstanceOf(Error);
     expect(safe).toMatchObject({ name: 'Bad[redacted]', code: 'E_[redacted]', message: 'bad header [redacted]' });
@@ -111,7 +111,7 @@ suite('a cause that may be shown', () => {
   });
 
   test('has no code where there was none', () => {
-    const safe = safeCause(new TypeError('plain'), [KEY]);
+    const safe = redactError(new TypeError('plain'), [KEY]);
     expect(safe.name).toBe('TypeError');
     expect('code' in safe).toBe(false);
   });
@@ -121,24 +121,24 @@ suite('what is made safe to share', () => {
   test('has lists searched item by item, and what has no text left alone', () => {
     const words = Array<string>(KEY.length).fill('harmless');
     const tree = { list: [KEY, ...words], none: null, count: 7 };
-    expect(purify(tree, [KEY])).toEqual({ list: ['[redacted]', ...words], none: null, count: 7 });
+    expect(sanitize(tree, [KEY])).toEqual({ list: ['[redacted]', ...words], none: null, count: 7 });
   });
 
   test('is the same tree, frozen to its last leaf', () => {
     const leaf = { c: 1 };
     const tree = { a: [leaf, [2]], b: { leaf } };
-    expect(purify(tree, [])).toBe(tree);
+    expect(sanitize(tree, [])).toBe(tree);
     expect([tree, tree.a, tree.a[1], tree.b, leaf].every((part) => Object.isFrozen(part))).toBe(true);
     expect(tree).toEqual({ a: [{ c: 1 }, [2]], b: { leaf: { c: 1 } } });
   });
 
   test('has secrets blotted out of values, and fields dropped that are named by one', () => {
     const tree = { echo: KEY, deep: [`Bearer ${KEY}`, 'harmless'], [KEY]: 1, [`x-${KEY}`]: { y: 1 }, kept: 2 };
-    expect(purify(tree, [KEY])).toEqual({ echo: '[redacted]', deep: ['[redacted]', 'harmless'], kept: 2 });
+    expect(sanitize(tree, [KEY])).toEqual({ echo: '[redacted]', deep: ['[redacted]', 'harmless'], kept: 2 });
   });
 
   test('has no field called __proto__, at any depth', () => {
-    const tree = purify(JSON.parse('{"a":{"__proto__":{"x":1},"b":2},"__proto__":{"y":1}}') as object, []);
+    const tree = sanitize(JSON.parse('{"a":{"__proto__":{"x":1},"b":2},"__proto__":{"y":1}}') as object, []);
     expect(JSON.stringify(tree)).toBe('{"a":{"b":2}}');
     expect('x' in {} || 'y' in {}).toBe(false);
   });
@@ -146,7 +146,7 @@ suite('what is made safe to share', () => {
   test('may be as deep as a response is long', () => {
     const depth = 30_000;
     const tree = JSON.parse(`${'['.repeat(depth)}"${KEY}"${']'.repeat(depth)}`) as unknown[];
-    purify(tree, [KEY]);
+    sanitize(tree, [KEY]);
     let node: unknown = tree;
     while (Array.isArray(node)) [node] = node as unknown[];
     expect(node).toBe('[redacted]');
@@ -156,14 +156,14 @@ suite('what is made safe to share', () => {
     const circle: Record<string, unknown> = { name: 'round' };
     circle['self'] = circle;
     circle['other'] = { back: circle };
-    expect(Object.isFrozen(purify(circle, []))).toBe(true);
+    expect(Object.isFrozen(sanitize(circle, []))).toBe(true);
   });
 
   test('leaves alone what is no plain object: it could not be frozen, or would be broken by it', () => {
     const date = new Date(0);
     const bytes = new Uint8Array(2);
     const bare = Object.assign(Object.create(null) as object, { deep: { x: 1 } });
-    const tree = purify({ date, bytes, bare, nothing: null, unset: undefined, text: 't' }, []);
+    const tree = sanitize({ date, bytes, bare, nothing: null, unset: undefined, text: 't' }, []);
     expect(Object.isFrozen(date)).toBe(false);
     expect(Object.isFrozen(bytes)).toBe(false);
     expect(Object.isFrozen(bare) && Object.isFrozen(bare.deep)).toBe(true);

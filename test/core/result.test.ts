@@ -11,7 +11,7 @@ import {
   type VerifyResult,
 } from 'keyverify';
 
-import { Tally } from '../../src/observe/stats.js';
+import { ResultCounter } from '../../src/observe/stats.js';
 import { rejected, verified } from '../helpers/verdicts.js';
 
 const failure = new VerifyFailure('timeout', 'late');
@@ -45,7 +45,7 @@ describe('the tally', () => {
   const NONE = { server: 0, cache: 0, stale: 0, local: 0, 'fail-open': 0, 'fail-closed': 0 };
 
   test('counts results by their source, and hands them on', () => {
-    const tally = new Tally();
+    const tally = new ResultCounter();
     expect(tally.count(CLOSED)).toBe(CLOSED);
     for (const result of [verified(), verified(), rejected(), OPEN]) tally.count(result);
     expect(tally.snapshot(REST)).toEqual({
@@ -55,7 +55,7 @@ describe('the tally', () => {
   });
 
   test('gives numbers that stay what they were', () => {
-    const tally = new Tally();
+    const tally = new ResultCounter();
     const before = tally.snapshot(REST);
     tally.count(verified());
     expect(before.results).toEqual(NONE);

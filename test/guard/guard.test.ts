@@ -34,35 +34,42 @@ describe('a guard', () => {
   });
 
   it('answers at once, without a promise and a signal, where the verifier can', async () => {
-    const recalling = (known: Verified | Rejected | undefined) => ({ ...saying(acme), recall: vi.fn(() => known) });
+    const cachedOnly = (known: Verified | Rejected | undefined) => ({
+      ...saying(acme),
+      verifyCached: vi.fn(() => known),
+    });
     const signal = vi.fn(() => new AbortController().signal);
     const waitUntil = vi.fn();
-    const remembered = recalling({ ...acme, source: 'cache' });
+    const remembered = cachedOnly({ ...acme, source: 'cache' });
     const guard = createGuard(remembered, { maxAgeMs: 5, failOpen: false });
     expect(guard({ ...withKey, signal, waitUntil })).toEqual({
       allowed: true,
       identity: { ...acme, source: 'cache' },
     });
-    expect(remembered.recall).toHaveBeenCalledExactlyOnceWith('sk-1', { waitUntil, maxAgeMs: 5, failOpen: false });
-    const refused = recalling({ valid: false, source: 'cache', reason: 'revoked' });
+    expect(remembered.verifyCached).toHaveBeenCalledExactlyOnceWith('sk-1', {
+      waitUntil,
+      maxAgeMs: 5,
+      failOpen: false,
+    });
+    const refused = cachedOnly({ valid: false, source: 'cache', reason: 'revoked' });
     expect(await denied(createGuard(refused)({ ...withKey, signal }))).toMatchObject({ status: 401 });
     expect([remembered.asked, refused.asked]).toEqual([[], []]);
     expect(signal).not.toHaveBeenCalled();
-    const nothing = recalling(undefined);
+    const nothing = cachedOnly(undefined);
     expect(await createGuard(nothing)({ ...withKey, signal })).toEqual({ allowed: true, identity: acme });
     expect(nothing.asked).toHaveLength(1);
     expect(signal).toHaveBeenCalledOnce();
   });
 
-  it('denies when a verifier that recalls throws', async () => {
-    const verifier = { ...saying(acme), recall: () => { throw new Error('inside'); } }; // prettier-ignore
+  it('denies when verifyCached() throws', async () => {
+    const verifier = { ...saying(acme), verifyCached: () => { throw new Error('inside'); } }; // prettier-ignore
     const denial = await denied(createGuard(verifier)(withKey));
     expect(denial.status).toBe(500);
     expect(denial.body).not.toContain('inside');
   });
 
   it('asks allow() about a remembered caller, too', async () => {
-    const verifier = { ...saying(acme), recall: () => acme };
+    const verifier = { ...saying(acme), verifyCached: () => acme };
     expect((await denied(createGuard(verifier, { allow: () => false })(withKey))).reason).toBe('not_allowed');
     expect(await createGuard(verifier, { allow: () => true })(withKey)).toEqual({ allowed: true, identity: acme });
   });

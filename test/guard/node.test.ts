@@ -60,9 +60,9 @@ describe('a request of node:http', () => {
 
   it('is not listened to where there is no wait', async () => {
     const caller = new EventEmitter();
-    const recalling = { ...saying(acme), recall: () => acme };
+    const cachedOnly = { ...saying(acme), verifyCached: () => acme };
     const request = { rawHeaders: ['Host', 'here', 'AUTHORIZATION', 'Bearer sk-1'] };
-    expect(guardNode(createGuard(recalling), request, caller)).toEqual({ allowed: true, identity: acme });
+    expect(guardNode(createGuard(cachedOnly), request, caller)).toEqual({ allowed: true, identity: acme });
     expect(caller.listenerCount('close')).toBe(0);
     // A denial takes its time, but waits for nobody who could leave.
     await guardNode(createGuard(saying(acme)), { rawHeaders: [] }, caller);

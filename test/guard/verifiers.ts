@@ -1,5 +1,12 @@
 import { VerifyFailure, type FailureDetails, type FailureKind } from '../../src/core/failure.js';
-import type { DefaultClaims, FailedClosed, FailedOpen, Rejected, Verified, VerifyResult } from '../../src/core/result.js';
+import type {
+  DefaultClaims,
+  FailedClosed,
+  FailedOpen,
+  Rejected,
+  Verified,
+  VerifyResult,
+} from '../../src/core/result.js';
 import type { VerifyOptions } from '../../src/options/verify-options.js';
 
 export const acme: Verified = {

@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
 
-import { mistakes } from '../../src/options/messages.js';
-import { anything, isText, parse, strict, that } from '../../src/core/schema.js';
+import { issueMessages } from '../../src/options/messages.js';
+import { anything, isText, parse, strict, check } from '../../src/core/schema.js';
 
 type Shape = Parameters<typeof strict>[0];
 
 /** What is said of `given` by a schema that is not that of the options. */
 function said(shape: Shape, given: unknown, names: Record<string, readonly string[]> = {}): string[] {
   const parsed = parse(strict(shape, 'an object'), given, { reportInput: true });
-  return mistakes(parsed.error?.issues ?? [], names);
+  return issueMessages(parsed.error?.issues ?? [], names);
 }
 
-const text = that(isText, 'a text');
+const text = check(isText, 'a text');
 
 describe('mistakes', () => {
   test('are none where nothing is wrong', () => {

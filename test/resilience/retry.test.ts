@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 
 import type { FailureKind } from 'keyverify';
 
-import type { Problem } from '../../src/core/failure.js';
+import type { AttemptFailure } from '../../src/core/failure.js';
 import { LONGEST_RETRY_AFTER_MS, retriesLeft, retryAfterMs, retryDelayMs } from '../../src/resilience/retry.js';
 
-const problem = (kind: FailureKind, retryAfterMs?: number): Problem => ({ kind, message: 'no', retryAfterMs });
+const problem = (kind: FailureKind, retryAfterMs?: number): AttemptFailure => ({ kind, message: 'no', retryAfterMs });
 
 describe('a retry', () => {
   test.each(['unreachable', 'timeout', 'server_error'] as const)('follows %s as often as is wanted', (kind) => {

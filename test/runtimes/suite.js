@@ -138,7 +138,7 @@ const cases = {
   },
 
   async 'a hit near its end is refreshed in the background'({ verifier, control }) {
-    const verify = verifier({ refreshAhead: 0.0001 });
+    const verify = verifier({ refreshAheadRatio: 0.0001 });
     await verify.verify('sk-good');
     const before = await control('asked', 'sk-good');
     const work = [];

@@ -7,7 +7,7 @@ import { conform } from './suite.js';
 const base = { verifyUrl: env.VERIFY_URL, retries: 0, random: () => 0, serviceToken: async () => 'service-token' };
 const verifiers = {
   expiring: new lib.KeyVerifier({ ...base, cacheTtlMs: 300 }),
-  refreshing: new lib.KeyVerifier({ ...base, refreshAhead: 0.000_001 }),
+  refreshing: new lib.KeyVerifier({ ...base, refreshAheadRatio: 0.000_001 }),
   busy: new lib.KeyVerifier({ ...base, maxConcurrency: 1, timeoutMs: 2_000 }),
   breaking: new lib.KeyVerifier({ ...base, timeoutMs: 200, breaker: { failureThreshold: 1, openMs: 20 } }),
 };

@@ -38,7 +38,7 @@ const verifier = new KeyVerifier<boolean>({
   verifyUrl: `http://127.0.0.1:${port}/internal/verify-key`,
   serviceToken: variant.transport === 'fetch' ? () => TOKEN : TOKEN,
   ...LAW,
-  refreshAhead: 0.8,
+  refreshAheadRatio: 0.8,
   retries: variant.retries,
   breaker: variant.breaker && LAW.breaker,
   failOpen: variant.failOpen,

@@ -44,7 +44,7 @@ function keyverify({ verifyUrl, capacity, ttlMs }: Setup): Cache {
     verifyUrl,
     serviceToken: 'service-token',
     cacheTtlMs: ttlMs,
-    refreshAhead: REFRESH_AHEAD,
+    refreshAheadRatio: REFRESH_AHEAD,
     maxEntries: capacity / 2,
     maxRejectedEntries: capacity / 2,
   });
