@@ -117,6 +117,8 @@ describe('docs/protocol.openapi.json', () => {
   test.each([
     [{ ok: true }],
     [{ valid: true }],
+    [{ valid: true, client: 'acme' }],
+    [{ valid: true, tenant: 'cust-A' }],
     [{ valid: 'true', client: 'acme', tenant: 'cust-A' }],
     [{ valid: true, client: '', tenant: 'cust-A' }],
     [{ valid: true, client: 'acme', tenant: 7 }],
