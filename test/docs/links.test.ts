@@ -20,6 +20,13 @@ describe('pages', () => {
     }
   });
 
+  test.each(PAGES)('%s names files that exist', (page) => {
+    const paths = [
+      ...readFileSync(resolve(ROOT, page), 'utf8').matchAll(/`((?:src|test|tools|bench|docs)\/[\w./-]*)`/g),
+    ];
+    for (const [, path = ''] of paths) expect(existsSync(resolve(ROOT, path)), path).toBe(true);
+  });
+
   test('README links to every page', () => {
     const targets = links('README.md').map((link) => link.replace(/#.*/, ''));
     expect(PAGES.filter((page) => page.startsWith('docs/')).filter((page) => !targets.includes(page))).toEqual([]);

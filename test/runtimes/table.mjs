@@ -38,7 +38,7 @@ the embedded key server over real HTTP. Don't edit it. \`condition\` is the one 
 
 ${table(['runtime', 'as', 'cases', 'condition', 'module', 'transport', 'hash', 'flights'], runtimes)}
 
-Edge functions and workers share the cache between requests, but no flight: see the README on isolates.
+Edge functions and workers share the cache between requests, but not calls in flight: see [workers and edge functions](workers.md).
 
 ## Types
 
