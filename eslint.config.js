@@ -1,8 +1,28 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
+import { layerRules } from './tools/layers.mjs';
+
+/** The globals of Node that plain JavaScript here uses. TypeScript checks its own. */
+const GLOBALS = [
+  'AbortController',
+  'AbortSignal',
+  'Buffer',
+  'DataView',
+  'Request',
+  'TextEncoder',
+  'URL',
+  'clearTimeout',
+  'console',
+  'fetch',
+  'performance',
+  'process',
+  'setImmediate',
+  'setTimeout',
+];
+
 export default tseslint.config(
-  { ignores: ['dist', 'coverage', 'bench', 'test/consumers', 'test/runtimes', '.stryker-tmp', 'reports'] },
+  { ignores: ['dist', 'coverage', 'test/consumers', 'test/runtimes', '.stryker-tmp', 'reports'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
@@ -11,7 +31,7 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/return-await': ['error', 'always'],
       '@typescript-eslint/no-floating-promises': 'error',
-      // Deadlines and transports hand on whatever they were given.
+      // Deadlines and transports reject with the reason they were given, which may be anything.
       '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
@@ -27,8 +47,9 @@ export default tseslint.config(
     files: ['src/**/*.ts'],
     rules: { '@typescript-eslint/consistent-type-assertions': ['error', { assertionStyle: 'never' }] },
   },
+  ...layerRules(),
   {
     files: ['**/*.js', '**/*.mjs', '**/*.cjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },
+    languageOptions: { globals: Object.fromEntries(GLOBALS.map((name) => [name, 'readonly'])) },
   },
 );

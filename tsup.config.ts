@@ -2,16 +2,27 @@ import { defineConfig, type Options } from 'tsup';
 
 /** One subpath for each framework. */
 const adapters = Object.fromEntries(
-  ['express', 'fastify', 'fetch', 'grpc', 'hono', 'koa', 'nest', 'ws'].map((name) => [name, `src/adapters/${name}.ts`]),
+  ['express', 'fastify', 'fetch', 'grpc', 'hono', 'koa', 'nest', 'node', 'ws'].map((name) => [
+    name,
+    `src/adapters/${name}.ts`,
+  ]),
 );
+
+const entry = {
+  index: 'src/index.ts',
+  guard: 'src/guard/index.ts',
+  protocols: 'src/protocols/index.ts',
+  'testing/index': 'src/testing/index.ts',
+  ...adapters,
+};
 
 const shared: Options = {
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
   tsconfig: 'tsconfig.node.json',
-  // The runtime picks this file through the "imports" of package.json, so it must stay an import.
-  external: ['#platform', 'undici', 'lru-cache', /^node:/],
+  // The runtime picks these files through the "imports" of package.json, so they must stay imports.
+  external: ['#platform', '#transport', 'undici', 'lru-cache', /^node:/],
   noExternal: ['zod', '@noble/hashes', 'leven'],
   removeNodeProtocol: false,
 };
@@ -19,20 +30,27 @@ const shared: Options = {
 export default defineConfig([
   {
     ...shared,
-    entry: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts', ...adapters },
+    entry,
     dts: {
-      entry: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts', ...adapters },
+      entry,
       resolve: ['@standard-schema/spec'],
       // tsup sets baseUrl, which TypeScript 6 calls deprecated.
       compilerOptions: { ignoreDeprecations: '6.0' },
     },
     splitting: true,
   },
-  {
+  ...[
+    { outDir: 'dist/platform', source: 'src/platform', names: ['server', 'web', 'isolate'] },
+    {
+      outDir: 'dist/transport',
+      source: 'src/transport/runtime',
+      names: ['node', 'bun', 'deno', 'workerd', 'edge', 'web'],
+    },
+  ].map(({ outDir, source, names }) => ({
     ...shared,
-    entry: ['node', 'server', 'web', 'isolate'].map((name) => `src/platform/${name}.ts`),
-    outDir: 'dist/platform',
+    entry: names.map((name) => `${source}/${name}.ts`),
+    outDir,
     // Each whole in itself: of these a process loads one, and every file costs time at import.
     splitting: false,
-  },
+  })),
 ]);

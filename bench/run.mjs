@@ -1,64 +1,12 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { loadavg } from 'node:os';
-
-import { child } from './lib/child.mjs';
-import { page } from './lib/page.mjs';
-import { times } from './lib/format.mjs';
-import { targets } from './lib/targets.mjs';
-
-const here = (path) => new URL(path, import.meta.url);
-const startedAt = new Date();
-const [, load] = loadavg();
-const flags = ['--expose-gc', '--max-old-space-size=3072'];
-
-async function section(name, options) {
-  process.stderr.write(`${name} ${options === undefined ? '' : JSON.stringify(options)}\n`);
-  const running = await child(`sections/${name}.mjs`, options, flags);
-  // It has to clean up behind itself first.
-  await running.ended;
-  return running.message;
-}
-
-const hit = await section('hit');
-const miss = await section('miss');
-const stampede = await section('stampede');
-const outage = await section('outage');
-const service = await section('service');
-
-const scale = [];
-for (const size of [1_000, 10_000, 100_000, 1_000_000]) {
-  const row = { size };
-  for (const subject of ['keyverify', 'hex', 'binary']) row[subject] = await section('scale', { size, subject });
-  scale.push(row);
-}
-
-const start = {};
-const server = await child('servers/key-server.mjs', {});
-const unkeyServer = await child('servers/unkey.mjs');
-const modules = {
-  keyverify: { module: '../../dist/index.js', verifyUrl: server.message.verifyUrl },
-  '@unkey/api': { module: '@unkey/api', unkeyUrl: unkeyServer.message.url },
-  '@unkey/cache': { module: '@unkey/cache' },
-  'fast-jwt': { module: 'fast-jwt' },
-  jose: { module: 'jose' },
-  'better-auth': { module: 'better-auth' },
+/** `npm run bench`: measures performance; `npm run bench adapters` and `npm run bench peers` compare behaviour. */
+const [name = 'performance'] = process.argv.splice(2, 1);
+const benches = {
+  performance: () => import('./performance.mjs'),
+  adapters: () => import('./adapters/main.mjs'),
+  peers: () => import('./peers/main.mjs'),
 };
-for (let round = 0; round < 5; round++)
-  for (const [name, options] of Object.entries(modules)) (start[name] ??= []).push(await section('start', options));
-await Promise.all([server.stop(), unkeyServer.stop()]);
-
-const figures = { hit, miss, stampede, outage, service, scale, start };
-const { dependencies } = JSON.parse(await readFile(here('package.json'), 'utf8'));
-const { markdown, charts, held } = page(figures, targets(figures), { startedAt, load, dependencies });
-await mkdir(here('../docs/performance/'), { recursive: true });
-for (const [name, svg] of Object.entries(charts)) await writeFile(here(`../docs/performance/${name}.svg`), svg);
-await writeFile(here('../docs/performance.md'), markdown);
-console.table(
-  held.map(({ figure, measured, target, met }) => ({
-    figure,
-    measured: times(measured),
-    target,
-    met: met ? 'yes' : 'NO',
-  })),
-);
-console.log(`docs/performance.md is written, after ${Math.round((Date.now() - startedAt) / 1000)} s`);
+if (name in benches) await benches[name]();
+else {
+  console.error(`npm run bench [${Object.keys(benches).join(' | ')}]`);
+  process.exitCode = 1;
+}

@@ -1,11 +1,12 @@
 /**
- * The main job, played through against a real key server: `npm run demo`.
- * It ends with exit code 0 only if every step did what the design says.
+ * A guarded service, from the first request through an outage to recovery, with a real key server: `npm run demo`.
+ * It exits with 0 only if every step went as documented.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { styleText } from 'node:util';
 
-import { KeyVerifier, isUnavailable, type VerifyResult } from 'keyverify';
+import { KeyVerifier } from 'keyverify';
+import { apiKeyAuth } from 'keyverify/node';
 import { startKeyServer } from 'keyverify/testing';
 
 const TTL_MS = 1_000;
@@ -34,26 +35,26 @@ const verifier = new KeyVerifier(options);
 const lenient = new KeyVerifier({ ...options, failOpen: true });
 await verifier.warmUp();
 
-/** What is protected: a service that answers 200 to whoever may come in, 401 or 403 to whoever may not, 503 in an outage. */
-async function startService(guard: {
-  verify: (key: string) => Promise<VerifyResult<unknown, boolean>>;
-}): Promise<Server> {
-  const service = createServer((request, response) => {
-    const key = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-    void guard.verify(key).then((result) => {
-      const denied = isUnavailable(result) ? 503 : 'reason' in result && result.reason === 'scope_mismatch' ? 403 : 401;
-      response.statusCode = result.valid ? 200 : denied;
-      response.setHeader('x-verify', describe(result));
+/** A guarded service. It says in a header what the verifier said. */
+async function startService(verifier: KeyVerifier<boolean>): Promise<Server> {
+  const listener = apiKeyAuth(
+    verifier,
+    (_request: IncomingMessage, response: ServerResponse, identity) => {
+      response.setHeader(
+        'x-verify',
+        `valid, source ${identity?.source ?? 'fail-open'}, client ${identity?.client ?? 'nobody'}`,
+      );
       response.end();
-    });
-  });
+    },
+    {
+      onDenied: ({ reason }, { result }) => ({
+        headers: { 'x-verify': `denied, source ${result?.source ?? 'local'}, reason ${reason}` },
+      }),
+    },
+  );
+  const service = createServer(listener);
   await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
   return service;
-}
-
-function describe(result: VerifyResult<unknown, boolean>): string {
-  if (result.valid) return `valid, source ${result.source}, client ${result.client ?? 'nobody'}`;
-  return `denied, source ${result.source}, reason ${result.reason}`;
 }
 
 const strict = await startService(verifier);
@@ -68,13 +69,15 @@ interface Step {
 }
 const steps: Step[] = [];
 
-/** One request of a client to the service, and whether it went as the design says. */
+/** Sends one request to the service, and checks the answer and what the key server was asked. */
 async function request(title: string, service: Server, key: string, expected: string, asks: number): Promise<void> {
   const address = service.address();
   if (address === null || typeof address === 'string') throw new Error('the service does not listen');
   const before = keyServer.counts.requests;
   const startedAt = performance.now();
-  const response = await fetch(`http://127.0.0.1:${address.port}/`, { headers: { authorization: `Bearer ${key}` } });
+  const response = await fetch(`http://127.0.0.1:${address.port}/`, {
+    headers: key === '' ? {} : { authorization: `Bearer ${key}` },
+  });
   await response.arrayBuffer();
   const ms = performance.now() - startedAt;
   const asked = keyServer.counts.requests - before;
@@ -86,25 +89,25 @@ async function request(title: string, service: Server, key: string, expected: st
   if (!right) say(`      expected: ${expected}; key server asked ${asks} times`);
 }
 
-say(colour('bold', 'A key server, and a service in front of which a KeyVerifier stands. Both are real, on loopback.'));
+say(colour('bold', 'A key server, and a service guarded by keyverify/node. Both are real, on loopback.'));
 say(`key server ${keyServer.verifyUrl}, scope cust-A, cacheTtlMs ${TTL_MS}`);
 
-say('\nThe key server answers: it is asked once for each key, and then it is remembered.');
+say('\nThe key server answers. It is asked once for each key; then the verdict is cached.');
 const acme = 'client acme';
-await request('a good key, for the first time', strict, 'sk-acme-1', `200, valid, source server, ${acme}`, 1);
+await request('a valid key, for the first time', strict, 'sk-acme-1', `200, valid, source server, ${acme}`, 1);
 await request('the same key again', strict, 'sk-acme-1', `200, valid, source cache, ${acme}`, 0);
 await request('a made-up key', strict, 'sk-made-up', '401, denied, source server, reason unknown_key', 1);
 await request('another customer’s key', strict, 'sk-globex-1', '403, denied, source server, reason scope_mismatch', 1);
 await request('no key at all', strict, '', '401, denied, source local, reason missing_key', 0);
 
-say('\nA key is revoked: that takes effect when its verdict has had its time.');
-await request('another good key', strict, 'sk-acme-2', `200, valid, source server, ${acme}`, 1);
+say('\nA key is revoked. That takes effect when its cached verdict expires.');
+await request('another valid key', strict, 'sk-acme-2', `200, valid, source server, ${acme}`, 1);
 keyServer.revoke('sk-acme-2');
-await request('revoked, within the window', strict, 'sk-acme-2', `200, valid, source cache, ${acme}`, 0);
+await request('revoked, within the TTL', strict, 'sk-acme-2', `200, valid, source cache, ${acme}`, 0);
 await wait(TTL_MS);
-await request('revoked, after the window', strict, 'sk-acme-2', '401, denied, source server, reason revoked', 1);
+await request('revoked, after the TTL', strict, 'sk-acme-2', '401, denied, source server, reason revoked', 1);
 
-say('\nThe key server goes down: what is known is honoured, nothing else is let in, and nobody is called a liar.');
+say('\nThe key server goes down. Known keys keep working, unknown keys are denied with 503, not 401.');
 await keyServer.stop();
 await request('a known key', strict, 'sk-acme-1', `200, valid, source stale, ${acme}`, 0);
 await request('a revoked key', strict, 'sk-acme-2', '401, denied, source cache, reason revoked', 0);
@@ -129,5 +132,5 @@ strict.close();
 open.close();
 
 const wrong = steps.filter(({ right }) => !right).length;
-say(`\n${steps.length - wrong} of ${steps.length} steps did what the design says.`);
+say(`\n${steps.length - wrong} of ${steps.length} steps went as documented.`);
 process.exitCode = wrong === 0 ? 0 : 1;

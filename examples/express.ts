@@ -1,6 +1,6 @@
 import express from 'express';
 import { KeyVerifier } from 'keyverify';
-import { keyverify } from 'keyverify/express';
+import { apiKeyAuth } from 'keyverify/express';
 import { startKeyServer } from 'keyverify/testing';
 
 const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
@@ -8,11 +8,11 @@ const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 's
 
 const app = express();
 
-app.get('/orders', keyverify(verifier), (req, res) => {
+app.get('/orders', apiKeyAuth(verifier), (req, res) => {
   res.json({ tenant: req.identity.tenant });
 });
 
-app.get('/catalogue', keyverify(verifier, { optional: true }), (req, res) => {
+app.get('/catalogue', apiKeyAuth(verifier, { optional: true }), (req, res) => {
   res.json({ tenant: req.identity?.tenant ?? null });
 });
 

@@ -1,6 +1,6 @@
 import Fastify from 'fastify';
 import { KeyVerifier } from 'keyverify';
-import { keyverify } from 'keyverify/fastify';
+import { apiKeyAuth } from 'keyverify/fastify';
 import { startKeyServer } from 'keyverify/testing';
 
 const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
@@ -8,7 +8,7 @@ const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 's
 
 const app = Fastify();
 
-await app.register(keyverify, { verifier });
+await app.register(apiKeyAuth, { verifier });
 
 app.get('/orders', (request) => ({ tenant: request.identity.tenant }));
 

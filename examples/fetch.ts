@@ -1,21 +1,21 @@
 import { serve } from '@hono/node-server';
 import { KeyVerifier } from 'keyverify';
-import { keyverify } from 'keyverify/fetch';
+import { apiKeyAuth } from 'keyverify/fetch';
 import { startKeyServer } from 'keyverify/testing';
 
 const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
 const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 'service-token' });
 
-const { guard, admit } = keyverify(verifier);
+const { protect, authenticate } = apiKeyAuth(verifier);
 
 // A handler of a worker, of Bun.serve, of Deno.serve, of a route of Next.js.
-export const GET = guard((_request, identity) => Response.json({ tenant: identity.tenant }));
+export const GET = protect((_request, identity) => Response.json({ tenant: identity.tenant }));
 
 // A loader of SvelteKit or Remix, which gets more than the request.
 export async function loader({ request }: { request: Request }): Promise<Response> {
-  const admission = await admit(request);
-  if (!admission.allowed) return admission.response;
-  return Response.json({ tenant: admission.identity.tenant });
+  const decision = await authenticate(request);
+  if (!decision.allowed) return decision.denial;
+  return Response.json({ tenant: decision.identity.tenant });
 }
 
 const fetch = async (request: Request): Promise<Response> =>

@@ -1,6 +1,6 @@
 import { Server, ServerCredentials, type ServiceDefinition, type handleUnaryCall } from '@grpc/grpc-js';
 import { KeyVerifier } from 'keyverify';
-import { keyverify } from 'keyverify/grpc';
+import { apiKeyAuth } from 'keyverify/grpc';
 import { startKeyServer } from 'keyverify/testing';
 
 const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
@@ -22,7 +22,7 @@ export const orders = {
   },
 } as const satisfies ServiceDefinition;
 
-const { interceptor, identityOf } = keyverify(verifier);
+const { interceptor, identityOf } = apiKeyAuth(verifier);
 
 const list: handleUnaryCall<object, object> = (call, callback) => {
   callback(null, { tenant: identityOf(call).tenant });

@@ -1,15 +1,15 @@
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { KeyVerifier } from 'keyverify';
-import { keyverify } from 'keyverify/hono';
+import { apiKeyAuth } from 'keyverify/hono';
 import { startKeyServer } from 'keyverify/testing';
 
 const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
 const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 'service-token' });
 
 const app = new Hono()
-  .get('/orders', keyverify(verifier), (c) => c.json({ tenant: c.var.identity.tenant }))
-  .get('/catalogue', keyverify(verifier, { optional: true }), (c) =>
+  .get('/orders', apiKeyAuth(verifier), (c) => c.json({ tenant: c.var.identity.tenant }))
+  .get('/catalogue', apiKeyAuth(verifier, { optional: true }), (c) =>
     c.json({ tenant: c.var.identity?.tenant ?? null }),
   );
 

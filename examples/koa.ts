@@ -1,12 +1,12 @@
 import Koa from 'koa';
 import { KeyVerifier } from 'keyverify';
-import { keyverify } from 'keyverify/koa';
+import { apiKeyAuth } from 'keyverify/koa';
 import { startKeyServer } from 'keyverify/testing';
 
 const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
 const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 'service-token' });
 
-const app = new Koa().use(keyverify(verifier)).use((ctx) => {
+const app = new Koa().use(apiKeyAuth(verifier)).use((ctx) => {
   ctx.body = { tenant: ctx.state.identity.tenant };
 });
 

@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import { Controller, Get, Module, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { KeyVerifier, type Verified } from 'keyverify';
-import { Identity, keyverify } from 'keyverify/nest';
+import { apiKeyAuth, Identity } from 'keyverify/nest';
 import { startKeyServer } from 'keyverify/testing';
 
 const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
@@ -12,13 +12,13 @@ const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 's
 @Controller()
 class OrdersController {
   @Get('/orders')
-  @UseGuards(keyverify(verifier))
+  @UseGuards(apiKeyAuth(verifier))
   orders(@Identity() identity: Verified): { tenant: string } {
     return { tenant: identity.tenant };
   }
 
   @Get('/catalogue')
-  @UseGuards(keyverify(verifier, { optional: true }))
+  @UseGuards(apiKeyAuth(verifier, { optional: true }))
   catalogue(@Identity() identity: Verified | null): { tenant: string | null } {
     return { tenant: identity?.tenant ?? null };
   }

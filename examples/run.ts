@@ -1,4 +1,4 @@
-/** `npm run example express`: a guarded service with a key server in the same process, until it is stopped. */
+/** `npm run example express`: runs an example service and its key server in one process. */
 import { readdirSync } from 'node:fs';
 
 const names = readdirSync(import.meta.dirname)
@@ -9,6 +9,6 @@ const [name = ''] = process.argv.slice(2);
 if (names.includes(name)) {
   await import(`./${name}.ts`);
 } else {
-  console.error(`npm run example <name>, where <name> is one of ${names.join(', ')}`);
+  console.error(`npm run example <name>. The examples: ${names.join(', ')}`);
   process.exitCode = 1;
 }

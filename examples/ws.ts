@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 
 import { KeyVerifier } from 'keyverify';
 import { startKeyServer } from 'keyverify/testing';
-import { keyverify } from 'keyverify/ws';
+import { apiKeyAuth } from 'keyverify/ws';
 import { WebSocketServer } from 'ws';
 
 const server = await startKeyServer({ keys: { 'sk-demo-1': { client: 'acme', tenant: 'cust-A' } } });
@@ -13,7 +13,7 @@ const http = createServer();
 
 http.on(
   'upgrade',
-  keyverify(verifier, wss, (socket, _request, identity) => {
+  apiKeyAuth(verifier, wss, (socket, _request, identity) => {
     socket.send(JSON.stringify({ tenant: identity.tenant }));
   }),
 );

@@ -1,6 +1,7 @@
-export { KeyVerifier } from './verifier.js';
-export type { Verifier, VerifyOptions } from './options/verify-options.js';
+export { fingerprint, KeyVerifier } from './verifier.js';
+export type { PresentedKey, Verifier, VerifyOptions } from './core/verifier.js';
 export type { KeyVerifierOptions } from './options/options.js';
+export type { KeyFormat } from './core/admit.js';
 export { isFailedOpen, isRejected, isUnavailable, isVerified } from './core/result.js';
 export type {
   DefaultClaims,
@@ -11,23 +12,38 @@ export type {
   Verified,
   VerifyResult,
 } from './core/result.js';
-export { InvalidOptionsError, KeyVerifyError, VerifyFailure } from './core/failure.js';
-export type { ErrorCode, FailureDetails, FailureKind } from './core/failure.js';
-export type { Selector } from './cache/invalidation-log.js';
+export { InvalidOptionsError, isKeyVerifyError, KeyVerifyError } from './core/errors.js';
+export type { ErrorCode } from './core/errors.js';
+export { VerifyFailure } from './core/failure.js';
+export type { AttemptFailure, Evidence, FailureDetails, FailureKind } from './core/failure.js';
+export type { Selector } from './core/selector.js';
 export type { Clock } from './core/clock.js';
 export type {
   BreakerEvent,
+  BreakerState,
+  ControlEvent,
   FailOpenEvent,
   FailureEvent,
-  Hooks,
-  Logger,
+  InvalidateEvent,
+  Observer,
   StaleEvent,
   VerdictEvent,
 } from './core/events.js';
-export type { Stats } from './observe/stats.js';
-export type { BreakerSettings, BreakerState } from './resilience/breaker.js';
-export type { Dispatcher } from './transport/undici.js';
+export type { Stats } from './core/stats.js';
+export type { Freshness } from './core/verdict.js';
+export type { Logger } from './core/logger.js';
+export type { BreakerOptions } from './core/breaker.js';
+export type { TokenSource } from './core/token.js';
+export type {
+  DecodeContext,
+  ProtocolAnswer,
+  ProtocolFailure,
+  Question,
+  ResponseFailureKind,
+  WireProtocol,
+} from './protocol/protocol.js';
+export type { Dispatcher } from './transport/dispatcher.js';
 export type { Fetch } from './transport/fetch.js';
-export type { TokenSource } from './client/token.js';
-export type { Exchange, ServerRequest, ServerResponse, Transport } from './transport/transport.js';
+export { TransportError } from './transport/transport.js';
+export type { Exchange, Transport, TransportFailureKind, WireRequest, WireResponse } from './transport/transport.js';
 export { VERSION } from './version.js';

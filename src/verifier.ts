@@ -1,27 +1,41 @@
 import { sha256 } from '#platform';
 
-import { isAdmissible, isHashable, localRejection } from './core/admit.js';
-import { VerdictLoader } from './client/loader.js';
-import { cachedClock, type Instant } from './core/clock.js';
 import type { Entry } from './cache/entry.js';
-import type { Selector } from './cache/invalidation-log.js';
+import { parseSelector } from './cache/selector.js';
 import { VerdictCache } from './cache/verdict-cache.js';
-import { notify } from './core/events.js';
+import { VerdictLoader } from './client/loader.js';
+import { isAdmissible, isHashable, localRejection } from './core/admit.js';
+import { cachedClock, type Instant } from './core/clock.js';
 import { VerifyFailure } from './core/failure.js';
 import { toHex } from './core/fingerprint.js';
-import type { KeyVerifierOptions } from './options/options.js';
-import { decide } from './policy.js';
 import type { DefaultClaims, Rejected, Verified, VerifyResult } from './core/result.js';
-import { parseSelector } from './cache/selector.js';
+import type { Selector } from './core/selector.js';
+import type { Stats } from './core/stats.js';
+import { VERIFY_NOW, type PresentedKey, type Verifier, type VerifyOptions } from './core/verifier.js';
+import { Observers } from './observe/observers.js';
+import { ResultCounter } from './observe/stats.js';
+import type { KeyVerifierOptions } from './options/options.js';
 import { resolveOptions, type ResolvedOptions } from './options/resolve.js';
-import { ResultCounter, type Stats } from './observe/stats.js';
-import type { Verifier, VerifyOptions } from './options/verify-options.js';
+import { decide, staleResult } from './cache/policy.js';
 
-const PLAIN: VerifyOptions = Object.freeze({});
+const NO_OPTIONS: VerifyOptions = Object.freeze({});
+
+type Result<Claims> = VerifyResult<Claims, boolean>;
+type Served<Claims> = Verified<Claims> | Rejected;
 
 /**
- * Asks, for every request of a service: may this API key in, and who is it? Build one for each service and scope, at
- * start, and share it: the cache is its own.
+ * Verifies API keys against a central key server. Build one for each service and scope at start, and share it: the cache
+ * is its own.
+ *
+ * @example
+ * ```ts
+ * const verifier = new KeyVerifier({
+ *   verifyUrl: 'https://admin.internal/internal/verify-key',
+ *   serviceToken: process.env.SERVICE_TOKEN,
+ * });
+ * const result = await verifier.verify(key);
+ * if (result.status === 'verified') console.log(result.client, result.tenant);
+ * ```
  */
 export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaims> implements Verifier<
   FailOpen,
@@ -29,6 +43,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
 > {
   readonly #options: ResolvedOptions<Claims>;
   readonly #cache: VerdictCache<Claims>;
+  readonly #observers: Observers<Claims>;
   readonly #loader: VerdictLoader<Claims>;
   readonly #now: () => Instant;
   readonly #counter = new ResultCounter();
@@ -37,51 +52,53 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   constructor(options: KeyVerifierOptions<FailOpen, Claims> = {}) {
     this.#options = resolveOptions(options);
     this.#cache = new VerdictCache(this.#options);
+    this.#observers = new Observers(this.#options.observers);
     this.#now = cachedClock(this.#options.clock);
-    this.#loader = new VerdictLoader(this.#options, this.#cache);
+    this.#loader = new VerdictLoader(this.#options, this.#cache, this.#observers);
   }
 
   /**
-   * Finds out about one key. Never rejects for what the network or the key server does: that is a result, too. Rejects
-   * only with the reason of the caller's own `signal`.
+   * Verifies one key. Failures of the network or the key server are results, too: it rejects only with the reason of the
+   * caller's own `signal`.
    */
   verify(
-    key: string | null | undefined,
+    key: PresentedKey,
     options?: VerifyOptions & { readonly failOpen?: undefined },
   ): Promise<VerifyResult<Claims, FailOpen>>;
-  /** Fails closed, this time. */
-  verify(
-    key: string | null | undefined,
-    options: VerifyOptions & { readonly failOpen: false },
-  ): Promise<VerifyResult<Claims>>;
-  /** May fail open, this time. */
-  verify(key: string | null | undefined, options?: VerifyOptions): Promise<VerifyResult<Claims, boolean>>;
-  verify(key: string | null | undefined, call: VerifyOptions = PLAIN): Promise<VerifyResult<Claims, boolean>> {
-    const { signal } = call;
+  /** Fails closed for this call. */
+  verify(key: PresentedKey, options: VerifyOptions & { readonly failOpen: false }): Promise<VerifyResult<Claims>>;
+  /** May fail open for this call. */
+  verify(key: PresentedKey, options?: VerifyOptions): Promise<Result<Claims>>;
+  verify(key: PresentedKey, options: VerifyOptions = NO_OPTIONS): Promise<Result<Claims>> {
+    const { signal } = options;
     // What an executor throws is what its promise rejects with.
     if (signal?.aborted === true) return new Promise(() => signal.throwIfAborted());
-    if (!isHashable(key)) return Promise.resolve(this.#counter.count(localRejection(key)));
-    const fingerprint = sha256(key);
-    const entry = this.#cache.get(fingerprint);
-    const known = entry && this.#serve(fingerprint, key, entry, call);
-    // Only those who have to wait pay for an async function. Nor is one promise kept for all hits: under
-    // AsyncLocalStorage a promise holds on to the request that made it.
-    return known === undefined ? this.#ask(fingerprint, key, entry, call) : Promise.resolve(known);
+    const result = this.#verify(key, options);
+    return result instanceof Promise ? result : Promise.resolve(result);
+  }
+
+  /** Like `verify()`, but without a promise where no wait is needed, and with a signal that is made only for a wait. */
+  [VERIFY_NOW](
+    key: PresentedKey,
+    options: VerifyOptions,
+    signal?: () => AbortSignal,
+  ): Result<Claims> | Promise<Result<Claims>> {
+    return this.#verify(key, options, signal);
   }
 
   /**
-   * What `verify()` would say without a wait; `undefined` where it would have to ask. Counts, and refreshes ahead, as
-   * `verify()` does: `verifier.verifyCached(key) ?? (await verifier.verify(key))` spares a cached verdict its promise.
+   * The result if no wait is needed, else `undefined`. Counts, and refreshes ahead, like `verify()`:
+   * `verifier.verifyCached(key) ?? (await verifier.verify(key))` spares a cached verdict its promise.
    */
-  verifyCached(key: string | null | undefined, call: VerifyOptions = PLAIN): Verified<Claims> | Rejected | undefined {
+  verifyCached(key: PresentedKey, options: VerifyOptions = NO_OPTIONS): Served<Claims> | undefined {
     if (!isHashable(key)) return this.#counter.count(localRejection(key));
     const fingerprint = sha256(key);
     const entry = this.#cache.get(fingerprint);
-    return entry && this.#serve(fingerprint, key, entry, call);
+    return entry && this.#serve(fingerprint, key, entry, options);
   }
 
-  /** What is remembered of a key and fresh, without a question; `undefined` if nothing is. Refreshes nothing. */
-  peek(key: string | null | undefined): Verified<Claims> | Rejected | undefined {
+  /** The fresh verdict in the cache, if there is one. Asks nothing, counts nothing and refreshes nothing. */
+  peek(key: PresentedKey): Served<Claims> | undefined {
     if (!isHashable(key)) return localRejection(key);
     const entry = this.#cache.get(sha256(key));
     if (entry === undefined) return isAdmissible(key, this.#options.keyFormat) ? undefined : localRejection(key);
@@ -89,22 +106,27 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   }
 
   /**
-   * Forgets verdicts, and those that are on their way too: the next `verify()` asks. Returns how many were forgotten.
-   * By anything but the key it looks at every verdict that is remembered.
+   * Forgets verdicts in this process, including those that are on their way: the selected keys are asked about anew, and
+   * until then they are neither served nor let in. Returns how many verdicts were forgotten. Throws `InvalidOptionsError`
+   * for a selector that isn't one. By anything but the key or its fingerprint, it looks at every cached verdict.
    */
   invalidate(selector: Selector): number {
-    const kept = parseSelector(selector);
-    this.#loader.detach('fingerprint' in kept ? kept.fingerprint : undefined);
-    return this.#cache.invalidate(kept);
+    const stored = parseSelector(selector, sha256);
+    this.#loader.detach('fingerprint' in stored ? stored.fingerprint : undefined);
+    const count = this.#cache.invalidate(stored);
+    const told = 'fingerprint' in stored ? { fingerprint: toHex(stored.fingerprint) } : stored;
+    this.#observers.tell((o) => o.onInvalidate?.({ selector: told, count }));
+    return count;
   }
 
-  /** Forgets every verdict. */
+  /** Forgets everything, as if nothing had been asked yet. */
   clear(): void {
     this.#loader.detach();
-    this.#cache.clear();
+    const count = this.#cache.clear();
+    this.#observers.tell((o) => o.onInvalidate?.({ selector: 'all', count }));
   }
 
-  /** Loads what the first question would have to wait for, a service token included. Rejects if there is no token to be had. */
+  /** Loads what the first question would have to wait for, a service token included. Rejects if there is none to be had. */
   async warmUp(): Promise<void> {
     await this.#loader.warmUp();
   }
@@ -115,8 +137,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   }
 
   /**
-   * Waits for the questions in the air and closes the connections. What is remembered is served on; whatever else is
-   * asked from then on fails as `misconfigured`. May be called again.
+   * Waits for the questions that are being asked and closes the connections. Cached verdicts are served on; other calls
+   * fail as `misconfigured` from then on. May be called again.
    */
   async close(): Promise<void> {
     await this.#loader.close();
@@ -126,50 +148,73 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     await this.close();
   }
 
-  async #ask(
-    fingerprint: string,
-    key: string,
-    entry: Entry<Claims> | undefined,
-    call: VerifyOptions,
-  ): Promise<VerifyResult<Claims, boolean>> {
-    if (entry === undefined && !isAdmissible(key, this.#options.keyFormat))
-      return this.#counter.count(localRejection(key));
-    const answer = await this.#loader.load(fingerprint, key, entry?.result.valid === true, call);
-    if (!(answer instanceof VerifyFailure)) return this.#counter.count(answer);
-    return this.#counter.count(this.#decide(fingerprint, answer, call));
+  #verify(
+    key: PresentedKey,
+    options: VerifyOptions,
+    signal?: () => AbortSignal,
+  ): Result<Claims> | Promise<Result<Claims>> {
+    if (!isHashable(key)) return this.#counter.count(localRejection(key));
+    const fingerprint = sha256(key);
+    const entry = this.#cache.get(fingerprint);
+    const served = entry && this.#serve(fingerprint, key, entry, options);
+    if (served !== undefined) return served;
+    // Only those who have to wait pay for an async function. Nor is one promise kept for all hits: under
+    // AsyncLocalStorage a promise holds on to the request that made it.
+    return this.#load(fingerprint, key, entry, signal === undefined ? options : { ...options, signal: signal() });
   }
 
-  /** The hot path: what is remembered and may be said without waiting. Counts it. */
-  #serve(fingerprint: string, key: string, entry: Entry<Claims>, call: VerifyOptions): Known<Claims> {
+  /** The hot path: what is cached and needs no wait. Counts it. */
+  #serve(fingerprint: string, key: string, entry: Entry<Claims>, options: VerifyOptions): Served<Claims> | undefined {
     const now = this.#now();
     const age = entry.age(now);
     this.#cache.touch(fingerprint, entry, age);
-    if (age < entry.ttlMs && age < (call.maxAgeMs ?? Infinity)) {
-      if (age >= entry.ttlMs * this.#options.refreshAheadRatio && age >= entry.refreshAtAge && entry.result.valid) {
-        const silent = this.#blockedBy(entry, now.mono) !== undefined;
-        // Where the refresh succeeds, another entry takes the place of this one.
-        if (silent || this.#loader.refresh(fingerprint, key, call)) entry.deferRefresh(age, this.#options.random);
-      }
+    if (age < entry.ttlMs && age < (options.maxAgeMs ?? Infinity)) {
+      if (age >= entry.ttlMs * this.#options.refreshAheadRatio && age >= entry.refreshAtAge && entry.result.valid)
+        this.#refreshAhead(fingerprint, key, entry, age, now.mono, options);
       return this.#counter.hit(entry.result);
     }
-    const failure = this.#blockedBy(entry, now.mono);
-    const stale = failure && this.#stale(fingerprint, entry, age, failure, call);
-    return stale && this.#counter.count(stale);
+    const backoff = entry.backoffFailure(now.mono);
+    const failure = backoff ?? this.#loader.blockedBy(now.mono);
+    const stale = failure && this.#stale(fingerprint, entry, age, failure, options);
+    if (stale === undefined) return undefined;
+    if (backoff === undefined) this.#loader.trickle(fingerprint, key, now.mono, options);
+    return this.#counter.count(stale);
   }
 
-  /** Why there is no use in asking about this key right now, if there is none. */
-  #blockedBy(entry: Entry<Claims>, mono: number): VerifyFailure | undefined {
-    return entry.backoffFailure(mono) ?? this.#loader.blockedBy(mono);
+  #refreshAhead(
+    fingerprint: string,
+    key: string,
+    entry: Entry<Claims>,
+    age: number,
+    mono: number,
+    options: VerifyOptions,
+  ): void {
+    const isBlocked = (entry.backoffFailure(mono) ?? this.#loader.blockedBy(mono)) !== undefined;
+    // Where the refresh succeeds, another entry takes the place of this one.
+    if (isBlocked || this.#loader.refresh(fingerprint, key, options)) entry.deferRefresh(age, this.#options.random);
   }
 
-  #decide(fingerprint: string, failure: VerifyFailure, call: VerifyOptions): VerifyResult<Claims, boolean> {
-    const { failOpen, onFailOpen } = this.#options;
-    // Read anew: someone else may have learned of the key meanwhile, or made us forget it.
+  async #load(
+    fingerprint: string,
+    key: string,
+    entry: Entry<Claims> | undefined,
+    options: VerifyOptions,
+  ): Promise<Result<Claims>> {
+    if (entry === undefined && !isAdmissible(key, this.#options.keyFormat))
+      return this.#counter.count(localRejection(key));
+    const outcome = await this.#loader.load(fingerprint, key, options);
+    if (!(outcome instanceof VerifyFailure)) return this.#counter.count(outcome);
+    return this.#counter.count(this.#decide(fingerprint, outcome, options));
+  }
+
+  #decide(fingerprint: string, failure: VerifyFailure, options: VerifyOptions): Result<Claims> {
+    // Read anew: another caller may have learned of the key meanwhile, or invalidated it.
     const entry = this.#cache.get(fingerprint);
-    const age = entry?.age(this.#now()) ?? Infinity;
-    const stale = entry && this.#stale(fingerprint, entry, age, failure, call);
-    const result = decide(stale, failure, call.failOpen ?? failOpen);
-    if (result.source === 'fail-open') notify(onFailOpen, { fingerprint: toHex(fingerprint), failure, result });
+    const stale = entry && this.#stale(fingerprint, entry, entry.age(this.#now()), failure, options);
+    const mayOpen = (options.failOpen ?? this.#options.failOpen) && !this.#cache.isInvalidated(fingerprint);
+    const result = decide(stale, failure, mayOpen);
+    if (result.status === 'failed-open')
+      this.#observers.tell((o) => o.onFailOpen?.({ fingerprint: toHex(fingerprint), failure, result }));
     return result;
   }
 
@@ -179,14 +224,16 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     age: number,
     failure: VerifyFailure,
     { maxAgeMs = Infinity }: VerifyOptions,
-  ): Known<Claims> {
-    if (age < entry.ttlMs && age < maxAgeMs) return entry.result;
-    const result = entry.stale(age, this.#options.staleIfErrorMs, maxAgeMs);
-    const { onStale } = this.#options;
-    if (result !== undefined && onStale !== undefined)
-      notify(onStale, { fingerprint: toHex(fingerprint), failure, result });
+  ): Served<Claims> | undefined {
+    const { staleIfErrorMs } = this.#options;
+    const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs });
+    if (result?.source === 'stale')
+      this.#observers.tell((o) => o.onStale?.({ fingerprint: toHex(fingerprint), failure, result }));
     return result;
   }
 }
 
-type Known<Claims> = Verified<Claims> | Rejected | undefined;
+/** The fingerprint of a key, as events name it and `invalidate()` takes it: SHA-256 as 64 hexadecimal digits. */
+export function fingerprint(key: string): string {
+  return toHex(sha256(key));
+}

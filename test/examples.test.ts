@@ -45,6 +45,7 @@ describe('the examples', { timeout: 30_000 }, () => {
     ['hono', '/catalogue'],
     ['nest', '/catalogue'],
     ['koa', null],
+    ['node', null],
     ['fetch', null],
   ])('%s lets in whom it should', async (name, open) => {
     await withExample(name, async (port) => {
@@ -92,7 +93,7 @@ describe('the examples', { timeout: 30_000 }, () => {
 
   it('are all driven here, and run.ts knows them', async () => {
     const files = readdirSync('examples').map((file) => file.replace('.ts', ''));
-    const names = ['express', 'fastify', 'fetch', 'grpc', 'hono', 'koa', 'nest', 'ws'];
+    const names = ['express', 'fastify', 'fetch', 'grpc', 'hono', 'koa', 'nest', 'node', 'ws'];
     expect(files.filter((file) => !['run', 'demo'].includes(file))).toEqual(names);
     const failed = promisify(execFile)(process.execPath, [...command, 'nothing'], { env });
     await expect(failed).rejects.toMatchObject({

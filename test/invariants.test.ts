@@ -22,12 +22,12 @@ test('invariant 1: no failure is ever cached as a verdict, and no policy outcome
     { kind: 'redirect', location: 'http://127.0.0.1:1/' },
   ];
   for (const fault of faults) {
-    server.misbehave(fault);
+    server.injectFault(fault);
     expect(brief(await verifier.verify(GOOD))).toMatch(/^(open|closed) /);
     expect(verifier.peek(GOOD)).toBeUndefined();
     expect(verifier.stats().entries).toEqual({ verified: 0, rejected: 0 });
   }
-  server.behave();
+  server.clearFaults();
   expect(brief(await verifier.verify(GOOD))).toBe('valid server');
 });
 
@@ -39,7 +39,7 @@ test('invariant 2: hits never extend the age of a verdict, and an outage never p
     expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
     await clock.advance(TTL / 10);
   }
-  server.misbehave(DOWN);
+  server.injectFault(DOWN);
   for (let passed = 0; passed < STALE; passed += STALE / 10) {
     expect(brief(await verifier.verify(GOOD))).toBe('valid stale');
     await clock.advance(STALE / 10);
@@ -64,7 +64,7 @@ test('invariant 4: invalidate wins over a flight already in the air', async () =
   for (const selector of [{ key: GOOD }, { keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }, undefined]) {
     const { server, build } = await rig();
     const verifier = build();
-    server.misbehave({ kind: 'delay', ms: 30 }, { times: 1 });
+    server.injectFault({ kind: 'delay', ms: 30 }, { times: 1 });
     const flying = verifier.verify(GOOD);
     await until(() => server.asked(GOOD) === 1);
     server.revoke(GOOD);
@@ -91,9 +91,9 @@ test('invariant 5: rejected verdicts can not evict verified ones, and every map 
   }
   expect(verifier.stats().entries).toEqual({ verified: 10, rejected: 20 });
 
-  server.misbehave({ kind: 'hang' });
+  server.injectFault({ kind: 'hang' });
   const flood = Array.from({ length: 200 }, async (_, i) => brief(await verifier.verify(`sk-flood-${i}`)));
-  expect(verifier.stats()).toMatchObject({ asking: 1, waiting: 64 });
+  expect(verifier.stats()).toMatchObject({ active: 1, queued: 64 });
   await server.stop();
   const answers = await Promise.all(flood);
   expect(answers.filter((answer) => answer === 'closed overloaded')).toHaveLength(200 - 65);
@@ -111,7 +111,7 @@ describe('invariant 6: one fingerprint, one flight', () => {
   test('a caller who leaves does not end it for the others', async () => {
     const { server, build } = await rig();
     const verifier = build();
-    server.misbehave({ kind: 'delay', ms: 30 });
+    server.injectFault({ kind: 'delay', ms: 30 });
     const leaving = new AbortController();
     const first = verifier.verify(GOOD, { signal: leaving.signal });
     const second = verifier.verify(GOOD);
@@ -125,7 +125,7 @@ describe('invariant 6: one fingerprint, one flight', () => {
   test('nobody waits past timeoutMs, retries and queue included', async () => {
     const { server, clock, build } = await rig();
     const verifier = build({ timeoutMs: 500, retries: 3, maxConcurrency: 1, breaker: false });
-    server.misbehave({ kind: 'hang' });
+    server.injectFault({ kind: 'hang' });
     const startedAt = clock.monotonic();
     const waits = [GOOD, OTHER, 'sk-third', 'sk-third'].map(async (key) => {
       const result = await verifier.verify(key);
@@ -141,7 +141,7 @@ describe('invariant 6: one fingerprint, one flight', () => {
 describe('invariant 7: failing open needs an outage of the server', () => {
   const attempt = async (fault: Fault, key: string | undefined): Promise<string> => {
     const { server, build } = await rig();
-    server.misbehave(fault);
+    server.injectFault(fault);
     return brief(await build({ failOpen: true, retries: 0, keyFormat: /^sk-/ }).verify(key));
   };
 
@@ -160,16 +160,17 @@ describe('invariant 7: failing open needs an outage of the server', () => {
     expect(await attempt({ kind: 'status', status: 429 }, GOOD)).toBe('closed rate_limited');
   });
 
-  test('our own load does not', async () => {
+  test('our own load does not, while the server answers others', async () => {
     const { server, clock, build } = await rig();
     const verifier = build({ failOpen: true, maxConcurrency: 1, retries: 0, timeoutMs: 100, breaker: false });
-    server.misbehave({ kind: 'hang' });
+    await verifier.verify(GOOD);
+    // Answers come, but fewer than there are questions.
+    server.injectFault({ kind: 'delay', ms: 20 });
     const flood = Array.from({ length: 70 }, async (_, i) => brief(await verifier.verify(`sk-flood-${i}`)));
     await until(() => server.counts.inFlight === 1);
     const answers = await settle(Promise.all(flood), clock, 1_000);
-    // One was asked about and met the outage. The rest met our own limit, or gave up in our own queue.
-    expect(answers.filter((answer) => answer.startsWith('open'))).toEqual(['open timeout']);
-    expect(answers.filter((answer) => answer === 'closed overloaded')).toHaveLength(69);
+    expect(answers.filter((answer) => answer.startsWith('open'))).toEqual([]);
+    expect(answers.filter((answer) => answer === 'closed overloaded').length).toBeGreaterThan(0);
   });
 
   test('wrong settings and garbage do not', async () => {
@@ -214,11 +215,17 @@ test('invariant 9: no key and no service token in any error, log, event, inspect
   const verifier = build({
     retries: 0,
     logger: { warn: see },
-    onVerdict: see,
-    onFailure: see,
-    onStale: see,
-    onFailOpen: see,
-    onBreakerChange: see,
+    observers: [
+      {
+        onVerdict: see,
+        onFailure: see,
+        onStale: see,
+        onFailOpen: see,
+        onBreaker: see,
+        onControl: see,
+        onInvalidate: see,
+      },
+    ],
     breaker: { failureThreshold: 1 },
     failOpen: true,
   });
@@ -230,7 +237,7 @@ test('invariant 9: no key and no service token in any error, log, event, inspect
     { kind: 'reset-before-headers' },
   ];
   for (const fault of faults) {
-    if (fault !== undefined) server.misbehave(fault);
+    if (fault !== undefined) server.injectFault(fault);
     see(await verifier.verify(GOOD, { maxAgeMs: 0 }));
   }
   see(verifier);
@@ -258,15 +265,23 @@ test('invariant 10: verify() never throws for what network or server do, and no 
   const verifier = build({
     retries: 0,
     breaker: { failureThreshold: 2 },
-    onFailure: async ({ failure }) => {
-      failures.push(failure);
-      await Promise.reject(new Error('a hook that rejects'));
-    },
+    observers: [
+      {
+        onFailure: async ({ failure }) => {
+          failures.push(failure);
+          await Promise.reject(new Error('an observer that rejects'));
+        },
+      },
+    ],
   });
   const watched = build({
-    onVerdict: () => {
-      throw new Error('a hook that throws');
-    },
+    observers: [
+      {
+        onVerdict: () => {
+          throw new Error('an observer that throws');
+        },
+      },
+    ],
   });
   const faults: Fault[] = [
     { kind: 'reset-before-headers' },
@@ -281,10 +296,10 @@ test('invariant 10: verify() never throws for what network or server do, and no 
     { kind: 'redirect', location: 'not a url' },
   ];
   for (const fault of faults) {
-    server.misbehave(fault);
+    server.injectFault(fault);
     await expect(verifier.verify(GOOD)).resolves.toMatchObject({ valid: false });
   }
-  server.behave();
+  server.clearFaults();
   await expect(watched.verify(GOOD)).resolves.toMatchObject({ valid: true });
   await server.stop();
   await expect(verifier.verify('sk-unseen')).resolves.toMatchObject({ valid: false });

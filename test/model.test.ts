@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { KeyVerifier, type Exchange, type ServerRequest, type Transport } from 'keyverify';
+import { KeyVerifier, TransportError, type Exchange, type Transport, type WireRequest } from 'keyverify';
 
-import { FakeClock } from './helpers/clock.js';
-import { Model, REJECTED_TTL, STALE, TTL, type Truth } from './helpers/model.js';
+import { testClock, type TestClock } from 'keyverify/testing';
+import { Model, REJECTED_TTL, STALE, TTL, type OutageKind, type Truth } from './helpers/model.js';
 import { brief } from './helpers/rig.js';
 
 const RUNS = Number(process.env['KEYVERIFY_MODEL_RUNS'] ?? 10_000);
@@ -56,21 +56,23 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 class HeldServer implements Transport {
   up = true;
   readonly #truth: ReadonlyMap<string, Truth>;
-  readonly #clock: FakeClock;
+  readonly #clock: TestClock;
+  readonly #kind: OutageKind;
   #held: (() => void)[] = [];
 
-  constructor(truth: ReadonlyMap<string, Truth>, clock: FakeClock) {
+  constructor(truth: ReadonlyMap<string, Truth>, clock: TestClock, kind: OutageKind) {
     this.#truth = truth;
     this.#clock = clock;
+    this.#kind = kind;
   }
 
-  send({ body }: ServerRequest): Exchange {
+  send({ body = '' }: WireRequest): Exchange {
     const { key } = JSON.parse(body) as { key: string };
     const reply = this.up ? this.#answer(key) : undefined;
     const response = new Promise<{ status: number; header: (name: string) => string | undefined; body: Uint8Array }>(
       (resolve, reject) => {
         this.#held.push(() => {
-          if (reply === undefined) reject(new Error('connection refused'));
+          if (reply === undefined) reject(new TransportError(this.#kind, 'keyverify: no answer'));
           else
             resolve({
               status: 200,
@@ -104,13 +106,13 @@ class HeldServer implements Transport {
   }
 }
 
-async function run(script: readonly Step[], failOpen: boolean): Promise<void> {
-  const clock = new FakeClock();
+async function run(script: readonly Step[], kind: OutageKind): Promise<void> {
+  const clock = testClock();
   const truth = new Map<string, Truth>(
     KEYS.slice(0, 3).map((name, i) => [name, { tenant: `tenant-${i % 2}`, reason: undefined, expiresAt: undefined }]),
   );
-  const server = new HeldServer(truth, clock);
-  const model = new Model(truth, failOpen);
+  const server = new HeldServer(truth, clock, kind);
+  const model = new Model(truth, kind);
   model.now = clock.wall();
   const verifier = new KeyVerifier({
     verifyUrl: 'http://localhost/',
@@ -118,7 +120,7 @@ async function run(script: readonly Step[], failOpen: boolean): Promise<void> {
     transport: server,
     clock,
     random: () => 0,
-    failOpen,
+    failOpen: true,
     breaker: false,
     retries: 0,
     refreshAheadRatio: 1,
@@ -194,5 +196,7 @@ async function settled(): Promise<void> {
 }
 
 test(`the verifier does what the model does, in ${RUNS} random lives`, { timeout: RUNS * 20 }, async () => {
-  await fc.assert(fc.asyncProperty(steps, fc.boolean(), run), { numRuns: RUNS });
+  await fc.assert(fc.asyncProperty(steps, fc.constantFrom('misconfigured' as const, 'overloaded' as const), run), {
+    numRuns: RUNS,
+  });
 });

@@ -19,25 +19,25 @@ import {
 declare const closed: KeyVerifier;
 declare const open: KeyVerifier<true>;
 
-describe('failing open is in the type of whoever opted in, and of nobody else', () => {
-  test('by default there is no caller without an identity', () => {
+describe('failing open is in the type only where it was opted into', () => {
+  test('by default every valid result has an identity', () => {
     expectTypeOf(new KeyVerifier()).toEqualTypeOf<KeyVerifier>();
     expectTypeOf(new KeyVerifier({ failOpen: false })).toEqualTypeOf<KeyVerifier>();
     expectTypeOf(closed.verify('')).resolves.toEqualTypeOf<Verified | Rejected | FailedClosed>();
   });
 
-  test('with failOpen: true there is', () => {
+  test('with failOpen: true a valid result may have none', () => {
     expectTypeOf(new KeyVerifier({ failOpen: true })).toEqualTypeOf<KeyVerifier<true>>();
     expectTypeOf(open.verify('')).resolves.toEqualTypeOf<Verified | Rejected | FailedClosed | FailedOpen>();
   });
 
-  test('with a flag that is only known at run time there may be', () => {
+  test('with a flag that is known only at run time, too', () => {
     const failOpen: boolean = Math.random() > 0.5;
     const either = new KeyVerifier({ failOpen });
     expectTypeOf(either.verify('')).resolves.toEqualTypeOf<VerifyResult<DefaultClaims, true>>();
   });
 
-  test('a call may decide otherwise', () => {
+  test('a call may override it', () => {
     expectTypeOf(closed.verify('', { failOpen: true })).resolves.toEqualTypeOf<VerifyResult<DefaultClaims, true>>();
     expectTypeOf(open.verify('', { failOpen: false })).resolves.toEqualTypeOf<VerifyResult>();
     expectTypeOf(closed.verify('', { maxAgeMs: 0 })).resolves.toEqualTypeOf<VerifyResult>();
@@ -45,14 +45,14 @@ describe('failing open is in the type of whoever opted in, and of nobody else', 
   });
 });
 
-describe('whoever is let in has an identity, unless the compiler says otherwise', () => {
-  test('valid is enough where nothing fails open', async () => {
+describe('an identity', () => {
+  test('is known by valid where nothing fails open', async () => {
     const result = await closed.verify('');
     if (result.valid) expectTypeOf(result.client).toEqualTypeOf<string>();
     else expectTypeOf(result).toEqualTypeOf<Rejected | FailedClosed>();
   });
 
-  test('valid is not enough where something may', async () => {
+  test('is not known by valid where something may fail open', async () => {
     const result = await open.verify('');
     if (!result.valid) return;
     expectTypeOf(result.client).toEqualTypeOf<string | null>();
@@ -61,15 +61,25 @@ describe('whoever is let in has an identity, unless the compiler says otherwise'
     if (result.source !== 'fail-open') expectTypeOf(result).toEqualTypeOf<Verified>();
   });
 
-  test('results can not be written to', async () => {
+  test('is known by status', async () => {
+    const result = await open.verify('');
+    if (result.status === 'verified') expectTypeOf(result).toEqualTypeOf<Verified>();
+    if (result.status === 'rejected') expectTypeOf(result).toEqualTypeOf<Rejected>();
+    if (result.status === 'failed-open') expectTypeOf(result).toEqualTypeOf<FailedOpen>();
+    if (result.status === 'failed-closed') expectTypeOf(result).toEqualTypeOf<FailedClosed>();
+    // @ts-expect-error there are four
+    expectTypeOf(result.status === 'open').toBeBoolean();
+  });
+
+  test('can not be changed', async () => {
     const result = await closed.verify('');
     // @ts-expect-error results are shared between callers
     result.valid = true;
   });
 });
 
-describe('what is said without a wait', () => {
-  test('is a verdict, also of a verifier that fails open, and no promise', () => {
+describe('a result without a wait', () => {
+  test('is a verdict and no promise, also where the verifier may fail open', () => {
     expectTypeOf(open.verifyCached('')).toEqualTypeOf<Verified | Rejected | undefined>();
     expectTypeOf(closed.verifyCached('') ?? closed.verify('')).toEqualTypeOf<
       Verified | Rejected | Promise<VerifyResult>
@@ -87,7 +97,7 @@ describe('guards narrow', () => {
     if (isUnavailable(result)) expectTypeOf(result).toEqualTypeOf<FailedOpen | FailedClosed>();
   });
 
-  test('known reasons are suggested, and others are taken', () => {
+  test('known reasons are suggested, and others accepted', () => {
     expectTypeOf<'revoked'>().toExtend<Rejected['reason']>();
     expectTypeOf<string>().toExtend<Rejected['reason']>();
   });
@@ -107,13 +117,40 @@ describe('claims', () => {
 });
 
 describe('options and the narrow interface', () => {
-  test('a name that is not there is an error', () => {
+  test('an unknown name is an error', () => {
     // @ts-expect-error it is cacheTtlMs, and milliseconds
     new KeyVerifier({ cacheTtl: 300 });
     // @ts-expect-error there is nothing to invalidate by
     closed.invalidate({});
-    // @ts-expect-error by one thing at a time
+    // @ts-expect-error it is keyId
     closed.invalidate({ keyID: 'k' });
+  });
+
+  test('a key format may be a pattern or a function, a breaker an object or false', () => {
+    new KeyVerifier({ keyFormat: /^sk-/, breaker: { maxOpenMs: 1 } });
+    new KeyVerifier({ keyFormat: (key) => key.startsWith('sk-'), breaker: false });
+    // @ts-expect-error it can not be awaited
+    new KeyVerifier({ keyFormat: async (key: string) => await Promise.resolve(key === 'k') });
+    // @ts-expect-error there is no such thing to enable
+    new KeyVerifier({ breaker: true });
+  });
+
+  test('an observer knows the events, with the claims of the schema', () => {
+    const claims = z.object({ plan: z.string() });
+    new KeyVerifier({
+      claims,
+      observers: [
+        {
+          onVerdict({ result, fingerprint }) {
+            expectTypeOf(fingerprint).toBeString();
+            if (result.valid) expectTypeOf(result.claims).toEqualTypeOf<{ plan: string }>();
+          },
+          onBreaker: ({ state }) => expectTypeOf(state).toEqualTypeOf<'closed' | 'open' | 'half-open'>(),
+          // @ts-expect-error there is no such event
+          onHit: () => undefined,
+        },
+      ],
+    });
   });
 
   test('every KeyVerifier is a Verifier', () => {

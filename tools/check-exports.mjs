@@ -1,5 +1,5 @@
-// Holds package.json against the build, both ways: no entry without its file, and no file that no entry leads to. And what
-// Node and browsers load as the core holds nothing that belongs elsewhere.
+// Every entry point of package.json must have been built, and every built file must be reachable from one. The core must not
+// import a Node module, the testing kit or an adapter.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -13,19 +13,19 @@ const targets = (...trees) => new Set(trees.flatMap(leaves).map((path) => join(p
 const IMPORT = /(?:\bfrom|\bimport|\brequire\(|\bimport\()\s*["']([^"']+)["']/g;
 const DECLARATION = /\.d\.c?ts$/;
 
-/** A file, and all that it leads to; `outside` collects what it imports by name. */
-function follow(path, seen, outside = new Set()) {
-  if (seen.has(path)) return outside;
+/** Adds a file and all files that it imports to `seen`. Returns the packages that they import. */
+function follow(path, seen, packages = new Set()) {
+  if (seen.has(path)) return packages;
   seen.add(path);
   for (const [, name] of readFileSync(path, 'utf8').matchAll(IMPORT)) {
-    if (!name.startsWith('.')) outside.add(name);
+    if (!name.startsWith('.')) packages.add(name);
     else {
       const target = join(dirname(path), name);
-      // Declarations name the module beside which they stand.
-      follow(DECLARATION.test(path) ? target.replace(/\.(c?)js$/, '.d.$1ts') : target, seen, outside);
+      // Declarations import the module beside a declaration.
+      follow(DECLARATION.test(path) ? target.replace(/\.(c?)js$/, '.d.$1ts') : target, seen, packages);
     }
   }
-  return outside;
+  return packages;
 }
 
 const reached = new Set();
@@ -35,15 +35,21 @@ for (const path of targets(main, module, types, bin, imports, exports)) {
 }
 for (const entry of readdirSync('dist', { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name);
-  if (entry.isFile() && !reached.has(path)) problems.push(`${path} was built, but no entry leads to it`);
+  if (entry.isFile() && !reached.has(path))
+    problems.push(`${path} was built, but is not reachable from an entry point`);
 }
 
 const ALLOWED = {
-  'index.js': ['#platform'],
+  'index.js': ['#platform', '#transport', 'lru-cache'],
   'platform/web.js': [],
   'platform/isolate.js': [],
-  'platform/server.js': ['lru-cache'],
-  'platform/node.js': ['lru-cache', 'undici'],
+  'platform/server.js': [],
+  'transport/web.js': [],
+  'transport/workerd.js': [],
+  'transport/edge.js': [],
+  'transport/bun.js': [],
+  'transport/deno.js': [],
+  'transport/node.js': ['undici'],
 };
 for (const [entry, allowed] of Object.entries(ALLOWED)) {
   for (const path of [`dist/${entry}`, `dist/${entry.replace('.js', '.cjs')}`]) {
@@ -51,7 +57,7 @@ for (const [entry, allowed] of Object.entries(ALLOWED)) {
     for (const name of follow(path, files))
       if (!allowed.includes(name))
         problems.push(`${path} imports ${name}${builtinModules.includes(name) ? ' of Node' : ''}`);
-    for (const file of files) if (/testing|adapters/.test(file)) problems.push(`${path} holds ${file}`);
+    for (const file of files) if (/testing|adapters/.test(file)) problems.push(`${path} contains ${file}`);
   }
 }
 

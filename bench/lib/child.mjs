@@ -8,7 +8,7 @@ export async function child(module, options = {}, execArgv = []) {
   const [message] = await Promise.race([
     once(process_, 'message'),
     ended.then(([code]) => {
-      throw new Error(`${module} ended with code ${code} and said nothing`);
+      throw new Error(`${module} ended with code ${code} before it sent a message`);
     }),
   ]);
   return {
@@ -27,7 +27,7 @@ export async function child(module, options = {}, execArgv = []) {
   };
 }
 
-/** What a child was started with. Whoever calls this ends with its parent, however that ends. */
+/** The options a child was started with. The child ends when its parent does. */
 export function given() {
   process.once('disconnect', () => process.exit());
   return JSON.parse(process.argv[2] ?? '{}');

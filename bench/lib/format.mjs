@@ -7,10 +7,3 @@ export function duration(ns) {
 
 export const times = ({ value, low, high }) =>
   low === undefined ? value.toFixed(2) : `${value.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
-
-export const whole = (value) => Math.round(value).toLocaleString('en').replaceAll(',', ' ');
-
-export function table(head, rows) {
-  const line = (cells) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}

@@ -2,10 +2,10 @@ import { hash } from 'node:crypto';
 
 export const TOKEN = 'service-token';
 
-/** Keys as they are issued: a prefix and 32 characters of chance, but the same ones in every run. */
+/** Keys that look like issued ones, a prefix and 32 random characters, but are the same in every run. */
 export const keyOf = (i) => `sk-live-${hash('sha256', String(i), 'hex').slice(0, 32)}`;
 
-/** What the key server knows of the key with this number. */
+/** What the key server knows about the key with this number. */
 export const recordOf = (i) => ({
   client: `client-${String(i % 500).padStart(6, '0')}`,
   tenant: `customer-${String(i % 50).padStart(6, '0')}`,
@@ -13,7 +13,7 @@ export const recordOf = (i) => ({
   claims: { plan: 'pro' },
 });
 
-/** A transport without a network, which vouches for every key: for what is measured once verdicts are there. */
+/** A transport without a network that verifies every key, to fill a cache with. */
 export function instantTransport(numberOf) {
   const encoder = new TextEncoder();
   const header = (name) => (name === 'content-type' ? 'application/json' : undefined);

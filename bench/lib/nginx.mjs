@@ -16,7 +16,7 @@ async function freePort() {
   return port;
 }
 
-/** Nginx in front of an app: it asks the key server itself and keeps the answers. `auth_request` reads the status only. */
+/** nginx in front of an app: it asks the key server and caches the answers. `auth_request` reads their status only. */
 export async function startNginx({ appPort, verifyUrl, token }) {
   const folder = await mkdtemp(join(tmpdir(), 'keyverify-bench-'));
   const port = await freePort();

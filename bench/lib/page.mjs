@@ -1,8 +1,11 @@
 import { cpus, release, totalmem } from 'node:os';
 
-import { bars } from './chart.mjs';
-import { duration, table, times, whole } from './format.mjs';
+import { grouped, table } from '../../tools/pages.ts';
+import { bars } from '../../tools/svg.ts';
+import { duration, times } from './format.mjs';
 import { median, quantile, ratio } from './paired.mjs';
+
+const whole = (value) => grouped(Math.round(value));
 
 const sources = (counts) =>
   Object.entries(counts)
@@ -36,27 +39,32 @@ function service({ rows, nginx, seconds, connections }) {
   ]);
   const missing =
     nginx === undefined ? '\n\nnginx was not installed (`apt-get install nginx-light`), so it is left out.' : '';
-  return `${connections} connections of autocannon in another process, ${seconds} s each turn, medians. nginx's \`auth_request\` sees the
-status of a cached response only: it lets rejected keys in, which answer 200 as well. An empty hook is what any guard costs at the
-least; with the hash in it, what one costs that knows keys by their SHA-256. \`crypto.hash\` takes several times longer between
-requests than in a loop, where its code and data stay in the processor's caches.
+  return `${connections} connections of autocannon in another process, ${seconds} s in each round, medians. nginx's \`auth_request\` only
+reads the status of a cached response, which is 200 for a rejected key as well: it lets rejected keys in. The empty hook is the
+least that any guard costs in Fastify, the hashing one the least that a guard costs which looks keys up by their SHA-256.
+\`crypto.hash\` takes several times longer between requests than in a loop, where its code and data stay in the processor's caches.
 
 ${table(['', 'requests/s', 'p99', '/ bare', 'failed'], lines)}${missing}`;
 }
 
-/** The page, and the charts in it. */
+function missed(results) {
+  const reasons = results.filter(({ met }) => !met).map(({ figure, reason }) => `- ${figure}: ${reason}`);
+  return reasons.length === 0 ? '' : `Targets that were missed:\n\n${reasons.join('\n')}\n\n`;
+}
+
+/** docs/performance.md and its charts. */
 export function page(
   { hit, miss, stampede, outage, service: services, scale, start },
-  held,
-  { startedAt, load, dependencies },
+  results,
+  { startedAt, load, versions },
 ) {
   const base = 'floor: crypto.hash + Map.get, async';
   const pool = 'undici Pool.request';
   const charts = {
-    hit: bars('One hit', rowsOf(hit.samples), duration),
-    miss: bars('Time for each miss, 64 at once', rowsOf(miss.at64), duration),
+    hit: bars('One cache hit', rowsOf(hit.samples), duration),
+    miss: bars('Time per cache miss, 64 concurrent', rowsOf(miss.at64), duration),
     outage: bars(
-      'Black-holed key server, p99 of a call',
+      'Key server that never answers, p99 of a call',
       Object.entries(outage.rows).map(([name, { p99 }]) => ({ name, value: p99 })),
       duration,
     ),
@@ -69,57 +77,57 @@ export function page(
       whole,
     ),
     scale: bars(
-      'A hit, by the number of entries',
+      'One cache hit, by number of entries',
       scale.map(({ size, keyverify }) => ({ name: `keyverify, ${whole(size)}`, value: keyverify.hit })),
       duration,
     ),
   };
   const chart = (name, what) => `![${what}](./performance/${name}.svg)`;
-  const versions = Object.entries(dependencies).map(([name, version]) => `${name} ${version}`);
 
   const markdown = `# Performance
 
-<!-- Written by \`npm run bench\`: change bench/, not this page. -->
+<!-- Written by \`npm run bench\`. Edit bench/, not this page. -->
 
-Every comparison is taken in turns within one run, so that what slows the machine down slows everybody down. Absolute figures
-are this machine's, ratios carry over. A ratio is one of medians; in brackets, the middle half of the ratios taken turn by turn.
+All candidates of a comparison take turns within one run, so a slow phase of the machine affects them alike. Ratios carry over
+to other machines, absolute figures don't. A ratio compares medians; the range in brackets is the interquartile range of the
+ratios of the single rounds.
 
-- When: ${startedAt.toISOString()}
-- Where: ${cpus().length} × ${cpus()[0]?.model}, ${whole(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}, Node ${process.version}, load ${load.toFixed(1)} in the five minutes before
-- Beside: ${versions.join(', ')}, nginx ${services.nginx ?? '(not installed)'}
-- How: \`npm ci && npm run bench\`
+- Date: ${startedAt.toISOString()}
+- Machine: ${cpus().length} × ${cpus()[0]?.model}, ${whole(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}, Node ${process.version}, load average ${load.toFixed(1)} in the five minutes before
+- Compared with: ${versions.join(', ')}, nginx ${services.nginx ?? '(not installed)'}
+- Command: \`npm ci && npm run bench\`
 
-## What must hold
+## Targets
+
+${missed(results)}${table(
+    ['figure', 'measured', 'target', 'met'],
+    results.map(({ figure, measured, target, met }) => [figure, times(measured), target, met ? 'yes' : '**no**']),
+  )}
+
+## Cache hit
+
+${whole(hit.keys)} cached keys, one after the other. The floor hashes the key to hexadecimal digits and looks it up in a \`Map\`.
+
+${table(['', 'median', 'interquartile range', '/ floor'], compared(hit.samples, base))}
+
+${chart('hit', 'Time of one cache hit')}
+
+## Cache miss
+
+The embedded key server runs in another process. @unkey/api asks a loopback server that speaks its protocol.
+
+${table(['64 concurrent', 'time per call', 'interquartile range', `/ ${pool}`], compared(miss.at64, pool))}
+
+${table(['sequential', 'median', 'interquartile range', `/ ${pool}`], compared(miss.sequential, pool))}
+
+${chart('miss', 'Time per cache miss')}
+
+## Stampede
+
+${whole(stampede.calls)} concurrent calls for one key that isn't cached.
 
 ${table(
-  ['figure', 'measured', 'target', 'met'],
-  held.map(({ figure, measured, target, met }) => [figure, times(measured), target, met ? 'yes' : '**no**']),
-)}
-
-## A hit
-
-${whole(hit.keys)} keys in turn. The floor hashes the key to hexadecimal digits and looks it up in a \`Map\`.
-
-${table(['', 'median', 'middle half', '/ floor'], compared(hit.samples, base))}
-
-${chart('hit', 'Time of one hit')}
-
-## A miss
-
-The embedded key server runs in another process; @unkey/api asks a loopback server that speaks its protocol.
-
-${table(['64 at once', 'time for each', 'middle half', `/ ${pool}`], compared(miss.at64, pool))}
-
-${table(['one after the other', 'median', 'middle half', `/ ${pool}`], compared(miss.sequential, pool))}
-
-${chart('miss', 'Time for each miss')}
-
-## A stampede
-
-${whole(stampede.calls)} concurrent calls for one key that nobody has asked for.
-
-${table(
-  ['', 'upstream calls', 'time', 'calls that failed'],
+  ['', 'requests to the key server, by round', 'time', 'failed calls, by round'],
   Object.entries(stampede.samples).map(([name, rounds]) => [
     name,
     rounds.map(({ upstream }) => whole(upstream)).join(', '),
@@ -128,12 +136,12 @@ ${table(
   ]),
 )}
 
-## An outage
+## Outage
 
-The key server takes every request and never answers. "Still pending" is after 5 s, when the wait was ended.
+The key server accepts every request and never answers. "Still pending" is the state after 5 s, when the benchmark stopped waiting.
 
 ${table(
-  ['', 'p50', 'p99', 'longest', 'answers'],
+  ['', 'p50', 'p99', 'maximum', 'results'],
   Object.entries(outage.rows).map(([name, row]) => [
     name,
     duration(row.p50),
@@ -145,19 +153,19 @@ ${table(
 
 ${chart('outage', 'p99 of a call in an outage')}
 
-## A whole service
+## Whole service
 
 ${service(services)}
 
 ${chart('service', 'Requests per second')}
 
-## By the number of entries
+## Number of entries
 
-Bytes are of the heap for each entry, key included. The bare lru-cache holds the same verdicts as they come from \`JSON.parse\`,
-by hexadecimal keys and by our own (32 characters of 8 bits).
+Bytes are heap bytes for each entry, key included. The bare lru-cache holds the same verdicts as \`JSON.parse\` gives them, under
+hexadecimal keys and under keys like ours (32 one-byte characters).
 
 ${table(
-  ['entries', 'hit', 'floor', 'bytes', 'bare lru-cache', 'with our keys', '`invalidate` by tenant'],
+  ['entries', 'hit', 'floor', 'bytes', 'bare lru-cache', 'bare lru-cache, our keys', '`invalidate` by tenant'],
   scale.map(({ size, keyverify, hex, binary }) => [
     whole(size),
     duration(keyverify.hit),
@@ -169,9 +177,9 @@ ${table(
   ]),
 )}
 
-${chart('scale', 'A hit, by the number of entries')}
+${chart('scale', 'Time of one cache hit, by number of entries')}
 
-## Start
+## Start-up
 
 Medians of ${start.keyverify.length} fresh processes.
 
@@ -187,5 +195,5 @@ ${table(
   }),
 )}
 `;
-  return { markdown, charts, held };
+  return { markdown, charts };
 }

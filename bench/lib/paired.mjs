@@ -1,4 +1,4 @@
-/** Turns of every case in every round, in a changing order: what slows the machine down slows all of them down. */
+/** Measures every case in every round, in a rotating order: a slow phase of the machine affects all cases alike. */
 export async function paired(cases, { rounds = 60, calls = 512, warmUp = 20 } = {}) {
   const names = Object.keys(cases);
   const samples = Object.fromEntries(names.map((name) => [name, []]));
@@ -21,13 +21,13 @@ export function quantile(values, share) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** The ratio of two medians, and where the middle half of the ratios lies that were taken round by round. */
+/** The ratio of two medians, with the interquartile range of the ratios of the single rounds. */
 export function ratio(over, under) {
   const byRound = over.map((value, round) => value / under[round]);
   return { value: median(over) / median(under), low: quantile(byRound, 0.25), high: quantile(byRound, 0.75) };
 }
 
-/** Runs a job so many times, a fixed number at once. */
+/** Runs a job `times` times, at most `concurrency` at once. */
 export async function atOnce(concurrency, times, job) {
   let left = times;
   await Promise.all(

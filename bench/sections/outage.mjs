@@ -6,10 +6,10 @@ import { handwritten } from '../lib/handwritten.mjs';
 import { TOKEN, keyOf } from '../lib/keys.mjs';
 import { quantile } from '../lib/paired.mjs';
 
-/** The peers have no breaker, so each of their calls waits for its time-out: a few of them have to do. */
+/** The peers have no breaker, so each of their calls waits for its time-out: only a few are measured. */
 const CALLS = 10_000;
 const CALLS_OF_PEERS = 64;
-const PATIENCE_MS = 5_000;
+const GIVE_UP_MS = 5_000;
 
 const server = await child('servers/key-server.mjs', { keys: 4_096 });
 const unkeyServer = await child('servers/unkey.mjs');
@@ -20,7 +20,7 @@ let unseen = 1_000_000;
 const options = { verifyUrl, serviceToken: TOKEN };
 const fresh = new KeyVerifier(options);
 const stale = new KeyVerifier({ ...options, cacheTtlMs: 1 });
-const byHand = handwritten(options);
+const byHand = handwritten({ verifyUrl });
 const unkey = new Unkey({ rootKey: 'unkey_root', serverURL: unkeyServer.message.url });
 for (const key of known) {
   await Promise.all([fresh.verify(key), stale.verify(key), byHand.verify(key)]);
@@ -45,12 +45,12 @@ async function distribution(calls, concurrency, once) {
 const source = async (result) => (await result).source;
 const settled = async (promise) => {
   let timer;
-  const patience = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE_MS, 'still pending')));
+  const givenUp = new Promise((resolve) => (timer = setTimeout(resolve, GIVE_UP_MS, 'still pending')));
   const outcome = promise.then(
     (value) => ((value.data ?? value).valid === true ? 'valid' : 'refused'),
     () => 'rejected',
   );
-  const first = await Promise.race([outcome, patience]);
+  const first = await Promise.race([outcome, givenUp]);
   clearTimeout(timer);
   return first;
 };
@@ -60,16 +60,16 @@ const normal = async () => await distribution(CALLS, 1, (i) => source(fresh.veri
 await normal();
 const before = await normal();
 
-await server.ask({ misbehave: { kind: 'hang' } });
+await server.ask({ fault: { kind: 'hang' } });
 await unkeyServer.ask({ hang: true });
-// The first to meet the outage wait for it; what counts is what comes after.
+// The first calls of the outage open the breaker. They aren't measured.
 await Promise.all(Array.from({ length: 8 }, () => fresh.verify(keyOf(unseen++))));
 await Promise.all(known.map((key) => stale.verify(key)));
 
 const cached = await distribution(CALLS, 1, (i) => source(fresh.verify(knownKey(i))));
 await distribution(CALLS, 1, (i) => source(stale.verify(knownKey(i))));
-const honoured = await distribution(CALLS, 1, (i) => source(stale.verify(knownKey(i))));
-const strangers = await distribution(CALLS, 64, () => source(fresh.verify(keyOf(unseen++))));
+const servedStale = await distribution(CALLS, 1, (i) => source(stale.verify(knownKey(i))));
+const unknownKeys = await distribution(CALLS, 64, () => source(fresh.verify(keyOf(unseen++))));
 const handKnown = await distribution(CALLS, 1, (i) => settled(byHand.verify(knownKey(i))));
 const handUnseen = await distribution(CALLS_OF_PEERS, CALLS_OF_PEERS, () => settled(byHand.verify(keyOf(unseen++))));
 const unkeyAny = await distribution(CALLS_OF_PEERS, CALLS_OF_PEERS, () =>
@@ -80,8 +80,8 @@ process.send({
   rows: {
     'keyverify, cached, no outage': before,
     'keyverify, cached': cached,
-    'keyverify, stale': honoured,
-    'keyverify, unseen': strangers,
+    'keyverify, stale': servedStale,
+    'keyverify, unseen': unknownKeys,
     'by hand, cached': handKnown,
     'by hand, unseen': handUnseen,
     '@unkey/api, any': unkeyAny,

@@ -7,10 +7,10 @@ import { given } from '../lib/child.mjs';
 import { TOKEN, instantTransport, keyOf, recordOf } from '../lib/keys.mjs';
 import { median, paired } from '../lib/paired.mjs';
 
-/** One size, one subject: each has a heap of its own. */
+/** One size and one subject for each process, so that each has a heap of its own. */
 const { size, subject } = given();
 
-/** The hits walk through the keys by a step that shares no factor with their number: no cache line is warm by chance. */
+/** Coprime to every size, so that hits jump through all keys and find no cache line warm. */
 const STEP = 7_919;
 const SAMPLE = Math.min(size, 100_000);
 
@@ -20,9 +20,9 @@ const heap = () => {
   return heapUsed + external;
 };
 
-async function fill(remember) {
+async function fill(store) {
   const before = heap();
-  for (let i = 0; i < size; i++) await remember(i);
+  for (let i = 0; i < size; i++) await store(i);
   await new Promise((resolve) => setImmediate(resolve));
   return (heap() - before) / size;
 }
@@ -77,7 +77,7 @@ if (subject === 'keyverify') {
     };
     cache.set(hash('sha256', keyOf(i), subject), Object.freeze(verdict));
   });
-  if (cache.size !== size) throw new Error('not all of them are there');
+  if (cache.size !== size) throw new Error('some entries are missing');
   process.send({ bytes });
 }
 process.exit();

@@ -2,6 +2,7 @@ import { Namespace, createCache, DefaultStatefulContext } from '@unkey/cache';
 import { MemoryStore } from '@unkey/cache/stores';
 
 import { KeyVerifier } from '../../dist/index.js';
+import { ask } from '../lib/ask.mjs';
 import { child } from '../lib/child.mjs';
 import { handwritten } from '../lib/handwritten.mjs';
 import { TOKEN, keyOf } from '../lib/keys.mjs';
@@ -10,18 +11,10 @@ const CALLS = 10_000;
 const ROUNDS = 2;
 const server = await child('servers/key-server.mjs', { keys: 1_000 });
 const { verifyUrl } = server.message;
-let turn = 0;
+let keysUsed = 0;
 
-const post = async (key) => {
-  const response = await fetch(verifyUrl, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-service-token': TOKEN },
-    body: JSON.stringify({ key }),
-  });
-  return await response.json();
-};
 const verifier = new KeyVerifier({ verifyUrl, serviceToken: TOKEN });
-const byHand = handwritten({ verifyUrl, serviceToken: TOKEN });
+const byHand = handwritten({ verifyUrl });
 const swr = createCache({
   verdicts: new Namespace(new DefaultStatefulContext(), {
     stores: [new MemoryStore({ persistentMap: new Map() })],
@@ -33,14 +26,14 @@ const swr = createCache({
 const subjects = {
   keyverify: (key) => verifier.verify(key),
   'by hand': (key) => byHand.verify(key),
-  '@unkey/cache swr': (key) => swr.verdicts.swr(key, post),
+  '@unkey/cache swr': (key) => swr.verdicts.swr(key, () => ask(verifyUrl, key)),
 };
-await verifier.verify(keyOf(turn++));
+await verifier.verify(keyOf(keysUsed++));
 
 const samples = {};
 for (let round = 0; round < ROUNDS; round++)
   for (const [name, subject] of Object.entries(subjects)) {
-    const key = keyOf(turn++);
+    const key = keyOf(keysUsed++);
     const { requests: before } = await server.ask({});
     const start = performance.now();
     const settled = await Promise.allSettled(Array.from({ length: CALLS }, () => subject(key)));

@@ -1,6 +1,6 @@
 import { given } from '../lib/child.mjs';
 
-/** One import in a fresh process, and the first verdict where there is a server to ask. */
+/** One import in a fresh process, then the first verdict where the package asks a server. */
 const { module, verifyUrl, unkeyUrl } = given();
 const start = performance.now();
 const imported = await import(module);

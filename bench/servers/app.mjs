@@ -10,10 +10,10 @@ import { given } from '../lib/child.mjs';
 import { handwritten } from '../lib/handwritten.mjs';
 import { TOKEN } from '../lib/keys.mjs';
 
-/** A hello world of this framework, guarded in this way. */
+/** A hello world of the given framework, behind the given guard. */
 const { framework, guard, verifyUrl } = given();
 const verifier = new KeyVerifier({ verifyUrl, serviceToken: TOKEN });
-const byHand = handwritten({ verifyUrl, serviceToken: TOKEN });
+const byHand = handwritten({ verifyUrl });
 const hello = { hello: 'world' };
 
 const allows = async (headers) => {

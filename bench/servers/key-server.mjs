@@ -6,9 +6,8 @@ const { keys = 0 } = given();
 const server = await startKeyServer({ keepAliveTimeoutMs: 60_000 });
 for (let i = 0; i < keys; i++) server.issue(keyOf(i), recordOf(i));
 
-process.on('message', ({ misbehave }) => {
-  if (misbehave === null) server.behave();
-  else if (misbehave !== undefined) server.misbehave(misbehave);
+process.on('message', ({ fault }) => {
+  if (fault !== undefined) server.injectFault(fault);
   process.send({ requests: server.counts.requests });
 });
 process.send({ url: server.url, verifyUrl: server.verifyUrl });

@@ -4,7 +4,7 @@ import { given } from '../lib/child.mjs';
 
 given();
 
-/** Drives load at whatever it is told to, and says what came of it. */
+/** Puts a load on the given URL and reports rates and latencies. */
 process.on('message', async ({ url, authorization, seconds, connections }) => {
   const headers = { authorization };
   const { requests, latency, non2xx, errors } = await autocannon({ url, headers, duration: seconds, connections });

@@ -4,7 +4,7 @@ import { given } from '../lib/child.mjs';
 
 given();
 
-/** As much of Unkey's protocol as `keys.verifyKey` needs. */
+/** The part of Unkey's protocol that `keys.verifyKey` needs. */
 const answer = JSON.stringify({
   meta: { requestId: 'req_1' },
   data: { valid: true, code: 'VALID', keyId: 'key_1', enabled: true, identity: { id: 'id_1', externalId: 'acme' } },

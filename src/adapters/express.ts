@@ -1,17 +1,20 @@
-/** `keyverify/express`: a guard for Express 4 and 5, for connect, and for a plain `node:http` server. */
-import { createGuard, proceed } from '../guard/guard.js';
-import { answerNode, guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
+/** `keyverify/express`: a middleware for Express 4 and 5, and for connect. */
 import type { Verified } from '../core/result.js';
+import { proceed } from '../guard/decision.js';
+import { createGuard } from '../guard/guard.js';
+import { guardNode, type NodeRequest, type NodeResponse, sendDenial } from '../guard/node.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
-export type { Problem } from '../guard/problem.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
 /** Where the compiler can't see which guard has run, if any. */
 type Unknown = Verified | null | undefined;
 
-/** The identity that the guard in the same chain of handlers has left: Express infers it through `res.locals`. */
+/** The identity that the guard in the same chain of handlers has set: Express infers it through `res.locals`. */
 type IdentityIn<Request> = Request extends { readonly res?: infer Response }
   ? NonNullable<Response> extends { readonly locals: { readonly identity: infer Identity } }
     ? Identity
@@ -23,8 +26,8 @@ declare global {
   namespace Express {
     interface Request {
       /**
-       * Who is calling. `app.get(path, keyverify(verifier), handler)` tells the compiler that there is somebody;
-       * behind `app.use(keyverify(verifier))` it can't know and makes you ask.
+       * The caller. Its type is known in `app.get(path, apiKeyAuth(verifier), handler)`. Behind
+       * `app.use(apiKeyAuth(verifier))` the compiler can't see the guard, so `null` and `undefined` are in the type.
        */
       identity: IdentityIn<this>;
     }
@@ -33,50 +36,38 @@ declare global {
 
 type Handler<Response> = (req: NodeRequest, res: Response, next: (error?: unknown) => void) => void;
 
-/** A middleware that leaves the caller's identity in `req.identity` and in `res.locals.identity`. */
+/** A middleware that sets `req.identity` and `res.locals.identity`. */
 export type Middleware<Identity> = Handler<NodeResponse> & Handler<NodeResponse & { locals: { identity: Identity } }>;
 
-/** Lets nobody past without a good key: `app.use(keyverify(verifier))`, or before a handler. */
-export function keyverify<
+/**
+ * A middleware that admits requests with a valid key and sets `req.identity`. Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * app.get('/orders', apiKeyAuth(verifier), (req, res) => {
+ *   res.json({ tenant: req.identity.tenant });
+ * });
+ * ```
+ */
+export function apiKeyAuth<
   V extends AnyVerifier,
   FailOpen extends boolean = FailOpenBy<V>,
   Optional extends boolean = false,
 >(
-  verifier: V,
+  verifier: VerifierSource<V>,
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
 ): Middleware<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
   const guard = createGuard(verifier, options);
   return (req: NodeRequest, res: NodeResponse & { locals?: object }, next: () => void): void => {
     proceed(guardNode(guard, req, res), (decision) => {
       if (!decision.allowed) {
-        answerNode(res, decision.denial);
+        sendDenial(res, decision.denial);
         return;
       }
       const { identity } = decision;
       Object.assign(req, { identity });
       if (res.locals !== undefined) Object.assign(res.locals, { identity });
       next();
-    });
-  };
-}
-
-/** A listener for `http.createServer()`: the handler gets the caller's identity, and is not called without it. */
-export function listener<
-  V extends AnyVerifier,
-  Req extends NodeRequest,
-  Res extends NodeResponse,
-  FailOpen extends boolean = FailOpenBy<V>,
-  Optional extends boolean = false,
->(
-  verifier: V,
-  handler: (req: Req, res: Res, identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional>) => void | Promise<void>,
-  options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
-): (req: Req, res: Res) => void {
-  const guard = createGuard(verifier, options);
-  return (req, res) => {
-    proceed(guardNode(guard, req, res), (decision) => {
-      if (!decision.allowed) answerNode(res, decision.denial);
-      else return handler(req, res, decision.identity);
     });
   };
 }

@@ -1,29 +1,31 @@
-/** `keyverify/fastify`: a plugin that guards the scope it is registered in, and those inside it. */
+/** `keyverify/fastify`: a plugin that guards the scope it is registered in, and the scopes inside it. */
 import type { FastifyInstance } from 'fastify';
 
-import { createGuard, proceed, type DefaultVerifier } from '../guard/guard.js';
-import { guardNode } from '../guard/node.js';
-import type { ClosedVerifier, GuardOptions, RouteOptions } from '../guard/options.js';
 import type { DefaultClaims, Verified } from '../core/result.js';
+import { proceed } from '../guard/decision.js';
+import { createGuard } from '../guard/guard.js';
+import { guardNode } from '../guard/node.js';
+import type { GuardOptions, RouteOptions } from '../guard/options.js';
+import type { ClosedVerifier, DefaultVerifier, VerifierSource } from '../guard/verifier.js';
 
-export type { DenialContext, DenialShape, RouteOptions } from '../guard/options.js';
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
-export type { Problem } from '../guard/problem.js';
+export type { RouteOptions } from '../guard/options.js';
+export type { VerifierSource } from '../guard/verifier.js';
 
 /**
- * The options of the plugin. A route that may be called without an identity says so in its own `config`, where the
- * compiler sees it: `{ config: { keyverify: { optional: true } } }`. So a verifier that fails open needs
+ * The options of the plugin: those of a guard, and the verifier. `optional: true` and `failOpen: true` belong into the
+ * `config` of a route, where the compiler sees that its identity may be `null`. So a verifier that fails open needs
  * `failOpen: false` here.
  */
-export type KeyVerifyOptions = GuardOptions<DefaultClaims, false, false> &
+export type ApiKeyAuthOptions = GuardOptions<DefaultClaims, false, false> &
   (
-    | { readonly verifier: DefaultVerifier & ClosedVerifier }
-    | { readonly verifier: DefaultVerifier; readonly failOpen: false }
+    | { readonly verifier: VerifierSource<DefaultVerifier & ClosedVerifier> }
+    | { readonly verifier: VerifierSource<DefaultVerifier>; readonly failOpen: false }
   );
 
 type Nullable<Options> = Options extends { readonly optional: true } | { readonly failOpen: true } ? null : never;
 
-/** `null` is in it where the route's own `config` allows a call without an identity. */
 type IdentityIn<Request> = Request extends {
   readonly routeOptions: { readonly config: { readonly keyverify: infer O } };
 }
@@ -32,17 +34,17 @@ type IdentityIn<Request> = Request extends {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who is calling. */
+    /** The caller. `null` is in the type if the route's `config` has `optional: true` or `failOpen: true`. */
     identity: IdentityIn<this>;
   }
   interface FastifyContextConfig {
-    /** What is different for this route. */
+    /** The options that differ for this route. */
     keyverify?: RouteOptions;
   }
 }
 
 // eslint-disable-next-line @typescript-eslint/require-await -- bad options have to reject, a throw would end the process
-const plugin = async (app: FastifyInstance, { verifier, ...options }: KeyVerifyOptions): Promise<void> => {
+const plugin = async (app: FastifyInstance, { verifier, ...options }: ApiKeyAuthOptions): Promise<void> => {
   const guard = createGuard<DefaultVerifier, false>(verifier, options);
   if (!app.hasRequestDecorator('identity')) app.decorateRequest('identity');
   app.addHook('onRequest', (request, reply, done) => {
@@ -58,9 +60,22 @@ const plugin = async (app: FastifyInstance, { verifier, ...options }: KeyVerifyO
   });
 };
 
-/** `app.register(keyverify, { verifier })`: every route of this scope needs a good key, those of scopes beside it don't. */
-export const keyverify = Object.assign(plugin, {
-  // A plugin has a scope of its own unless it says otherwise; this one is for the scope it is registered in.
+/**
+ * A plugin: the routes of the scope it is registered in, and of the scopes inside it, need a valid key. It sets
+ * `request.identity`. Rejects with `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * await app.register(apiKeyAuth, { verifier });
+ *
+ * app.get('/orders', (request) => ({ tenant: request.identity.tenant }));
+ * app.get('/catalogue', { config: { keyverify: { optional: true } } }, (request) => ({
+ *   tenant: request.identity?.tenant ?? null,
+ * }));
+ * ```
+ */
+export const apiKeyAuth = Object.assign(plugin, {
+  // A plugin gets a scope of its own unless it sets this; this one is for the scope it is registered in.
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'keyverify',
 });

@@ -1,57 +1,92 @@
-/** `keyverify/fetch`: for whatever answers a `Request` with a `Response`: Workers, Bun, Deno, Next.js, SvelteKit, Remix. */
+/** `keyverify/fetch`: for all that answers a `Request` with a `Response`: Workers, Bun, Deno, Next.js, SvelteKit, Remix. */
+import type { Decision } from '../guard/decision.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { Decision } from '../guard/decision.js';
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
-export type { Problem } from '../guard/problem.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** Whether a request may go on: with an identity, or not, with the response to give instead. */
-export type Admission<Identity> =
-  { readonly allowed: true; readonly identity: Identity } | { readonly allowed: false; readonly response: Response };
-
-/** What keeps a worker alive after its response: its `ctx`, or its event. */
+/** Keeps a worker alive after its response: the `ctx` of a worker, or its event. */
 export interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
-/** A door for requests. */
-export interface Keyverify<Identity> {
-  /** For loaders and route handlers: `const admission = await admit(request); if (!admission.allowed) return admission.response`. */
-  readonly admit: (request: Request, context?: ExecutionContext) => Promise<Admission<Identity>>;
-  /** Makes a handler that is only called with an identity, which it gets ahead of whatever the runtime passes. */
-  readonly guard: <Rest extends readonly unknown[]>(
+/** The two ways to guard a fetch handler. */
+export interface FetchAuth<Identity> {
+  /** Wraps a handler: it gets the identity after the request, then what the runtime passes (`env`, `ctx`, ...). */
+  readonly protect: <Rest extends readonly unknown[]>(
     handler: (request: Request, identity: Identity, ...rest: Rest) => Response | Promise<Response>,
   ) => (request: Request, ...rest: Rest) => Promise<Response>;
+  /**
+   * For loaders and route handlers: the identity of the caller, or the response to return instead. Never rejects.
+   *
+   * @example
+   * ```ts
+   * const decision = await authenticate(request);
+   * if (!decision.allowed) return decision.denial;
+   * return Response.json({ tenant: decision.identity.tenant });
+   * ```
+   */
+  readonly authenticate: (request: Request, context?: ExecutionContext) => Promise<Decision<Identity, Response>>;
 }
 
 function isExecutionContext(value: unknown): value is ExecutionContext {
   return typeof value === 'object' && value !== null && 'waitUntil' in value && typeof value.waitUntil === 'function';
 }
 
-/** A door that nobody passes without a good key. */
-export function keyverify<
+/**
+ * Guards fetch handlers. Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const { protect } = apiKeyAuth(verifier);
+ *
+ * export const GET = protect((request, identity) => Response.json({ tenant: identity.tenant }));
+ * ```
+ *
+ * @example A worker, whose bindings come with the first request
+ * ```ts
+ * let env: Env;
+ * const { protect } = apiKeyAuth(() => new KeyVerifier({ verifyUrl: env.VERIFY_URL, serviceToken: env.SERVICE_TOKEN }));
+ * const handler = protect((request, identity) => Response.json({ tenant: identity.tenant }));
+ *
+ * export default {
+ *   fetch(request: Request, bindings: Env, ctx: ExecutionContext) {
+ *     env = bindings;
+ *     return handler(request, bindings, ctx);
+ *   },
+ * };
+ * ```
+ */
+export function apiKeyAuth<
   V extends AnyVerifier,
   FailOpen extends boolean = FailOpenBy<V>,
   Optional extends boolean = false,
 >(
-  verifier: V,
+  verifier: VerifierSource<V>,
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
-): Keyverify<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
+): FetchAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
   const guard = createGuard(verifier, options);
-  const admit: Keyverify<IdentityOf<ClaimsOf<V>, FailOpen, Optional>>['admit'] = async (request, context) => {
+  const authenticate: FetchAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>>['authenticate'] = async (
+    request,
+    context,
+  ) => {
     const waitUntil = context && ((work: Promise<unknown>) => context.waitUntil(work));
     const decision = await guard(fromRequest(request, waitUntil));
-    return decision.allowed ? decision : { allowed: false, response: toResponse(decision.denial, request) };
+    return decision.allowed ? decision : { allowed: false, denial: toResponse(decision.denial, request) };
   };
   return {
-    admit,
-    guard:
+    authenticate,
+    protect:
       (handler) =>
       async (request, ...rest) => {
-        const admission = await admit(request, rest.find(isExecutionContext));
-        return admission.allowed ? await handler(request, admission.identity, ...rest) : admission.response;
+        const decision = await authenticate(request, rest.find(isExecutionContext));
+        return decision.allowed ? await handler(request, decision.identity, ...rest) : decision.denial;
       },
   };
 }

@@ -1,15 +1,18 @@
-/** `keyverify/grpc`: a server interceptor for `@grpc/grpc-js`. The key is read from the call's metadata. */
+/** `keyverify/grpc`: a server interceptor for `@grpc/grpc-js`. It reads the key from the metadata of the call. */
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 
-import { createGuard, proceed } from '../guard/guard.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
-import type { Denial } from '../guard/problem.js';
+import { proceed } from '../guard/decision.js';
+import type { Denial } from '../guard/denial.js';
+import { createGuard } from '../guard/guard.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
-export type { Problem } from '../guard/problem.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** The status of HTTP as one of gRPC; all else is INTERNAL. */
+/** HTTP statuses as gRPC statuses; all others are INTERNAL. */
 const CODES: Readonly<Record<number, status>> = {
   400: status.INVALID_ARGUMENT,
   401: status.UNAUTHENTICATED,
@@ -19,7 +22,7 @@ const CODES: Readonly<Record<number, status>> = {
   503: status.UNAVAILABLE,
 };
 
-/** What goes into the trailers of a denial; the reason is the message of its status. */
+/** The headers of a denial that go into the trailers. */
 const TRAILERS: ReadonlySet<string> = new Set(['x-request-id', 'retry-after', 'www-authenticate']);
 
 function toStatus({ status: code, headers, reason }: Denial): Parameters<ServerInterceptingCall['sendStatus']>[0] {
@@ -28,23 +31,35 @@ function toStatus({ status: code, headers, reason }: Denial): Parameters<ServerI
   return { code: CODES[code] ?? status.INTERNAL, details: reason, metadata };
 }
 
-/** A door for calls. */
-export interface Keyverify<Identity> {
-  /** `new Server({ interceptors: [interceptor] })`. */
+/** Guards the calls of a gRPC server. */
+export interface GrpcAuth<Identity> {
+  /** For `new Server({ interceptors: [interceptor] })`. The message of a denial's status is its reason. */
   readonly interceptor: ServerInterceptor;
-  /** Who makes this call. Throws for a call that has not been through the interceptor. */
+  /** The caller. Throws for a call that has not been through the interceptor. */
   readonly identityOf: (call: { readonly metadata: Metadata }) => Identity;
 }
 
-/** A door that nobody passes without a good key. */
-export function keyverify<
+/**
+ * An interceptor that admits calls with a valid key, and a function that tells a handler its caller.
+ * Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const { interceptor, identityOf } = apiKeyAuth(verifier);
+ * const server = new Server({ interceptors: [interceptor] });
+ * server.addService(orders, {
+ *   list: (call, callback) => callback(null, { tenant: identityOf(call).tenant }),
+ * });
+ * ```
+ */
+export function apiKeyAuth<
   V extends AnyVerifier,
   FailOpen extends boolean = FailOpenBy<V>,
   Optional extends boolean = false,
 >(
-  verifier: V,
+  verifier: VerifierSource<V>,
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
-): Keyverify<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
+): GrpcAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
   const guard = createGuard(verifier, options);
   const admitted = new WeakMap<Metadata, { readonly identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> }>();
 
@@ -70,9 +85,9 @@ export function keyverify<
   return {
     interceptor,
     identityOf({ metadata }) {
-      const found = admitted.get(metadata);
-      if (found === undefined) throw new Error('keyverify: the interceptor has not seen this call');
-      return found.identity;
+      const decision = admitted.get(metadata);
+      if (decision === undefined) throw new Error('keyverify: the interceptor has not seen this call');
+      return decision.identity;
     },
   };
 }

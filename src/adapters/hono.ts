@@ -1,15 +1,17 @@
-/** `keyverify/hono`: a middleware that leaves the caller's identity in `c.var.identity`. */
+/** `keyverify/hono`: a middleware that sets `c.var.identity`. */
 import type { Context, MiddlewareHandler } from 'hono';
 
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
-export type { Problem } from '../guard/problem.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** Only workers have an execution context, and elsewhere to ask for it throws. */
+/** Only workers have an execution context; elsewhere the getter throws. */
 function waitUntilOf(c: Context): ((work: Promise<unknown>) => void) | undefined {
   try {
     const { executionCtx } = c;
@@ -19,13 +21,22 @@ function waitUntilOf(c: Context): ((work: Promise<unknown>) => void) | undefined
   }
 }
 
-/** Lets nobody past without a good key: `app.use(keyverify(verifier))`, or before a handler. */
-export function keyverify<
+/**
+ * A middleware that admits requests with a valid key and sets `c.var.identity`. Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const app = new Hono()
+ *   .use(apiKeyAuth(verifier))
+ *   .get('/orders', (c) => c.json({ tenant: c.var.identity.tenant }));
+ * ```
+ */
+export function apiKeyAuth<
   V extends AnyVerifier,
   FailOpen extends boolean = FailOpenBy<V>,
   Optional extends boolean = false,
 >(
-  verifier: V,
+  verifier: VerifierSource<V>,
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
 ): MiddlewareHandler<{ Variables: { identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> } }> {
   const guard = createGuard(verifier, options);

@@ -1,21 +1,32 @@
-/** `keyverify/koa`: a middleware that leaves the caller's identity in `ctx.state.identity`. */
+/** `keyverify/koa`: a middleware that sets `ctx.state.identity`. */
 import type { Middleware } from 'koa';
 
 import { createGuard } from '../guard/guard.js';
 import { guardNode } from '../guard/node.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
-export type { Problem } from '../guard/problem.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** Lets nobody past without a good key: `app.use(keyverify(verifier)).use(handler)`, and the handler is typed by it. */
-export function keyverify<
+/**
+ * A middleware that admits requests with a valid key and sets `ctx.state.identity`. Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const app = new Koa().use(apiKeyAuth(verifier)).use((ctx) => {
+ *   ctx.body = { tenant: ctx.state.identity.tenant };
+ * });
+ * ```
+ */
+export function apiKeyAuth<
   V extends AnyVerifier,
   FailOpen extends boolean = FailOpenBy<V>,
   Optional extends boolean = false,
 >(
-  verifier: V,
+  verifier: VerifierSource<V>,
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
 ): Middleware<{ identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> }> {
   const guard = createGuard(verifier, options);

@@ -1,16 +1,18 @@
 /** `keyverify/nest`: a guard, and a decorator for the parameter that takes the caller's identity. */
 import { type CanActivate, createParamDecorator, type ExecutionContext, HttpException } from '@nestjs/common';
 
+import type { Verified } from '../core/result.js';
 import { createGuard } from '../guard/guard.js';
 import { guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions } from '../guard/options.js';
-import type { Verified } from '../core/result.js';
+import type { GuardOptions } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions } from '../guard/options.js';
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
-export type { Problem } from '../guard/problem.js';
+export type { GuardOptions } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** The requests of Express are those of Node, the requests of Fastify wrap them. */
+/** Express hands on the request of Node, Fastify wraps it. */
 interface NestRequest extends NodeRequest {
   readonly raw?: NodeRequest;
   readonly identity?: Verified | null;
@@ -21,12 +23,24 @@ interface NestResponse extends NodeResponse {
   header(name: string, value: string): unknown;
 }
 
-/** Lets nobody past without a good key: `@UseGuards(keyverify(verifier))`, or `app.useGlobalGuards(keyverify(verifier))`. */
-export function keyverify<
+/**
+ * A guard for one route, one controller, or with `app.useGlobalGuards(apiKeyAuth(verifier))` for all of them.
+ * Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * @Get('/orders')
+ * @UseGuards(apiKeyAuth(verifier))
+ * orders(@Identity() identity: Verified) {
+ *   return { tenant: identity.tenant };
+ * }
+ * ```
+ */
+export function apiKeyAuth<
   V extends AnyVerifier,
   FailOpen extends boolean = FailOpenBy<V>,
   Optional extends boolean = false,
->(verifier: V, options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>): CanActivate {
+>(verifier: VerifierSource<V>, options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>): CanActivate {
   const guard = createGuard(verifier, options);
   return {
     async canActivate(context) {
@@ -45,8 +59,8 @@ export function keyverify<
 }
 
 /**
- * The caller, as a parameter of a handler: `@Identity() identity: Verified`, with `| null` where the guard is optional
- * or may fail open. Without a guard there is no caller, and it throws.
+ * The caller, as a parameter of a handler: `@Identity() identity: Verified`. Write `Verified | null` where the guard is
+ * optional or may fail open. Throws, which is a 500, where no guard has run.
  */
 export const Identity = createParamDecorator((_: unknown, context: ExecutionContext): Verified | null => {
   const { identity } = context.switchToHttp().getRequest<NestRequest>();

@@ -1,20 +1,23 @@
-/** `keyverify/ws`: a guard for the upgrade to a WebSocket. A denial is answered as HTTP, and no WebSocket is opened. */
+/** `keyverify/ws`: a guard for the upgrade to a WebSocket. A denial is an HTTP response, and no WebSocket is opened. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import type { WebSocket, WebSocketServer } from 'ws';
 
-import { createGuard, proceed } from '../guard/guard.js';
+import { proceed } from '../guard/decision.js';
+import type { Denial } from '../guard/denial.js';
+import { createGuard } from '../guard/guard.js';
 import { subprotocols } from '../guard/key-sources.js';
 import { guardNode } from '../guard/node.js';
-import type { AnyVerifier, ClaimsOf, FailOpenBy, GuardOptions, IdentityOf } from '../guard/options.js';
-import type { Denial } from '../guard/problem.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
-export type { AnyVerifier, DenialContext, DenialShape, GuardOptions, IdentityOf } from '../guard/options.js';
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
-export type { Problem } from '../guard/problem.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-function answer(socket: Duplex, { status, headers, body }: Denial): void {
+function writeDenial(socket: Duplex, { status, headers, body }: Denial): void {
   const length = String(new TextEncoder().encode(body).length);
   const all = Object.entries({ ...headers, 'content-length': length, connection: 'close' });
   const lines = all.map(([name, value]) => `${name}: ${value}\r\n`).join('');
@@ -23,10 +26,10 @@ function answer(socket: Duplex, { status, headers, body }: Denial): void {
 }
 
 /** A server answers with one of the subprotocols offered: a key must not be among them. */
-function hideKey(request: IncomingMessage, { keyFrom = [] }: Pick<GuardOptions, 'keyFrom'>): void {
+function hideKey(request: IncomingMessage, { keySources = [] }: Pick<GuardOptions, 'keySources'>): void {
   const offered = request.headers['sec-websocket-protocol'];
-  const prefixes = keyFrom.flatMap((from) =>
-    typeof from === 'object' && 'subprotocol' in from ? from.subprotocol : [],
+  const prefixes = keySources.flatMap((source) =>
+    typeof source === 'object' && 'subprotocol' in source ? source.subprotocol : [],
   );
   if (offered === undefined || prefixes.length === 0) return;
   const others = subprotocols([offered]).filter((name) => !prefixes.some((prefix) => name.startsWith(prefix)));
@@ -35,15 +38,24 @@ function hideKey(request: IncomingMessage, { keyFrom = [] }: Pick<GuardOptions, 
 }
 
 /**
- * `httpServer.on('upgrade', keyverify(verifier, wss, onConnection))` with a `wss` made with `noServer: true`: opens
- * nobody a WebSocket without a good key.
+ * A listener for `upgrade` that opens a WebSocket for requests with a valid key, and calls `onConnection` with the
+ * caller's identity. Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const wss = new WebSocketServer({ noServer: true });
+ *
+ * httpServer.on('upgrade', apiKeyAuth(verifier, wss, (socket, request, identity) => {
+ *   socket.send(`Hello ${identity.client}`);
+ * }));
+ * ```
  */
-export function keyverify<
+export function apiKeyAuth<
   V extends AnyVerifier,
   FailOpen extends boolean = FailOpenBy<V>,
   Optional extends boolean = false,
 >(
-  verifier: V,
+  verifier: VerifierSource<V>,
   wss: WebSocketServer,
   onConnection: (
     webSocket: WebSocket,
@@ -54,11 +66,11 @@ export function keyverify<
 ): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
   const guard = createGuard(verifier, options);
   return (request, socket, head) => {
-    // The socket has left the HTTP server's care: one that breaks during the wait would take the process with it.
+    // The HTTP server no longer handles this socket: an error of it during the wait would end the process.
     socket.on('error', () => socket.destroy());
     proceed(guardNode(guard, request, socket), (decision) => {
       if (!decision.allowed) {
-        answer(socket, decision.denial);
+        writeDenial(socket, decision.denial);
         return;
       }
       hideKey(request, options);

@@ -1,54 +1,47 @@
 import type { Rejected, Verified } from '../core/result.js';
+import type { StoredSelector } from '../core/selector.js';
 
-/** Which verdicts to forget. */
-export type Selector =
-  | { readonly key: string }
-  | { readonly fingerprint: string }
-  | { readonly keyId: string }
-  | { readonly client: string }
-  | { readonly tenant: string };
-
-/** A selector in the only form that is kept: a key is replaced by its fingerprint. */
-export type StoredSelector = Exclude<Selector, { readonly key: string }>;
-
-export function selects(selector: StoredSelector, fingerprint: string, verdict: Verified<unknown> | Rejected): boolean {
+/** Whether a selector selects the verdict on this fingerprint. */
+export function selects(selector: StoredSelector, fingerprint: string, result: Verified<unknown> | Rejected): boolean {
   if ('fingerprint' in selector) return selector.fingerprint === fingerprint;
-  if (!verdict.valid) return false;
-  if ('keyId' in selector) return selector.keyId === verdict.keyId;
-  if ('client' in selector) return selector.client === verdict.client;
-  return selector.tenant === verdict.tenant;
+  if (!result.valid) return false;
+  if ('keyId' in selector) return selector.keyId === result.keyId;
+  if ('client' in selector) return selector.client === result.client;
+  return selector.tenant === result.tenant;
 }
 
 const MAX_LOGGED = 1024;
 
 /**
- * What was invalidated, and when, so that an answer that was on its way meanwhile is not remembered.
- * The log is bounded: past its end, every answer that set out before it counts as overtaken.
+ * What was invalidated, in order, so that an answer that was on its way meanwhile is not cached.
+ * The log is bounded: an answer that set out before its first entry counts as invalidated.
  */
 export class InvalidationLog {
-  #now = 0;
-  #floor = 0;
-  readonly #log: { readonly generation: number; readonly selector: StoredSelector }[] = [];
+  #position = 0;
+  #first = 0;
+  readonly #log: { readonly position: number; readonly selector: StoredSelector }[] = [];
 
+  /** Where the log stands now. */
   get position(): number {
-    return this.#now;
+    return this.#position;
   }
 
-  invalidate(selector: StoredSelector): void {
-    this.#log.push({ generation: ++this.#now, selector });
+  add(selector: StoredSelector): void {
+    this.#log.push({ position: ++this.#position, selector });
     if (this.#log.length <= MAX_LOGGED) return;
-    // The log has no gaps, so the one that goes is the next after the floor.
     this.#log.shift();
-    this.#floor++;
+    this.#first++;
   }
 
-  clear(): void {
-    this.#floor = ++this.#now;
+  /** Invalidates everything that is on its way. */
+  addAll(): void {
+    this.#first = ++this.#position;
     this.#log.length = 0;
   }
 
-  invalidatedSince(since: number, fingerprint: string, verdict: Verified<unknown> | Rejected): boolean {
-    if (since < this.#floor) return true;
-    return this.#log.some(({ generation, selector }) => generation > since && selects(selector, fingerprint, verdict));
+  /** Whether a verdict that was asked for at `position` has been invalidated since. */
+  invalidatedSince(position: number, fingerprint: string, result: Verified<unknown> | Rejected): boolean {
+    if (position < this.#first) return true;
+    return this.#log.some((entry) => entry.position > position && selects(entry.selector, fingerprint, result));
   }
 }

@@ -1,167 +1,302 @@
 import type { Clock, Instant } from '../core/clock.js';
-import type { Verdict } from '../cache/verdict-cache.js';
 import type { AttemptFailure } from '../core/failure.js';
+import { mayBeOutage } from '../core/failure.js';
+import { redactError } from '../core/redact.js';
 import { rejected, verified } from '../core/result.js';
 import { isObject } from '../core/schema.js';
+import type { Verdict } from '../core/verdict.js';
 import type { ClaimsRead, ClaimsReader } from '../protocol/claims.js';
+import { decodeResponse } from '../protocol/decode.js';
+import type { DecodedVerdict, WireProtocol } from '../protocol/protocol.js';
 import { type Deadline, TIMED_OUT } from '../resilience/deadline.js';
-import { transportProblem } from '../transport/classify.js';
-import { decode, encode } from '../protocol/default.js';
 import { retriesLeft, retryDelayMs } from '../resilience/retry.js';
-import { redactError } from '../core/redact.js';
+import type { Exchange, Transport, WireRequest, WireResponse } from '../transport/transport.js';
+import type { AmbiguousRejections } from './ambiguity.js';
+import {
+  ABANDONED,
+  BUSY,
+  TIMEOUT,
+  UNUSABLE,
+  doubtful,
+  misconfigured,
+  refused,
+  transportFailure,
+} from './call-failures.js';
 import type { ServiceToken } from './token.js';
-import type { Exchange, ServerResponse, Transport } from '../transport/transport.js';
 
 export interface CallOptions<Claims> {
   readonly verifyUrl: string;
   readonly scope: string | undefined;
-  readonly retries: number;
+  readonly protocol: WireProtocol;
   readonly readClaims: ClaimsReader<Claims>;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-/** A verdict, and when the request went out that it answers: its age counts from there. */
-export type FetchedVerdict<Claims> = Verdict<Claims> & { readonly askedAt: Instant };
-
-/** What one inquiry works with. */
+/** What a call works with. */
 export interface CallDeps {
   readonly transport: Transport;
   readonly token: ServiceToken;
   /** Whether a promise made for one caller may be awaited by another, see `#platform`. */
-  readonly shares: boolean;
+  readonly sharesPromises: boolean;
 }
 
-/** One question on its way to the key server: attempts and retries within a deadline. It never rejects. */
+/** What one call asks, and who is told about it. */
+export interface CallContext {
+  readonly key: string;
+  readonly retries: number;
+  readonly deadline: Deadline;
+  /** Whether this key was good when it was last asked about. Default: `false`. */
+  readonly wasGood?: boolean | undefined;
+  /** What earlier calls have come to by ambiguous rejections. Default: nothing, and each of them is believed. */
+  readonly ambiguity?: AmbiguousRejections | undefined;
+  /** Told when the first request is sent. */
+  readonly onSent?: ((at: Instant) => void) | undefined;
+  /** Told when an attempt failed as it would in an outage. */
+  readonly onSuspect?: (() => void) | undefined;
+  /** Whether another attempt is welcome. Default: it is. */
+  readonly mayRetry?: (() => boolean) | undefined;
+}
+
+type Outcome<Claims> = Verdict<Claims> | AttemptFailure;
+
+const isVerdict = <Claims>(outcome: Outcome<Claims> | typeof TIMED_OUT): outcome is Verdict<Claims> =>
+  outcome !== TIMED_OUT && 'askedAt' in outcome;
+
+/** One question to the key server: attempts within a deadline. `run()` never rejects. */
 export class Call<Claims> {
   /** How many requests were sent. */
   attempts = 0;
-  /** Whether anything came back, whatever it said. */
-  answered = false;
-  readonly #settings: CallOptions<Claims>;
+  /** When the first request was sent, on the monotonic clock. */
+  firstSentAt: number | undefined;
+  readonly #options: CallOptions<Claims>;
   readonly #deps: CallDeps;
-  readonly #key: string;
-  readonly #onSend: (at: Instant | undefined) => void;
-  #renewed = false;
+  readonly #context: CallContext;
+  /** Attempts whose answer is still waited for, beside the one that took their place. */
+  readonly #open = new Map<Attempt<Claims>, Promise<Attempt<Claims>>>();
+  #tokenRenewed = false;
+  #isAbandoned = false;
 
-  constructor(settings: CallOptions<Claims>, means: CallDeps, key: string, onSend: (at: Instant | undefined) => void) {
-    this.#settings = settings;
-    this.#deps = means;
-    this.#key = key;
-    this.#onSend = onSend;
+  constructor(options: CallOptions<Claims>, deps: CallDeps, context: CallContext) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#context = context;
   }
 
-  async run(deadline: Deadline): Promise<FetchedVerdict<Claims> | AttemptFailure> {
-    const { retries, random } = this.#settings;
-    for (let attempt = 1; ; attempt++) {
-      // Equal shares of what is left: a server that hangs leaves time for the retry.
-      const outcome = await this.#attempt(deadline.share(retries + 2 - attempt));
-      if (!('kind' in outcome)) return outcome;
-      const delay = retryDelayMs(outcome, attempt, random);
-      if (retriesLeft(outcome, attempt, retries) <= 0 || delay >= deadline.leftMs) return outcome;
-      this.#onSend(undefined);
-      await deadline.sleep(delay);
+  /** Whether a request whose answer is still waited for has been handed to a connection. */
+  get isSent(): boolean {
+    return [...this.#open.keys()].some(({ exchange }) => exchange?.isSent?.() ?? exchange !== undefined);
+  }
+
+  /** Gives up now, to make room for others. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#context.deadline.expire();
+  }
+
+  async run(): Promise<Outcome<Claims>> {
+    const { retries, deadline, onSuspect, mayRetry } = this.#context;
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const current = this.#start();
+        // Equal shares of what is left: a server that hangs leaves time for the retry.
+        const outcome = await this.#take(current, deadline.leftMs / (retries + 2 - attempt));
+        if (isVerdict(outcome)) return outcome;
+        const failure = outcome === TIMED_OUT ? await this.#timeout(current) : outcome;
+        if (mayBeOutage(failure)) onSuspect?.();
+        const delayMs = outcome === TIMED_OUT ? 0 : retryDelayMs(failure, attempt, this.#options.random);
+        if (retriesLeft(failure, attempt, retries) <= 0 || delayMs >= deadline.leftMs || mayRetry?.() === false)
+          return await this.#lastChance(failure);
+        const early = await this.#pause(delayMs);
+        if (early !== undefined) return early;
+      }
+    } finally {
+      for (const { exchange } of this.#open.keys()) exchange?.abort(new Error('no longer waited for'));
     }
   }
 
-  async #attempt(deadline: Deadline): Promise<FetchedVerdict<Claims> | AttemptFailure> {
+  /** Waits before a retry. An earlier attempt may still be answered meanwhile. */
+  async #pause(ms: number): Promise<Outcome<Claims> | undefined> {
+    const { deadline } = this.#context;
+    const leftAfter = deadline.leftMs - ms;
+    while (deadline.leftMs > leftAfter) {
+      const outcome = await this.#next(deadline.leftMs - leftAfter);
+      if (isVerdict(outcome)) return outcome;
+    }
+    return this.#isAbandoned ? ABANDONED : undefined;
+  }
+
+  /** An earlier attempt, which took more than its share of the time, may still be answered. */
+  async #lastChance(failure: AttemptFailure): Promise<Outcome<Claims>> {
+    while (mayBeOutage(failure) && this.#open.size > 0 && this.#context.deadline.leftMs > 0) {
+      const outcome = await this.#next(this.#context.deadline.leftMs);
+      if (isVerdict(outcome)) return outcome;
+    }
+    return failure;
+  }
+
+  /** The next outcome, waited for up to `shareMs`. After half of the whole time, the wait itself is suspicious. */
+  async #take(attempt: Attempt<Claims>, shareMs: number): Promise<Outcome<Claims> | typeof TIMED_OUT> {
+    const { deadline, onSuspect } = this.#context;
+    const halfMs = deadline.ms / 2;
+    if (shareMs <= halfMs) return await this.#next(shareMs);
+    const outcome = await this.#next(halfMs);
+    if (outcome !== TIMED_OUT || deadline.leftMs === 0) return outcome;
+    if (attempt.waitsFor === 'response') onSuspect?.();
+    return await this.#next(deadline.leftMs);
+  }
+
+  /** The next outcome of an open attempt, waited for up to `ms`. */
+  async #next(ms: number): Promise<Outcome<Claims> | typeof TIMED_OUT> {
+    const [first, ...others] = this.#open.values();
+    // With none open, there is nothing to wait for but the time.
+    const attempts =
+      others.length === 0 ? (first ?? new Promise<never>(() => undefined)) : Promise.race(this.#open.values());
+    const attempt = await this.#context.deadline.race(attempts, ms);
+    if (attempt === TIMED_OUT) return TIMED_OUT;
+    this.#open.delete(attempt);
+    return attempt.outcome;
+  }
+
+  async #timeout({ waitsFor }: Attempt<Claims>): Promise<AttemptFailure> {
+    if (this.#isAbandoned) return ABANDONED;
+    if (waitsFor === 'token') {
+      this.#deps.token.forget();
+      return misconfigured('serviceToken() gave no token in time');
+    }
+    if (waitsFor === 'request') return misconfigured('the protocol made no request in time');
+    if (waitsFor === 'claims') return refused('the schema in claims did not finish in time');
+    const { deadline } = this.#context;
+    return deadline.leftMs === 0 && (await deadline.isOwnLoad()) ? BUSY : TIMEOUT;
+  }
+
+  #start(): Attempt<Claims> {
+    const attempt: Attempt<Claims> = { waitsFor: 'token', exchange: undefined, outcome: TIMEOUT };
+    this.#open.set(attempt, this.#run(attempt));
+    return attempt;
+  }
+
+  async #run(attempt: Attempt<Claims>): Promise<Attempt<Claims>> {
+    attempt.outcome = await this.#attempt(attempt);
+    return attempt;
+  }
+
+  async #attempt(attempt: Attempt<Claims>): Promise<Outcome<Claims>> {
     try {
-      const token = this.#deps.token.current ?? (await this.#fetchToken(deadline));
-      if (typeof token !== 'string') return token;
-      const { clock } = this.#settings;
+      const token = this.#deps.token.current ?? (await this.#fetchToken());
+      if (typeof token === 'object') return token;
+      const { clock, protocol, verifyUrl, scope } = this.#options;
+      const { key } = this.#context;
+      let request: WireRequest;
+      try {
+        const encoded = protocol.encode({ url: verifyUrl, key, scope, token });
+        attempt.waitsFor = 'request';
+        request = encoded instanceof Promise ? await encoded : encoded;
+      } catch (error) {
+        return misconfigured('the protocol could not make a request', redactError(error, [key, token]));
+      }
       const askedAt = { wall: clock.wall(), mono: clock.monotonic() };
-      const secrets = [this.#key, token];
-      this.#onSend(askedAt);
-      let response: ServerResponse | typeof TIMED_OUT;
+      this.#recordSent(askedAt);
+      attempt.waitsFor = 'response';
+      const secrets = [key, token, ...(request.secrets ?? [])];
+      let response: WireResponse;
       try {
-        const exchange = this.#send(token);
-        response = await deadline.race(exchange.response);
-        if (response === TIMED_OUT) exchange.abort(new Error('the time is up'));
+        attempt.exchange = this.#deps.transport.send(request);
+        response = await attempt.exchange.response;
       } catch (error) {
-        return transportProblem(error, secrets);
+        return transportFailure(error, secrets);
       }
-      if (response === TIMED_OUT) return TIMEOUT;
-      this.answered = true;
       if (!isObject(response)) return UNUSABLE;
-      if (response.status === 401 && this.#deps.token.renewable && !this.#renewed) {
-        this.#renewed = true;
-        this.#deps.token.refuse(token);
-        return await this.#attempt(deadline);
-      }
-      try {
-        const finding = this.#read(response, secrets, askedAt, deadline);
-        return finding instanceof Promise ? await finding : finding;
-      } catch (error) {
-        return unreadable('it could not be read', redactError(error, secrets));
-      }
+      const decoded = decodeResponse(protocol, response, { secrets, askedAt: askedAt.wall, scope });
+      if ('failure' in decoded) return await this.#renewToken(decoded.failure, token, attempt);
+      const doubt = this.#doubt(decoded, response.status, askedAt);
+      if (doubt !== undefined) return await this.#renewToken(doubt, token, attempt);
+      attempt.waitsFor = 'claims';
+      const read = this.#read(decoded, askedAt);
+      return read instanceof Promise ? await read : read;
     } catch {
-      // What a caller's transport or fetch resolves or rejects with may be anything; a slot must not be lost on it.
+      // The caller's own transport or protocol may throw anything. It must not cost a slot.
       return UNUSABLE;
     }
   }
 
-  async #fetchToken(deadline: Deadline): Promise<string | AttemptFailure> {
-    const { token, shares } = this.#deps;
+  /** Asks once more with another token, if ours was refused and there may be another one. */
+  async #renewToken(failure: AttemptFailure, token: string, attempt: Attempt<Claims>): Promise<Outcome<Claims>> {
+    if (failure.tokenRefused !== true || !this.#canRenewToken) return failure;
+    this.#tokenRenewed = true;
+    this.#deps.token.refuse(token);
+    return await this.#attempt(attempt);
+  }
+
+  get #canRenewToken(): boolean {
+    return this.#deps.token.renewable && !this.#tokenRenewed;
+  }
+
+  /** The failure that a rejection counts as where our own token or URL might be the reason for it. */
+  #doubt(decoded: DecodedVerdict, status: number, { mono }: Instant): AttemptFailure | undefined {
+    const { ambiguity, wasGood = false } = this.#context;
+    if (decoded.kind === 'verified' || !decoded.ambiguous) {
+      ambiguity?.recordCertain();
+      return undefined;
+    }
+    // A limit on the key passes, and says nothing of whose it is.
+    if (decoded.result.reason === 'rate_limited') return undefined;
+    // Only keys that were good make us fetch another token: made-up ones could make us do so for ever.
+    const tokenRefused = wasGood && status === 401;
+    const doubted = tokenRefused && this.#canRenewToken;
+    if (!doubted && ambiguity?.isBelieved(wasGood, mono) !== false) return undefined;
+    return tokenRefused ? { ...doubtful(status), tokenRefused } : doubtful(status);
+  }
+
+  #recordSent(askedAt: Instant): void {
+    this.attempts++;
+    if (this.firstSentAt !== undefined) return;
+    this.firstSentAt = askedAt.mono;
+    this.#context.onSent?.(askedAt);
+  }
+
+  async #fetchToken(): Promise<string | AttemptFailure> {
     try {
-      const fetched = await deadline.race(token.fetch(shares));
-      if (fetched !== TIMED_OUT) return fetched;
-      token.forget();
-      return misconfigured('serviceToken() gave no token in time');
+      return await this.#deps.token.fetch(this.#deps.sharesPromises);
     } catch (error) {
-      return misconfigured('serviceToken() failed', redactError(error, [this.#key]));
+      return misconfigured('serviceToken() failed', redactError(error, [this.#context.key]));
     }
   }
 
-  #send(token: string): Exchange {
-    const { verifyUrl, scope } = this.#settings;
-    this.attempts++;
-    return this.#deps.transport.send(encode(verifyUrl, token, this.#key, scope));
-  }
-
-  /** Only a schema of the caller's may make this wait. */
-  #read(
-    response: ServerResponse,
-    secrets: readonly string[],
-    askedAt: Instant,
-    deadline: Deadline,
-  ): FetchedVerdict<Claims> | AttemptFailure | Promise<FetchedVerdict<Claims> | AttemptFailure> {
-    const answer = decode(response, secrets, askedAt.wall);
-    if ('kind' in answer) return answer;
-    const { verdict, maxAgeMs } = answer;
-    if (verdict.kind === 'rejected') return { result: verdict.result, maxAgeMs, askedAt };
-    const conclude = (read: ClaimsRead<Claims> | typeof TIMED_OUT): FetchedVerdict<Claims> | AttemptFailure => {
-      if (read === TIMED_OUT) return unreadable('the schema in claims did not finish in time');
-      if ('wrong' in read) return unreadable(`its claims do not fit the schema: ${read.wrong}`);
-      const { client, tenant, keyId, expiresAt } = verdict;
-      // It took time to answer, and the schema may have, too.
+  /** Waits only for an asynchronous schema. */
+  #read(decoded: DecodedVerdict, askedAt: Instant): Outcome<Claims> | Promise<Outcome<Claims>> {
+    const { freshness } = decoded;
+    if (decoded.kind === 'rejected') return { result: decoded.result, freshness, askedAt };
+    const conclude = (read: ClaimsRead<Claims>): Outcome<Claims> => {
+      if ('wrong' in read) return refused(`its claims do not fit the schema: ${read.wrong}`);
+      const { client, tenant, keyId, expiresAt } = decoded;
+      // It may have ended while the answer was on the way, or while the schema was checked.
       if (expiresAt !== undefined && expiresAt <= this.#now(askedAt))
-        return { result: rejected('server', 'expired'), maxAgeMs, askedAt };
+        return { result: rejected('server', 'expired'), freshness, askedAt };
       const identity = { client, tenant, keyId, claims: read.claims, verifiedAt: askedAt.wall, expiresAt };
-      return { result: verified('server', identity), maxAgeMs, askedAt };
+      return { result: verified('server', identity), freshness, askedAt };
     };
-    const reading = this.#settings.readClaims(verdict.claims);
-    return reading instanceof Promise ? deadline.race(reading).then(conclude) : conclude(reading);
+    const failed = (error: unknown): AttemptFailure =>
+      refused('the schema in claims failed', redactError(error, [this.#context.key]));
+    try {
+      const read = this.#options.readClaims(decoded.claims);
+      return read instanceof Promise ? read.then(conclude).catch(failed) : conclude(read);
+    } catch (error) {
+      return failed(error);
+    }
   }
 
-  /** Milliseconds since the epoch, by whichever clock went further since then. */
+  /** Epoch milliseconds, by the clock that has gone further since then. */
   #now({ wall, mono }: Instant): number {
-    const { clock } = this.#settings;
+    const { clock } = this.#options;
     return Math.max(clock.wall(), wall + clock.monotonic() - mono);
   }
 }
 
-const TIMEOUT: AttemptFailure = { kind: 'timeout', message: 'keyverify: the key server gave no answer in time' };
-
-const misconfigured = (message: string, cause?: Error): AttemptFailure => ({
-  kind: 'misconfigured',
-  message: `keyverify: ${message}`,
-  cause,
-});
-
-const UNUSABLE = misconfigured('what transport, fetch or serviceToken() gave is neither an answer nor an error');
-
-const unreadable = (message: string, cause?: Error): AttemptFailure => ({
-  kind: 'invalid_response',
-  message: `keyverify: the key server's answer was refused: ${message}`,
-  cause,
-});
+/** One attempt and its outcome. */
+interface Attempt<Claims> {
+  /** What it waits for now: a time-out is due to that. */
+  waitsFor: 'token' | 'request' | 'response' | 'claims';
+  exchange: Exchange | undefined;
+  outcome: Outcome<Claims>;
+}

@@ -1,193 +1,289 @@
+import type { BreakerOptions } from '../core/breaker.js';
 import type { Instant } from '../core/clock.js';
-import type { Verdict } from '../cache/verdict-cache.js';
-import { VerifyFailure, type AttemptFailure } from '../core/failure.js';
-import type { Rejected, Verified } from '../core/result.js';
-import { Breaker, type BreakerSettings, type BreakerState } from '../resilience/breaker.js';
+import type { BreakerState } from '../core/events.js';
+import { mayBeOutage, VerifyFailure, type AttemptFailure, type Evidence } from '../core/failure.js';
+import type { Verdict } from '../core/verdict.js';
+import { Breaker } from '../resilience/breaker.js';
+import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
-import { Call, type CallOptions, type CallDeps } from './call.js';
-import { Bulkhead } from '../resilience/bulkhead.js';
-import { strangerProblem } from '../transport/classify.js';
+import { AmbiguousRejections } from './ambiguity.js';
+import { Call, type CallDeps, type CallOptions } from './call.js';
+import { ControlQuestions, type ControlResult } from './control.js';
+import { OutageEvidence, type WatchedCall } from './evidence.js';
+import { Gate } from './gate.js';
 
 export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   readonly timeoutMs: number;
+  readonly retries: number;
   readonly maxConcurrency: number;
-  readonly breaker: BreakerSettings | false;
-  readonly onBreakerChange: (state: BreakerState, failure?: VerifyFailure) => void;
+  readonly breaker: BreakerOptions | false;
+  readonly controlKey: () => string;
+  readonly onBreaker: (state: BreakerState, failure: VerifyFailure | undefined) => void;
+  readonly onControl: (failure: VerifyFailure | undefined, durationMs: number) => void;
 }
 
-/** One question to the key server, and who is to hear of it. */
-export interface Question<Claims> {
+/** One question to the key server. */
+export interface KeyQuestion {
   readonly key: string;
   /** Whether this key was good when it was last asked about: such questions go before those about unknown keys. */
-  readonly known: boolean;
-  /** Hears when a request leaves, and (`undefined`) when the answer to it is no longer waited for. */
-  readonly onSend: (at: Instant | undefined) => void;
-  /** Hears the verdict as soon as it is there, also from a probe that nobody waited for. */
-  readonly onVerdict: (verdict: Verdict<Claims>, askedAt: Instant, took: CallStats) => void;
-  /** Keeps work going that nobody waits for. Without it, whoever asks waits for the probe. */
-  readonly background: ((work: Promise<unknown>) => void) | undefined;
+  readonly isKnown: boolean;
+  /** Whether there is a cached verdict that says so. */
+  readonly wasGood?: boolean | undefined;
+  /** Whether a failure may let the caller in: the evidence has to be calibrated for that. */
+  readonly mayOpen: boolean;
+  /** Told when the first request is sent. */
+  readonly onSent: (at: Instant) => void;
 }
 
-type Outcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
-
-/** What an answer cost. */
-export interface CallStats {
+/** A verdict, and what it took. */
+export interface Answer<Claims> {
+  readonly verdict: Verdict<Claims>;
   readonly attempts: number;
   readonly durationMs: number;
 }
 
-/** How a question came to be asked. */
-interface CallContext {
-  readonly startedAt: number;
-  /** Whether it had to wait for a free slot. */
-  readonly queued: boolean;
-  readonly permit: 'ask' | 'probe';
-}
+/** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
+const PROBE_TIMEOUT_MS = 750;
 
-/** How long a 429 without a `Retry-After` keeps us quiet, in milliseconds. */
-const RATE_LIMIT_REST_MS = 1000;
+/** A question that takes longer than this, in milliseconds, hangs if others are answered meanwhile. */
+const HANG_MS = 50;
+const HANG_FACTOR = 3;
 
-/**
- * So much of its time may a question wait for a slot. Without a share that is left for the answer, a queue that is longer
- * than the server is quick would ask every question just before its end, and so in vain.
- */
-const SHARE_TO_WAIT = 0.5;
-
-const OVERLOADED: AttemptFailure = {
-  kind: 'overloaded',
-  message: 'keyverify: too many questions wait for the key server already, see maxConcurrency',
-};
-
-/** The way to the key server: concurrency limit, circuit breaker, one deadline. Its promises never reject. */
+/** Asks the key server: gate, attempts, evidence. Its promises never reject. */
 export class KeyServerClient<Claims> {
-  readonly #settings: KeyServerClientOptions<Claims>;
-  readonly #means: CallDeps;
-  readonly #limit: Bulkhead;
-  readonly #breaker: Breaker | undefined;
-  /** The monotonic time up to which the server wants to be left alone, having answered 429. */
-  #restUntil = -Infinity;
-  /** What those hear who would ask while it is left alone, and until when. */
-  #silence: { readonly until: number; readonly failure: VerifyFailure } | undefined;
-  /** Whether the server has ever answered. */
-  #answered = false;
+  readonly #options: KeyServerClientOptions<Claims>;
+  readonly #deps: CallDeps;
+  readonly #gate: Gate;
+  readonly #breaker: Breaker<VerifyFailure> | undefined;
+  readonly #controls: ControlQuestions;
+  readonly #evidence: OutageEvidence;
+  readonly #ambiguity = new AmbiguousRejections();
+  /** Calls that hold a slot of the lane for unknown keys, oldest first. */
+  readonly #unknown = new Set<Call<Claims>>();
+  #calibrates = false;
+  #cancelProbe: (() => void) | undefined;
 
-  constructor(settings: KeyServerClientOptions<Claims>, means: CallDeps) {
-    const { maxConcurrency, clock, breaker, timeoutMs, random, onBreakerChange } = settings;
-    this.#settings = settings;
-    this.#means = means;
-    this.#limit = new Bulkhead(maxConcurrency, clock);
-    if (breaker !== false) this.#breaker = new Breaker(breaker, timeoutMs, random, onBreakerChange);
+  constructor(options: KeyServerClientOptions<Claims>, deps: CallDeps) {
+    const { clock, timeoutMs, maxConcurrency, breaker, random, controlKey, onBreaker } = options;
+    const { sharesPromises } = deps;
+    this.#options = options;
+    this.#deps = deps;
+    if (breaker !== false)
+      this.#breaker = new Breaker(breaker, random, (state, failure) => {
+        if (state === 'open') this.#scheduleProbe();
+        onBreaker(state, failure);
+      });
+    this.#gate = new Gate({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.#breaker);
+    this.#controls = new ControlQuestions({
+      clock,
+      timeoutMs,
+      controlKey,
+      ask: this.#askControl.bind(this),
+      onResult: this.#recordControl.bind(this),
+    });
+    this.#evidence = new OutageEvidence({ clock, timeoutMs, sharesPromises }, this.#controls);
   }
 
-  get breakerState(): BreakerState {
-    return this.#breaker?.state ?? 'closed';
+  get counts() {
+    const { active, queued } = this.#gate.bulkhead;
+    return { active, queued, controls: this.#controls.count, breaker: this.#gate.breakerState };
   }
 
-  /** How many questions are being asked, and how many wait for their turn. */
-  get load(): { readonly asking: number; readonly waiting: number } {
-    return { asking: this.#limit.active, waiting: this.#limit.queued };
+  /** The failure a call would get now without being sent, if there is one. */
+  blockedBy(mono: number): VerifyFailure | undefined {
+    return this.#gate.blockedBy(mono);
   }
 
-  /** What asking would come to right now, if it would come to nothing: found out without asking, made once for all. */
-  silence(mono: number): VerifyFailure | undefined {
-    const until = Math.max(this.#restUntil, this.#breaker?.openUntil ?? -Infinity);
-    if (this.#silence?.until !== until) {
-      const problem = this.#leftAlone(mono);
-      if (problem === undefined) return undefined;
-      this.#silence = { until, failure: this.#failure(problem, mono, 0) };
+  /** Whether one question about a key may be asked during a pause. */
+  tryTrickle(isKnown: boolean, mono: number): boolean {
+    return this.#gate.tryTrickle(laneOf(isKnown), mono);
+  }
+
+  /** Asks, unless the gate refuses; with `trickle`, although it does. */
+  async ask(question: KeyQuestion, trickle = false): Promise<Answer<Claims> | VerifyFailure> {
+    const { clock } = this.#options;
+    const startedAt = clock.monotonic();
+    const lane = laneOf(question.isKnown);
+    const blocked = trickle ? undefined : this.#gate.blockedBy(startedAt);
+    if (blocked !== undefined && !this.#gate.tryTrickle(lane, startedAt)) return blocked;
+    if (!this.#gate.bulkhead.tryAcquire(lane)) {
+      this.#giveUpHanging(startedAt);
+      const failure = await this.#gate.enter(lane);
+      if (failure !== undefined) return await this.#refused(failure, startedAt);
     }
-    return mono < until ? this.#silence.failure : undefined;
+    this.#calibrates ||= question.mayOpen;
+    // What is asked during a pause is asked once.
+    const isPaused = trickle || blocked !== undefined;
+    return await this.#call(question, lane, startedAt, isPaused ? 0 : this.#options.retries);
   }
 
-  ask(question: Question<Claims>): Promise<Outcome<Claims>> {
-    const startedAt = this.#settings.clock.monotonic();
-    const leftAlone = this.#leftAlone(startedAt);
-    if (leftAlone !== undefined) return Promise.resolve(this.#failure(leftAlone, startedAt, 0));
-    return this.#limit.tryAcquire() ? this.#take(question, startedAt, false) : this.#queue(question, startedAt);
+  close(): void {
+    this.#cancelProbe?.();
+    this.#controls.close();
   }
 
-  async #queue(question: Question<Claims>, startedAt: number): Promise<Outcome<Claims>> {
-    const lane = question.known ? 'known' : 'unknown';
-    const admitted = await this.#limit.acquire(lane, this.#settings.timeoutMs * SHARE_TO_WAIT);
-    return admitted ? await this.#take(question, startedAt, true) : this.#failure(OVERLOADED, startedAt, 0);
-  }
-
-  /** Asks by a slot that is taken, if nothing speaks against it by now. */
-  #take(question: Question<Claims>, startedAt: number, queued: boolean): Promise<Outcome<Claims>> {
-    const permit = this.#permit();
-    if (typeof permit === 'object') {
-      this.#limit.release();
-      return Promise.resolve(this.#failure(permit, startedAt, 0));
+  async #call(
+    question: KeyQuestion,
+    lane: Lane,
+    startedAt: number,
+    retries: number,
+  ): Promise<Answer<Claims> | VerifyFailure> {
+    const { clock, timeoutMs } = this.#options;
+    const { key, wasGood, onSent } = question;
+    const ambiguity = this.#ambiguity;
+    const deadline = new Deadline(clock, timeoutMs, startedAt);
+    const onSuspect = (): void => this.#suspect(call);
+    // Where others are answered, and more are asked than the server bears, a retry would make it worse.
+    const mayRetry = (): boolean => !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
+    const context = { key, retries, deadline, wasGood, ambiguity, onSent, onSuspect, mayRetry };
+    const call = new Call(this.#options, this.#deps, context);
+    this.#evidence.begin(call);
+    if (lane === 'low') this.#unknown.add(call);
+    const outcome = await this.#run(call);
+    this.#gate.bulkhead.release(lane);
+    this.#unknown.delete(call);
+    this.#evidence.end(call);
+    const { attempts } = call;
+    if (!('kind' in outcome)) {
+      const mono = clock.monotonic();
+      this.#recordAnswer(mono, mono - outcome.askedAt.mono, attempts - 1);
+      return { verdict: outcome, attempts, durationMs: mono - startedAt };
     }
-    const inquiry = this.#inquire(question, { startedAt, queued, permit });
-    if (permit === 'ask' || question.background === undefined) return inquiry;
-    question.background(inquiry);
-    return Promise.resolve(this.#failure(circuitOpen(undefined), startedAt, 0));
+    const failure = await this.#toFailure(outcome, call, deadline, startedAt);
+    this.#gate.recordFailure(failure, clock.monotonic(), outcome.status);
+    return failure;
   }
 
-  async #inquire(question: Question<Claims>, { startedAt, queued, permit }: CallContext): Promise<Outcome<Claims>> {
-    const { clock, timeoutMs } = this.#settings;
-    const inquiry = new Call(this.#settings, this.#means, question.key, question.onSend);
-    const outcome = await inquiry.run(new Deadline(clock, timeoutMs, startedAt));
-    this.#limit.release();
-    this.#answered ||= inquiry.answered;
-    if ('kind' in outcome) {
-      const failure = this.#failure(this.#judge(outcome, queued), startedAt, inquiry.attempts);
-      this.#account(failure, permit);
-      return failure;
+  /** An outage fills the queue, too: a question that got no slot waits on for evidence of one. */
+  async #refused(failure: VerifyFailure, startedAt: number): Promise<VerifyFailure> {
+    const { clock, timeoutMs } = this.#options;
+    if (failure.kind !== 'overloaded' || failure.durationMs === 0) return failure;
+    const waiting = { firstSentAt: startedAt };
+    this.#suspect(waiting);
+    const evidence = await this.#confirm(NO_SLOT, waiting, new Deadline(clock, timeoutMs, startedAt));
+    if (evidence === 'none') return failure;
+    const { kind, message } = NO_SLOT;
+    return new VerifyFailure(kind, message, { evidence, durationMs: clock.monotonic() - startedAt });
+  }
+
+  async #toFailure(
+    outcome: AttemptFailure,
+    call: Call<Claims>,
+    deadline: Deadline,
+    startedAt: number,
+  ): Promise<VerifyFailure> {
+    const { attempts } = call;
+    const evidence = mayBeOutage(outcome) ? await this.#confirm(outcome, call, deadline) : 'none';
+    const { kind, message, cause, retryAfterMs, ambiguous } = outcome;
+    const durationMs = this.#options.clock.monotonic() - startedAt;
+    return new VerifyFailure(kind, message, { cause, retryAfterMs, ambiguous, attempts, durationMs, evidence });
+  }
+
+  #suspect(call: WatchedCall): void {
+    // While the breaker is open, control questions have a schedule of their own.
+    if (this.#breaker?.failure === undefined) this.#evidence.suspect(call);
+  }
+
+  async #confirm(outcome: AttemptFailure, call: WatchedCall, deadline: Deadline): Promise<Evidence> {
+    const open = this.#breaker?.failure;
+    if (open === undefined) return await this.#evidence.confirm(call, outcome, deadline);
+    return this.#evidence.answeredSince(call) ? 'none' : open.evidence;
+  }
+
+  /** Runs a call. No answer counts as our own load while this process is out of threads or file descriptors. */
+  async #run(call: Call<Claims>): Promise<Verdict<Claims> | AttemptFailure> {
+    const outcome = await call.run();
+    const isSilent = 'kind' in outcome && outcome.kind !== 'server_error' && mayBeOutage(outcome);
+    return isSilent && (await this.#isOverloaded()) ? EXHAUSTED : outcome;
+  }
+
+  async #isOverloaded(): Promise<boolean> {
+    try {
+      return (await this.#deps.transport.isOverloaded?.()) === true;
+    } catch {
+      // A transport that can't tell is no reason to open.
+      return true;
     }
-    this.#breaker?.succeed();
-    const durationMs = clock.monotonic() - startedAt;
-    question.onVerdict(outcome, outcome.askedAt, { attempts: inquiry.attempts, durationMs });
-    return outcome.result;
   }
 
-  /** Whether it is the server that is out: whoever says so may open. */
-  #judge(problem: AttemptFailure, queued: boolean): AttemptFailure {
-    // The queue ate of its time, and a flood of made-up keys can fill the queue.
-    if (queued && problem.kind === 'timeout') return OVERLOADED;
-    return this.#answered ? problem : strangerProblem(problem, this.#settings.verifyUrl);
+  #recordAnswer(mono: number, latencyMs: number, failedAttempts: number): void {
+    this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
+    this.#giveUpNewest(this.#gate.recordAnswer(latencyMs));
+    if (this.#calibrates && !this.#evidence.isCalibrated && this.#controls.last === undefined) this.#controls.request();
   }
 
-  /** Why the key server isn't to be asked, if it isn't. */
-  #leftAlone(mono: number): AttemptFailure | undefined {
-    const openMs = (this.#breaker?.openUntil ?? -Infinity) - mono;
-    return this.#rateLimit(mono) ?? (openMs > 0 ? circuitOpen(openMs) : undefined);
-  }
-
-  #rateLimit(mono: number): AttemptFailure | undefined {
-    if (mono >= this.#restUntil) return undefined;
+  #askControl(key: string, timeoutMs: number) {
+    const { clock } = this.#options;
+    const deadline = new Deadline(clock, timeoutMs);
+    const call = new Call(this.#options, this.#deps, { key, retries: 0, deadline, ambiguity: this.#ambiguity });
+    const result = this.#run(call).then((outcome) => ('kind' in outcome ? outcome : undefined));
     return {
-      kind: 'rate_limited',
-      message: 'keyverify: the key server limits our rate and is left alone for a while',
-      retryAfterMs: this.#restUntil - mono,
+      result,
+      get isSent() {
+        return call.isSent;
+      },
     };
   }
 
-  #permit(): 'ask' | 'probe' | AttemptFailure {
-    const mono = this.#settings.clock.monotonic();
-    const permit = this.#rateLimit(mono) ?? this.#breaker?.permit(mono) ?? 'ask';
-    return typeof permit === 'object' && !('kind' in permit) ? circuitOpen(permit.retryAfterMs) : permit;
+  #recordControl(result: ControlResult): void {
+    const { sentAt, durationMs, failure } = result;
+    const mono = sentAt + durationMs;
+    const evidence = this.#evidence.recordControl(result);
+    if (failure === undefined) {
+      this.#recordAnswer(mono, durationMs, 0);
+      this.#options.onControl(undefined, durationMs);
+      return;
+    }
+    const { kind, message, cause, retryAfterMs } = failure;
+    const failed = new VerifyFailure(kind, message, { cause, retryAfterMs, attempts: 1, durationMs, evidence });
+    if (evidence !== 'none') this.#gate.recordFailure(failed, mono, failure.status);
+    this.#options.onControl(failed, durationMs);
   }
 
-  #account(failure: VerifyFailure, permit: 'ask' | 'probe'): void {
-    const mono = this.#settings.clock.monotonic();
-    if (failure.isOutage) this.#breaker?.fail(failure, mono, permit);
-    // Without a request, or with our own means at an end, nothing is known of the server; else it is there.
-    else if (failure.attempts > 0 && failure.kind !== 'overloaded') this.#breaker?.succeed();
-    if (failure.kind === 'rate_limited') this.#restUntil = mono + (failure.retryAfterMs ?? RATE_LIMIT_REST_MS);
+  #scheduleProbe(): void {
+    const breaker = this.#breaker;
+    if (breaker === undefined || !this.#deps.sharesPromises) return;
+    const { clock, timeoutMs } = this.#options;
+    this.#cancelProbe?.();
+    const probe = (): void => {
+      if (breaker.state === 'closed') return;
+      breaker.beginProbe(clock.monotonic());
+      this.#controls.request(Math.min(timeoutMs, Math.max(PROBE_TIMEOUT_MS, 2 * this.#evidence.usualMs)));
+      this.#scheduleProbe();
+    };
+    this.#cancelProbe = clock.after(Math.max(0, breaker.probeAt - clock.monotonic()), probe, true);
   }
 
-  #failure({ kind, message, cause, retryAfterMs }: AttemptFailure, startedAt: number, attempts: number): VerifyFailure {
-    const durationMs = this.#settings.clock.monotonic() - startedAt;
-    return new VerifyFailure(kind, message, { cause, retryAfterMs, attempts, durationMs });
+  /** Makes room: the question about an unknown key that has hung for longest, while others were answered, is given up. */
+  #giveUpHanging(mono: number): void {
+    const hangsAfterMs = Math.max(HANG_MS, HANG_FACTOR * this.#evidence.usualMs);
+    for (const call of this.#unknown) {
+      if (call.firstSentAt === undefined || mono - call.firstSentAt < hangsAfterMs) return;
+      if (!this.#evidence.answeredSince(call)) continue;
+      this.#unknown.delete(call);
+      call.abandon();
+      return;
+    }
+  }
+
+  /** The server is slower than we ask: the last in its queue would wait the longest, and all the others behind them. */
+  #giveUpNewest(count: number): void {
+    if (count === 0) return;
+    for (const call of [...this.#unknown].slice(-count)) {
+      this.#unknown.delete(call);
+      call.abandon();
+    }
   }
 }
 
-function circuitOpen(retryAfterMs: number | undefined): AttemptFailure {
-  return {
-    kind: 'circuit_open',
-    message: 'keyverify: the key server is out and is left alone for a while',
-    retryAfterMs,
-  };
-}
+const laneOf = (isKnown: boolean): Lane => (isKnown ? 'high' : 'low');
+
+const NO_SLOT: AttemptFailure = {
+  kind: 'timeout',
+  message: 'keyverify: the key server answers nobody, and too many questions wait for it already',
+};
+
+const EXHAUSTED: AttemptFailure = {
+  kind: 'overloaded',
+  message: 'keyverify: no answer, but this process is out of threads or file descriptors',
+};

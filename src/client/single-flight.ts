@@ -1,22 +1,22 @@
 import type { Instant } from '../core/clock.js';
 
-/** Hears when a request leaves, and (`undefined`) when the answer to it is no longer waited for. */
-export type OnSend = (at: Instant | undefined) => void;
+/** Told when the first request is sent. */
+export type OnSent = (at: Instant) => void;
 
-/** A question in the air. Its outcome never rejects. */
+/** A question that is being asked. Its outcome never rejects. */
 export class Flight<Outcome> {
-  /** When the request left whose answer is waited for; `undefined` while none is on its way. */
+  /** When the first request was sent; `undefined` until then. */
   sentAt: Instant | undefined;
   readonly outcome: Promise<Outcome>;
 
-  constructor(ask: (onSend: OnSend) => Promise<Outcome>) {
+  constructor(ask: (onSent: OnSent) => Promise<Outcome>) {
     this.outcome = ask((at) => {
       this.sentAt = at;
     });
   }
 }
 
-/** One flight per fingerprint. A caller who leaves doesn't end it for the others. */
+/** One flight for each fingerprint. A caller who leaves doesn't end it for the others. */
 export class SingleFlight<Outcome> {
   readonly #flights = new Map<string, Flight<Outcome>>();
   readonly #work = new Set<Promise<unknown>>();
@@ -26,7 +26,7 @@ export class SingleFlight<Outcome> {
   }
 
   /** Starts a flight; where promises can't be shared, nobody will find it. */
-  start(fingerprint: string, ask: (onSend: OnSend) => Promise<Outcome>, shares: boolean): Flight<Outcome> {
+  start(fingerprint: string, ask: (onSent: OnSent) => Promise<Outcome>, shares: boolean): Flight<Outcome> {
     const flight = new Flight(ask);
     if (!shares) return flight;
     this.#flights.set(fingerprint, flight);
@@ -43,7 +43,7 @@ export class SingleFlight<Outcome> {
     else this.#flights.delete(fingerprint);
   }
 
-  /** Remembers work that nobody may be waiting for, until it is done. */
+  /** Makes `settled()` wait for this work, which nobody else may wait for. */
   track(work: Promise<unknown>, done?: () => void): void {
     this.#work.add(work);
     void work.then(() => {
@@ -52,7 +52,7 @@ export class SingleFlight<Outcome> {
     });
   }
 
-  /** Waits until nothing is in the air. */
+  /** Waits until nothing is under way. */
   async settled(): Promise<void> {
     while (this.#work.size > 0) await Promise.all(this.#work);
   }

@@ -1,8 +1,4 @@
-/** Where the service's own token comes from. */
-export type TokenSource = string | (() => string | Promise<string>);
-
-/** What can be sent as the value of a header: visible ASCII, and spaces between. */
-export const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+import { HEADER_VALUE, type TokenSource } from '../core/token.js';
 
 /** Fetches the service token once, and again when the key server no longer takes it. */
 export class ServiceToken {
@@ -25,7 +21,7 @@ export class ServiceToken {
     return this.#token;
   }
 
-  /** Fetches a token; with `shared`, one that is being fetched already will do. */
+  /** Fetches a token; with `shared`, joins a fetch that is under way. */
   async fetch(shared: boolean): Promise<string> {
     if (shared && this.#pending !== undefined) return await this.#pending;
     const pending = this.#call();
@@ -38,12 +34,12 @@ export class ServiceToken {
     }
   }
 
-  /** Gives up on a token that doesn't come, so that the next one who needs it asks anew. */
+  /** Gives up on a token that doesn't come, so that the next call asks anew. */
   forget(pending = this.#pending): void {
     if (this.#pending === pending) this.#pending = undefined;
   }
 
-  /** Drops the token that was refused, unless someone else has renewed it already. */
+  /** Drops the token that was refused, unless it has been renewed already. */
   refuse(token: string): void {
     if (this.#token === token && this.renewable) this.#token = undefined;
   }

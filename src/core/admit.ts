@@ -1,32 +1,55 @@
 import { rejected, type Rejected } from './result.js';
 
+/** What a key looks like: a pattern, or a function that says so. */
+export type KeyFormat = RegExp | ((key: string) => boolean);
+
 /** The longest key that is looked at, in UTF-16 code units. */
 export const MAX_KEY_LENGTH = 4096;
 
 /**
- * Control characters have no business in a header. Half a surrogate pair is hashed as U+FFFD, like any other half; with
- * U+FFFD itself refused too, no two keys share a fingerprint, and none that is refused here has one that is remembered.
+ * Control characters have no place in a header. Half a surrogate pair is hashed as U+FFFD, like any other half; with
+ * U+FFFD itself refused too, no two keys share a fingerprint.
  */
 const FORBIDDEN_CHARACTERS = /[\p{Cc}\p{Cs}\uFFFD]/u;
 const EMPTY = /^(?:)/;
 
-/** Whether this can be a key at all: found out before it costs a hash. */
+/** Whether this can be a key at all: checked before it costs a hash. */
 export function isHashable(key: unknown): key is string {
-  return typeof key === 'string' && key !== '' && key.length <= MAX_KEY_LENGTH;
+  return typeof key === 'string' && key.length <= MAX_KEY_LENGTH && !isBlank(key);
 }
 
-/** Whether it is worth a question. A key of which a verdict is remembered has been found so: it needs no second look. */
-export function isAdmissible(key: string, keyFormat: RegExp | undefined): boolean {
-  // The engine keeps the last text that matched, as RegExp.input: let that be another. What it returns is used, since
-  // bundlers drop a test whose result is not.
+/** Whether it is worth a question. A key with a cached verdict has been checked before. */
+export function isAdmissible(key: string, keyFormat: KeyFormat | undefined): boolean {
+  // The engine keeps the last text that matched as RegExp.input, so match another. The result is used, since bundlers drop
+  // a test whose result is not.
   if (FORBIDDEN_CHARACTERS.test(key) && EMPTY.test('')) return false;
+  if (typeof keyFormat === 'function') {
+    const isKey = fits(key, keyFormat);
+    return EMPTY.test('') && isKey;
+  }
   return keyFormat === undefined || (keyFormat.test(key) && EMPTY.test(''));
+}
+
+/** A format that throws denies. */
+function fits(key: string, keyFormat: (key: string) => unknown): boolean {
+  try {
+    return keyFormat(key) === true;
+  } catch {
+    return false;
+  }
 }
 
 const MISSING = rejected('local', 'missing_key');
 const MALFORMED = rejected('local', 'malformed_key');
 
-/** What to say to whatever is neither hashable nor admissible. */
+/** The result for a key that is not hashable or not admissible. */
 export function localRejection(key: unknown): Rejected {
-  return key === undefined || key === null || key === '' ? MISSING : MALFORMED;
+  if (key === undefined || key === null || (typeof key === 'string' && isBlank(key))) return MISSING;
+  return MALFORMED;
+}
+
+/** The first character tells nearly always: between these two there are no blanks. */
+function isBlank(key: string): boolean {
+  const first = key.charCodeAt(0);
+  return !(first > 0x20 && first < 0xa0) && key.trim() === '';
 }

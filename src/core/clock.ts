@@ -4,8 +4,11 @@ export interface Clock {
   wall(): number;
   /** Milliseconds since any fixed moment. Never goes back, but may stand still while the machine sleeps. */
   monotonic(): number;
-  /** Runs `run` once after `ms`, unless the function it returns is called first. */
-  after(ms: number, run: () => void): () => void;
+  /**
+   * Runs `run` once after `ms`, unless the function it returns is called first. A `background` timer doesn't keep the
+   * process alive.
+   */
+  after(ms: number, run: () => void, background?: boolean): () => void;
 }
 
 /** One moment on both clocks. */
@@ -17,15 +20,21 @@ export interface Instant {
 export const systemClock: Clock = {
   wall: () => Date.now(),
   monotonic: () => performance.now(),
-  after(ms, run) {
+  after(ms, run, background = false) {
     const timer = setTimeout(run, ms);
+    if (background && canUnref(timer)) timer.unref();
     return () => clearTimeout(timer);
   },
 };
 
+/** Node, Bun and Deno return an object; browsers and isolates a number, and end with the page or the request. */
+function canUnref(timer: unknown): timer is { unref(): void } {
+  return typeof timer === 'object' && timer !== null && 'unref' in timer;
+}
+
 /**
- * Tells the moment, reading the system's monotonic clock once a millisecond only: every hit asks, and a reading costs as
- * much as looking up a verdict. An age found by it falls short by less than that millisecond.
+ * Tells the time, reading the system's monotonic clock only when the wall clock has moved by a millisecond: every hit
+ * asks, and a reading costs as much as looking up a verdict. An age found by it falls short by less than a millisecond.
  */
 export function cachedClock(clock: Clock): () => Instant {
   if (clock !== systemClock) return () => ({ wall: clock.wall(), mono: clock.monotonic() });

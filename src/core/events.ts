@@ -1,9 +1,10 @@
 import type { VerifyFailure } from './failure.js';
 import type { FailedOpen, Rejected, Verified } from './result.js';
-import type { BreakerState } from '../resilience/breaker.js';
+import type { StoredSelector } from './selector.js';
 
 /** The key server gave a verdict. */
 export interface VerdictEvent<Claims> {
+  /** SHA-256 of the key, as 64 hexadecimal digits. */
   readonly fingerprint: string;
   readonly result: Verified<Claims> | Rejected;
   /** How many requests it took. */
@@ -14,65 +15,66 @@ export interface VerdictEvent<Claims> {
 
 /** A question to the key server ended without a verdict. */
 export interface FailureEvent {
+  /** SHA-256 of the key, as 64 hexadecimal digits. */
   readonly fingerprint: string;
   readonly failure: VerifyFailure;
 }
 
-/** A verdict past its TTL was honoured, because of this failure. */
+/** A verdict past its TTL was honoured because of this failure. */
 export interface StaleEvent<Claims> extends FailureEvent {
   readonly result: Verified<Claims> | Rejected;
 }
 
-/** Someone was let in without an identity, because of this failure. */
+/** A caller was let in without an identity because of this failure. */
 export interface FailOpenEvent extends FailureEvent {
   readonly result: FailedOpen;
 }
 
-/** The circuit breaker changed its state; `failure` is what opened it. */
+/** `closed`: questions are asked. `open`: only a few are. `half-open`: open, and a control question is being asked. */
+export type BreakerState = 'closed' | 'open' | 'half-open';
+
+/** The circuit breaker changed its state. */
 export interface BreakerEvent {
   readonly state: BreakerState;
+  /** What opened it; `undefined` once it has closed. */
   readonly failure: VerifyFailure | undefined;
 }
 
-/** Hooks on what happens. They hold fingerprints, never keys; what they throw is ignored, and they are not waited for. */
-export interface Hooks<Claims> {
-  readonly onVerdict?: ((event: VerdictEvent<Claims>) => unknown) | undefined;
-  readonly onFailure?: ((event: FailureEvent) => unknown) | undefined;
-  readonly onStale?: ((event: StaleEvent<Claims>) => unknown) | undefined;
-  readonly onFailOpen?: ((event: FailOpenEvent) => unknown) | undefined;
-  readonly onBreakerChange?: ((event: BreakerEvent) => unknown) | undefined;
+/** A control question was answered, or failed. */
+export interface ControlEvent {
+  /** Why it failed; `undefined` if it was answered. */
+  readonly failure: VerifyFailure | undefined;
+  /** How long it took, in milliseconds. */
+  readonly durationMs: number;
 }
 
-/** Where warnings go. `console` fits, and so do pino and winston. */
-export interface Logger {
-  warn(message: string): unknown;
+/** Verdicts were forgotten. */
+export interface InvalidateEvent {
+  readonly selector: StoredSelector | 'all';
+  /** How many verdicts were forgotten. */
+  readonly count: number;
 }
 
-/** Calls what a caller handed in, come what may: observing must not change what is observed. */
-export function notify<Event>(hook: ((event: Event) => unknown) | undefined, event: Event): void {
+/**
+ * Something that is told what happened. Every method is optional. Events hold fingerprints, never keys. What a method
+ * throws or rejects with is ignored, and nothing waits for it. Hits within the TTL are not reported: `stats()` counts them.
+ */
+export interface Observer<Claims = unknown> {
+  onVerdict?(event: VerdictEvent<Claims>): unknown;
+  onFailure?(event: FailureEvent): unknown;
+  onStale?(event: StaleEvent<Claims>): unknown;
+  onFailOpen?(event: FailOpenEvent): unknown;
+  onBreaker?(event: BreakerEvent): unknown;
+  onControl?(event: ControlEvent): unknown;
+  onInvalidate?(event: InvalidateEvent): unknown;
+}
+
+/** Calls what a caller passed in. What it throws or rejects with must not become a denied request. */
+export function callSafely<Argument>(run: ((argument: Argument) => unknown) | undefined, argument: Argument): void {
   try {
-    const returned = hook?.(event);
+    const returned = run?.(argument);
     if (returned instanceof Promise) returned.catch(() => undefined);
   } catch {
-    // A hook that throws must not become a denied request.
-  }
-}
-
-const ONCE_PER_MS = 60_000;
-
-/** Warns of settings that are wrong, at most once a minute: it would be said on every request. */
-export class Warnings {
-  readonly #logger: Logger;
-  #quietUntil = -Infinity;
-
-  constructor(logger: Logger) {
-    this.#logger = logger;
-  }
-
-  misconfigured(failure: VerifyFailure, mono: number): void {
-    if (failure.kind !== 'misconfigured' || mono < this.#quietUntil) return;
-    this.#quietUntil = mono + ONCE_PER_MS;
-    const because = failure.cause instanceof Error ? ` (${failure.cause.message})` : '';
-    notify((message: string) => this.#logger.warn(message), failure.message + because);
+    // Observing must not change what is observed.
   }
 }

@@ -1,3 +1,5 @@
+import { dropFrames, KeyVerifyError, type ErrorCode } from './errors.js';
+
 /** Why there is no verdict. */
 export type FailureKind =
   | 'unreachable'
@@ -9,10 +11,14 @@ export type FailureKind =
   | 'misconfigured'
   | 'invalid_response';
 
-/** The stable `code` of every error this library creates. */
-export type ErrorCode = `KEYVERIFY_${Uppercase<FailureKind>}` | 'KEYVERIFY_INVALID_OPTIONS';
+/**
+ * What is known beyond this one failure. `proven`: the key server is down for everybody, which no caller can bring about.
+ * `unproven`: it answers nobody, but has never answered a control question either, so the callers' keys may be the reason.
+ * `none`: this key's own failure, or no outage at all.
+ */
+export type Evidence = 'none' | 'unproven' | 'proven';
 
-/** Only an outage of the key server may fail open: nothing that a caller, our own load or our own settings can cause. */
+/** The kinds of failure that an outage of the key server shows itself by. Everything else never opens. */
 const MAY_OPEN: ReadonlySet<FailureKind> = new Set(['unreachable', 'timeout', 'server_error', 'circuit_open']);
 
 const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
@@ -26,35 +32,32 @@ const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
   invalid_response: 'KEYVERIFY_INVALID_RESPONSE',
 };
 
-/** The base of every error this library creates. Its message and cause never hold a key or a service token. */
-export abstract class KeyVerifyError extends Error {
-  abstract readonly code: ErrorCode;
-}
-
 /** What is known of a failure beside its kind. */
 export interface FailureDetails {
-  /** The underlying error, reduced to name, code and message, with secrets taken out. */
+  /** The underlying error, reduced to name, code and message, with secrets redacted. */
   readonly cause?: Error | undefined;
   /** How long the key server asked us to wait, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
-  /** How many requests were sent for this answer. */
+  /** How many requests were sent. Default: 0. */
   readonly attempts?: number | undefined;
-  /** How long it took, in milliseconds. */
+  /** How long it took, in milliseconds. Default: 0. */
   readonly durationMs?: number | undefined;
+  /** Whether there is evidence of an outage. Default: `none`. */
+  readonly evidence?: Evidence | undefined;
+  /** The response may have been meant as a rejection of this key. Default: `false`. */
+  readonly ambiguous?: boolean | undefined;
 }
 
-/** A failure in the making: why one attempt gave no verdict, while another may follow. */
-export interface AttemptFailure extends Pick<FailureDetails, 'cause' | 'retryAfterMs'> {
+/** Why one attempt gave no verdict, while another may follow. */
+export interface AttemptFailure extends Pick<FailureDetails, 'cause' | 'retryAfterMs' | 'ambiguous'> {
   readonly kind: FailureKind;
   readonly message: string;
-}
-
-/**
- * Until somebody reads the stack of an error, V8 keeps the frames themselves, and with them what they work on: the key.
- * Nobody throws these errors, so the frames say nothing.
- */
-export function dropFrames(error: Error): void {
-  error.stack = `${error.name}: ${error.message}`;
+  /** The status of the response, if there was one. */
+  readonly status?: number | undefined;
+  /** The key server refused our service token: worth another attempt with a new one. */
+  readonly tokenRefused?: true;
+  /** No connection was made, so no key has left this process. */
+  readonly unconnected?: true;
 }
 
 /** Why the key server gave no verdict. It is carried by a result, never thrown by `verify()`. */
@@ -62,12 +65,16 @@ export class VerifyFailure extends KeyVerifyError {
   override readonly name = 'VerifyFailure';
   readonly kind: FailureKind;
   readonly code: ErrorCode;
-  /** How many requests were sent for this answer. */
+  /** How many requests were sent. */
   readonly attempts: number;
   /** How long it took, in milliseconds. */
   readonly durationMs: number;
   /** How long to wait before asking again, in milliseconds, where that is known. */
   readonly retryAfterMs: number | undefined;
+  /** Whether there was evidence of an outage when this failure was made. */
+  readonly evidence: Evidence;
+  /** Whether the response may have been meant as a rejection of this key, see docs/key-server.md. */
+  readonly ambiguous: boolean;
 
   constructor(kind: FailureKind, message: string, details: FailureDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -76,24 +83,20 @@ export class VerifyFailure extends KeyVerifyError {
     this.attempts = details.attempts ?? 0;
     this.durationMs = details.durationMs ?? 0;
     this.retryAfterMs = details.retryAfterMs;
+    this.evidence = details.evidence ?? 'none';
+    this.ambiguous = details.ambiguous ?? false;
     dropFrames(this);
+    // An observer must not change the decision that follows.
+    Object.freeze(this);
   }
 
-  /** Whether the key server is out, which is the only thing that `failOpen` opens for. */
+  /** Whether the key server is down for everybody: the only thing that `failOpen` opens for. */
   get isOutage(): boolean {
-    return MAY_OPEN.has(this.kind);
+    return this.evidence === 'proven' && MAY_OPEN.has(this.kind);
   }
 }
 
-/** Thrown by the constructor of `KeyVerifier`: every mistake in the options, one line each. */
-export class InvalidOptionsError extends KeyVerifyError {
-  override readonly name = 'InvalidOptionsError';
-  readonly code = 'KEYVERIFY_INVALID_OPTIONS';
-  /** One sentence a mistake: the option, what was expected and what came. */
-  readonly issues: readonly string[];
-
-  constructor(issues: readonly string[]) {
-    super(`keyverify: invalid options\n${issues.map((issue) => `  - ${issue}`).join('\n')}`);
-    this.issues = issues;
-  }
+/** Whether an outage could show itself by such a failure. An answer of 4xx is worth a retry, but no sign of an outage. */
+export function mayBeOutage({ kind, status = 500 }: Pick<AttemptFailure, 'kind' | 'status'>): boolean {
+  return MAY_OPEN.has(kind) && status >= 500;
 }

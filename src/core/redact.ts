@@ -1,38 +1,60 @@
-import { dropFrames } from './failure.js';
+import { dropFrames } from './errors.js';
+import { formEncode } from './form.js';
 
 const REDACTED = '[redacted]';
 
 /** Shorter secrets would be found in every other word of a claim; no key or token worth its name is that short. */
-const SHORTEST_IN_CLAIMS = 8;
+const SHORTEST_SECRET = 8;
 
-/** Takes the secrets out of a text, however it quotes them. */
+/** Replaces the secrets in a text, in every form in which they may be quoted. */
 export function redact(text: string, secrets: readonly string[]): string {
   let clean = text;
-  for (const secret of secrets) {
-    if (secret === '') continue;
-    for (const form of quotedForms(secret)) clean = clean.replaceAll(form, REDACTED);
-  }
+  for (const secret of secrets)
+    for (const form of quotedForms(secret))
+      clean = form.length < SHORTEST_SECRET ? redactWord(clean, form) : clean.replaceAll(form, REDACTED);
   return clean;
 }
 
+/** A short secret is replaced only where it is a word of its own: the key `SOCKET` must not cut up `UND_ERR_SOCKET`. */
+function redactWord(text: string, word: string): string {
+  if (word === '') return text;
+  let clean = '';
+  let from = 0;
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
+    if (isWordCharacter(text[at - 1]) || isWordCharacter(text[at + word.length])) continue;
+    clean += text.slice(from, at) + REDACTED;
+    from = at + word.length;
+  }
+  return clean + text.slice(from);
+}
+
+/** Without a RegExp: the engine would keep the text, as RegExp.input. */
+function isWordCharacter(character = ''): boolean {
+  return (
+    character === '_' || character.toLowerCase() !== character.toUpperCase() || (character >= '0' && character <= '9')
+  );
+}
+
+/** Whether a text holds a secret. Those too short to be one are not looked for: they are in every other word. */
 export function containsSecret(text: string, secrets: readonly string[]): boolean {
   return secrets.some(
     // No way of quoting makes it shorter, so most texts need not be searched.
     (secret) =>
-      secret.length >= SHORTEST_IN_CLAIMS &&
+      secret.length >= SHORTEST_SECRET &&
       text.length >= secret.length &&
       quotedForms(secret).some((form) => text.includes(form)),
   );
 }
 
-/** The ways in which a text is quoted: as it is, in JSON, in a URL. */
+/** The ways in which a text is quoted: as it is, in JSON, in a URL, in a form. */
 function quotedForms(secret: string): readonly string[] {
-  // JSON escapes nothing that a URL leaves as it is. Not by a RegExp: the engine would keep the secret, as its input.
-  const inUrl = encodeURIComponent(secret);
-  return inUrl === secret ? [secret] : [secret, JSON.stringify(secret).slice(1, -1), inUrl];
+  // JSON and URLs escape nothing that a form leaves as it is. Not by a RegExp: the engine would keep the secret, as its input.
+  const inForm = formEncode(secret);
+  if (inForm === secret) return [secret];
+  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), inForm];
 }
 
-/** Reduces an error of whatever kind to a name, a code and a message without secrets, so that it can be shown. */
+/** Reduces an error of any kind to a name, a code and a message without secrets, so that it can be shown. */
 export function redactError(error: unknown, secrets: readonly string[]): Error {
   const { name, message, code } = innermostError(error);
   // OpenSSL ends its messages with a line break, and a log wants one line.
@@ -42,7 +64,7 @@ export function redactError(error: unknown, secrets: readonly string[]): Error {
   return code === undefined ? safe : Object.assign(safe, { code: redact(code, secrets) });
 }
 
-/** The innermost error is the one that says what happened: `fetch` wraps it, and so do several addresses tried in turn. */
+/** The innermost error says what happened: `fetch` wraps it, and so does an `AggregateError` of several addresses tried. */
 export function innermostError(error: unknown): { name: string; message: string; code: string | undefined } {
   let name = 'Error';
   let message = '';
@@ -64,20 +86,42 @@ export function innermostError(error: unknown): { name: string; message: string;
  * secret should the server echo one. Works in place and without recursion: the tree may be as deep as a response is long.
  */
 export function sanitize<T extends object>(tree: T, secrets: readonly string[]): T {
-  const pending: object[] = [tree];
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+  // Iterating over a set includes what is added meanwhile, and each node comes once, in a circle too.
+  const nodes = new Set<object>([tree]);
+  for (const node of nodes) {
     for (const [field, value] of Object.entries(node)) {
       if (field === '__proto__' || containsSecret(field, secrets)) Reflect.deleteProperty(node, field);
       else if (typeof value === 'string' && containsSecret(value, secrets)) Reflect.set(node, field, REDACTED);
-      else if (isPlain(value) && !Object.isFrozen(value)) pending.push(value);
+      else if (isTree(value)) nodes.add(value);
     }
+    const items = node instanceof Map ? [...node].flat() : node instanceof Set ? node : [];
+    for (const item of items) if (isTree(item)) nodes.add(item);
+    disableMutators(node);
     Object.freeze(node);
   }
   return tree;
 }
 
-function isPlain(value: unknown): value is object {
+/** What a schema may make of claims and what is frozen with them; instances of other classes are the schema's own. */
+function isTree(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === Array.prototype || prototype === null;
+  return prototype === Object.prototype || prototype === Array.prototype || prototype === null || isBuiltIn(value);
+}
+
+const BUILT_INS = [Date, Map, Set];
+
+const isBuiltIn = (value: object): boolean => BUILT_INS.some((type) => value instanceof type);
+
+const MUTATOR = /^(?:set|add|delete|clear|getOrInsert)/;
+
+/** Freezing a `Date`, `Map` or `Set` leaves its contents open. */
+function disableMutators(value: object): void {
+  const type = BUILT_INS.find((type) => value instanceof type);
+  for (const name of Object.getOwnPropertyNames(type?.prototype ?? {}))
+    if (MUTATOR.test(name)) Reflect.defineProperty(value, name, { value: refuseToChange });
+}
+
+function refuseToChange(): never {
+  throw new TypeError('keyverify: claims are shared between callers, and can not be changed');
 }

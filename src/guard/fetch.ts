@@ -1,8 +1,8 @@
-import type { GuardedRequest } from './guard.js';
-import type { Denial } from './problem.js';
+import type { Denial } from './denial.js';
+import type { GuardRequest } from './request.js';
 
-/** A `Request` as a guard sees it. Headers that were sent twice come joined by a comma, which is refused as ambiguous. */
-export function fromRequest(request: Request, waitUntil?: (work: Promise<unknown>) => void): GuardedRequest {
+/** A `Request` as a guard sees it. Repeated headers come joined by a comma, which is refused as ambiguous. */
+export function fromRequest(request: Request, waitUntil?: (work: Promise<unknown>) => void): GuardRequest {
   const header = (name: string): string[] => {
     const value = request.headers.get(name);
     return value === null ? [] : [value];

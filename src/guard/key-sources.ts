@@ -1,30 +1,29 @@
-/** Where a key may stand in a request. */
+import type { GuardRequest } from './request.js';
+
+/**
+ * Where a key may be in a request.
+ *
+ * - `'bearer'`: `Authorization: Bearer <key>`, the scheme in any case.
+ * - `{ header }`: the whole value of a header.
+ * - `{ query }`: a parameter of the query, for clients that can't send headers. Access logs record it.
+ * - `{ cookie }`: a cookie, quoted or not.
+ * - `{ subprotocol }`: a WebSocket subprotocol with this prefix, for browsers, which can't send headers there:
+ *   `new WebSocket(url, ['v1', 'key.sk-1'])` with `{ subprotocol: 'key.' }`.
+ */
 export type KeySource =
-  /** `Authorization: Bearer <key>`, the scheme in any case. */
   | 'bearer'
-  /** The whole value of a header. */
   | { readonly header: string }
-  /** A parameter of the query. It ends up in access logs: for clients that can't send headers. */
   | { readonly query: string }
   | { readonly cookie: string }
-  /** A WebSocket subprotocol that begins so, for browsers, which can't send headers: `new WebSocket(url, ['v1', 'key.sk-1'])` with `{ subprotocol: 'key.' }`. */
   | { readonly subprotocol: string };
-
-/** What a key is read from. */
-export interface KeyCarrier {
-  /** Every value of a header, one for each time it was sent. The name is in lower case. */
-  readonly header: (name: string) => readonly string[];
-  /** Path and query. */
-  readonly url: string;
-}
 
 /** Where a key is looked for by default. */
 const DEFAULT_SOURCES: readonly KeySource[] = ['bearer', { header: 'x-api-key' }];
 
-/** A key found, none found, or more than one candidate (or one that can't be told from several): never guessed. */
+/** A key, none (`null`), or several candidates (or one that may be several): never guessed. */
 export type KeyFound = { readonly key: string | null } | { readonly ambiguous: true };
 
-/** Held against no more than this: the engine keeps the last text that matched, as RegExp.input. */
+/** Matched against the scheme alone, not the key: the engine keeps the last text that matched, as RegExp.input. */
 const BEARER = /^bearer[ \t]/i;
 const BEARER_LENGTH = 'bearer'.length;
 
@@ -53,26 +52,26 @@ export function subprotocols(lines: readonly string[]): string[] {
   return lines.flatMap((line) => line.split(',')).map((name) => name.trim());
 }
 
-function candidates(carrier: KeyCarrier, source: KeySource): readonly string[] {
+function candidates(request: GuardRequest, source: KeySource): readonly string[] {
   if (source === 'bearer') {
     const keys: string[] = [];
-    for (const value of carrier.header('authorization'))
+    for (const value of request.header('authorization'))
       if (BEARER.test(value.slice(0, BEARER_LENGTH + 1))) keys.push(value.slice(BEARER_LENGTH).trimStart());
     return keys;
   }
-  if ('header' in source) return carrier.header(source.header.toLowerCase());
-  if ('query' in source) return fromQuery(carrier.url, source.query);
-  if ('cookie' in source) return fromCookies(carrier.header('cookie'), source.cookie);
-  return subprotocols(carrier.header('sec-websocket-protocol'))
+  if ('header' in source) return request.header(source.header.toLowerCase());
+  if ('query' in source) return fromQuery(request.url, source.query);
+  if ('cookie' in source) return fromCookies(request.header('cookie'), source.cookie);
+  return subprotocols(request.header('sec-websocket-protocol'))
     .filter((name) => name.startsWith(source.subprotocol))
     .map((name) => name.slice(source.subprotocol.length));
 }
 
 /** Reads the one key that a request carries. An empty value is none. */
-export function readKey(carrier: KeyCarrier, sources: readonly KeySource[] = DEFAULT_SOURCES): KeyFound {
+export function readKey(request: GuardRequest, sources: readonly KeySource[] = DEFAULT_SOURCES): KeyFound {
   let key: string | null = null;
   for (const source of sources)
-    for (const value of candidates(carrier, source)) {
+    for (const value of candidates(request, source)) {
       if (value === '') continue;
       if (key !== null || SEVERAL.test(value)) return { ambiguous: true };
       key = value;

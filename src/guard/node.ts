@@ -1,21 +1,21 @@
-import type { Guard } from './guard.js';
+import type { Guard } from './decision.js';
+import type { Denial } from './denial.js';
 import type { RouteOptions } from './options.js';
-import type { Denial } from './problem.js';
 
-/** What is needed of an `http.IncomingMessage`, or of one of HTTP/2. */
+/** The parts of an `http.IncomingMessage` that a guard reads; a request of HTTP/2 has them, too. */
 export interface NodeRequest {
   /** Names and values in turn, every header as often as it was sent. */
   readonly rawHeaders: readonly string[];
   readonly url?: string | undefined;
 }
 
-/** What says that a caller has left: an `http.ServerResponse`, or the socket of an upgrade. */
+/** Emits `close` when the caller leaves: an `http.ServerResponse`, or the socket of an upgrade. */
 export interface Closable {
   once(event: 'close', listener: () => void): unknown;
   off(event: 'close', listener: () => void): unknown;
 }
 
-/** What is needed of an `http.ServerResponse`, or of one of HTTP/2. */
+/** The parts of an `http.ServerResponse` that a denial is written to; a response of HTTP/2 has them, too. */
 export interface NodeResponse extends Closable {
   statusCode: number;
   readonly headersSent: boolean;
@@ -28,13 +28,13 @@ function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   const values: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const [sent = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]];
-    // Most names are of another length, which takes less to see than to change their case.
+    // Most names have another length: cheaper to compare than to lower the case of each.
     if (sent.length === name.length && sent.toLowerCase() === name) values.push(value);
   }
   return values;
 }
 
-/** Decides about a request of `node:http`. The wait, if there is one, ends when the caller leaves. */
+/** Decides about a request of `node:http`. A wait ends when the caller leaves. */
 export function guardNode<Identity>(
   guard: Guard<Identity>,
   request: NodeRequest,
@@ -56,8 +56,8 @@ export function guardNode<Identity>(
   return decision.finally(() => caller.off('close', leave));
 }
 
-/** Answers with a denial, unless somebody has answered in the meantime. */
-export function answerNode(response: NodeResponse, { status, headers, body }: Denial): void {
+/** Sends a denial, unless something else has answered in the meantime. */
+export function sendDenial(response: NodeResponse, { status, headers, body }: Denial): void {
   if (response.headersSent) return;
   response.statusCode = status;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);

@@ -4,7 +4,7 @@ import type { $ZodIssue } from 'zod/v4/core';
 /** How far a typo may be from the name that was meant. */
 const CLOSE = 3;
 
-/** One sentence a mistake: the option, what was expected and what came. `names` are those that there are, by place. */
+/** One sentence for each mistake: the option, what was expected and what came. `names`: the known options, by place. */
 export function issueMessages(
   issues: readonly $ZodIssue[],
   names: Readonly<Record<string, readonly string[]>>,
@@ -25,11 +25,11 @@ function meant(key: string, names: readonly string[]): string {
   return closest === undefined ? '' : `, did you mean ${closest}?`;
 }
 
-/** Says what came without quoting it: a token may have been put into the wrong place. */
+/** Describes a value without quoting it: it may be a token in the wrong place. */
 function shown(value: unknown, option: string): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`;
-  // Digits without quotes are a number to YAML, and a token may be made of digits.
+  // YAML takes a token of digits without quotes for a number.
   if (option === 'serviceToken' && typeof value === 'number') return 'a number';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (value instanceof RegExp) return value.flags === '' ? 'a RegExp' : `one with the flags ${value.flags}`;

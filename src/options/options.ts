@@ -1,73 +1,97 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 
+import type { KeyFormat } from '../core/admit.js';
+import type { BreakerOptions } from '../core/breaker.js';
 import type { Clock } from '../core/clock.js';
-import type { Hooks, Logger } from '../core/events.js';
+import type { Observer } from '../core/events.js';
 import type { DefaultClaims } from '../core/result.js';
-import type { BreakerSettings } from '../resilience/breaker.js';
-import type { Dispatcher } from '../transport/undici.js';
+import type { Logger } from '../core/logger.js';
+import type { TokenSource } from '../core/token.js';
+import type { WireProtocol } from '../protocol/protocol.js';
 import type { Fetch } from '../transport/fetch.js';
-import type { TokenSource } from '../client/token.js';
 import type { Transport } from '../transport/transport.js';
+import type { Dispatcher } from '../transport/dispatcher.js';
 
 /** What a `KeyVerifier` is built from. Every duration is in milliseconds. */
-export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = DefaultClaims> extends Hooks<Claims> {
+export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = DefaultClaims> {
   /**
-   * Where the key server answers, e.g. `https://admin.internal/internal/verify-key`. `https:`, or `http:` to this very
-   * machine. Default: the environment variable `KEYVERIFY_URL`.
+   * Where the key server answers, e.g. `https://admin.internal/internal/verify-key`. `https:`, or `http:` to this machine.
+   * Default: the environment variable `KEYVERIFY_URL`, else the address that the protocol has of its own.
    */
   readonly verifyUrl?: string | URL | undefined;
   /**
-   * This service's own token, sent as `X-Service-Token`, or a function that fetches it: called when the first token is
-   * needed, and once more when the key server answers 401. Default: the environment variable `KEYVERIFY_SERVICE_TOKEN`.
+   * This service's own token, sent as `X-Service-Token`, or a function that fetches it: called for the first question, and
+   * once more when the key server answers 401. Default: the environment variable `KEYVERIFY_SERVICE_TOKEN`.
    */
   readonly serviceToken?: TokenSource | undefined;
-  /** Refuses other customers' keys: sent with each question. Default: `KEYVERIFY_SCOPE`, else every customer's are taken. */
+  /**
+   * Sent with each question: the key server rejects other customers' keys. Default: `KEYVERIFY_SCOPE`, else none, and keys
+   * of every customer are accepted.
+   */
   readonly scope?: string | undefined;
-  /** How long a verified key is served from the cache, at the most. Default: 300 000 (5 minutes). */
+  /** How long a verified key is served from the cache, at most. Default: 300 000 (5 minutes). */
   readonly cacheTtlMs?: number | undefined;
-  /** How long a refused key is refused from the cache, at the most. Default: 10 000. */
+  /** How long a rejected key is rejected from the cache, at most. Default: 10 000. */
   readonly rejectedTtlMs?: number | undefined;
-  /** How long past its TTL a verdict is honoured while the key server gives none; 0 for not at all. Default: 3 600 000 (1 hour). */
+  /**
+   * How long past its TTL a verdict is honoured while the key server gives none; 0 for not at all. Default: 3 600 000
+   * (1 hour). For failures that callers can cause, at most one more TTL.
+   */
   readonly staleIfErrorMs?: number | undefined;
-  /** The share of its TTL after which a hit refreshes a verdict in the background; 1 for never. Default: 0.9. */
+  /** The ratio of its TTL after which a hit refreshes a verdict in the background; 1 for never. Default: 0.9. */
   readonly refreshAheadRatio?: number | undefined;
-  /** How many verified keys are remembered. Default: 50 000. */
+  /** How many verified keys are cached. Default: 50 000. */
   readonly maxEntries?: number | undefined;
-  /** How many refused keys are remembered, in a cache of their own. Default: 10 000. */
+  /** How many rejected keys are cached, in a cache of their own. Default: 10 000. */
   readonly maxRejectedEntries?: number | undefined;
-  /** How long anybody waits for an answer, retries included. Default: 2 000. */
+  /** How long a call may take, retries included. Default: 2 000. */
   readonly timeoutMs?: number | undefined;
-  /** How many more requests are sent when one fails, within `timeoutMs`. Default: 1. */
+  /** How often a failed request is repeated, within `timeoutMs`. Default: 1. */
   readonly retries?: number | undefined;
   /**
-   * How many requests to the key server run at once; up to 64 times as many wait, for half of `timeoutMs` at the most. Not
-   * on isolates. Default: 64.
+   * How many requests to the key server run at once. Of unknown keys fewer at first: that limit adapts to what the server
+   * bears. Up to 64 times as many wait, for half of `timeoutMs` at most. Not on isolates. Default: 64.
    */
   readonly maxConcurrency?: number | undefined;
   /**
-   * When to leave a key server alone that is out; `false` for never.
-   * Default: after 5 failures in a row (`failureThreshold`), for 1 000 (`openMs`) doubling up to 30 000 (`maxOpenMs`).
+   * The circuit breaker; `false` disables it. Default: opens after 5 failures in a row for which there is evidence of an
+   * outage (`failureThreshold`), and asks a control question every 1 000 (`openMs`), in long outages up to every 5 000
+   * (`maxOpenMs`), until the key server answers again.
    */
-  readonly breaker?: { readonly [Name in keyof BreakerSettings]?: number | undefined } | false | undefined;
+  readonly breaker?: { readonly [Name in keyof BreakerOptions]?: number | undefined } | false | undefined;
   /**
-   * Lets callers in, without an identity, while the key server is out and nothing is known of their key.
-   * Default: `false`. Take care: results then may be `FailedOpen`, whose `client` and `tenant` are `null`.
+   * Lets callers in without an identity while the key server is down and nothing is known of their key.
+   * Default: `false`. With `true`, results may be `FailedOpen`, whose `client` and `tenant` are `null`.
    */
   readonly failOpen?: FailOpen | undefined;
-  /** What a key looks like, e.g. `/^sk-[\w-]{32}$/`: others are refused as `malformed_key`, without a question. */
-  readonly keyFormat?: RegExp | undefined;
-  /** A Standard Schema (zod, valibot, arktype, ...) that types and checks whatever else the key server says of a key. */
+  /**
+   * What a key looks like, e.g. `/^sk-[\w-]{32}$/`, or a function, e.g. one that checks a checksum in the key: other keys
+   * are rejected as `malformed_key` without asking. A function that throws rejects. Default: any key.
+   */
+  readonly keyFormat?: KeyFormat | undefined;
+  /**
+   * Makes the key of a control question, see docs/outages.md: for a key server that checks the format of keys before it
+   * looks them up. It must be new each time and never be a key that was issued. Default: `keyverify-control-` and 128
+   * random bits.
+   */
+  readonly controlKey?: (() => string) | undefined;
+  /** A Standard Schema (zod, valibot, arktype, ...) that types and checks the claims. Default: claims as they are sent. */
   readonly claims?: StandardSchemaV1<unknown, Claims> | undefined;
-  /** Asks by this `fetch` instead of the runtime's own transport. */
+  /** How a question and its answer look on the wire. Default: the contract of docs/protocol.md. */
+  readonly protocol?: WireProtocol | undefined;
+  /** Sends requests by this `fetch` instead of the runtime's own transport. */
   readonly fetch?: Fetch | undefined;
   /**
-   * Asks through this undici dispatcher: for mutual TLS, a private CA, a proxy, a unix socket. It is not closed by `close()`.
-   * Refused in browsers and on isolates, where undici does not run.
+   * Sends requests through this undici dispatcher, or the one that this function returns at each request: for mutual TLS, a
+   * private CA, a proxy, a unix socket. It is not closed by `close()`. Refused in browsers and on isolates, where undici
+   * does not run.
    */
-  readonly dispatcher?: Dispatcher | undefined;
-  /** Asks by this transport, for whatever neither of them can do. It is not closed by `close()`. */
+  readonly dispatcher?: Dispatcher | (() => Dispatcher) | undefined;
+  /** Sends requests by this transport. It is not closed by `close()`. */
   readonly transport?: Transport | undefined;
-  /** Where the one warning goes that this library gives, at most once a minute: wrong settings. Default: `console`. */
+  /** Told what happens. Default: none. */
+  readonly observers?: readonly Observer<Claims>[] | undefined;
+  /** Where a warning about wrong settings goes, at most once a minute. Default: `console`. */
   readonly logger?: Logger | undefined;
   /** Allows `http:` to another machine. Keys and the service token then travel in the clear. Default: `false`. */
   readonly allowInsecureHttp?: boolean | undefined;
@@ -75,6 +99,6 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly dangerouslyAllowBrowser?: boolean | undefined;
   /** The clocks, for tests. Default: the runtime's. */
   readonly clock?: Clock | undefined;
-  /** Chance, from 0 up to but not including 1, for tests. Default: `Math.random`. */
+  /** Random numbers from 0 up to, not including, 1, for tests. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
 }

@@ -1,4 +1,5 @@
-const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+/** `localhost` alone: what stands before it, the resolver decides. */
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /** What is wrong with a URL for the key server, as the end of a sentence; it is never quoted, since it may hold a password. */
 export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | undefined {

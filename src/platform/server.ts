@@ -1,11 +1,8 @@
 import type * as Crypto from 'node:crypto';
 
 import { fromHex } from '../core/fingerprint.js';
-import { dispatcherTransport } from '../transport/undici.js';
 import type { Platform } from './platform.js';
 
-export { LRUCache } from 'lru-cache';
-export { explain } from '../transport/codes.js';
 export { env } from './env.js';
 
 let loaded: typeof Crypto | undefined;
@@ -18,9 +15,5 @@ export const sha256: Platform['sha256'] =
   'Deno' in globalThis
     ? (text) => fromHex(crypto().hash('sha256', text, 'hex'))
     : (text) => crypto().hash('sha256', text, 'binary');
-
-export const ownTransport: Platform['ownTransport'] = undefined;
-
-export const viaDispatcher: Platform['viaDispatcher'] = dispatcherTransport;
 
 export const sharesPromises: Platform['sharesPromises'] = true;

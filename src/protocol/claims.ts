@@ -12,8 +12,15 @@ export type ClaimsReader<Claims> = (raw: DefaultClaims) => ClaimsRead<Claims> | 
 /** Without a schema, claims are what the key server sent. */
 export const claimsAsSent: ClaimsReader<DefaultClaims> = (claims) => ({ claims });
 
+export function claimsReader<Claims>(schema: StandardSchemaV1<unknown, Claims> | undefined): ClaimsReader<Claims> {
+  if (schema !== undefined) return schemaReader(schema);
+  // Without a schema nothing can have inferred Claims, so it is its default.
+  // eslint-disable-next-line @typescript-eslint/consistent-type-assertions
+  return claimsAsSent as ClaimsReader<never>;
+}
+
 export function schemaReader<Claims>(schema: StandardSchemaV1<unknown, Claims>): ClaimsReader<Claims> {
-  const judge = (checked: StandardSchemaV1.Result<Claims>): ClaimsRead<Claims> => {
+  const toRead = (checked: StandardSchemaV1.Result<Claims>): ClaimsRead<Claims> => {
     // A schema's messages may quote what they complain of, so only the places are named.
     if (checked.issues !== undefined) return { wrong: checked.issues.map(place).join(', ') };
     return { claims: freeze(checked.value) };
@@ -21,7 +28,7 @@ export function schemaReader<Claims>(schema: StandardSchemaV1<unknown, Claims>):
   return (raw) => {
     const checked = schema['~standard'].validate(raw);
     // By its `then`: a promise of another realm or library is one, too, and must not pass for a result without issues.
-    return 'then' in checked ? Promise.resolve(checked).then(judge) : judge(checked);
+    return 'then' in checked ? Promise.resolve(checked).then(toRead) : toRead(checked);
   };
 }
 

@@ -1,38 +1,32 @@
-import type { VerifyFailure } from '../core/failure.js';
+import type { BreakerOptions } from '../core/breaker.js';
+import type { BreakerState } from '../core/events.js';
 
-export interface BreakerSettings {
-  /** How many questions in a row must end in an outage before it opens. */
-  readonly failureThreshold: number;
-  /** How long it stays open the first time, in milliseconds; doubles with every probe that fails. */
-  readonly openMs: number;
-  /** The longest it stays open, in milliseconds. */
-  readonly maxOpenMs: number;
-}
+/** The pause between two probes, as a part of the time for which the breaker has been open. */
+const PAUSE_RATIO = 0.1;
 
-export type BreakerState = 'closed' | 'open' | 'half-open';
+/** Pauses are shortened by up to this ratio at random: breakers that opened together don't probe together. */
+const PAUSE_JITTER = 0.25;
 
-/** What the breaker makes of a question: ask, ask as the one probe, or leave the key server alone for so long. */
-export type Permit = 'ask' | 'probe' | { readonly retryAfterMs: number };
-
-/** Stops asking a key server that is out, and finds out by one probe at a time when it is back. */
-export class Breaker {
-  readonly #settings: BreakerSettings;
-  readonly #probeMs: number;
+/**
+ * A circuit breaker: opens after consecutive failures, and says when to probe. It closes with the first success, of a
+ * probe or of anything else.
+ */
+export class Breaker<Failure> {
+  readonly #options: BreakerOptions;
   readonly #random: () => number;
-  readonly #onChange: (state: BreakerState, failure?: VerifyFailure) => void;
+  readonly #onChange: (state: BreakerState, failure: Failure | undefined) => void;
   #state: BreakerState = 'closed';
   #failures = 0;
-  #openings = 0;
-  #until = 0;
+  #openedAt = 0;
+  #probeAt = 0;
+  #failure: Failure | undefined;
 
   constructor(
-    settings: BreakerSettings,
-    probeMs: number,
+    options: BreakerOptions,
     random: () => number,
-    onChange: (state: BreakerState, failure?: VerifyFailure) => void,
+    onChange: (state: BreakerState, failure: Failure | undefined) => void,
   ) {
-    this.#settings = settings;
-    this.#probeMs = probeMs;
+    this.#options = options;
     this.#random = random;
     this.#onChange = onChange;
   }
@@ -41,43 +35,49 @@ export class Breaker {
     return this.#state;
   }
 
-  /** Up to when nobody may ask, on the monotonic clock. */
-  get openUntil(): number {
-    return this.#state === 'closed' ? -Infinity : this.#until;
+  /** The latest failure while it is open; `undefined` while it is closed. */
+  get failure(): Failure | undefined {
+    return this.#failure;
   }
 
-  permit(mono: number): Permit {
-    if (this.#state === 'closed') return 'ask';
-    if (mono < this.#until) return { retryAfterMs: this.#until - mono };
-    // A probe whose runtime ends it never comes back, so its turn ends with the time it may take.
-    this.#until = mono + this.#probeMs;
-    this.#change('half-open');
-    return 'probe';
+  /** When the next probe is due, on the monotonic clock. */
+  get probeAt(): number {
+    return this.#probeAt;
   }
 
-  /** The key server answered, whatever it said. */
-  succeed(): void {
+  /** `minPauseMs` is what the failure itself asks for; it is honoured up to the longest pause. */
+  recordFailure(failure: Failure, mono: number, minPauseMs = 0): void {
+    this.#failures++;
+    if (this.#state === 'closed') {
+      if (this.#failures < this.#options.failureThreshold) return;
+      this.#openedAt = mono;
+      this.#schedule(mono, minPauseMs);
+    }
+    this.#failure = failure;
+    this.#change('open');
+  }
+
+  recordSuccess(): void {
     this.#failures = 0;
-    this.#openings = 0;
+    this.#failure = undefined;
     this.#change('closed');
   }
 
-  /** The key server is out. */
-  fail(failure: VerifyFailure, mono: number, asked: 'ask' | 'probe'): void {
-    this.#failures++;
-    const opens = asked === 'probe' || (this.#state === 'closed' && this.#failures >= this.#settings.failureThreshold);
-    if (!opens) return;
-    const { openMs, maxOpenMs } = this.#settings;
-    const longest = Math.min(openMs * 2 ** this.#openings, maxOpenMs);
-    this.#openings++;
-    // Half of it at random: verifiers that lost the server together don't knock together.
-    this.#until = mono + longest * (1 - this.#random() / 2);
-    this.#change('open', failure);
+  /** A probe is under way, while it is open. */
+  beginProbe(mono: number): void {
+    this.#schedule(mono, 0);
+    this.#change('half-open');
   }
 
-  #change(state: BreakerState, failure?: VerifyFailure): void {
+  #schedule(mono: number, minPauseMs: number): void {
+    const { openMs, maxOpenMs } = this.#options;
+    const pauseMs = Math.max(openMs, (mono - this.#openedAt) * PAUSE_RATIO, minPauseMs);
+    this.#probeAt = mono + Math.min(pauseMs, maxOpenMs) * (1 - PAUSE_JITTER * this.#random());
+  }
+
+  #change(state: BreakerState): void {
     if (this.#state === state) return;
     this.#state = state;
-    this.#onChange(state, failure);
+    this.#onChange(state, this.#failure);
   }
 }

@@ -3,58 +3,147 @@ import type { Clock } from '../core/clock.js';
 /** For every request that may run at once, this many more may wait in each lane. */
 const QUEUE_PER_SLOT = 64;
 
+/** What the `low` lane starts with, and what it never gets less than. */
+const INITIAL_LOW_LIMIT = 48;
+const MIN_LOW_LIMIT = 4;
+
+/** How much of the limit is left after an answer that shows that the server gets slower, and after one that sheds load. */
+const SLOWER = 0.9;
+const SHED = 0.5;
+
+/** Requests of the `high` lane go first, and may use every slot. */
+export type Lane = 'high' | 'low';
+
 /**
- * Bounds how many requests run at once and how many wait. Questions about known keys have a lane of their own and go
- * first: a flood of made-up keys doesn't keep real ones from being refreshed.
+ * Bounds how many requests run at once and how many wait. The `low` lane has an adaptive limit of its own: it grows with
+ * each quick answer and shrinks when the server gets slower or sheds load. In that lane the newest goes first: under a
+ * flood, each request then has an equal chance, where in order of arrival all would wait until it is too late.
  */
 export class Bulkhead {
   readonly #clock: Clock;
   readonly #maxConcurrency: number;
-  readonly #lanes = { known: new Set<() => void>(), unknown: new Set<() => void>() };
-  #active = 0;
+  readonly #waiters = { high: new WaitQueue(), low: new WaitQueue() };
+  readonly #active = { high: 0, low: 0 };
+  #lowLimit: number;
 
   constructor(maxConcurrency: number, clock: Clock) {
     this.#clock = clock;
     this.#maxConcurrency = maxConcurrency;
+    // Without a limit there is none for this lane either.
+    this.#lowLimit = maxConcurrency === Infinity ? Infinity : Math.min(INITIAL_LOW_LIMIT, maxConcurrency);
   }
 
   get active(): number {
-    return this.#active;
+    return this.#active.high + this.#active.low;
   }
 
   get queued(): number {
-    return this.#lanes.known.size + this.#lanes.unknown.size;
+    return this.#waiters.high.size + this.#waiters.low.size;
+  }
+
+  /** Whether requests of this lane have to wait for a slot. */
+  isFull(lane: Lane): boolean {
+    return !this.#hasRoom(lane);
   }
 
   /** Takes a free slot, if there is one. */
-  tryAcquire(): boolean {
-    if (this.#active >= this.#maxConcurrency) return false;
-    this.#active++;
+  tryAcquire(lane: Lane): boolean {
+    if (!this.#hasRoom(lane)) return false;
+    this.#active[lane]++;
     return true;
   }
 
-  /** Waits up to `ms` for a slot; `false` if the lane is full or none came free in time. */
-  async acquire(lane: 'known' | 'unknown', ms: number): Promise<boolean> {
-    const waiters = this.#lanes[lane];
+  /** Waits up to `ms` for a slot; `false` if the lane is full or no slot was free in time. */
+  async acquire(lane: Lane, ms: number): Promise<boolean> {
+    const waiters = this.#waiters[lane];
     if (waiters.size >= this.#maxConcurrency * QUEUE_PER_SLOT) return false;
     return await new Promise((resolve) => {
-      const admit = (): void => {
-        waiters.delete(admit);
-        cancel();
-        resolve(true);
+      const waiter: Waiter = {
+        admit: () => {
+          waiters.remove(waiter);
+          cancel();
+          this.#active[lane]++;
+          resolve(true);
+        },
       };
       const cancel = this.#clock.after(ms, () => {
-        waiters.delete(admit);
+        waiters.remove(waiter);
         resolve(false);
       });
-      waiters.add(admit);
+      waiters.add(waiter);
     });
   }
 
-  /** Gives a slot back, to whoever has waited longest. */
-  release(): void {
-    const [next] = this.#lanes.known.size > 0 ? this.#lanes.known : this.#lanes.unknown;
-    if (next === undefined) this.#active--;
-    else next();
+  /** Gives a slot back, to the next that waits. */
+  release(lane: Lane): void {
+    this.#active[lane]--;
+    this.#admit();
+  }
+
+  /** The server keeps up. */
+  grow(): void {
+    this.#lowLimit = Math.min(this.#lowLimit + 1, this.#maxConcurrency);
+    this.#admit();
+  }
+
+  /** The server gets slower. Returns how many requests of the `low` lane that run now have no place any more. */
+  shrink(): number {
+    const before = this.#lowLimit;
+    this.#reduceTo(before * SLOWER);
+    return Math.max(0, Math.min(before, this.#active.low) - this.#lowLimit);
+  }
+
+  /** The server sheds load. */
+  halve(): void {
+    this.#reduceTo(this.#lowLimit * SHED);
+  }
+
+  #reduceTo(limit: number): void {
+    this.#lowLimit = Math.min(Math.max(MIN_LOW_LIMIT, Math.floor(limit)), this.#maxConcurrency);
+  }
+
+  #hasRoom(lane: Lane): boolean {
+    if (this.active >= this.#maxConcurrency) return false;
+    return lane === 'high' || this.#active.low < this.#lowLimit;
+  }
+
+  #admit(): void {
+    for (let next = this.#next(); next !== undefined; next = this.#next()) next.admit();
+  }
+
+  #next(): Waiter | undefined {
+    const { high, low } = this.#waiters;
+    if (high.size > 0 && this.#hasRoom('high')) return high.oldest;
+    return this.#hasRoom('low') ? low.newest : undefined;
+  }
+}
+
+interface Waiter {
+  readonly admit: () => void;
+  older?: Waiter | undefined;
+  newer?: Waiter | undefined;
+}
+
+/** Open at both ends and in the middle: a queue of thousands is no reason to search. */
+class WaitQueue {
+  oldest: Waiter | undefined;
+  newest: Waiter | undefined;
+  size = 0;
+
+  add(waiter: Waiter): void {
+    waiter.older = this.newest;
+    if (this.newest === undefined) this.oldest = waiter;
+    else this.newest.newer = waiter;
+    this.newest = waiter;
+    this.size++;
+  }
+
+  remove(waiter: Waiter): void {
+    const { older, newer } = waiter;
+    if (older === undefined) this.oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.newest = older;
+    else newer.older = older;
+    this.size--;
   }
 }

@@ -2,14 +2,26 @@ import type { Clock } from '../core/clock.js';
 
 export const TIMED_OUT = Symbol('timed out');
 
-/** The moment by which an answer is due, whatever is tried until then. */
+/** When a timer fires later than this, this process was too busy for its time-outs to say anything about others. */
+const LATE_MS = 50;
+const LATE_RATIO = 0.2;
+
+/** An answer takes about so many passes of the event loop, here and through the sockets. */
+const PASSES = 4;
+
+/** The moment by which an answer is due, retries included. */
 export class Deadline {
   readonly #clock: Clock;
-  readonly #endsAt: number;
+  /** How much time there was in the beginning, in milliseconds. */
+  readonly ms: number;
+  #endsAt: number;
+  #late = false;
+  #timeUp: (() => void) | undefined;
 
   /** Begins `now`, on the monotonic clock. */
   constructor(clock: Clock, ms: number, now = clock.monotonic()) {
     this.#clock = clock;
+    this.ms = ms;
     this.#endsAt = now + ms;
   }
 
@@ -18,20 +30,36 @@ export class Deadline {
     return Math.max(0, this.#endsAt - this.#clock.monotonic());
   }
 
-  /** A deadline after one of so many equal shares of what is left. */
-  share(shares: number): Deadline {
-    const now = this.#clock.monotonic();
-    return new Deadline(this.#clock, Math.max(0, this.#endsAt - now) / shares, now);
+  /** Ends the time now. */
+  expire(): void {
+    this.#endsAt = this.#clock.monotonic();
+    this.#timeUp?.();
   }
 
-  /** Whatever `work` comes to, or `TIMED_OUT` when the time is up: also where `work` never settles. */
-  race<T>(work: Promise<T>): Promise<T | typeof TIMED_OUT> {
+  /**
+   * Whether our own load may be why the time was up: a timer of this deadline fired late, or a few passes of the event loop
+   * take long now.
+   */
+  async isOwnLoad(): Promise<boolean> {
+    const startedAt = this.#clock.monotonic();
+    for (let pass = 0; pass < PASSES && !this.#late; pass++)
+      await new Promise<void>((resolve) => void this.#clock.after(0, resolve));
+    return this.#late || this.#isLate(this.#clock.monotonic() - startedAt);
+  }
+
+  /** Resolves as `work` does, or to `TIMED_OUT` after `ms` or when the time is up, even if `work` never settles. */
+  race<T>(work: Promise<T>, ms = this.leftMs): Promise<T | typeof TIMED_OUT> {
     return new Promise((resolve, reject) => {
-      // One more turn of the event loop: an answer that came in while this process was busy is not a time-out, which
-      // matters, because a time-out may fail open and our own load must not.
-      let cancel = this.#clock.after(this.leftMs, () => {
+      const dueAt = this.#clock.monotonic() + ms;
+      let cancel = this.#clock.after(ms, () => {
+        this.#late ||= this.#isLate(this.#clock.monotonic() - dueAt);
+        // One more pass of the event loop: an answer that came in while this process was busy is not a time-out.
         cancel = this.#clock.after(0, () => resolve(TIMED_OUT));
       });
+      this.#timeUp = () => {
+        cancel();
+        resolve(TIMED_OUT);
+      };
       work.then(
         (value) => {
           cancel();
@@ -45,7 +73,7 @@ export class Deadline {
     });
   }
 
-  async sleep(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => void this.#clock.after(ms, resolve));
+  #isLate(ms: number): boolean {
+    return ms > Math.max(LATE_MS, this.ms * LATE_RATIO);
   }
 }

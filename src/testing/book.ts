@@ -1,25 +1,27 @@
-import type { KnownReason } from '../core/result.js';
+import { hash } from 'node:crypto';
 
-/** Why the key server rejects a key: one of the known reasons, or any other word. */
-export type Reason = KnownReason | (string & Record<never, never>);
+import type { Rejected } from '../core/result.js';
 
-/** What the key server knows of a key. */
+/** What the key server knows about a key. */
 export interface KeyRecord {
+  /** Who the key belongs to. */
   readonly client: string;
+  /** Which customer that is. */
   readonly tenant: string;
+  /** An identifier of the key that is not secret. Default: none. */
   readonly keyId?: string | undefined;
-  /** The scopes in which the key is good. Default: its tenant alone. */
+  /** The scopes that the key is good for. Default: its tenant alone. */
   readonly scopes?: readonly string[] | undefined;
-  /** When the key ends: a `Date`, or milliseconds since the epoch. Default: never. */
+  /** When the key ends: a `Date`, or epoch milliseconds. Default: never. */
   readonly expiresAt?: Date | number | undefined;
-  /** Further fields of the verdict. The fields of the contract win over a claim of the same name. */
+  /** Further fields of the verdict. A claim never replaces a field of the contract. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
-  /** Where given, the key is rejected with it. */
-  readonly reason?: Reason | undefined;
+  /** Rejects the key for this reason. Default: the key is good. */
+  readonly reason?: Rejected['reason'] | undefined;
 }
 
-/** A record as it stands in the book, with the verdict that it leads to already written out. */
-export interface KeyEntry {
+/** A record with its defaults, and with its verdict already written out as JSON. */
+export interface IssuedKey {
   readonly client: string;
   readonly tenant: string;
   readonly keyId: string | undefined;
@@ -29,10 +31,10 @@ export interface KeyEntry {
   readonly verdict: string;
 }
 
-/** The keys that were issued, and those that are rejected whatever else is known of them. */
+/** The keys that were issued, and those that are rejected. */
 export class KeyBook {
-  readonly #entries = new Map<string, KeyEntry>();
-  readonly #rejected = new Map<string, Reason>();
+  readonly #issued = new Map<string, IssuedKey>();
+  readonly #rejected = new Map<string, Rejected['reason']>();
 
   constructor(keys: Readonly<Record<string, KeyRecord>> = {}) {
     for (const [key, record] of Object.entries(keys)) this.issue(key, record);
@@ -49,28 +51,33 @@ export class KeyBook {
       key_id: keyId,
       expires_at: expiresAt?.toISOString(),
     });
-    this.#entries.set(key, { client, tenant, keyId, scopes, expiresAt: expiresAt?.getTime(), claims, verdict });
+    this.#issued.set(key, { client, tenant, keyId, scopes, expiresAt: expiresAt?.getTime(), claims, verdict });
     if (record.reason === undefined) this.#rejected.delete(key);
     else this.#rejected.set(key, record.reason);
   }
 
-  reject(key: string, reason: Reason): void {
+  /** The key that has this SHA-256, in hexadecimal digits. */
+  keyOfHash(digits: string): string | undefined {
+    return [...this.#issued.keys()].find((key) => hash('sha256', key, 'hex') === digits);
+  }
+
+  reject(key: string, reason: Rejected['reason']): void {
     this.#rejected.set(key, reason);
   }
 
   forget(key: string): void {
-    this.#entries.delete(key);
+    this.#issued.delete(key);
     this.#rejected.delete(key);
   }
 
-  /** The key's entry, or the reason why it is rejected. */
-  look(key: string, scope: string | undefined, now: number): KeyEntry | Reason {
+  /** The key, or the reason why it is rejected. `now` is in epoch milliseconds. */
+  find(key: string, scope: string | undefined, now: number): IssuedKey | Rejected['reason'] {
     const rejected = this.#rejected.get(key);
     if (rejected !== undefined) return rejected;
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return 'unknown_key';
-    if (entry.expiresAt !== undefined && entry.expiresAt <= now) return 'expired';
-    if (scope !== undefined && !entry.scopes.includes(scope)) return 'scope_mismatch';
-    return entry;
+    const issued = this.#issued.get(key);
+    if (issued === undefined) return 'unknown_key';
+    if (issued.expiresAt !== undefined && issued.expiresAt <= now) return 'expired';
+    if (scope !== undefined && !issued.scopes.includes(scope)) return 'scope_mismatch';
+    return issued;
   }
 }

@@ -1,50 +1,64 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { KeyBook, type KeyRecord, type Reason } from './book.js';
-import { Contract, VERIFY_PATH, readQuestion, type Question } from './contract.js';
-import { later, misbehave, send, type Exchange, type Fault } from './faults.js';
+import type { Rejected } from '../core/result.js';
+import type { DefinedProtocol } from '../protocols/define.js';
+import { KeyBook, type KeyRecord } from './book.js';
+import { dialectOf, type Dialect } from './dialect.js';
+import { parseBody, VerifyEndpoint, VERIFY_PATH } from './endpoint.js';
+import type { Respond } from './reply.js';
+import { applyFault, later, send, type Fault, type PendingReply } from './faults.js';
 import { Listener, type ListenerOptions } from './listener.js';
 import { RequestLog, type KeyServerRequest } from './log.js';
 
-/** How the key server is set up. Every duration is in milliseconds. */
+/** How a key server is set up. Every duration is in milliseconds. */
 export interface KeyServerOptions extends ListenerOptions {
-  /** The keys that are issued at the start, by key. Default: none. */
+  /** The keys that it knows at the start, and what it knows about each. Default: none. */
   readonly keys?: Readonly<Record<string, KeyRecord>>;
-  /** The service tokens that are accepted. Default: `['service-token']`. */
+  /** The protocol that it speaks. Default: the contract of docs/protocol.md. */
+  readonly protocol?: DefinedProtocol | undefined;
+  /** Writes responses that `protocol` reads by functions of its own. Default: as its paths say, or as its preset does. */
+  readonly respond?: Respond | undefined;
+  /** The service tokens that it accepts. Default: that of `protocol`, else `['service-token']`. */
   readonly serviceTokens?: readonly string[];
-  /** The `Cache-Control` that is sent with every verdict. Default: none. */
+  /** The `Cache-Control` of every verdict. Default: none. */
   readonly cacheControl?: string;
-  /** How long every answer takes. Default: 0. */
+  /** How long every response takes. Default: 0. */
   readonly delayMs?: number;
-  /** The clock that keys expire by, in milliseconds since the epoch. Default: `Date.now`. */
+  /** The time by which keys expire, in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number;
 }
 
-/** What happened so far. `requests` is the sum of `valid`, `rejected`, `refused` and `faults`. */
+/** What happened so far, in numbers. `requests` is the sum of `valid`, `rejected`, `refused` and `faults`. */
 export interface KeyServerCounts {
+  /** Requests that arrived in full, those of control questions included. */
   readonly requests: number;
+  /** Verdicts on good keys. */
   readonly valid: number;
+  /** Verdicts on bad keys. */
   readonly rejected: number;
-  /** Answered 400, 401, 404, 405 or 413, as the contract has it. */
+  /** Requests answered with 400, 401, 404, 405 or 413, as the contract has it. */
   readonly refused: number;
-  /** Met by a fault, whatever the answer would have been. */
+  /** Requests for which a fault was injected. */
   readonly faults: number;
   /** TCP connections accepted so far. */
   readonly connections: number;
+  /** TCP connections that are open. */
   readonly openConnections: number;
-  /** Requests that wait for the end of their answer. */
+  /** Requests whose response has not ended. */
   readonly inFlight: number;
+  /** The highest `inFlight` so far. */
   readonly maxInFlight: number;
 }
 
 const MAX_BODY_BYTES = 65_536;
 
-/** A key server on a real socket. It keeps its keys, its log and its port when it stops and comes back. */
+/** A key server on a real socket, made by `startKeyServer()`. It keeps its keys, its log and its port when it is stopped. */
 export class KeyServer {
   readonly #options: KeyServerOptions;
   readonly #listener: Listener;
   readonly #book: KeyBook;
-  readonly #contract: Contract;
+  readonly #dialect: Dialect | undefined;
+  readonly #endpoint: VerifyEndpoint;
   readonly #log = new RequestLog();
   readonly #counts = { requests: 0, valid: 0, rejected: 0, refused: 0, faults: 0, maxInFlight: 0 };
   #inFlight = 0;
@@ -53,49 +67,52 @@ export class KeyServer {
   #faultyRequests = 0;
 
   constructor(options: KeyServerOptions) {
-    const { keys, serviceTokens = ['service-token'], cacheControl } = options;
+    const { keys, protocol, respond, cacheControl } = options;
     this.#options = options;
     this.#listener = new Listener(options, this.#receive.bind(this));
     this.#book = new KeyBook(keys);
-    this.#contract = new Contract(this.#book, cacheControl);
-    this.#tokens = new Set(serviceTokens);
+    this.#dialect = protocol && dialectOf(protocol, respond, this.#book);
+    this.#endpoint = new VerifyEndpoint(this.#book, cacheControl, this.#dialect);
+    this.#tokens = new Set(options.serviceTokens ?? this.#dialect?.serviceTokens ?? ['service-token']);
   }
 
+  /** The port that it listens on. */
   get port(): number {
     return this.#listener.port;
   }
 
-  /** The origin, without a slash at its end. */
+  /** The origin, without a slash at the end. */
   get url(): string {
     return this.#listener.url;
   }
 
-  /** Where keys are verified. */
+  /** The URL to verify keys at: the `verifyUrl` of a `KeyVerifier`. */
   get verifyUrl(): string {
     return this.url + VERIFY_PATH;
   }
 
-  /** The latest 1 000 requests, the oldest first. */
+  /** The last 1 000 requests, oldest first. */
   get requests(): readonly KeyServerRequest[] {
     return this.#log.requests;
   }
 
+  /** What happened so far, in numbers. A copy: read it again to see it change. */
   get counts(): KeyServerCounts {
     return { ...this.#counts, ...this.#listener.counts, inFlight: this.#inFlight };
   }
 
-  /** How often this key was asked for, whatever came of it. It is known of the latest 100 000 keys. */
+  /** How many requests asked for this key. Known for the last 100 000 keys. */
   asked(key: string): number {
     return this.#log.asked(key);
   }
 
-  /** Issues a key, or changes what is known of it. A key that was revoked is good again. */
+  /** Issues a key, or replaces what is known about it. A revoked key is good again. */
   issue(key: string, record: KeyRecord): void {
     this.#book.issue(key, record);
   }
 
-  /** Rejects a key from now on, with this reason. Default: `'revoked'`. */
-  revoke(key: string, reason: Reason = 'revoked'): void {
+  /** Rejects a key from now on. Default reason: `'revoked'`. */
+  revoke(key: string, reason: Rejected['reason'] = 'revoked'): void {
     this.#book.reject(key, reason);
   }
 
@@ -104,16 +121,23 @@ export class KeyServer {
     this.#book.forget(key);
   }
 
-  /** Accepts these service tokens from now on, and no others. */
+  /** Accepts only these service tokens from now on. */
   setServiceTokens(tokens: readonly string[]): void {
     this.#tokens = new Set(tokens);
   }
 
   /**
-   * Meets requests with a fault: the next `times` of them, or all until told otherwise. It takes the place of the fault
-   * before. A function is asked for each request, and has it answered by the contract where it returns `undefined`.
+   * Injects a fault into the responses to the next `times` requests. Default: all, until `clearFaults()`. It replaces the
+   * fault that was injected before. A function is called for each request; if it returns `undefined`, that request is
+   * answered by the contract.
+   *
+   * @example
+   * ```ts
+   * keyServer.injectFault({ kind: 'status', status: 503, retryAfter: 1 }, { times: 2 });
+   * keyServer.injectFault(({ scope }) => (scope === 'cust-A' ? { kind: 'hang' } : undefined));
+   * ```
    */
-  misbehave(
+  injectFault(
     fault: Fault | ((request: KeyServerRequest) => Fault | undefined),
     { times = Infinity }: { readonly times?: number } = {},
   ): void {
@@ -121,17 +145,22 @@ export class KeyServer {
     this.#faultyRequests = times;
   }
 
-  /** Ends the misbehaviour, but for requests that are already in the middle of it. */
-  behave(): void {
+  /** Injects no more faults. Requests that already hang, drip or are delayed go on doing so. */
+  clearFaults(): void {
     this.#fault = undefined;
   }
 
-  /** Listens again, on the same port. Rejects if something else has taken that port. */
+  /** Closes every open connection, and goes on listening. Requests in flight get no response. */
+  dropConnections(): void {
+    this.#listener.dropConnections();
+  }
+
+  /** Listens again, on the same port. Rejects with `EADDRINUSE` if the port is taken. */
   async start(): Promise<void> {
     await this.#listener.start();
   }
 
-  /** Stops listening and destroys every open connection, whatever its request is waiting for. */
+  /** Stops listening, and closes every open connection: an outage, until `start()`. Requests in flight get no response. */
   async stop(): Promise<void> {
     await this.#listener.stop();
   }
@@ -155,33 +184,38 @@ export class KeyServer {
       if (size <= MAX_BODY_BYTES) chunks.push(chunk);
     });
     request.on('end', () => {
-      const question = size > MAX_BODY_BYTES ? 'too-large' : readQuestion(Buffer.concat(chunks).toString());
-      this.#answer(request, response, question);
+      this.#respond(request, response, size > MAX_BODY_BYTES ? undefined : Buffer.concat(chunks).toString());
     });
   }
 
-  #answer(message: IncomingMessage, response: ServerResponse, question: Question | 'too-large' | undefined): void {
+  /** `text` is the body, `undefined` if it is too large. */
+  #respond(message: IncomingMessage, response: ServerResponse, text: string | undefined): void {
     const { headers, method, url, socket } = message;
-    const asked = typeof question === 'object' ? question : undefined;
+    const raw = { headers, url: String(url), body: text ?? '' };
+    const read = this.#dialect === undefined ? parseBody(raw.body) : this.#dialect.parse(raw);
+    const tokenAccepted = this.#dialect?.accepts(raw, this.#tokens) ?? this.#tokens.has(headers['x-service-token']);
+    const body = text === undefined ? 'too-large' : read;
+    const asked = typeof body === 'object' ? body : undefined;
     const request = this.#log.add(
       {
         at: (this.#options.now ?? Date.now)(),
         method: String(method),
         path: String(url).replace(/\?.*/, ''),
         headers,
-        tokenAccepted: this.#tokens.has(headers['x-service-token']),
+        tokenAccepted,
         scope: asked?.scope,
       },
       asked?.key,
+      this.#dialect?.secretHeaders,
     );
-    const answer = this.#contract.answer(request, question);
-    const exchange = { request, response, answer, reset: () => this.#listener.reset(socket) };
+    const reply = this.#endpoint.reply(request, body);
+    const pending = { request, response, reply, reset: () => this.#listener.reset(socket) };
     const fault = this.#nextFault(request);
     this.#counts.requests++;
-    this.#counts[fault === undefined ? answer.outcome : 'faults']++;
+    this.#counts[fault === undefined ? reply.outcome : 'faults']++;
     request.fault = fault?.kind;
-    if (fault === undefined) this.#send(exchange);
-    else misbehave(fault, exchange);
+    if (fault === undefined) this.#send(pending);
+    else applyFault(fault, pending);
   }
 
   #nextFault(request: KeyServerRequest): Fault | undefined {
@@ -189,24 +223,25 @@ export class KeyServer {
     return typeof this.#fault === 'function' ? this.#fault(request) : this.#fault;
   }
 
-  #send(exchange: Exchange): void {
+  #send(pending: PendingReply): void {
     const { delayMs = 0 } = this.#options;
-    if (delayMs > 0) later(exchange.response, delayMs, () => send(exchange, exchange.answer));
-    else send(exchange, exchange.answer);
+    if (delayMs > 0) later(pending.response, delayMs, () => send(pending, pending.reply));
+    else send(pending, pending.reply);
   }
 }
 
 /**
- * Starts a key server for tests: the whole contract over real HTTP, and faults on demand.
+ * Starts a key server for tests: the whole contract over HTTP on a real socket, with faults on demand. Rejects with
+ * `EADDRINUSE` if the port is taken.
  *
  * @example
  * ```ts
- * await using server = await startKeyServer({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
- * const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 'service-token' });
- * server.misbehave({ kind: 'status', status: 503 }, { times: 2 });
+ * await using keyServer = await startKeyServer({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
+ * await using verifier = new KeyVerifier({ verifyUrl: keyServer.verifyUrl, serviceToken: 'service-token' });
+ * await verifier.verify('sk-1'); // verified
+ * await keyServer.stop();
+ * await verifier.verify('sk-2'); // failed-closed
  * ```
- *
- * Rejects if the port is taken.
  */
 export async function startKeyServer(options: KeyServerOptions = {}): Promise<KeyServer> {
   const server = new KeyServer(options);

@@ -7,17 +7,17 @@ import type { TlsOptions } from 'node:tls';
 
 /** Where and how the key server listens. */
 export interface ListenerOptions {
-  /** Default: 0, which takes a free port and keeps it when the server comes back. */
+  /** The port. Default: 0, a free port, which is kept when the server is started again. */
   readonly port?: number;
-  /** Default: `'127.0.0.1'`. */
+  /** The address to listen on. Default: `'127.0.0.1'`. */
   readonly host?: string;
-  /** How long an idle connection is kept open. Default: 5 000. */
+  /** How long an idle connection is kept open, in milliseconds. Default: 5 000. */
   readonly keepAliveTimeoutMs?: number;
-  /** Serves HTTPS. With `requestCert`, clients must show a certificate that `ca` signed. */
+  /** Serves HTTPS; with `requestCert`, clients must show a certificate that `ca` signed. Default: HTTP. */
   readonly tls?: Pick<TlsOptions, 'key' | 'cert' | 'ca' | 'requestCert'>;
 }
 
-/** An HTTP server that can go away, its connections with it, and come back on the same port. */
+/** An HTTP server that can be stopped with all its connections, and started again on the same port. */
 export class Listener {
   readonly #origin: string;
   readonly #host: string;
@@ -25,7 +25,7 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   #port: number;
   #connections = 0;
-  #turn: Promise<void> = Promise.resolve();
+  #lastStep: Promise<void> = Promise.resolve();
 
   constructor(options: ListenerOptions, receive: RequestListener) {
     const { port = 0, host = '127.0.0.1', keepAliveTimeoutMs = 5_000, tls } = options;
@@ -54,7 +54,7 @@ export class Listener {
   }
 
   start(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue(async () => {
       if (this.#server.listening) return;
       this.#server.listen(this.#port, this.#host);
       await once(this.#server, 'listening');
@@ -65,28 +65,32 @@ export class Listener {
   }
 
   stop(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue(async () => {
       if (!this.#server.listening) return;
       const closed = once(this.#server, 'close');
       this.#server.close();
-      for (const socket of this.#sockets) socket.destroy();
+      this.dropConnections();
       await closed;
     });
   }
 
-  /** From the TCP socket: where TLS lies on top, a request knows only the TLS socket, and that one can't be reset. */
+  /** Resets the TCP socket under this one: with TLS, a request knows only the TLS socket, which can't be reset. */
   reset({ remoteAddress, remotePort, writableEnded, writableFinished }: Socket): void {
-    // Nor can one that is just being ended: Node would never close it, and spin for ever when the process is to end.
+    // A socket that is being ended can't be reset either: Node would never close it, and never exit.
     const how = writableEnded && !writableFinished ? 'destroy' : 'resetAndDestroy';
     for (const socket of this.#sockets) {
       if (socket.remotePort === remotePort && socket.remoteAddress === remoteAddress) socket[how]();
     }
   }
 
-  /** One at a time: a stop at the heels of a start would find nothing that listens. */
-  #inTurn(step: () => Promise<void>): Promise<void> {
-    const done = this.#turn.then(step);
-    this.#turn = done.catch(() => undefined);
+  dropConnections(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** One at a time: a stop right after a start would find no listening server. */
+  #queue(step: () => Promise<void>): Promise<void> {
+    const done = this.#lastStep.then(step);
+    this.#lastStep = done.catch(() => undefined);
     return done;
   }
 }

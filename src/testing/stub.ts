@@ -1,43 +1,89 @@
-import { VerifyFailure, type FailureKind } from '../core/failure.js';
-import type { DefaultClaims, VerifyResult } from '../core/result.js';
-import type { Verifier, VerifyOptions } from '../options/verify-options.js';
-import { KeyBook, type KeyRecord, type Reason } from './book.js';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 
-/** How the stand-in is set up. */
-export interface StubVerifierOptions<FailOpen extends boolean = false> {
-  /** The keys it knows, by key. Default: none. */
-  readonly keys?: Readonly<Record<string, Omit<KeyRecord, 'scopes'>>>;
-  /** What comes of a call while the stand-in is unavailable. Default: `false`. */
-  readonly failOpen?: FailOpen;
+import { sha256 } from '#platform';
+
+import { selects } from '../cache/invalidation-log.js';
+import { parseSelector } from '../cache/selector.js';
+import { isAdmissible, isHashable, localRejection } from '../core/admit.js';
+import { mayBeOutage, VerifyFailure, type FailureKind } from '../core/failure.js';
+import {
+  rejected,
+  verified,
+  type DefaultClaims,
+  type Rejected,
+  type Verified,
+  type VerifyResult,
+} from '../core/result.js';
+import type { Selector } from '../core/selector.js';
+import type { Stats } from '../core/stats.js';
+import { VERIFY_NOW, type PresentedKey, type Verifier, type VerifyOptions } from '../core/verifier.js';
+import { ResultCounter } from '../observe/stats.js';
+import { decide } from '../cache/policy.js';
+import { claimsReader, type ClaimsReader } from '../protocol/claims.js';
+import { decodeResponse } from '../protocol/decode.js';
+import { defaultProtocol } from '../protocol/default.js';
+import { KeyBook, type IssuedKey, type KeyRecord } from './book.js';
+
+/** How a stub is set up. */
+export interface StubVerifierOptions<FailOpen extends boolean = false, Claims = DefaultClaims> {
+  /** The keys that it knows, and what it knows about each. Default: none. */
+  readonly keys?: Readonly<Record<string, Omit<KeyRecord, 'scopes'>>> | undefined;
+  /** Whether a call may fail open while the stub is unavailable. Default: `false`. */
+  readonly failOpen?: FailOpen | undefined;
+  /** A Standard Schema that types and checks the claims, as in `KeyVerifierOptions`. Default: claims as they are given. */
+  readonly claims?: StandardSchemaV1<unknown, Claims> | undefined;
 }
 
-const UNPRINTABLE = /\p{Cc}/u;
+type Result<Claims> = VerifyResult<Claims, boolean>;
+type Served<Claims> = Verified<Claims> | Rejected;
 
-/** An in-memory stand-in for `KeyVerifier`: no network, no cache. */
-export class StubVerifier<FailOpen extends boolean = false> implements Verifier<FailOpen> {
+interface CachedVerdict<Claims> {
+  readonly result: Served<Claims>;
+  /** Epoch milliseconds. */
+  readonly storedAt: number;
+}
+
+/**
+ * A stand-in for `KeyVerifier` without a network, made by `stubVerifier()`. A verdict is cached until the key expires, or is
+ * rejected, invalidated or cleared.
+ */
+export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClaims> implements Verifier<
+  FailOpen,
+  Claims
+> {
   readonly #book: KeyBook;
   readonly #failOpen: boolean;
-  #failure: FailureKind | undefined;
+  readonly #readClaims: ClaimsReader<Claims>;
+  /** By fingerprint. */
+  readonly #cache = new Map<string, CachedVerdict<Claims>>();
+  readonly #counter = new ResultCounter();
+  #failure: VerifyFailure | undefined;
   #calls = 0;
 
-  constructor({ keys, failOpen = false }: { keys?: Readonly<Record<string, KeyRecord>>; failOpen?: boolean }) {
+  constructor({ keys, failOpen, claims }: StubVerifierOptions<FailOpen, Claims>) {
     this.#book = new KeyBook(keys);
-    this.#failOpen = failOpen;
+    this.#failOpen = failOpen === true;
+    this.#readClaims = claimsReader(claims);
   }
 
-  /** How often `verify()` was called. */
+  /** How many keys it was asked to verify, by `verify()` or `verifyCached()`. */
   get calls(): number {
     return this.#calls;
   }
 
-  /** Rejects a key from now on, with this reason. Default: `'revoked'`. */
-  reject(key: string, reason: Reason = 'revoked'): void {
+  /** Rejects a key from now on. Default reason: `'revoked'`. */
+  reject(key: string, reason: Rejected['reason'] = 'revoked'): void {
     this.#book.reject(key, reason);
+    this.#cache.delete(sha256(key));
   }
 
-  /** Fails every call from now on, as if the key server gave no verdict. Default: `'unreachable'`. */
+  /**
+   * Gives no verdict from now on, not even a cached one, until `recover()`. A kind that an outage can show as counts as a
+   * proven outage, so that `failOpen` opens for it. Default kind: `'unreachable'`.
+   */
   unavailable(kind: FailureKind = 'unreachable'): void {
-    this.#failure = kind;
+    const evidence = mayBeOutage({ kind }) ? 'proven' : 'none';
+    this.#failure = new VerifyFailure(kind, `the stub is set to fail as ${kind}`, { evidence });
   }
 
   /** Ends `unavailable()`. */
@@ -46,56 +92,129 @@ export class StubVerifier<FailOpen extends boolean = false> implements Verifier<
   }
 
   verify(
-    key: string | null | undefined,
+    key: PresentedKey,
     options?: VerifyOptions & { readonly failOpen?: undefined },
-  ): Promise<VerifyResult<DefaultClaims, FailOpen>>;
-  verify(key: string | null | undefined, options: VerifyOptions & { readonly failOpen: false }): Promise<VerifyResult>;
-  verify(key: string | null | undefined, options?: VerifyOptions): Promise<VerifyResult<DefaultClaims, boolean>>;
-  verify(key: string | null | undefined, options: VerifyOptions = {}): Promise<VerifyResult<DefaultClaims, boolean>> {
-    this.#calls++;
+  ): Promise<VerifyResult<Claims, FailOpen>>;
+  verify(key: PresentedKey, options: VerifyOptions & { readonly failOpen: false }): Promise<VerifyResult<Claims>>;
+  verify(key: PresentedKey, options?: VerifyOptions): Promise<Result<Claims>>;
+  verify(key: PresentedKey, options: VerifyOptions = {}): Promise<Result<Claims>> {
     return new Promise((resolve) => {
       options.signal?.throwIfAborted();
-      resolve(Object.freeze(this.#decide(key, options.failOpen ?? this.#failOpen)));
+      resolve(this[VERIFY_NOW](key, options));
     });
   }
 
-  #decide(key: string | null | undefined, failOpen: boolean): VerifyResult<DefaultClaims, boolean> {
-    if (key === undefined || key === null || key === '')
-      return { valid: false, source: 'local', reason: 'missing_key' };
-    if (UNPRINTABLE.test(key)) return { valid: false, source: 'local', reason: 'malformed_key' };
-    if (this.#failure !== undefined) {
-      const failure = new VerifyFailure(this.#failure, `the stub is set to fail as ${this.#failure}`);
-      return failOpen && failure.isOutage
-        ? { valid: true, source: 'fail-open', client: null, tenant: null, failure }
-        : { valid: false, source: 'fail-closed', reason: 'unavailable', failure };
+  [VERIFY_NOW](key: PresentedKey, options: VerifyOptions): Result<Claims> | Promise<Result<Claims>> {
+    this.#calls++;
+    if (!isVerifiable(key)) return this.#counter.count(localRejection(key));
+    const cached = this.#cached(key, options);
+    return cached === undefined ? this.#load(key, options) : this.#counter.count(cached);
+  }
+
+  verifyCached(key: PresentedKey, options: VerifyOptions = {}): Served<Claims> | undefined {
+    this.#calls++;
+    const served = isVerifiable(key) ? this.#cached(key, options) : localRejection(key);
+    return served && this.#counter.count(served);
+  }
+
+  peek(key: PresentedKey): Served<Claims> | undefined {
+    return isVerifiable(key) ? this.#cached(key, {}) : localRejection(key);
+  }
+
+  invalidate(selector: Selector): number {
+    const stored = parseSelector(selector, sha256);
+    const selected = [...this.#cache].filter(([fingerprint, { result }]) => selects(stored, fingerprint, result));
+    for (const [fingerprint] of selected) this.#cache.delete(fingerprint);
+    return selected.length;
+  }
+
+  clear(): void {
+    this.#cache.clear();
+  }
+
+  async warmUp(): Promise<void> {
+    // There is nothing to load.
+  }
+
+  stats(): Stats {
+    const results = [...this.#cache.values()].map(({ result }) => result.valid);
+    const count = results.filter((valid) => valid).length;
+    const entries = { verified: count, rejected: results.length - count };
+    return this.#counter.snapshot({ entries, active: 0, queued: 0, controls: 0, breaker: 'closed' });
+  }
+
+  async close(): Promise<void> {
+    // There is nothing to close.
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #cached(key: string, { maxAgeMs = Infinity }: VerifyOptions): Served<Claims> | undefined {
+    const cached = this.#cache.get(sha256(key));
+    if (cached === undefined || this.#failure !== undefined) return undefined;
+    const { result, storedAt } = cached;
+    const now = Date.now();
+    const hasEnded = result.valid && result.expiresAt !== undefined && result.expiresAt <= now;
+    return hasEnded || now - storedAt >= maxAgeMs ? undefined : result;
+  }
+
+  async #load(key: string, options: VerifyOptions): Promise<Result<Claims>> {
+    const loaded = this.#failure ?? (await this.#ask(key));
+    if (!(loaded instanceof VerifyFailure)) return this.#counter.count(loaded);
+    return this.#counter.count(decide(undefined, loaded, options.failOpen ?? this.#failOpen));
+  }
+
+  async #ask(key: string): Promise<Served<Claims> | VerifyFailure> {
+    const now = Date.now();
+    // Not by the book's clock: whether a key has expired is seen when its verdict is read.
+    const found = this.#book.find(key, undefined, -Infinity);
+    const result = typeof found === 'string' ? rejected('server', found) : await this.#read(key, found, now);
+    // A rate limit is a state of the key, not a verdict on it.
+    if (result instanceof VerifyFailure || (!result.valid && result.reason === 'rate_limited')) return result;
+    const hit = result.valid ? verified('cache', result) : rejected('cache', result.reason);
+    this.#cache.set(sha256(key), { result: hit, storedAt: now });
+    return result;
+  }
+
+  /** Reads a verdict as `KeyVerifier` does, so that claims are what JSON makes of them. */
+  async #read(key: string, issued: IssuedKey, now: number): Promise<Served<Claims> | VerifyFailure> {
+    const body = new TextEncoder().encode(issued.verdict);
+    const response = { status: 200, header: (name: string) => HEADERS[name], body };
+    const verdict = decodeResponse(defaultProtocol, response, { secrets: [key], askedAt: now, scope: undefined });
+    if ('failure' in verdict) return invalid(verdict.failure.message);
+    if (verdict.kind === 'rejected') return verdict.result;
+    try {
+      const read = await this.#readClaims(verdict.claims);
+      if ('wrong' in read) return invalid(`claims do not fit the schema: ${read.wrong}`);
+      return verified('server', { ...verdict, claims: read.claims, verifiedAt: now });
+    } catch {
+      return invalid('the schema in claims failed');
     }
-    const found = this.#book.look(key, undefined, Date.now());
-    if (typeof found === 'string') return { valid: false, source: 'server', reason: found };
-    const { client, tenant, keyId, claims, expiresAt } = found;
-    return {
-      valid: true,
-      source: 'server',
-      client,
-      tenant,
-      ...(keyId !== undefined && { keyId }),
-      claims: Object.freeze({ ...claims }),
-      verifiedAt: Date.now(),
-      ...(expiresAt !== undefined && { expiresAt }),
-    };
   }
 }
 
+const HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' };
+
+const isVerifiable = (key: unknown): key is string => isHashable(key) && isAdmissible(key, undefined);
+
+const invalid = (problem: string): VerifyFailure =>
+  new VerifyFailure('invalid_response', `the stub knows this key, but not as a verdict: ${problem}`);
+
 /**
- * A stand-in for unit tests of whatever takes a `Verifier`. To test against the network's ways, use `startKeyServer`.
+ * A stand-in for a `KeyVerifier` in unit tests. To test against a network and its faults, use `startKeyServer()`.
  *
  * @example
  * ```ts
  * const verifier = stubVerifier({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
+ * await verifier.verify('sk-1'); // verified
  * verifier.unavailable('timeout');
+ * await verifier.verify('sk-1'); // failed-closed
  * ```
  */
-export function stubVerifier<const FailOpen extends boolean = false>(
-  options: StubVerifierOptions<FailOpen> = {},
-): StubVerifier<FailOpen> {
-  return new StubVerifier<FailOpen>(options);
+export function stubVerifier<const FailOpen extends boolean = false, Claims = DefaultClaims>(
+  options: StubVerifierOptions<FailOpen, Claims> = {},
+): StubVerifier<FailOpen, Claims> {
+  return new StubVerifier(options);
 }

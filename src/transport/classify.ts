@@ -1,33 +1,93 @@
-import { explain } from '#platform';
+import { isObject } from '../core/schema.js';
+import { isTransportError, TransportError, type TransportFailureKind } from './transport.js';
 
-import type { AttemptFailure } from '../core/failure.js';
-import { innermostError, redactError } from '../core/redact.js';
-import { RESPONSE_TOO_LARGE } from './transport.js';
-import { NO_HTTP, TLS, type TransportProblem } from './problems.js';
+/** What an error says about the request that it ended. */
+export interface Diagnosis {
+  readonly kind: TransportFailureKind;
+  readonly message: string;
+  /** No connection was made. */
+  readonly unconnected?: true;
+}
 
-/** Some runtimes give no code. */
-const TLS_MESSAGE = /certificate|ssl alert/i;
+/** What lists go by. Raw: redaction comes later, or a secret could take a part out of a code. */
+export interface ErrorDetails {
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
+  /** Any other field of the error. */
+  readonly field: (name: string) => unknown;
+}
 
-const UNREACHABLE: TransportProblem = {
+/** Names the failure that an error comes to. */
+export type Classify = (error: unknown, url: string) => TransportError;
+
+/** How a runtime tells what went wrong. */
+export interface FailureChecks {
+  readonly classify: Classify;
+  /** See `Transport.isOverloaded`. */
+  readonly isOverloaded?: () => Promise<boolean>;
+}
+
+export const UNREACHABLE: Diagnosis = {
   kind: 'unreachable',
   message: 'keyverify: the key server can not be reached, or hung up',
 };
 
-/** Names what the network did. */
-export function transportProblem(error: unknown, secrets: readonly string[]): AttemptFailure {
-  const { code = '', message } = innermostError(error);
-  const known = code === RESPONSE_TOO_LARGE ? NO_HTTP : explain(code);
-  return {
-    ...(known ?? (TLS_MESSAGE.test(message) ? TLS : UNREACHABLE)),
-    cause: redactError(error, secrets),
+export const UNCONNECTED: Diagnosis = { ...UNREACHABLE, unconnected: true };
+
+export const TLS_FAILED: Diagnosis = {
+  kind: 'misconfigured',
+  message:
+    'keyverify: the TLS handshake failed: check the host in verifyUrl and the certificates (a private CA or a client certificate goes into a dispatcher)',
+};
+
+export const NOT_HTTP: Diagnosis = {
+  kind: 'invalid_response',
+  message: 'keyverify: the key server gave no readable HTTP response',
+};
+
+export const OWN_LIMIT: Diagnosis = {
+  kind: 'overloaded',
+  message: 'keyverify: this process is out of sockets, ports, file descriptors or memory, or may be',
+};
+
+const UNKNOWN: Diagnosis = {
+  kind: 'misconfigured',
+  message: 'keyverify: the request failed, in a way that is not known to be an outage: see the cause',
+};
+
+const MAX_DEPTH = 8;
+
+/**
+ * Classifies by a list of what may be an outage: an error that is not on it denies. Of several addresses tried in turn,
+ * each has to say so.
+ */
+export function classifier(diagnose: (error: ErrorDetails, url: string) => Diagnosis | undefined): Classify {
+  return (error, url) => {
+    if (isTransportError(error)) return error;
+    const found = rootCauses(error).map((cause) => diagnose(details(cause), url) ?? UNKNOWN);
+    const denial = found.find(({ kind }) => kind !== 'unreachable');
+    const { kind, message } = denial ?? UNREACHABLE;
+    const unconnected = found.every((diagnosis) => diagnosis.unconnected === true);
+    return new TransportError(kind, message, { cause: error, unconnected });
   };
 }
 
-/**
- * With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, and undici reports
- * no more than a hang-up. One who has never answered gets no benefit of the doubt: the doubt could open.
- */
-export function strangerProblem(problem: AttemptFailure, verifyUrl: string): AttemptFailure {
-  const hungUp = problem.cause !== undefined && 'code' in problem.cause && problem.cause.code === 'UND_ERR_SOCKET';
-  return hungUp && verifyUrl.startsWith('https:') ? { ...problem, ...TLS } : problem;
+/** The innermost errors are the ones that say what happened: `fetch` wraps them, and so do several addresses tried in turn. */
+function rootCauses(error: unknown, depth = 0): readonly unknown[] {
+  if (!isObject(error) || depth === MAX_DEPTH) return [error];
+  // Not by `instanceof`: in a VM as Jest's, the errors of Node are of another realm.
+  const members: unknown = Reflect.get(error, 'errors');
+  if (Array.isArray(members) && members.length > 0) return members.flatMap((member) => rootCauses(member, depth + 1));
+  const cause: unknown = Reflect.get(error, 'cause');
+  return cause === undefined || cause === null ? [error] : rootCauses(cause, depth + 1);
+}
+
+function details(error: unknown): ErrorDetails {
+  const field = (name: string): unknown => (isObject(error) ? Reflect.get(error, name) : undefined);
+  const text = (name: string): string => {
+    const value = field(name);
+    return typeof value === 'string' ? value : '';
+  };
+  return { name: text('name'), code: text('code'), message: text('message'), field };
 }

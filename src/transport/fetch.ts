@@ -1,54 +1,77 @@
-import {
-  MAX_RESPONSE_BYTES,
-  ResponseTooLarge,
-  join,
-  type Exchange,
-  type ServerRequest,
-  type ServerResponse,
-  type Transport,
-} from './transport.js';
+import { isFunction, isObject } from '../core/schema.js';
+import { BodyBuffer, NO_BODY } from './body.js';
+import type { FailureChecks } from './classify.js';
+import type { Exchange, Transport, WireRequest, WireResponse } from './transport.js';
 
 /** As much of the global `fetch` as is called: one that a caller brings need not have more. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Asks by `fetch`: the one transport that every runtime has. */
-export function fetchTransport(fetch: Fetch): Transport {
+/** Sends requests by a `fetch`: the one way that every runtime has. */
+export function createFetchTransport(fetch: Fetch, { classify, ...checks }: FailureChecks): Transport {
   return {
-    send({ url, method, headers, body }: ServerRequest): Exchange {
+    ...checks,
+    send(request: WireRequest): Exchange {
       const controller = new AbortController();
-      const init: RequestInit = { method, headers, body, redirect: 'manual', signal: controller.signal };
-      return { response: exchange(fetch, url, init), abort: (reason) => controller.abort(reason) };
+      const response = receive(fetch, request, controller.signal).catch((error: unknown) => {
+        throw classify(error, request.url);
+      });
+      return { response, abort: (reason) => controller.abort(reason) };
     },
   };
 }
 
-/** The runtime's own `fetch`, looked up at each request: whoever replaces it later is heard. */
-export function globalFetchTransport(): Transport {
-  return fetchTransport((url, init) => globalThis.fetch(url, init));
-}
+/** The runtime's own `fetch`, looked up at each request, since it may be replaced later. */
+export const globalFetch: Fetch = async (url, init) => await globalThis.fetch(url, init);
 
-async function exchange(fetch: Fetch, url: string, init: RequestInit): Promise<ServerResponse> {
-  const response = await fetch(url, init);
+async function receive(fetch: Fetch, request: WireRequest, signal: AbortSignal): Promise<WireResponse> {
+  const { url, method, headers, body } = request;
+  const init: RequestInit = { method, headers, redirect: 'manual', signal };
+  const response = await fetch(url, body === undefined ? init : { ...init, body });
   // Browsers show a redirect that is not followed as status 0, and a fetch of the caller's may follow it all the same.
   const status = response.type === 'opaqueredirect' || response.redirected ? 302 : response.status;
   const header = (name: string): string | undefined => response.headers.get(name) ?? undefined;
-  if (status === 200) return { status, header, body: await read(response.body) };
-  // Whatever became of its body, the status has said all there is to say.
-  response.body?.cancel().catch(() => undefined);
-  return { status, header, body: new Uint8Array() };
+  if (request.needsBody(status)) return { status, header, body: await read(response) };
+  discard(response.body);
+  return { status, header, body: NO_BODY };
 }
 
-async function read(stream: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader = stream?.getReader();
-  for (let step = await reader?.read(); step?.done === false; step = await reader?.read()) {
-    chunks.push(step.value);
-    size += step.value.byteLength;
-    if (size > MAX_RESPONSE_BYTES) {
-      await reader?.cancel();
-      throw new ResponseTooLarge();
+const isReadableStream = (body: unknown): body is ReadableStream<unknown> =>
+  isObject(body) && isFunction(Reflect.get(body, 'getReader'));
+const isIterable = (body: unknown): body is AsyncIterable<unknown> => isObject(body) && Symbol.asyncIterator in body;
+
+async function read(response: Response): Promise<Uint8Array> {
+  const buffer = new BodyBuffer();
+  for await (const chunk of chunks(response)) {
+    if (!ArrayBuffer.isView(chunk)) throw new TypeError('fetch gave a body that is not made of bytes');
+    const tooLarge = buffer.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    if (tooLarge !== undefined) throw tooLarge;
+  }
+  return buffer.bytes();
+}
+
+/** Ends the body when the reader stops early, so that one without an end is not read for ever. */
+async function* chunks(response: Response): AsyncGenerator {
+  const body: unknown = response.body;
+  // Not every web stream can be iterated.
+  if (isReadableStream(body)) {
+    const reader = body.getReader();
+    try {
+      for (let step = await reader.read(); !step.done; step = await reader.read()) yield step.value;
+    } finally {
+      reader.cancel().catch(() => undefined);
     }
   }
-  return join(chunks, size);
+  // A stream of Node's, as node-fetch has it.
+  else if (isIterable(body)) yield* body;
+  // Nothing to read in pieces, as in the polyfills on XMLHttpRequest, which has the whole of it by now.
+  else yield new Uint8Array(await response.arrayBuffer());
+}
+
+/** The status has said all there is to say: what becomes of the body does not matter. */
+function discard(body: unknown): void {
+  if (isReadableStream(body)) body.cancel().catch(() => undefined);
+  else if (isObject(body)) {
+    const destroy: unknown = Reflect.get(body, 'destroy');
+    if (isFunction(destroy)) Reflect.apply(destroy, body, []);
+  }
 }

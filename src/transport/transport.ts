@@ -1,65 +1,97 @@
 /** One request to the key server. */
-export interface ServerRequest {
+export interface WireRequest {
   readonly url: string;
-  readonly method: 'POST';
+  readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  /** `undefined` for a request without a body. */
+  readonly body: string | undefined;
+  /** Whether the body of a response with this status matters. The body of any other is consumed or dropped. */
+  readonly needsBody: (status: number) => boolean;
+  /** Other forms in which the request carries the key or a token, such as a hash: redacted like the two themselves. */
+  readonly secrets?: readonly string[] | undefined;
 }
 
-/** What came back. A redirect is an answer like any other: it must not be followed. */
-export interface ServerResponse {
+/** What came back. A redirect is a response like any other: it must not be followed. */
+export interface WireResponse {
   readonly status: number;
+  /** The value of a header, by its name in lower case; several values joined by a comma. */
   readonly header: (name: string) => string | undefined;
-  /** Needed for status 200 only; a transport consumes or drops the body of any other. */
   readonly body: Uint8Array;
 }
 
 /** A request on its way. */
 export interface Exchange {
-  /** Rejects with whatever error the network gave, or with `ResponseTooLarge`. */
-  readonly response: Promise<ServerResponse>;
+  /** Rejects with a `TransportError`. Anything else that it rejects with counts as a mistake in the transport, and denies. */
+  readonly response: Promise<WireResponse>;
   /** Gives the request up and frees its connection; `response` may then reject, or never settle. */
   readonly abort: (reason: Error) => void;
+  /**
+   * Whether the request has been handed to a connection, or is connecting: a request that waits behind others in a pool of
+   * ours says nothing about the key server. Default: it has.
+   */
+  readonly isSent?: () => boolean;
 }
 
-/** How requests reach the key server. */
+/** How bytes reach the key server. One place chooses it: `#transport`, unless the caller brings one. */
 export interface Transport {
-  send(request: ServerRequest): Exchange;
-  /** Loads and opens ahead of time whatever the first request would wait for. */
+  send(request: WireRequest): Exchange;
+  /** Loads and opens ahead of time what the first request would wait for. */
   warmUp?(): Promise<void>;
   close?(): Promise<void>;
+  /**
+   * Finds out whether this process, not the key server, is why nothing gets through: no free thread, no file descriptor.
+   * Asked before a time-out counts as an outage.
+   */
+  isOverloaded?(): Promise<boolean>;
 }
 
 /** What a runtime's own transport is made from. */
-export interface TransportSettings {
+export interface TransportOptions {
   readonly verifyUrl: string;
+  /** How many questions are asked at once; control questions and retries come on top. */
   readonly maxConcurrency: number;
+  /** How long a connection may take to be made, in milliseconds. */
   readonly timeoutMs: number;
+  /** Told once, where the best transport of this runtime can't be had and another one stands in. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
-/** The most that a verdict may weigh, in bytes. */
+/** What a request may fail by, without an answer. */
+export type TransportFailureKind = 'unreachable' | 'misconfigured' | 'invalid_response' | 'overloaded';
+
+const BRAND = Symbol.for('keyverify.transport-error');
+
+/**
+ * Why a request got no response. A transport classifies its own errors, so that the core needs to know none of them:
+ * `unreachable` for a lost connection or a server that is not there, by a list and for nothing else.
+ */
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+  readonly kind: TransportFailureKind;
+  /** No connection was made: nothing has left this process. */
+  readonly unconnected: boolean;
+
+  constructor(
+    kind: TransportFailureKind,
+    message: string,
+    { cause, unconnected = false }: { readonly cause?: unknown; readonly unconnected?: boolean } = {},
+  ) {
+    super(message, { cause });
+    this.kind = kind;
+    this.unconnected = unconnected;
+  }
+
+  // On the prototype: a field would be printed with each error.
+  // eslint-disable-next-line @typescript-eslint/class-literal-property-style
+  get [BRAND](): true {
+    return true;
+  }
+}
+
+/** Also recognises an error of another copy of this library. */
+export function isTransportError(error: unknown): error is TransportError {
+  return typeof error === 'object' && error !== null && Reflect.get(error, BRAND) === true;
+}
+
+/** The most that a response may weigh, in bytes. */
 export const MAX_RESPONSE_BYTES = 64 * 1024;
-
-export const RESPONSE_TOO_LARGE = 'RESPONSE_TOO_LARGE';
-
-export class ResponseTooLarge extends Error {
-  override readonly name = 'ResponseTooLarge';
-  readonly code = RESPONSE_TOO_LARGE;
-
-  constructor() {
-    super(`the response is larger than ${MAX_RESPONSE_BYTES} bytes`);
-  }
-}
-
-/** Puts the chunks of a body together. */
-export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const [only] = chunks;
-  if (only !== undefined && chunks.length === 1) return only;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
-}

@@ -1,122 +1,177 @@
+import { isObject } from '../core/schema.js';
+import { BodyBuffer, NO_BODY } from './body.js';
+import type { Classify, FailureChecks } from './classify.js';
 import {
-  MAX_RESPONSE_BYTES,
-  ResponseTooLarge,
-  join,
-  type Exchange,
-  type ServerRequest,
-  type ServerResponse,
-  type Transport,
-} from './transport.js';
+  METHODS,
+  type DispatchController,
+  type DispatchHandler,
+  type DispatchOptions,
+  type Dispatcher,
+  type Headers,
+} from './dispatcher.js';
+import { TransportError, type Exchange, type Transport, type WireRequest, type WireResponse } from './transport.js';
 
-interface Controller {
-  abort(reason: Error): void;
+export interface DispatcherOptions extends FailureChecks {
+  readonly verifyUrl: string;
+  /** Called for each request. */
+  readonly dispatcher: () => Dispatcher;
+  /** Whether no request ever waits for a connection that another one uses. */
+  readonly neverQueues: boolean;
 }
 
-interface DispatchOptions {
-  readonly origin: string;
-  readonly path: string;
-  readonly method: 'POST';
-  readonly headers: Record<string, string>;
-  readonly body: string;
-  readonly headersTimeout: number;
-  readonly bodyTimeout: number;
-}
-
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
-
-interface DispatchHandler {
-  onRequestStart(controller: Controller): void;
-  onResponseStart(controller: Controller, statusCode: number, headers: Headers): void;
-  onResponseData(controller: Controller, chunk: Uint8Array): void;
-  onResponseEnd(): void;
-  onResponseError(controller: Controller, error: Error): void;
-}
-
-/** As much of undici's `Dispatcher` as is called: an `Agent`, `Pool`, `ProxyAgent`, ... of undici 7 or later fits. */
-export interface Dispatcher {
-  dispatch(options: DispatchOptions, handler: DispatchHandler): boolean;
-}
-
-/** Asks through an undici dispatcher, below its `request()`: an answer needs neither a stream nor a signal. */
-export function dispatcherTransport(verifyUrl: string, open: () => Dispatcher | Promise<Dispatcher>): Transport {
-  const { origin, pathname, search } = new URL(verifyUrl);
-  const path = pathname + search;
+/** Sends requests through an undici dispatcher, below its `request()`: a response needs neither a stream nor a signal. */
+export function createDispatcherTransport(options: DispatcherOptions): Transport {
+  const { verifyUrl, dispatcher: current, neverQueues, classify, ...checks } = options;
+  const { origin } = new URL(verifyUrl);
+  // Nearly all requests go to the same URL.
+  let last = { href: '', url: new URL(verifyUrl) };
+  const parse = (href: string): URL => {
+    if (href !== last.href) last = { href, url: new URL(href) };
+    return last.url;
+  };
   return {
-    send({ method, headers, body }: ServerRequest): Exchange {
-      // Undici's own time-outs are coarse and are not needed: the deadline stands outside.
-      const options = { origin, path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 };
-      const collector = new Collector();
-      const start = (dispatcher: Dispatcher): void => {
-        try {
-          dispatcher.dispatch(options, collector);
-        } catch (error) {
-          collector.reject(error);
-        }
+    ...checks,
+    send(request: WireRequest): Exchange {
+      const collector = new ResponseCollector(request, classify);
+      let dispatcher: Dispatcher | undefined;
+      try {
+        const url = parse(request.url);
+        // A pool has one origin, which it would send the token to all the same.
+        if (url.origin !== origin) throw new TypeError('the request goes to another origin than verifyUrl');
+        dispatcher = current();
+        dispatcher.dispatch(dispatchOptions(request, url), collector);
+      } catch (error) {
+        collector.fail(error);
+      }
+      return {
+        response: collector.response,
+        abort: (reason) => collector.abort(reason),
+        isSent: () => neverQueues || collector.started || nothingQueued(dispatcher, origin),
       };
-      const dispatcher = open();
-      if (dispatcher instanceof Promise) dispatcher.then(start, collector.reject);
-      else start(dispatcher);
-      return { response: collector.response, abort: (reason) => collector.abort(reason) };
     },
   };
 }
 
-class Collector implements DispatchHandler {
-  readonly response: Promise<ServerResponse>;
-  resolve!: (response: ServerResponse) => void;
-  reject!: (error: unknown) => void;
+function dispatchOptions(request: WireRequest, { origin, pathname, search }: URL): DispatchOptions {
+  const method = METHODS.find((known) => known === request.method);
+  if (method === undefined) throw new TypeError('the request has a method that undici does not send');
+  return {
+    origin,
+    path: pathname + search,
+    method,
+    headers: { ...request.headers },
+    body: request.body ?? null,
+    // Undici's own time-outs are coarse and are not needed: the deadline stands outside.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    // Switches off the redirect interceptor that a caller's dispatcher may have: the token must not travel on.
+    maxRedirections: 0,
+  };
+}
+
+const field = (value: unknown, name: string): unknown => (isObject(value) ? Reflect.get(value, name) : undefined);
+
+/**
+ * Whether no request waits for a connection of an undici pool: one that has not started is then connecting. An agent has
+ * statistics for each origin; without any we can't know.
+ */
+function nothingQueued(dispatcher: unknown, origin: string): boolean {
+  const stats = field(dispatcher, 'stats');
+  return field(field(stats, origin) ?? stats, 'queued') === 0;
+}
+
+/** How long the rest of a body that does not matter may take, so that its connection can be used again. */
+const DRAIN_MS = 1000;
+
+class ResponseCollector implements DispatchHandler {
+  readonly response: Promise<WireResponse>;
+  /** Whether the request has been handed to a connection. */
+  started = false;
+  #resolve!: (response: WireResponse) => void;
+  #reject!: (error: unknown) => void;
+  readonly #request: WireRequest;
+  readonly #classify: Classify;
+  readonly #body = new BodyBuffer();
+  #controller: DispatchController | undefined;
+  #abortReason: Error | undefined;
+  #redirected = false;
   #status = 0;
   #headers: Headers = {};
-  readonly #chunks: Uint8Array[] = [];
-  #size = 0;
-  #controller: Controller | undefined;
-  #aborted: Error | undefined;
+  #draining: NodeJS.Timeout | undefined;
 
-  constructor() {
+  constructor(request: WireRequest, classify: Classify) {
+    this.#request = request;
+    this.#classify = classify;
     this.response = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
+  }
+
+  fail(error: unknown): void {
+    this.#reject(this.#classify(error, this.#request.url));
   }
 
   abort(reason: Error): void {
-    this.#aborted = reason;
+    this.#abortReason = reason;
     this.#controller?.abort(reason);
   }
 
-  onRequestStart(controller: Controller): void {
+  onRequestStart(controller: DispatchController, context: unknown): void {
     this.#controller = controller;
     // Given up while it was waiting for a connection: the key and the token need not travel any more.
-    if (this.#aborted !== undefined) controller.abort(this.#aborted);
+    if (this.#abortReason !== undefined) controller.abort(this.#abortReason);
+    this.started = true;
+    // A redirect was followed all the same: what comes now is not from the key server.
+    const history = field(context, 'history');
+    this.#redirected = Array.isArray(history) && history.length > 0;
   }
 
-  onResponseStart(_controller: Controller, statusCode: number, headers: Headers): void {
-    this.#status = statusCode;
+  onResponseStart(controller: DispatchController, statusCode: number, headers: Headers): void {
+    // Of an early hint or of "continue" there is nothing to be had.
+    if (statusCode < 200) return;
+    this.#status = this.#redirected ? 302 : statusCode;
     this.#headers = headers;
+    if (!this.#request.needsBody(this.#status)) {
+      this.#respond(this.#status, headers, NO_BODY);
+      this.#draining = setTimeout(() => controller.abort(new Error('the body takes too long')), DRAIN_MS).unref();
+    } else if (!/^(?:identity)?$/i.test(headerOf(headers, 'content-encoding') ?? ''))
+      controller.abort(
+        new TransportError('invalid_response', 'keyverify: the key server encoded a response that was to be plain'),
+      );
   }
 
-  onResponseData(controller: Controller, chunk: Uint8Array): void {
-    this.#size += chunk.byteLength;
-    if (this.#size > MAX_RESPONSE_BYTES) controller.abort(new ResponseTooLarge());
-    else this.#chunks.push(chunk);
+  onResponseData(controller: DispatchController, chunk: Uint8Array): void {
+    const tooLarge = this.#body.push(chunk);
+    if (tooLarge !== undefined) controller.abort(tooLarge);
   }
 
   onResponseEnd(): void {
-    const headers = this.#headers;
-    this.resolve({
-      status: this.#status,
-      header(name) {
-        const value = headers[name];
-        return typeof value === 'string' ? value : value?.join(', ');
-      },
-      body: join(this.#chunks, this.#size),
-    });
+    clearTimeout(this.#draining);
+    this.#respond(this.#status, this.#headers, this.#body.bytes());
   }
 
-  onResponseError(_controller: Controller, error: Error): void {
-    // Whatever became of its body, a status other than 200 has said all there is to say: a 429 is no outage.
-    // Up to 200 it has not: below are none, and those that only announce another.
-    if (this.#status <= 200) this.reject(error);
-    else this.onResponseEnd();
+  onResponseError(_controller: DispatchController, error: Error): void {
+    clearTimeout(this.#draining);
+    const status = answeredStatus(error);
+    if (status === undefined) this.fail(error);
+    else this.#respond(status, field(error, 'headers'), NO_BODY);
   }
+
+  #respond(status: number, headers: unknown, body: Uint8Array): void {
+    this.#resolve({ status, header: (name) => headerOf(headers, name), body });
+  }
+}
+
+function headerOf(headers: unknown, name: string): string | undefined {
+  const value = field(headers, name);
+  if (Array.isArray(value)) return value.join(', ');
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** What undici's retry agent and its `responseError` interceptor make errors of is a response all the same. */
+function answeredStatus(error: Error): number | undefined {
+  const status = field(error, 'statusCode');
+  const answered = /^UND_ERR_(?:REQ_RETRY|RESPONSE)$/.test(String(field(error, 'code')));
+  return answered && typeof status === 'number' && status >= 400 ? status : undefined;
 }

@@ -1,24 +1,25 @@
 import Fastify from 'fastify';
-import { keyverify } from 'keyverify/fastify';
+import { apiKeyAuth } from 'keyverify/fastify';
 import { describe, expect, it } from 'vitest';
 
 import { acme, saying } from '../guard/verifiers.js';
-import { doors, routes, testAdapter } from './suite.js';
+import { guardedRoutes, routes } from '../../src/testing/suites/adapter-routes.js';
+import { testAdapter } from './suite.js';
 
 testAdapter('Fastify', async (verifier, handler) => {
   const app = Fastify();
   void app.register((scope, _, done) => {
     // Not awaited: the routes below are there before the plugin is loaded, and are guarded nonetheless.
-    void scope.register(keyverify, { verifier, failOpen: false });
+    void scope.register(apiKeyAuth, { verifier, failOpen: false });
     for (const [url, config] of Object.entries(routes)) {
       const method = ['GET', 'OPTIONS'];
       scope.route({ method, url, config: { keyverify: config }, handler: (request) => handler(request.identity) });
     }
     done();
   });
-  for (const [url, options] of Object.entries(doors)) {
+  for (const [url, options] of Object.entries(guardedRoutes)) {
     void app.register((scope, _, done) => {
-      void scope.register(keyverify, { verifier, failOpen: false, ...options });
+      void scope.register(apiKeyAuth, { verifier, failOpen: false, ...options });
       scope.get(url, (request) => handler(request.identity));
       done();
     });
@@ -33,7 +34,7 @@ describe('the plugin for Fastify', () => {
   it('guards its own scope and those inside it, and no other', async () => {
     const app = Fastify();
     void app.register(async (scope) => {
-      await scope.register(keyverify, { verifier });
+      await scope.register(apiKeyAuth, { verifier });
       scope.get('/guarded', (request) => request.identity.client);
       await scope.register((inner, _, done) => {
         inner.get('/inside', (request) => request.identity.client);
@@ -49,12 +50,12 @@ describe('the plugin for Fastify', () => {
 
   it('guards what is not found as well', async () => {
     const app = Fastify();
-    await app.register(keyverify, { verifier });
+    await app.register(apiKeyAuth, { verifier });
     expect((await app.inject('/nothing')).statusCode).toBe(401);
   });
 
   it('refuses options that do not say what they mean', async () => {
     const options = { verifier, optinal: true } as const;
-    await expect(Fastify().register(keyverify, options)).rejects.toThrow(/optinal is not known here/);
+    await expect(Fastify().register(apiKeyAuth, options)).rejects.toThrow(/optinal is not an option here/);
   });
 });

@@ -1,10 +1,10 @@
 import * as grpc from '@grpc/grpc-js';
-import { keyverify } from 'keyverify/grpc';
+import { apiKeyAuth } from 'keyverify/grpc';
+import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
 import { describe, expect, it } from 'vitest';
 
 import { acme, saying } from '../guard/verifiers.js';
-import type { Call, Reply } from './client.js';
-import { all, testAdapter } from './suite.js';
+import { testAdapter } from './suite.js';
 
 const json = {
   serialize: (value: object) => Buffer.from(JSON.stringify(value)),
@@ -32,11 +32,11 @@ const HTTP = new Map<number, number>([
 ]);
 
 /** A unary call, told in the words of HTTP: the message of a denial is its reason. */
-async function callGrpc({ url, path, headers, signal }: Call): Promise<Reply> {
+async function callGrpc({ url, path, headers, signal }: AdapterCall): Promise<AdapterReply> {
   const client = new grpc.Client(url, grpc.credentials.createInsecure());
   const metadata = new grpc.Metadata();
   for (const [name, value] of headers) metadata.add(name, value);
-  const reply = new Promise<Reply>((resolve, reject) => {
+  const reply = new Promise<AdapterReply>((resolve, reject) => {
     const done: grpc.requestCallback<object> = (error, value) => {
       const status = error === null ? 200 : HTTP.get(error.code);
       const sent = error?.metadata.getMap() ?? {};
@@ -69,28 +69,30 @@ async function serve(server: grpc.Server): Promise<{ url: string; close: () => P
 testAdapter(
   'gRPC',
   async (verifier, handler) => {
-    const routes = Object.entries(all).map(([path, options]) => [path, keyverify(verifier, options)] as const);
-    const byPath = new Map(routes.map(([path, door]) => [method(path).path, door]));
+    const routes = Object.entries(adapterRoutes).map(
+      ([path, options]) => [path, apiKeyAuth(verifier, options)] as const,
+    );
+    const byPath = new Map(routes.map(([path, auth]) => [method(path).path, auth]));
     const byMethod: grpc.ServerInterceptor = (definition, call) => {
-      const door = byPath.get(definition.path);
-      if (door === undefined) throw new Error('no such method');
-      return door.interceptor(definition, call);
+      const auth = byPath.get(definition.path);
+      if (auth === undefined) throw new Error('no such method');
+      return auth.interceptor(definition, call);
     };
     const server = new grpc.Server({ interceptors: [byMethod] });
     const answer =
-      (door: ReturnType<typeof keyverify>) =>
+      (auth: ReturnType<typeof apiKeyAuth>) =>
       (call: grpc.ServerUnaryCall<object, object>, callback: grpc.sendUnaryData<object>): void =>
-        callback(null, handler(door.identityOf(call) as Parameters<typeof handler>[0]));
+        callback(null, handler(auth.identityOf(call) as Parameters<typeof handler>[0]));
     const service = Object.fromEntries(routes.map(([path]) => [path, method(path)]));
-    server.addService(service, Object.fromEntries(routes.map(([path, door]) => [path, answer(door)])));
+    server.addService(service, Object.fromEntries(routes.map(([path, auth]) => [path, answer(auth)])));
     return await serve(server);
   },
-  { call: callGrpc, methods: false },
+  { call: callGrpc, http: false },
 );
 
 describe('the interceptor for gRPC', () => {
   it('opens no stream without a key, and knows who has opened one', async () => {
-    const { interceptor, identityOf } = keyverify(saying(acme));
+    const { interceptor, identityOf } = apiKeyAuth(saying(acme));
     const server = new grpc.Server({ interceptors: [interceptor] });
     const opened: string[] = [];
     server.addService(
@@ -122,7 +124,7 @@ describe('the interceptor for gRPC', () => {
   });
 
   it('knows nobody of a call that it has not seen', () => {
-    const { identityOf } = keyverify(saying(acme));
+    const { identityOf } = apiKeyAuth(saying(acme));
     expect(() => identityOf({ metadata: new grpc.Metadata() })).toThrow(/has not seen this call/);
   });
 });

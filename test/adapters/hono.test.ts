@@ -2,16 +2,18 @@ import { createServer } from 'node:http';
 
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
-import { keyverify } from 'keyverify/hono';
+import { apiKeyAuth } from 'keyverify/hono';
+import { adapterRoutes } from 'keyverify/testing';
 import { describe, expect, it, vi } from 'vitest';
 
 import { acme, saying } from '../guard/verifiers.js';
-import { all, listen, testAdapter } from './suite.js';
+import { listen } from './listen.js';
+import { testAdapter } from './suite.js';
 
 testAdapter('Hono', async (verifier, handler) => {
   const app = new Hono();
-  for (const [path, options] of Object.entries(all)) {
-    app.all(path, keyverify(verifier, options), (c) => c.json(handler(c.var.identity)));
+  for (const [path, options] of Object.entries(adapterRoutes)) {
+    app.all(path, apiKeyAuth(verifier, options), (c) => c.json(handler(c.var.identity)));
   }
   const toNode = getRequestListener(app.fetch);
   return await listen(createServer((req, res) => void toNode(req, res)));
@@ -20,7 +22,7 @@ testAdapter('Hono', async (verifier, handler) => {
 describe('the middleware for Hono', () => {
   it('keeps a worker alive for a refresh in the background', async () => {
     const verifier = saying(acme);
-    const app = new Hono().use(keyverify(verifier)).get('/', (c) => c.text('in'));
+    const app = new Hono().use(apiKeyAuth(verifier)).get('/', (c) => c.text('in'));
     const context = { waitUntil: vi.fn(), passThroughOnException: vi.fn(), props: {} };
     await app.request('/', { headers: { 'x-api-key': 'sk-1' } }, {}, context);
     const work = Promise.resolve();

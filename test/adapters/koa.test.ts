@@ -1,13 +1,15 @@
 import { createServer } from 'node:http';
 
 import Koa from 'koa';
-import { keyverify } from 'keyverify/koa';
+import { apiKeyAuth } from 'keyverify/koa';
+import { adapterRoutes } from 'keyverify/testing';
 
-import { all, listen, testAdapter } from './suite.js';
+import { listen } from './listen.js';
+import { testAdapter } from './suite.js';
 
 testAdapter('Koa', async (verifier, handler) => {
-  const listeners = Object.entries(all).map(([path, options]) => {
-    const app = new Koa().use(keyverify(verifier, options)).use((ctx) => {
+  const listeners = Object.entries(adapterRoutes).map(([path, options]) => {
+    const app = new Koa().use(apiKeyAuth(verifier, options)).use((ctx) => {
       ctx.body = handler(ctx.state.identity);
     });
     return [path, app.callback()] as const;

@@ -4,19 +4,20 @@ import { All, Controller, type INestApplication, Logger, Module, type Type, UseG
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Verified } from 'keyverify';
-import { Identity, keyverify } from 'keyverify/nest';
+import { apiKeyAuth, Identity } from 'keyverify/nest';
+import { type AdapterHandler, adapterRoutes } from 'keyverify/testing';
 import { describe, expect, it } from 'vitest';
 
-import type { DefaultVerifier } from '../../src/guard/guard.js';
+import type { DefaultVerifier } from '../../src/guard/verifier.js';
 import { acme, saying } from '../guard/verifiers.js';
-import { all, type Handler, testAdapter } from './suite.js';
+import { testAdapter } from './suite.js';
 
 const newClass = (): Type => class { readonly name = 'test'; }; // prettier-ignore
 
 type Service = Record<string, (identity: Verified | null) => unknown>;
 
 /** Written with the decorators as functions: a controller with a method for each route, and one that nothing guards. */
-function moduleOf(verifier: DefaultVerifier, handler: Handler): Type {
+function moduleOf(verifier: DefaultVerifier, handler: AdapterHandler): Type {
   const [AppController, AppModule] = [newClass(), newClass()];
   const methods = AppController.prototype as Service;
   const route = (path: string, ...decorators: MethodDecorator[]): void => {
@@ -25,7 +26,7 @@ function moduleOf(verifier: DefaultVerifier, handler: Handler): Type {
     for (const decorate of [All(path), ...decorators]) decorate(methods, path, descriptor);
     Identity()(methods, path, 0);
   };
-  for (const [path, options] of Object.entries(all)) route(path, UseGuards(keyverify(verifier, options)));
+  for (const [path, options] of Object.entries(adapterRoutes)) route(path, UseGuards(apiKeyAuth(verifier, options)));
   route('/unguarded');
   Controller()(AppController);
   Module({ controllers: [AppController] })(AppModule);
@@ -53,7 +54,7 @@ testAdapter(
 describe('the guard for Nest', () => {
   it('answers with a text where a hook gives one, in the way of Nest', async () => {
     const app = await NestFactory.create(moduleOf(saying(acme), () => expect.unreachable()));
-    app.useGlobalGuards(keyverify(saying(acme), { onDenied: () => ({ body: 'No.' }) }));
+    app.useGlobalGuards(apiKeyAuth(saying(acme), { onDenied: () => ({ body: 'No.' }) }));
     const { url, close } = await deploy(app);
     const response = await fetch(`${url}/me`);
     expect([response.status, await response.json()]).toEqual([401, { statusCode: 401, message: 'No.' }]);

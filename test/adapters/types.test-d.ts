@@ -4,10 +4,11 @@ import Fastify from 'fastify';
 import { Hono } from 'hono';
 import type { KeyVerifier, Verified, Verifier } from 'keyverify';
 import * as forExpress from 'keyverify/express';
-import { keyverify as forFastify } from 'keyverify/fastify';
-import { type Keyverify, keyverify as forFetch } from 'keyverify/fetch';
-import { keyverify as forHono } from 'keyverify/hono';
-import { keyverify as forKoa } from 'keyverify/koa';
+import { apiKeyAuth as forFastify } from 'keyverify/fastify';
+import { apiKeyAuth as forFetch, type FetchAuth } from 'keyverify/fetch';
+import { createGuard, type Decision } from 'keyverify/guard';
+import { apiKeyAuth as forHono } from 'keyverify/hono';
+import { apiKeyAuth as forKoa } from 'keyverify/koa';
 import { stubVerifier } from 'keyverify/testing';
 import Koa from 'koa';
 import { describe, expectTypeOf, it } from 'vitest';
@@ -22,15 +23,17 @@ declare const either: KeyVerifier<boolean>;
 declare const typed: KeyVerifier<false, Plan>;
 
 /** The identity that a handler gets. */
-const identityFor = <Identity>(door: Keyverify<Identity>) => {
-  expectTypeOf(door).not.toBeAny();
+const identityFor = <Identity>(auth: FetchAuth<Identity>) => {
+  expectTypeOf(auth).not.toBeAny();
   return expectTypeOf<Identity>();
 };
 
 describe('the identity', () => {
   it('is there wherever the verifier fails closed', () => {
     identityFor(forFetch(closed)).toEqualTypeOf<Verified>();
-    identityFor(forFetch(closed, { maxAgeMs: 0, allow: ({ tenant }) => tenant === 'eu' })).toEqualTypeOf<Verified>();
+    identityFor(
+      forFetch(closed, { maxAgeMs: 0, authorize: ({ tenant }) => tenant === 'eu' }),
+    ).toEqualTypeOf<Verified>();
     identityFor(forFetch(open, { failOpen: false })).toEqualTypeOf<Verified>();
     identityFor(forFetch(typed)).toEqualTypeOf<Verified<Plan>>();
   });
@@ -52,30 +55,67 @@ describe('the identity', () => {
     identityFor(forFetch({} as Verifier<false>)).toEqualTypeOf<Verified>();
   });
 
-  it('is what allow() is asked about, null included', () => {
-    forFetch(typed, { allow: ({ claims }) => claims.plan === 'pro' });
+  it('is the same with a function that returns the verifier', () => {
+    identityFor(forFetch(() => closed)).toEqualTypeOf<Verified>();
+    identityFor(forFetch(() => typed)).toEqualTypeOf<Verified<Plan>>();
+    identityFor(forFetch(() => open)).toEqualTypeOf<Verified | null>();
+    identityFor(forFetch(() => stubVerifier(), { optional: true })).toEqualTypeOf<Verified | null>();
+    // @ts-expect-error -- a promise of a verifier is none
+    forFetch(async () => await Promise.resolve(closed));
+  });
+
+  it('is what authorize() is asked about, null included', () => {
+    forFetch(typed, { authorize: ({ claims }) => claims.plan === 'pro' });
     // @ts-expect-error -- a caller without a key has no tenant
-    forFetch(closed, { optional: true, allow: ({ tenant }) => tenant === 'eu' });
+    forFetch(closed, { optional: true, authorize: ({ tenant }) => tenant === 'eu' });
+  });
+});
+
+describe('onDenied', () => {
+  it('may return nothing', () => {
+    forFetch(closed, { onDenied: () => undefined });
+    forFetch(closed, { onDenied: ({ reason }) => console.log(reason) });
+    forFetch(closed, {
+      onDenied: async () => {
+        await Promise.resolve();
+      },
+    });
+  });
+
+  it('may return what differs, and nothing else', () => {
+    forFetch(closed, { onDenied: ({ status }) => ({ status: status + 1 }) });
+    forFetch(closed, { onDenied: ({ reason }) => (reason === 'revoked' ? { body: 'No.' } : undefined) });
+    // @ts-expect-error -- a status is a number
+    forFetch(closed, { onDenied: () => ({ status: '404' }) });
+  });
+});
+
+describe('a guard for an unknown framework', () => {
+  it('decides at once or later, with the identity of the verifier', () => {
+    type Decided<Identity> = Decision<Identity> | Promise<Decision<Identity>>;
+    const request = { header: () => [], url: '/' };
+    expectTypeOf(createGuard(typed)(request)).toEqualTypeOf<Decided<Verified<Plan>>>();
+    expectTypeOf(createGuard(() => open)(request)).toEqualTypeOf<Decided<Verified | null>>();
   });
 });
 
 describe('on the request of a framework', () => {
   it('is typed by the guard in the chain of Express 5 and 4', () => {
-    express().get('/:id', forExpress.keyverify(typed), (req, res) => {
+    express().get('/:id', forExpress.apiKeyAuth(typed), (req, res) => {
       expectTypeOf(req.identity).toEqualTypeOf<Verified<Plan>>();
       expectTypeOf(res.locals.identity).toEqualTypeOf<Verified<Plan>>();
       expectTypeOf(req.params.id).toEqualTypeOf<string>();
     });
-    express().get('/', forExpress.keyverify(open), (req) => {
+    express().get('/', forExpress.apiKeyAuth(open), (req) => {
       expectTypeOf(req.identity).toEqualTypeOf<Verified | null>();
     });
-    express4().get('/', forExpress.keyverify(closed), (req) => {
+    express4().get('/', forExpress.apiKeyAuth(closed), (req) => {
       expectTypeOf(req.identity).toEqualTypeOf<Verified>();
     });
   });
 
   it('is not taken for granted where no guard is in sight', () => {
-    const app = express().use(forExpress.keyverify(closed));
+    const app = express().use(forExpress.apiKeyAuth(closed));
     app.get('/', (req) => {
       expectTypeOf(req.identity).toEqualTypeOf<Verified | null | undefined>();
     });
@@ -100,6 +140,9 @@ describe('on the request of a framework', () => {
 
   it('can be null in Fastify only where a route says so', () => {
     void Fastify().register(forFastify, { verifier: open, failOpen: false });
+    void Fastify().register(forFastify, { verifier: () => closed });
+    // @ts-expect-error -- no handler would know that there may be nobody
+    void Fastify().register(forFastify, { verifier: () => open });
     // @ts-expect-error -- no handler would know that there may be nobody
     void Fastify().register(forFastify, { verifier: open });
     // @ts-expect-error -- the same

@@ -1,17 +1,20 @@
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 
-import { keyverify } from 'keyverify/ws';
+import { apiKeyAuth } from 'keyverify/ws';
+import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 
 import { acme, saying } from '../guard/verifiers.js';
-import { replyOf, type Call, type Reply } from './client.js';
-import { all, listen, testAdapter } from './suite.js';
+import { replyOf } from '../../src/testing/suites/adapter-client.js';
+
+import { listen } from './listen.js';
+import { testAdapter } from './suite.js';
 
 /** A handshake: what the socket says first is the body, and a refusal is the reply that came instead. */
-async function callWebSocket({ url, path, headers, signal }: Call): Promise<Reply> {
-  return await new Promise<Reply>((resolve, reject) => {
+async function callWebSocket({ url, path, headers, signal }: AdapterCall): Promise<AdapterReply> {
+  return await new Promise<AdapterReply>((resolve, reject) => {
     const names = [...new Set(headers.map(([name]) => name))];
     const values = (name: string): string[] => headers.filter((header) => header[0] === name).map(([, value]) => value);
     const all = Object.fromEntries(names.map((name) => [name, values(name)]));
@@ -30,11 +33,11 @@ testAdapter(
   'ws',
   async (verifier, handler) => {
     const wss = new WebSocketServer({ noServer: true });
-    const upgrades = Object.entries(all).map(
+    const upgrades = Object.entries(adapterRoutes).map(
       ([path, options]) =>
         [
           path,
-          keyverify(verifier, wss, (socket, _, identity) => socket.send(JSON.stringify(handler(identity))), options),
+          apiKeyAuth(verifier, wss, (socket, _, identity) => socket.send(JSON.stringify(handler(identity))), options),
         ] as const,
     );
     const byPath = new Map(upgrades);
@@ -42,13 +45,13 @@ testAdapter(
     server.on('upgrade', (request, socket, head) => byPath.get(String(request.url))?.(request, socket, head));
     return await listen(server);
   },
-  { call: callWebSocket, methods: false },
+  { call: callWebSocket, http: false },
 );
 
 describe('an upgrade', () => {
   it('that breaks during the wait does not take the process with it', async () => {
     const verifier = { verify: async () => await new Promise<never>(() => undefined) };
-    const upgrade = keyverify(verifier, new WebSocketServer({ noServer: true }), () => expect.unreachable());
+    const upgrade = apiKeyAuth(verifier, new WebSocketServer({ noServer: true }), () => expect.unreachable());
     const server = createServer();
     const broken = new Promise((resolve) => {
       server.on('upgrade', (request, socket, head) => {
@@ -71,8 +74,8 @@ describe('a key in a subprotocol', () => {
   const connect = async (protocols: string[]) => {
     const wss = new WebSocketServer({ noServer: true });
     const onConnection = (socket: WebSocket): void => socket.send('in');
-    const options = { keyFrom: ['bearer', { subprotocol: 'key.' }] } as const;
-    const upgrade = keyverify(saying(acme), wss, onConnection, options);
+    const options = { keySources: ['bearer', { subprotocol: 'key.' }] } as const;
+    const upgrade = apiKeyAuth(saying(acme), wss, onConnection, options);
     const server = createServer().on('upgrade', (request, socket, head) => upgrade(request, socket, head));
     const { url, close } = await listen(server);
     const socket = new WebSocket(url.replace('http', 'ws'), protocols, { headers: { authorization: 'Basic x' } });

@@ -6,14 +6,15 @@ import { InvalidOptionsError, type Selector } from 'keyverify';
 
 import { parseSelector } from '../../src/cache/selector.js';
 
+const sha256 = (key: string): string => createHash('sha256').update(key).digest('binary');
 const FINGERPRINT = createHash('sha256').update('sk-1').digest('hex');
-/** As it is kept inside. */
-const BYTES = createHash('sha256').update('sk-1').digest('binary');
 const ONE_OF = 'invalidate: expected one of key, fingerprint, keyId, client, tenant, with a string';
+
+const parse = (selector: Selector) => parseSelector(selector, sha256);
 
 const issues = (selector: unknown): unknown => {
   try {
-    parseSelector(selector as Selector);
+    parse(selector as Selector);
   } catch (error) {
     return error instanceof InvalidOptionsError ? error.issues : error;
   }
@@ -21,21 +22,21 @@ const issues = (selector: unknown): unknown => {
 };
 
 describe('a selector', () => {
-  test('lets go of the key, and keeps its fingerprint', () => {
-    expect(parseSelector({ key: 'sk-1' })).toEqual({ fingerprint: BYTES });
-    expect(parseSelector({ fingerprint: FINGERPRINT })).toEqual({ fingerprint: BYTES });
+  test('keeps the fingerprint in place of the key', () => {
+    expect(parse({ key: 'sk-1' })).toEqual({ fingerprint: sha256('sk-1') });
+    expect(parse({ fingerprint: FINGERPRINT })).toEqual({ fingerprint: sha256('sk-1') });
   });
 
   test.each([{ keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }])(
-    'is otherwise kept as it was: %o',
+    'is otherwise kept as it is: %o',
     (selector) => {
-      expect(parseSelector(selector)).toEqual(selector);
+      expect(parse(selector)).toEqual(selector);
     },
   );
 
-  test('is kept as it was at that moment, whatever becomes of the object', () => {
+  test('does not change with the object that was passed', () => {
     const selector = { tenant: 'cust-A' };
-    const kept = parseSelector(selector);
+    const kept = parse(selector);
     selector.tenant = 'cust-B';
     expect(kept).toEqual({ tenant: 'cust-A' });
   });
@@ -48,7 +49,7 @@ describe('a selector', () => {
     { keyId: null },
     { user: 'x' },
     { keyId: 'k-1', client: 'acme' },
-  ])('names one thing, by a string: %o does not', (selector) => {
+  ])('needs exactly one known name with a string: %o is refused', (selector) => {
     expect(issues(selector)).toEqual([ONE_OF]);
   });
 
@@ -59,9 +60,9 @@ describe('a selector', () => {
     FINGERPRINT.slice(1),
     `\n${FINGERPRINT}`,
     'g'.repeat(64),
-  ])('by fingerprint wants a SHA-256, not %j', (fingerprint) => {
+  ])('by fingerprint needs a SHA-256, not %j', (fingerprint) => {
     expect(issues({ fingerprint })).toEqual([
-      'invalidate: fingerprint: expected a SHA-256 as 64 small hexadecimal digits',
+      'invalidate: fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits',
     ]);
   });
 });

@@ -1,141 +1,246 @@
 import { describe, expect, test } from 'vitest';
 
-import { VerifyFailure } from '../../src/core/failure.js';
-import { claimsAsSent } from '../../src/protocol/claims.js';
-import { KeyServerClient, type KeyServerClientOptions, type Question } from '../../src/client/key-server-client.js';
-import { ServiceToken, type TokenSource } from '../../src/client/token.js';
-import type { ServerResponse, Transport } from '../../src/transport/transport.js';
-import { FakeClock } from '../helpers/clock.js';
-import { response } from '../helpers/responses.js';
+import { Gate, type GateOptions } from '../../src/client/gate.js';
+import { VerifyFailure, type FailureDetails, type FailureKind } from '../../src/core/failure.js';
+import { Breaker } from '../../src/resilience/breaker.js';
+import type { Lane } from '../../src/resilience/bulkhead.js';
+import { testClock } from 'keyverify/testing';
 
-type Step = ServerResponse | Error;
+const LANES = ['high', 'low'] as const;
+const CIRCUIT_OPEN = 'keyverify: the key server is down, so only a few questions are asked until it answers again';
+const RATE_LIMITED = 'keyverify: the key server limits our rate, so only a few questions are asked for a while';
 
-const OUT = response(503);
-const NOT_FOUND = response(404);
-const NO_SOCKETS = Object.assign(new Error('too many open files'), { code: 'EMFILE' });
-
-/** A key server that answers in these steps after 40 ms each, the last one again and again. */
-function keyServer(
-  steps: readonly Step[],
-  settings: Partial<KeyServerClientOptions<unknown>> = {},
-  source?: TokenSource,
-) {
-  const clock = new FakeClock();
-  let sent = 0;
-  const transport: Transport = {
-    send() {
-      const step = steps[Math.min(sent++, steps.length - 1)];
-      const answer = new Promise<ServerResponse>((resolve, reject) => {
-        clock.after(40, () => (step instanceof Error ? reject(step) : resolve(step ?? OUT)));
-      });
-      return { response: answer, abort: () => undefined };
-    },
+function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly breaker?: boolean } = {}) {
+  const clock = testClock();
+  const own = breaker
+    ? new Breaker<VerifyFailure>(
+        { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
+        () => 0,
+        () => undefined,
+      )
+    : undefined;
+  const gate = new Gate({ clock, timeoutMs: 2_000, maxConcurrency: 8, sharesPromises: true, ...options }, own);
+  const record = (kind: FailureKind, details?: FailureDetails, status?: number): void =>
+    gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), status);
+  /** How many slots of the lane for unknown keys can be taken now. */
+  const room = (): number => {
+    let taken = 0;
+    while (taken < 1_000 && gate.bulkhead.tryAcquire('low')) taken++;
+    for (let left = taken; left > 0; left--) gate.bulkhead.release('low');
+    return taken;
   };
-  const server = new KeyServerClient<unknown>(
-    {
-      verifyUrl: 'http://127.0.0.1/verify',
-      scope: undefined,
-      retries: 0,
-      timeoutMs: 1_000,
-      maxConcurrency: 1,
-      breaker: { failureThreshold: 2, openMs: 1_000, maxOpenMs: 1_000 },
-      readClaims: claimsAsSent,
-      clock,
-      random: () => 0,
-      onBreakerChange: () => undefined,
-      ...settings,
-    },
-    { transport, token: new ServiceToken(source ?? 'service-token'), shares: true },
-  );
-  const question: Question<unknown> = {
-    key: 'sk-1',
-    known: true,
-    onSend: () => undefined,
-    onVerdict: () => undefined,
-    background: undefined,
+  const fill = (lane: Lane): void => {
+    while (gate.bulkhead.tryAcquire(lane));
   };
-  const start = (): ReturnType<typeof server.ask> => server.ask(question);
-  /** Asks, and lets as much time pass as the answer takes. */
-  const ask = async (): ReturnType<typeof server.ask> => {
-    const asked = start();
-    await clock.advance(40);
-    return await asked;
-  };
-  return {
-    server,
-    clock,
-    sent: () => sent,
-    start,
-    ask,
-    async fail(this: void) {
-      const outcome = await ask();
-      if (!(outcome instanceof VerifyFailure)) throw new Error('it was answered');
-      return outcome;
-    },
-  };
+  return { clock, gate, breaker: own, record, room, fill, blocked: () => gate.blockedBy(clock.monotonic()) };
 }
 
-describe('outages in a row', () => {
-  const opens = async (between: Step, source?: TokenSource) => {
-    const it = keyServer([OUT, between, OUT], {}, source);
-    for (let i = 0; i < 3; i++) await it.fail();
-    return it.server.breakerState === 'open';
-  };
-
-  test('are counted on past a failure of our own', async () => {
-    expect(await opens(NO_SOCKETS)).toBe(true);
-  });
-
-  test('are counted on past a question that never left', async () => {
-    let fetched = 0;
-    const source = async (): Promise<string> => {
-      if (++fetched > 1) throw new Error('there is no other token');
-      return await Promise.resolve('service-token');
-    };
-    const it = keyServer([response(401), OUT, OUT], { maxConcurrency: 4 }, source);
-    const asked: Promise<unknown>[] = [];
-    for (let i = 0; i < 3; i++) {
-      asked.push(it.start());
-      await it.clock.advance(10);
-    }
-    // The first is refused, and its token with it; the second meets an outage; the third is still in the air.
-    await it.clock.advance(25);
-    expect(await it.start()).toMatchObject({ kind: 'misconfigured', attempts: 0 });
-    expect(it.server.breakerState).toBe('closed');
-    await it.clock.advance(5);
-    await Promise.all(asked);
-    expect([it.sent(), it.server.breakerState]).toEqual([3, 'open']);
-  });
-
-  test('are ended by any answer, also one that is no verdict', async () => {
-    expect(await opens(NOT_FOUND)).toBe(false);
+describe('a gate', () => {
+  test.each([true, false])('refuses nothing at first, with a breaker: %s', (breaker) => {
+    const { gate, blocked } = setUp({ breaker });
+    expect([gate.breakerState, blocked()]).toEqual(['closed', undefined]);
   });
 });
 
-describe('silence', () => {
-  test('is there while the breaker is open, and is one failure for all', async () => {
-    const it = keyServer([OUT]);
-    expect(it.server.silence(it.clock.monotonic())).toBeUndefined();
-    await it.fail();
-    expect(it.server.silence(it.clock.monotonic())).toBeUndefined();
-    await it.fail();
-    const silence = it.server.silence(it.clock.monotonic());
-    expect(silence).toMatchObject({ kind: 'circuit_open', retryAfterMs: 1_000, attempts: 0, durationMs: 0 });
-    expect(it.server.silence(it.clock.monotonic() + 999)).toBe(silence);
-    expect(it.server.silence(it.clock.monotonic() + 1_000)).toBeUndefined();
+describe('a rate limit', () => {
+  test.each([
+    ['a second without a Retry-After', undefined, 1_000],
+    ['a second where Retry-After says 0', 0, 1_000],
+    ['as long as Retry-After says', 3_000, 3_000],
+  ])('pauses for %s, and no longer', async (_, retryAfterMs, pauseMs) => {
+    const { clock, record, blocked } = setUp({ breaker: false });
+    record('rate_limited', { retryAfterMs });
+    await clock.advance(pauseMs - 1);
+    const failure = { kind: 'rate_limited', message: RATE_LIMITED, retryAfterMs: 1, evidence: 'none' };
+    expect(blocked()).toMatchObject(failure);
+    await clock.advance(1);
+    expect(blocked()).toBeUndefined();
   });
 
-  test('ends with the rate limit, also without a breaker', async () => {
-    const it = keyServer([response(429, '', { 'retry-after': '2' })], { breaker: false });
-    await it.fail();
-    expect(it.server.silence(it.clock.monotonic() + 1_999)).toMatchObject({ kind: 'rate_limited' });
-    expect(it.server.silence(it.clock.monotonic() + 2_000)).toBeUndefined();
-    expect(it.server.breakerState).toBe('closed');
+  test('is never made shorter by another one', async () => {
+    const { clock, record, blocked } = setUp();
+    record('rate_limited', { retryAfterMs: 3_000 });
+    record('rate_limited', { retryAfterMs: 2_000 });
+    await clock.advance(2_500);
+    expect(blocked()).toMatchObject({ retryAfterMs: 500 });
   });
 
-  test('never comes of an outage without a breaker', async () => {
-    const it = keyServer([OUT], { breaker: false });
-    for (let i = 0; i < 9; i++) expect((await it.fail()).kind).toBe('server_error');
-    expect([it.server.breakerState, it.server.silence(it.clock.monotonic())]).toEqual(['closed', undefined]);
+  test('is one failure for all who are refused by it', async () => {
+    const { clock, record, blocked } = setUp();
+    record('rate_limited', { retryAfterMs: 3_000 });
+    const first = blocked();
+    await clock.advance(1_000);
+    expect(blocked()).toBe(first);
+    record('rate_limited', { retryAfterMs: 3_000 });
+    expect(blocked()).toMatchObject({ retryAfterMs: 3_000 });
+  });
+
+  test.each(['server_error', 'timeout', 'overloaded', 'misconfigured'] as const)(
+    'is the only failure without evidence that pauses: not %s',
+    (kind) => {
+      const { gate, record, blocked } = setUp();
+      record(kind, { retryAfterMs: 3_000 });
+      expect([blocked(), gate.breakerState]).toEqual([undefined, 'closed']);
+    },
+  );
+});
+
+describe('an outage', () => {
+  test.each(['proven', 'unproven'] as const)('opens the circuit: %s', async (evidence) => {
+    const { clock, gate, record, blocked } = setUp();
+    const cause = new Error('reset');
+    record('unreachable', { evidence, cause });
+    await clock.advance(400);
+    expect(gate.breakerState).toBe('open');
+    const failure = { kind: 'circuit_open', message: CIRCUIT_OPEN, retryAfterMs: 600, attempts: 0, evidence, cause };
+    expect(blocked()).toMatchObject(failure);
+    expect(blocked()?.isOutage).toBe(evidence === 'proven');
+  });
+
+  test('opens the circuit for as long as Retry-After asks, where that is longer', () => {
+    const { record, blocked } = setUp();
+    record('server_error', { evidence: 'proven', retryAfterMs: 3_000 });
+    expect(blocked()).toMatchObject({ retryAfterMs: 3_000 });
+    expect(blocked()?.cause).toBeUndefined();
+  });
+
+  test('is one failure for all who are refused, until the next probe', async () => {
+    const { clock, breaker, record, blocked } = setUp();
+    record('timeout', { evidence: 'proven' });
+    const first = blocked();
+    await clock.advance(999);
+    expect(blocked()).toBe(first);
+    breaker?.beginProbe(clock.monotonic());
+    expect(blocked()).toMatchObject({ kind: 'circuit_open', retryAfterMs: 1_000 });
+  });
+
+  test('ends with any answer', () => {
+    const { gate, record, blocked } = setUp();
+    record('timeout', { evidence: 'proven' });
+    gate.recordAnswer(10);
+    expect([gate.breakerState, blocked()]).toEqual(['closed', undefined]);
+  });
+
+  test('refuses although a probe is due where a timer probes', async () => {
+    const { clock, gate, record, blocked } = setUp();
+    record('timeout', { evidence: 'proven' });
+    await clock.advance(1_000);
+    expect([blocked()?.kind, gate.breakerState]).toEqual(['circuit_open', 'open']);
+  });
+
+  test('makes one caller the probe where no timer does', async () => {
+    const { clock, gate, record, blocked } = setUp({ sharesPromises: false });
+    record('timeout', { evidence: 'proven' });
+    await clock.advance(999);
+    expect(blocked()).toBeDefined();
+    await clock.advance(1);
+    expect([blocked(), gate.breakerState]).toEqual([undefined, 'half-open']);
+    expect(blocked()).toMatchObject({ retryAfterMs: 1_000 });
+  });
+
+  test('changes nothing where there is no breaker', () => {
+    const { gate, record, blocked, room } = setUp({ breaker: false });
+    record('timeout', { evidence: 'proven' });
+    gate.recordAnswer(10);
+    expect([gate.breakerState, blocked(), room()]).toEqual(['closed', undefined, 8]);
+  });
+});
+
+describe('the trickle', () => {
+  test('lets ten questions a second through in each lane, evenly', async () => {
+    const { clock, gate } = setUp();
+    const passed = { high: 0, low: 0 };
+    for (let ms = 0; ms < 1_000; ms += 10) {
+      for (const lane of LANES) if (gate.tryTrickle(lane, clock.monotonic())) passed[lane]++;
+      await clock.advance(10);
+    }
+    expect(passed).toEqual({ high: 10, low: 10 });
+  });
+});
+
+describe('the queue', () => {
+  test.each(LANES)('gives the next slot to one that waits: %s', async (lane) => {
+    const { gate, fill, clock } = setUp({ maxConcurrency: 1 });
+    fill('high');
+    const entered = gate.enter(lane);
+    expect(gate.bulkhead.queued).toBe(1);
+    gate.bulkhead.release('high');
+    expect(await entered).toBeUndefined();
+    expect([gate.bulkhead.active, clock.pending]).toEqual([1, 0]);
+  });
+
+  test('is left after half of timeoutMs: the rest is for the answer', async () => {
+    const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
+    fill('high');
+    const entered = gate.enter('low');
+    await clock.advance(999);
+    expect(gate.bulkhead.queued).toBe(1);
+    await clock.advance(1);
+    expect(await entered).toMatchObject({
+      kind: 'overloaded',
+      message: 'keyverify: too many questions wait for the key server already, see maxConcurrency',
+      durationMs: 1_000,
+    });
+    expect(gate.bulkhead).toMatchObject({ active: 1, queued: 0 });
+  });
+
+  test('that is full refuses at once', async () => {
+    const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
+    fill('high');
+    for (let count = 0; count < 64; count++) void gate.enter('low');
+    expect(await gate.enter('low')).toMatchObject({ kind: 'overloaded', durationMs: 0 });
+    await clock.advance(1_000);
+  });
+
+  test.each(LANES)('gives a slot back where a pause has begun meanwhile: %s', async (lane) => {
+    const { gate, fill, record } = setUp({ maxConcurrency: 1 });
+    fill('high');
+    const entered = gate.enter(lane);
+    record('rate_limited');
+    gate.bulkhead.release('high');
+    expect(await entered).toMatchObject({ kind: 'rate_limited' });
+    expect(gate.bulkhead.active).toBe(0);
+    // It is of its own lane: the other one has as many as before.
+    expect(gate.bulkhead.tryAcquire('low')).toBe(true);
+  });
+});
+
+describe('the limit on unknown keys', () => {
+  const answers = (...latencies: readonly number[]): number => {
+    const { gate, room } = setUp({ maxConcurrency: 100 });
+    for (const latency of latencies) gate.recordAnswer(latency);
+    return room();
+  };
+
+  test.each<[string, readonly number[], number]>([
+    ['starts low', [], 48],
+    ['grows with each quick answer', [10, 100, 50], 51],
+    ['grows up to maxConcurrency', Array.from({ length: 100 }, () => 10), 100],
+    ['grows where no answer takes more than a twentieth of timeoutMs', [50, 100], 50],
+    ['shrinks by a tenth with one that takes longer than that', [50, 100.1], 44],
+    // After 200 and 300 ms, the latest took 200 on average.
+    ['shrinks with one that takes more than 1.2 times as long as the latest', [200, 300, 240.1], 34],
+    ['grows with any other', [200, 300, 240], 39],
+    [
+      'grows with answers that are slow for all alike, after the first three',
+      Array.from({ length: 10 }, () => 400),
+      41,
+    ],
+  ])('%s', (_, latencies, expected) => {
+    expect(answers(...latencies)).toBe(expected);
+  });
+
+  test.each([
+    ['is halved', 'server_error', 503, 'none', 24],
+    ['is halved', 'rate_limited', 429, 'none', 24],
+    ['stays', 'server_error', 500, 'none', 48],
+    ['stays', 'timeout', undefined, 'none', 48],
+    ['stays', 'unreachable', undefined, 'none', 48],
+    ['stays', 'server_error', 503, 'proven', 48],
+    ['stays', 'server_error', 503, 'unproven', 48],
+  ] as const)('%s by a failure: %s, %s, %s', (_, kind, status, evidence, expected) => {
+    const { record, room } = setUp({ maxConcurrency: 100 });
+    record(kind, { evidence }, status);
+    expect(room()).toBe(expected);
   });
 });

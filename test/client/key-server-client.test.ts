@@ -1,297 +1,246 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
-import { VerifyFailure, type BreakerState } from 'keyverify';
-
-import type { Verdict } from '../../src/cache/verdict-cache.js';
-import { claimsAsSent } from '../../src/protocol/claims.js';
-import {
-  KeyServerClient,
-  type CallStats,
-  type KeyServerClientOptions,
-  type Question,
-} from '../../src/client/key-server-client.js';
-import { ServiceToken } from '../../src/client/token.js';
-import type { ServerResponse } from '../../src/transport/transport.js';
-import { FakeClock } from '../helpers/clock.js';
+import { TransportError } from '../../src/transport/transport.js';
+import { clientOf } from '../helpers/client.js';
 import { GOOD_BODY, response } from '../helpers/responses.js';
 
-const CIRCUIT_OPEN = 'keyverify: the key server is out and is left alone for a while';
-const RATE_LIMITED = 'keyverify: the key server limits our rate and is left alone for a while';
 const GOOD = response(200, GOOD_BODY);
+const UNKNOWN = response(200, { valid: false, reason: 'unknown_key' });
 const OUT = response(503);
-const LIMITED = response(429, '', { 'retry-after': '3' });
-const out = (code: string): Error => Object.assign(new Error('no'), { code });
-
-/** A key server whose requests a test answers itself, in turn. */
-function keyServer(settings: Partial<KeyServerClientOptions<unknown>> = {}, source: () => string = () => 'token-1') {
-  const clock = new FakeClock();
-  const token = new ServiceToken(source);
-  const requests: { readonly key: string; readonly answer: (answer: ServerResponse | Error) => Promise<void> }[] = [];
-  const changes: BreakerState[] = [];
-  const heard: { verdict: Verdict<unknown>; effort: CallStats }[] = [];
-  const it = new KeyServerClient<unknown>(
-    {
-      verifyUrl: 'http://admin.test/verify',
-      scope: undefined,
-      retries: 0,
-      readClaims: claimsAsSent,
-      clock,
-      random: () => 0,
-      timeoutMs: 2_000,
-      maxConcurrency: 8,
-      breaker: { failureThreshold: 2, openMs: 1_000, maxOpenMs: 30_000 },
-      onBreakerChange: (state) => changes.push(state),
-      ...settings,
-    },
-    {
-      transport: {
-        send({ body }) {
-          const { key } = JSON.parse(body) as { readonly key: string };
-          let land: (given: ServerResponse | Promise<never>) => void = () => undefined;
-          const answered = new Promise<ServerResponse>((resolve) => (land = resolve));
-          const answer = async (given: ServerResponse | Error): Promise<void> => {
-            land(given instanceof Error ? Promise.reject(given) : given);
-            await clock.advance(0);
-          };
-          requests.push({ key, answer });
-          return { response: answered, abort: () => undefined };
-        },
-      },
-      token,
-      shares: true,
-    },
-  );
-  const ask = (key: string, question: Partial<Question<unknown>> = {}) =>
-    it.ask({
-      key,
-      known: false,
-      onSend: () => undefined,
-      onVerdict: (verdict, _askedAt, effort) => heard.push({ verdict, effort }),
-      background: undefined,
-      ...question,
-    });
-  /** Asks, and answers at once. */
-  const hear = async (answer: ServerResponse | Error): Promise<unknown> => {
-    const asked = ask('sk-1');
-    await clock.advance(0);
-    await requests.at(-1)?.answer(answer);
-    return await asked;
-  };
-  return { it, clock, token, requests, changes, heard, ask, hear };
-}
+const REFUSED = new TransportError('unreachable', 'refused', { unconnected: true });
 
 describe('a question', () => {
-  test('is told of its verdict with what it cost', async () => {
-    const { ask, requests, clock, heard } = keyServer({ retries: 1, random: () => 0.5 });
-    const asked = ask('sk-1');
+  test('is told of its verdict, and what it took', async () => {
+    const { ask, answer, clock, client } = clientOf({ retries: 1, random: () => 0.5 });
+    const onSent = vi.fn();
+    const asked = await ask('sk-1', { onSent });
+    expect(client.counts).toEqual({ active: 1, queued: 0, controls: 0, breaker: 'closed' });
     await clock.advance(20);
-    await requests[0]?.answer(OUT);
+    await answer('sk-1', OUT);
+    // Not one control question: it is for failures that remain.
     await clock.advance(50);
-    await clock.advance(5);
-    await requests[1]?.answer(GOOD);
-    const result = await asked;
-    expect(result).toMatchObject({ valid: true, client: 'acme' });
-    expect(heard).toMatchObject([{ verdict: { result, maxAgeMs: Infinity } }]);
-    expect(heard[0]?.effort).toEqual({ attempts: 2, durationMs: 75 });
+    await answer('sk-1', GOOD);
+    expect(asked.outcome).toMatchObject({ verdict: { result: { client: 'acme' } }, attempts: 2, durationMs: 70 });
+    expect(onSent).toHaveBeenCalledOnce();
+    expect(client.counts).toMatchObject({ active: 0, queued: 0 });
   });
 
-  test('that fails says how often it was asked and how long that took', async () => {
-    const { ask, requests, clock, heard } = keyServer();
-    const asked = ask('sk-1');
+  test('that fails says how often it was asked, how long that took, and why', async () => {
+    const { ask, answer, clock, client } = clientOf();
+    const asked = await ask();
     await clock.advance(30);
-    await requests[0]?.answer(response(500, '', { 'retry-after': '7' }));
-    expect(await asked).toMatchObject({ kind: 'server_error', attempts: 1, durationMs: 30, retryAfterMs: 7_000 });
-    expect(heard).toEqual([]);
+    await answer('sk-1', response(404, '', { 'retry-after': '7' }));
+    expect(asked.outcome).toMatchObject({ kind: 'misconfigured', attempts: 1, durationMs: 30, evidence: 'none' });
+    expect(client.counts).toEqual({ active: 0, queued: 0, controls: 0, breaker: 'closed' });
   });
 
-  test('about a key that was good goes before those about others', async () => {
-    const { ask, requests, it, clock } = keyServer({ maxConcurrency: 1 });
-    const asked = [ask('sk-first'), ask('sk-unknown'), ask('sk-known', { known: true })];
-    expect(it.load).toEqual({ asking: 1, waiting: 2 });
-    await clock.advance(0);
-    for (let at = 0; at < 3; at++) await requests[at]?.answer(GOOD);
-    await Promise.all(asked);
-    expect(requests.map(({ key }) => key)).toEqual(['sk-first', 'sk-known', 'sk-unknown']);
-    expect(it.load).toEqual({ asking: 0, waiting: 0 });
+  test('keeps the Retry-After and the cause of its failure', async () => {
+    const { ask, answerAll } = clientOf();
+    answerAll(response(503, '', { 'retry-after': '7' }));
+    expect((await ask()).outcome).toMatchObject({ kind: 'server_error', retryAfterMs: 7_000, evidence: 'proven' });
+    answerAll(new TransportError('misconfigured', 'wrong host', { cause: new Error('not in the certificate') }));
+    const other = clientOf();
+    other.answerAll(REFUSED);
+    expect((await other.ask()).outcome).toMatchObject({ kind: 'unreachable', cause: { message: 'refused' } });
   });
 
-  test('that waited for nothing is not asked, and says that it was too much', async () => {
-    const { ask, requests, clock } = keyServer({ maxConcurrency: 1 });
-    void ask('sk-first');
-    const late = ask('sk-late');
-    await clock.advance(2_000);
-    expect(await late).toMatchObject({
-      kind: 'overloaded',
-      message: 'keyverify: too many questions wait for the key server already, see maxConcurrency',
-      attempts: 0,
-    });
-    expect(requests).toHaveLength(1);
+  test('about a known key goes before those about unknown ones', async () => {
+    const { ask, answer, keys } = clientOf({ maxConcurrency: 1 });
+    await ask('sk-first');
+    await ask('sk-unknown');
+    await ask('sk-known', { isKnown: true });
+    for (const key of ['sk-first', 'sk-known', 'sk-unknown']) await answer(key, GOOD);
+    expect(keys()).toEqual(['sk-first', 'sk-known', 'sk-unknown']);
   });
 });
 
-describe('a question that waits for its turn', () => {
-  const waiting = async () => {
-    const rig = keyServer({ maxConcurrency: 1, breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 30_000 } });
-    const asked = { first: rig.ask('sk-first'), second: rig.ask('sk-second') };
-    await rig.clock.advance(0);
-    return { ...rig, ...asked };
-  };
-
-  test('is not asked where the breaker opens meanwhile, and gives its slot back', async () => {
-    const { requests, first, second, it } = await waiting();
-    await requests[0]?.answer(OUT);
-    expect(await first).toMatchObject({ kind: 'server_error' });
-    expect(await second).toMatchObject({
-      kind: 'circuit_open',
-      message: CIRCUIT_OPEN,
-      retryAfterMs: 1_000,
-      attempts: 0,
-    });
-    expect(requests).toHaveLength(1);
-    expect(it.load).toEqual({ asking: 0, waiting: 0 });
+describe('a failure', () => {
+  test('is the key’s own where the control question is answered', async () => {
+    const { ask, answer, clock, client, events } = clientOf();
+    const asked = await ask();
+    await answer('sk-1', OUT);
+    await clock.advance(40);
+    await answer('control-1', UNKNOWN);
+    expect(asked.outcome).toMatchObject({ kind: 'server_error', isOutage: false, durationMs: 40 });
+    expect(events).toEqual(['control answered 40']);
+    expect(client.counts).toMatchObject({ controls: 1, breaker: 'closed' });
   });
 
-  test('is not asked where the server limits our rate meanwhile, and gives its slot back', async () => {
-    const { requests, first, second, it } = await waiting();
-    await requests[0]?.answer(LIMITED);
-    expect(await first).toMatchObject({ kind: 'rate_limited', retryAfterMs: 3_000 });
-    expect(await second).toMatchObject({
-      kind: 'rate_limited',
-      message: RATE_LIMITED,
-      retryAfterMs: 3_000,
-      attempts: 0,
+  test('is an outage where the control question fails, too, and both count for the breaker', async () => {
+    const { ask, answerAll, client, events } = clientOf({
+      breaker: { failureThreshold: 2, openMs: 1_000, maxOpenMs: 5_000 },
     });
-    expect(requests).toHaveLength(1);
-    expect(it.load).toEqual({ asking: 0, waiting: 0 });
+    answerAll(OUT);
+    expect((await ask()).outcome).toMatchObject({ kind: 'server_error', isOutage: true, evidence: 'proven' });
+    expect(events).toEqual(['control server_error proven 0', 'breaker open server_error']);
+    expect(client.counts).toMatchObject({ controls: 1, breaker: 'open' });
+  });
+
+  test('is an outage without a breaker, too', async () => {
+    const { ask, answerAll, client, blocked } = clientOf({ breaker: false });
+    answerAll(OUT);
+    for (let count = 0; count < 9; count++) expect((await ask()).outcome).toMatchObject({ isOutage: true });
+    expect([client.counts.breaker, blocked()]).toEqual(['closed', undefined]);
+  });
+
+  test('of a control question for another reason is no evidence, and counts for nothing', async () => {
+    const { ask, answer, client, events } = clientOf({
+      breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
+    });
+    const asked = await ask();
+    await answer('sk-1', OUT);
+    await answer('control-1', response(429));
+    expect(asked.outcome).toMatchObject({ kind: 'server_error', isOutage: false });
+    expect(events).toEqual(['control rate_limited none 0']);
+    // It would pause all callers, for what a question of our own met.
+    expect([client.counts.breaker, client.blockedBy(1e9)]).toEqual(['closed', undefined]);
+  });
+
+  test('counts a retry that was needed as a failure of a flaky server', async () => {
+    const { ask, answer, answerAll, clock } = clientOf({ retries: 1 });
+    await ask('sk-1');
+    await answer('sk-1', OUT);
+    await clock.advance(0);
+    await answer('sk-1', GOOD);
+    await clock.advance(1_100);
+    answerAll(OUT);
+    const asked = await ask('sk-2', { onSent: () => undefined });
+    await clock.advance(1);
+    expect(asked.outcome).toBeUndefined();
+    await clock.advance(2_000);
+    expect(asked.outcome).toMatchObject({ isOutage: false });
+  });
+
+  test.each([
+    ['is an outage where the control question hangs, too', undefined, true],
+    ['is none where the control question still waits in our own pool', false, false],
+  ])('%s', async (_, isSent, isOutage) => {
+    const { ask, clock, transport, keys } = clientOf({ retries: 1 });
+    transport.isSent = isSent;
+    const asked = await ask();
+    await clock.advance(1_999);
+    // The first attempt has half of the time. What it failed by starts the control question.
+    expect([keys(), asked.outcome]).toEqual([['sk-1', 'control-1', 'sk-1'], undefined]);
+    await clock.advance(1);
+    expect(asked.outcome).toMatchObject({ kind: 'timeout', isOutage, attempts: 2 });
   });
 });
 
 describe('the breaker', () => {
-  test('closes where a question that was in the air is answered, and the next one is asked', async () => {
-    const { hear, ask, it, clock, requests } = keyServer();
-    const early = ask('sk-early');
-    await clock.advance(0);
-    await hear(OUT);
-    await hear(OUT);
-    expect(it.silence(clock.monotonic())).toBeInstanceOf(VerifyFailure);
-    await requests[0]?.answer(GOOD);
-    expect(await early).toMatchObject({ valid: true });
-    expect(it.silence(clock.monotonic())).toBeUndefined();
-    expect(await hear(GOOD)).toMatchObject({ valid: true });
+  const opened = async (setup: Parameters<typeof clientOf>[0] = {}) => {
+    const rig = clientOf({ breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 }, ...setup });
+    rig.answerAll(OUT);
+    await rig.ask();
+    rig.transport.requests.length = 0;
+    rig.events.length = 0;
+    return rig;
+  };
+
+  test('refuses while it is open, all but a trickle, whose failures take its evidence', async () => {
+    const { ask, blocked, keys, client, clock } = await opened();
+    expect(blocked()).toMatchObject({ kind: 'circuit_open', isOutage: true });
+    expect((await ask('sk-2')).outcome).toMatchObject({ kind: 'server_error', isOutage: true });
+    expect((await ask('sk-3')).outcome).toBe(blocked());
+    expect((await ask('sk-4', { isKnown: true })).outcome).toMatchObject({ kind: 'server_error' });
+    expect(client.tryTrickle(false, clock.monotonic())).toBe(false);
+    expect(client.tryTrickle(true, clock.monotonic())).toBe(false);
+    expect((await ask('sk-5', {}, true)).outcome).toMatchObject({ kind: 'server_error' });
+    expect(keys()).toEqual(['sk-2', 'sk-4', 'sk-5']);
   });
 
-  test.each<[string, ServerResponse | Error, BreakerState]>([
-    ['an answer of whatever kind shows that the server is there', response(404), 'closed'],
-    ['a rate limit shows it, too', response(429, '', { 'retry-after': '0' }), 'closed'],
-    ['a verdict shows it most of all', GOOD, 'closed'],
-    ['our own means at an end show nothing', out('EMFILE'), 'open'],
-  ])('counts outages in a row: %s', async (_, between, state) => {
-    const { hear, it } = keyServer();
-    await hear(OUT);
-    await hear(between);
-    await hear(OUT);
-    expect(it.breakerState).toBe(state);
-  });
-
-  test('takes a question that never left for no sign of the server', async () => {
-    let tokens = ['token-1'];
-    const { hear, it, token } = keyServer({}, () => tokens.pop() ?? '');
-    await hear(OUT);
-    token.refuse('token-1');
-    expect(await hear(GOOD)).toMatchObject({ kind: 'misconfigured', attempts: 0 });
-    tokens = ['token-2'];
-    await hear(OUT);
-    expect(it.breakerState).toBe('open');
-  });
-
-  test('that is open answers at once, and says how long it will be', async () => {
-    const { hear, ask, it, clock, requests, changes } = keyServer();
-    await hear(OUT);
-    await hear(OUT);
-    expect(changes).toEqual(['open']);
-    await clock.advance(400);
-    const failure = { kind: 'circuit_open', message: CIRCUIT_OPEN, retryAfterMs: 600, attempts: 0 };
-    expect(await ask('sk-1')).toMatchObject(failure);
-    expect(it.silence(clock.monotonic())).toMatchObject(failure);
-    expect(requests).toHaveLength(2);
-  });
-
-  test('sends a probe into the background where there is one, and tells of its verdict', async () => {
-    const { hear, ask, it, clock, requests, heard } = keyServer();
-    await hear(OUT);
-    await hear(OUT);
-    await clock.advance(1_000);
-    const work: Promise<unknown>[] = [];
-    expect(await ask('sk-probe', { background: (probe) => work.push(probe) })).toMatchObject({
-      kind: 'circuit_open',
-      message: CIRCUIT_OPEN,
-      retryAfterMs: undefined,
-    });
-    await requests[2]?.answer(GOOD);
-    expect(await work[0]).toMatchObject({ valid: true });
-    expect(heard).toHaveLength(1);
-    expect(it.breakerState).toBe('closed');
-  });
-
-  test('is always closed where there is none', async () => {
-    const { hear, it, clock, requests } = keyServer({ breaker: false });
-    for (let times = 0; times < 5; times++) await hear(OUT);
-    expect(requests).toHaveLength(5);
-    expect(it.breakerState).toBe('closed');
-    expect(it.silence(clock.monotonic())).toBeUndefined();
-  });
-});
-
-describe('a rate limit', () => {
-  test.each([
-    [false, LIMITED, 3_000],
-    [{ failureThreshold: 2, openMs: 1_000, maxOpenMs: 30_000 }, LIMITED, 3_000],
-    [false, response(429), 1_000],
-  ] as const)('keeps everybody quiet until it is over, and no longer (%#)', async (breaker, answer, ms) => {
-    const { hear, ask, it, clock, requests } = keyServer({ breaker });
-    expect(it.silence(clock.monotonic())).toBeUndefined();
-    expect(await hear(answer)).toMatchObject({ kind: 'rate_limited' });
-    await clock.advance(ms - 1);
-    const silence = it.silence(clock.monotonic());
-    expect(silence).toBeInstanceOf(VerifyFailure);
-    expect(silence).toMatchObject({ kind: 'rate_limited', message: RATE_LIMITED, retryAfterMs: 1, attempts: 0 });
-    expect(it.silence(clock.monotonic())).toBe(silence);
-    expect(await ask('sk-1')).toMatchObject({ kind: 'rate_limited', message: RATE_LIMITED, retryAfterMs: 1 });
-    expect(requests).toHaveLength(1);
+  test('is probed by a control question each second, on a background timer, until that is answered', async () => {
+    const { answerAll, clock, keys, events, blocked } = await opened();
+    await clock.advance(999);
+    expect([keys(), clock.pending]).toEqual([[], 1]);
     await clock.advance(1);
-    expect(it.silence(clock.monotonic())).toBeUndefined();
-    expect(await hear(GOOD)).toMatchObject({ valid: true });
-  });
-});
-
-describe('a hang-up over HTTPS', () => {
-  const HUNG_UP = out('UND_ERR_SOCKET');
-
-  test('of a server that has never answered is no outage: who it is is in doubt', async () => {
-    const { hear } = keyServer({ verifyUrl: 'https://admin.test/verify' });
-    expect(await hear(HUNG_UP)).toMatchObject({ kind: 'misconfigured', isOutage: false });
-  });
-
-  test('of one that has answered, whatever it said, is an outage', async () => {
-    const { hear } = keyServer({ verifyUrl: 'https://admin.test/verify' });
-    await hear(response(404));
-    expect(await hear(HUNG_UP)).toMatchObject({ kind: 'unreachable', isOutage: true });
+    expect(keys()).toEqual(['control-2']);
+    expect(events).toEqual([
+      'breaker half-open server_error',
+      'breaker open server_error',
+      'control server_error proven 0',
+    ]);
+    events.length = 0;
+    answerAll(UNKNOWN);
+    await clock.advance(1_000);
+    expect(keys()).toEqual(['control-2', 'control-3']);
+    expect(events).toEqual(['breaker half-open server_error', 'breaker closed undefined', 'control answered 0']);
+    expect(blocked()).toBeUndefined();
+    await clock.advance(60_000);
+    expect([keys().length, clock.pending]).toEqual([2, 0]);
   });
 
-  test('stays in doubt after a silence, which is no answer', async () => {
-    const { hear, ask, clock } = keyServer({ verifyUrl: 'https://admin.test/verify' });
-    const silent = ask('sk-1');
+  test('closes with any verdict, and is probed no more', async () => {
+    const { ask, answerAll, clock, keys, events, blocked } = await opened();
+    answerAll(GOOD);
+    expect((await ask('sk-2')).outcome).toHaveProperty('verdict');
+    expect([events, blocked()]).toEqual([['breaker closed undefined'], undefined]);
+    await clock.advance(60_000);
+    expect([keys(), clock.pending]).toEqual([['sk-2'], 0]);
+  });
+
+  test.each([
+    ['three quarters of a second', 2_000, 0, 750],
+    ['no more than timeoutMs', 500, 0, 500],
+    ['twice as long as an answer usually takes', 2_000, 600, 1_200],
+  ])('gives its probe %s', async (_, timeoutMs, usualMs, probeMs) => {
+    const { ask, answer, answerAll, clock, events, transport } = clientOf({
+      timeoutMs,
+      breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
+    });
+    await ask();
+    await clock.advance(usualMs);
+    await answer('sk-1', GOOD);
     await clock.advance(2_000);
-    expect(await silent).toMatchObject({ kind: 'timeout' });
-    expect(await hear(HUNG_UP)).toMatchObject({ kind: 'misconfigured' });
+    answerAll(REFUSED);
+    await ask('sk-2');
+    transport.script = () => undefined;
+    await clock.advance(1_000);
+    events.length = 0;
+    await clock.advance(probeMs - 1);
+    expect(events).toEqual([]);
+    await clock.advance(1);
+    expect(events.at(-1)).toMatch(new RegExp(`^(?:control timeout \\w+ ${String(probeMs)}|breaker open timeout)$`));
   });
 
-  test('is in no doubt over plain HTTP', async () => {
-    expect(await keyServer().hear(HUNG_UP)).toMatchObject({ kind: 'unreachable' });
+  test('is probed by a caller where timers end with their request', async () => {
+    const { ask, answerAll, clock, keys, events } = await opened({ sharesPromises: false });
+    // No timer but that of the caller, who looks for evidence.
+    await clock.advance(10);
+    expect(clock.pending).toBe(0);
+    await clock.advance(1_000);
+    expect(keys()).toEqual([]);
+    answerAll(GOOD);
+    expect((await ask('sk-2')).outcome).toHaveProperty('verdict');
+    expect(keys()).toEqual(['sk-2']);
+    expect(events).toEqual(['breaker half-open server_error', 'breaker closed undefined']);
   });
 
-  test('is what it is about, and no other failure', async () => {
-    const { hear } = keyServer({ verifyUrl: 'https://admin.test/verify' });
-    expect(await hear(out('ECONNREFUSED'))).toMatchObject({ kind: 'unreachable' });
+  test('takes a question for the key’s own failure that others were answered since, though it has opened again', async () => {
+    const { ask, answer, answerAll, clock } = clientOf({
+      breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
+    });
+    const poison = await ask('sk-poison');
+    await clock.advance(10);
+    await ask('sk-good');
+    await answer('sk-good', GOOD);
+    await clock.advance(10);
+    answerAll(REFUSED);
+    expect((await ask('sk-2')).outcome).toBeUndefined();
+    await answer('sk-poison', OUT);
+    expect(poison.outcome).toMatchObject({ isOutage: false });
+  });
+
+  test('leaves no timer once the client is closed', async () => {
+    const { client, clock, keys } = await opened();
+    client.close();
+    expect(clock.pending).toBe(0);
+    await clock.advance(60_000);
+    expect(keys()).toEqual([]);
+  });
+
+  test('needs no close', () => {
+    const { client, clock } = clientOf({ breaker: false });
+    client.close();
+    expect(clock.pending).toBe(0);
   });
 });

@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
 
-import { SingleFlight, type OnSend } from '../../src/client/single-flight.js';
+import { SingleFlight, type OnSent } from '../../src/client/single-flight.js';
 
 /** A question whose answer a test gives itself. */
 function question() {
   let land: (answer: string) => void = () => undefined;
-  let onSend: OnSend = () => undefined;
+  let onSent: OnSent = () => undefined;
   const outcome = new Promise<string>((resolve) => (land = resolve));
-  const ask = async (heard: OnSend): Promise<string> => {
-    onSend = heard;
+  const ask = async (told: OnSent): Promise<string> => {
+    onSent = told;
     return await outcome;
   };
-  return { ask, land: (answer: string) => land(answer), send: (at: Parameters<OnSend>[0]) => onSend(at) };
+  return { ask, land: (answer: string) => land(answer), send: (at: Parameters<OnSent>[0]) => onSent(at) };
 }
 
 describe('a flight', () => {
@@ -26,18 +26,16 @@ describe('a flight', () => {
     expect(flights.get('f')).toBeUndefined();
   });
 
-  test('says when its request left, and that none is on its way any more', () => {
+  test('says when its first request was sent', () => {
     const { ask, send } = question();
     const flight = new SingleFlight<string>().start('f', ask, true);
     expect(flight.sentAt).toBeUndefined();
     const at = { wall: 1, mono: 2 };
     send(at);
     expect(flight.sentAt).toBe(at);
-    send(undefined);
-    expect(flight.sentAt).toBeUndefined();
   });
 
-  test('is found by nobody where promises can not be shared, nor waited for', async () => {
+  test('is not shared where promises can not be, nor waited for', async () => {
     const flights = new SingleFlight<string>();
     const { ask, land } = question();
     const flight = flights.start('f', ask, false);
@@ -69,8 +67,8 @@ describe('a flight', () => {
   });
 });
 
-describe('waiting until all have landed', () => {
-  test('is done at once where nothing is in the air', async () => {
+describe('settled', () => {
+  test('resolves at once where nothing is under way', async () => {
     await new SingleFlight().settled();
   });
 
@@ -91,7 +89,7 @@ describe('waiting until all have landed', () => {
     expect(order).toEqual(['work done', 'all landed']);
   });
 
-  test('lets go of work that is done', async () => {
+  test('waits for work only once', async () => {
     const flights = new SingleFlight<string>();
     const { ask, land } = question();
     const { outcome } = flights.start('f', ask, true);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { HEADER_VALUE, ServiceToken } from '../../src/client/token.js';
+import { ServiceToken } from '../../src/client/token.js';
+import { HEADER_VALUE } from '../../src/core/token.js';
 
 /** A token function whose calls a test answers itself. */
 function source() {
@@ -77,7 +78,7 @@ describe('a token that is fetched', () => {
     expect(calls).toHaveLength(2);
     calls[0]?.give('t-1');
     await both[0];
-    // The second is still being fetched: whoever may share takes that one.
+    // The second is still being fetched, and may be shared.
     const third = token.fetch(true);
     expect(calls).toHaveLength(2);
     calls[1]?.give('t-2');

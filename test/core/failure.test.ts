@@ -1,19 +1,49 @@
+import { runInNewContext } from 'node:vm';
+
 import { describe, expect, test } from 'vitest';
 
-import { InvalidOptionsError, KeyVerifyError, VerifyFailure } from 'keyverify';
+import {
+  InvalidOptionsError,
+  KeyVerifyError,
+  VerifyFailure,
+  isKeyVerifyError,
+  type Evidence,
+  type FailureKind,
+} from 'keyverify';
+
+import { mayBeOutage } from '../../src/core/failure.js';
+
+const KINDS: readonly (readonly [FailureKind, string, boolean])[] = [
+  ['unreachable', 'KEYVERIFY_UNREACHABLE', true],
+  ['timeout', 'KEYVERIFY_TIMEOUT', true],
+  ['server_error', 'KEYVERIFY_SERVER_ERROR', true],
+  ['circuit_open', 'KEYVERIFY_CIRCUIT_OPEN', true],
+  ['rate_limited', 'KEYVERIFY_RATE_LIMITED', false],
+  ['overloaded', 'KEYVERIFY_OVERLOADED', false],
+  ['misconfigured', 'KEYVERIFY_MISCONFIGURED', false],
+  ['invalid_response', 'KEYVERIFY_INVALID_RESPONSE', false],
+];
 
 describe('a failure', () => {
-  test.each([
-    ['unreachable', 'KEYVERIFY_UNREACHABLE', true],
-    ['timeout', 'KEYVERIFY_TIMEOUT', true],
-    ['server_error', 'KEYVERIFY_SERVER_ERROR', true],
-    ['circuit_open', 'KEYVERIFY_CIRCUIT_OPEN', true],
-    ['rate_limited', 'KEYVERIFY_RATE_LIMITED', false],
-    ['overloaded', 'KEYVERIFY_OVERLOADED', false],
-    ['misconfigured', 'KEYVERIFY_MISCONFIGURED', false],
-    ['invalid_response', 'KEYVERIFY_INVALID_RESPONSE', false],
-  ] as const)('of kind %s has the code %s; whether it is an outage: %s', (kind, code, isOutage) => {
-    expect(new VerifyFailure(kind, 'no')).toMatchObject({ kind, code, isOutage, message: 'no' });
+  test.each(KINDS)('of kind %s has the code %s', (kind, code) => {
+    expect(new VerifyFailure(kind, 'no')).toMatchObject({ kind, code, message: 'no' });
+  });
+
+  test.each(KINDS)('of kind %s (%s) is an outage with evidence for all: %s, and never without', (kind, _, may) => {
+    const isOutage = (evidence: Evidence | undefined) => new VerifyFailure(kind, 'no', { evidence }).isOutage;
+    expect([isOutage('proven'), isOutage('unproven'), isOutage('none'), isOutage(undefined)]).toEqual([
+      may,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test.each(KINDS)('of kind %s (%s) may be a sign of an outage: %s', (kind, _, may) => {
+    expect(mayBeOutage({ kind })).toBe(may);
+    expect(mayBeOutage({ kind, status: 500 })).toBe(may);
+    expect(mayBeOutage({ kind, status: 499 })).toBe(false);
+    expect(mayBeOutage(new VerifyFailure(kind, 'no'))).toBe(may);
   });
 
   test('is an error of this library', () => {
@@ -24,16 +54,20 @@ describe('a failure', () => {
     expect(String(failure)).toBe('VerifyFailure: late');
   });
 
-  test('says what is known of it', () => {
-    const cause = new Error('reset');
-    const details = { cause, attempts: 2, durationMs: 30, retryAfterMs: 1_000 };
+  test('carries what is known of it', () => {
+    const details = {
+      cause: new Error('reset'),
+      attempts: 2,
+      durationMs: 30,
+      retryAfterMs: 1_000,
+      evidence: 'unproven',
+    } as const;
     expect(new VerifyFailure('timeout', 'late', details)).toMatchObject(details);
   });
 
-  test('cost nothing where nothing is known, and has no cause', () => {
+  test('has defaults for what is not known, and no cause', () => {
     const failure = new VerifyFailure('timeout', 'late');
-    expect(failure).toMatchObject({ attempts: 0, durationMs: 0 });
-    expect(failure.retryAfterMs).toBeUndefined();
+    expect(failure).toMatchObject({ attempts: 0, durationMs: 0, retryAfterMs: undefined, evidence: 'none' });
     expect('cause' in failure).toBe(false);
   });
 
@@ -43,7 +77,7 @@ describe('a failure', () => {
 });
 
 describe('invalid options', () => {
-  test('are told all at once, a line each', () => {
+  test('are listed all at once, a line each', () => {
     const error = new InvalidOptionsError(['a: wrong', 'b: wrong']);
     expect(error).toBeInstanceOf(KeyVerifyError);
     expect(error).toMatchObject({
@@ -52,5 +86,31 @@ describe('invalid options', () => {
       issues: ['a: wrong', 'b: wrong'],
       message: 'keyverify: invalid options\n  - a: wrong\n  - b: wrong',
     });
+  });
+});
+
+describe('isKeyVerifyError', () => {
+  test('recognises the errors of this library', () => {
+    expect(isKeyVerifyError(new VerifyFailure('timeout', 'late'))).toBe(true);
+    expect(isKeyVerifyError(new InvalidOptionsError([]))).toBe(true);
+  });
+
+  test('recognises an error of another copy or another realm', () => {
+    const foreign: unknown = runInNewContext(
+      `new (class extends Error { get [Symbol.for('keyverify.error')]() { return true; } })()`,
+    );
+    expect(foreign).not.toBeInstanceOf(Error);
+    expect(isKeyVerifyError(foreign)).toBe(true);
+  });
+
+  test.each([undefined, null, 'KEYVERIFY_TIMEOUT', 7, {}, new Error('no'), { [Symbol.for('keyverify.error')]: 1 }])(
+    'takes nothing else for one: %o',
+    (other) => {
+      expect(isKeyVerifyError(other)).toBe(false);
+    },
+  );
+
+  test('marks no error by a field that would be printed with it', () => {
+    expect(Object.getOwnPropertySymbols(new VerifyFailure('timeout', 'late'))).toEqual([]);
   });
 });

@@ -11,53 +11,61 @@ import {
   type VerifyResult,
 } from 'keyverify';
 
-import { ResultCounter } from '../../src/observe/stats.js';
+import { failedClosed, failedOpen, rejected as reject, verified as verify } from '../../src/core/result.js';
 import { rejected, verified } from '../helpers/verdicts.js';
 
 const failure = new VerifyFailure('timeout', 'late');
-const OPEN: FailedOpen = { valid: true, source: 'fail-open', client: null, tenant: null, failure };
-const CLOSED: FailedClosed = { valid: false, source: 'fail-closed', reason: 'unavailable', failure };
+const OPEN: FailedOpen = {
+  status: 'failed-open',
+  valid: true,
+  source: 'fail-open',
+  client: null,
+  tenant: null,
+  failure,
+};
+const CLOSED: FailedClosed = {
+  status: 'failed-closed',
+  valid: false,
+  source: 'fail-closed',
+  reason: 'unavailable',
+  failure,
+};
+const IDENTITY = { client: 'acme', tenant: 'cust-A', claims: { plan: 'pro' }, verifiedAt: 7 };
+const VERIFIED = { status: 'verified', valid: true, source: 'cache', ...IDENTITY };
 
 describe('the guards', () => {
   test.each<[VerifyResult<unknown, boolean>, string]>([
     [verified(), 'verified'],
-    [verified({ source: 'cache' }), 'verified'],
-    [verified({ source: 'stale' }), 'verified'],
     [rejected(), 'rejected'],
-    [{ ...rejected(), source: 'cache' }, 'rejected'],
-    [{ ...rejected(), source: 'stale' }, 'rejected'],
-    [{ ...rejected(), source: 'local' }, 'rejected'],
+    [rejected('missing_key', 'local'), 'rejected'],
     [OPEN, 'unavailable failed-open'],
     [CLOSED, 'unavailable'],
-  ])('tell that %j is %s', (result, kinds) => {
-    const told = Object.entries({
+  ])('call %j %s', (result, kinds) => {
+    const found = Object.entries({
       verified: isVerified(result),
       rejected: isRejected(result),
       unavailable: isUnavailable(result),
       'failed-open': isFailedOpen(result),
     });
-    expect(told.flatMap(([kind, yes]) => (yes ? [kind] : [])).join(' ')).toBe(kinds);
+    expect(found.flatMap(([kind, yes]) => (yes ? [kind] : [])).join(' ')).toBe(kinds);
   });
 });
 
-describe('the tally', () => {
-  const REST = { entries: { verified: 1, rejected: 2 }, asking: 3, waiting: 4, breaker: 'closed' } as const;
-  const NONE = { server: 0, cache: 0, stale: 0, local: 0, 'fail-open': 0, 'fail-closed': 0 };
-
-  test('counts results by their source, and hands them on', () => {
-    const tally = new ResultCounter();
-    expect(tally.count(CLOSED)).toBe(CLOSED);
-    for (const result of [verified(), verified(), rejected(), OPEN]) tally.count(result);
-    expect(tally.snapshot(REST)).toEqual({
-      results: { ...NONE, server: 3, 'fail-open': 1, 'fail-closed': 1 },
-      ...REST,
-    });
-  });
-
-  test('gives numbers that stay what they were', () => {
-    const tally = new ResultCounter();
-    const before = tally.snapshot(REST);
-    tally.count(verified());
-    expect(before.results).toEqual(NONE);
+describe('a result is frozen, and has exactly its fields:', () => {
+  test.each<[string, VerifyResult<unknown, boolean>, object]>([
+    ['verified', verify('cache', IDENTITY), VERIFIED],
+    ['verified with a key id', verify('cache', { ...IDENTITY, keyId: 'k-1' }), { ...VERIFIED, keyId: 'k-1' }],
+    ['verified with an end', verify('cache', { ...IDENTITY, expiresAt: 9 }), { ...VERIFIED, expiresAt: 9 }],
+    [
+      'verified with both',
+      verify('stale', { ...IDENTITY, keyId: 'k-1', expiresAt: 9 }),
+      { ...VERIFIED, source: 'stale', keyId: 'k-1', expiresAt: 9 },
+    ],
+    ['rejected', reject('local', 'missing_key'), rejected('missing_key', 'local')],
+    ['failed open', failedOpen(failure), OPEN],
+    ['failed closed', failedClosed(failure), CLOSED],
+  ])('%s', (_, result, expected) => {
+    expect(result).toStrictEqual(expected);
+    expect(Object.isFrozen(result)).toBe(true);
   });
 });

@@ -8,7 +8,7 @@ const config = ts.readConfigFile(resolve(ROOT, 'tsconfig.node.json'), (name) => 
 const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, ROOT);
 
 /** Compiles sources that exist in memory alone, as modules beside the tests, so that `keyverify` resolves to the source. */
-export function program(sources: Readonly<Record<string, string>>): ts.Program {
+function program(sources: Readonly<Record<string, string>>): ts.Program {
   const files = new Map(
     Object.entries(sources).map(([name, code]) => [resolve(ROOT, 'test', `${name}.ts`), `${code}\nexport {};\n`]),
   );

@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { json } from 'node:stream/consumers';
 
 import { KeyVerifier } from 'keyverify';
-import { startKeyServer, type Fault } from 'keyverify/testing';
+import { keyServerCases, startKeyServer, type Fault } from 'keyverify/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 
@@ -158,7 +158,7 @@ describe('docs/protocol.openapi.json', () => {
 });
 
 function inject(fault: Fault, times: number): void {
-  keyServer.misbehave(fault, { times });
+  keyServer.injectFault(fault, { times });
 }
 
 /** What the client makes of a response. */
@@ -225,6 +225,11 @@ describe.each(
       statuses[status] = response.status;
     }
     expect(statuses).toEqual({ '200': 200, '400': 400, '401': 401, '404': 404 });
+  });
+
+  test('keeps the contract', async () => {
+    const server = { verifyUrl: url + path, serviceToken: 'service-token', key: 'sk-demo-1' };
+    for (const { run } of keyServerCases({ ...server, scope: 'cust-A', otherScope: 'cust-B' })) await run();
   });
 
   test('serves a verifier', async () => {

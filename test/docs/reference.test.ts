@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-import { VerifyFailure, type FailureKind } from 'keyverify';
+import { VerifyFailure, type Evidence, type FailureKind } from 'keyverify';
 import { describe, expect, test } from 'vitest';
 
 import { resolveOptions } from '../../src/options/resolve.js';
@@ -15,11 +15,11 @@ const types = membersOf({
   Reason: 'kv.KnownReason',
   Kind: 'kv.FailureKind',
   Methods: 'kv.KeyVerifier<false, kv.DefaultClaims>',
+  Observer: 'kv.Observer',
+  Failure: 'Omit<kv.VerifyFailure, keyof Error>',
+  Evidence: 'kv.Evidence',
 });
 const guards = membersOf({ Guard: "import('keyverify/express').GuardOptions" });
-
-/** Names that the page has ahead of the code. */
-const RENAMED: Readonly<Record<string, string>> = { keyFrom: 'keySources', allow: 'authorize' };
 
 const column = (page: string, heading: string, at = 0): (string | undefined)[] =>
   rows(page, heading).map((cells) => code(cells[at])?.replace(/\(.*/, ''));
@@ -30,10 +30,10 @@ describe('docs/options.md', { timeout: 120_000 }, () => {
     ['Call options', types['Call']],
     ['Guard options', guards['Guard']],
     ['Methods', types['Methods']],
+    ['Observers', types['Observer']],
   ])('%s has them all', (heading, names = []) => {
     expect(names.length).toBeGreaterThan(3);
-    const known = [...column('docs/options.md', heading), ...column('docs/options.md', 'Observers')];
-    expect(known).toEqual(expect.arrayContaining(names.map((name) => RENAMED[name] ?? name)));
+    expect(column('docs/options.md', heading)).toEqual(expect.arrayContaining(names));
   });
 
   test('the defaults are those of the code', () => {
@@ -49,6 +49,26 @@ describe('docs/options.md', { timeout: 120_000 }, () => {
   });
 });
 
+describe('docs/outages.md', { timeout: 120_000 }, () => {
+  test('every kind of evidence is there, and opens if it opens in the code', () => {
+    const table = rows('docs/outages.md', 'What counts as an outage').filter(([, , counts]) => counts !== undefined);
+    const known = table.flatMap(([evidence, , , opens]) => {
+      const name = code(evidence);
+      return name === undefined || opens === undefined ? [] : [[name, opens] as const];
+    });
+    expect(known.slice(1).map(([name]) => name)).toEqual(types['Evidence']);
+    for (const [evidence, opens] of known.slice(1))
+      expect(opens).toBe(new VerifyFailure('timeout', '', { evidence: evidence as Evidence }).isOutage ? 'yes' : 'no');
+  });
+});
+
+test('SECURITY.md names a test for every claim', () => {
+  const [, model = ''] = /^## Threat model$(.*)^## Limits$/ms.exec(read('SECURITY.md')) ?? [];
+  const claims = model.split(/^- \*\*/m).slice(1);
+  expect(claims.length).toBeGreaterThan(12);
+  expect(claims.filter((claim) => !/Tests:\s+`(?:test\/|npm run )/.test(claim))).toEqual([]);
+});
+
 describe('docs/results.md', { timeout: 120_000 }, () => {
   test('every field of a result is there', () => {
     expect(types['Result']?.length).toBeGreaterThan(8);
@@ -61,12 +81,21 @@ describe('docs/results.md', { timeout: 120_000 }, () => {
     expect(column('docs/results.md', 'Reasons')).toEqual(expect.arrayContaining(types['Reason'] ?? []));
   });
 
+  test('every field of a failure is there', () => {
+    expect(types['Failure']?.length).toBeGreaterThan(6);
+    expect([...column('docs/results.md', 'Failures'), 'message']).toEqual(
+      expect.arrayContaining(types['Failure'] ?? []),
+    );
+  });
+
   test('every failure is there, with its code, and opens only if the code opens', () => {
     const table = rows('docs/results.md', 'Failures').filter(([, second]) => code(second)?.startsWith('KEYVERIFY_'));
     expect(table.map(([kind]) => code(kind)).toSorted()).toEqual(types['Kind']?.toSorted());
     for (const [kind, errorCode, , , opens] of table) {
-      const failure = new VerifyFailure(code(kind) as FailureKind, '');
-      expect([failure.code, failure.isOutage]).toEqual([code(errorCode), opens !== 'no']);
+      const failure = (evidence: Evidence) => new VerifyFailure(code(kind) as FailureKind, '', { evidence });
+      expect(failure('none').code).toBe(code(errorCode));
+      expect([failure('none').isOutage, failure('unproven').isOutage]).toEqual([false, false]);
+      expect(opens).toBe(failure('proven').isOutage ? 'with evidence' : 'no');
     }
   });
 

@@ -1,13 +1,16 @@
 import { describe, expect, it, vi } from 'vitest';
 
-import { InvalidOptionsError } from '../../src/core/failure.js';
-import { createGuard, type Decision, type GuardedRequest, proceed } from '../../src/guard/guard.js';
+import { InvalidOptionsError } from '../../src/core/errors.js';
+import { type Decision, proceed } from '../../src/guard/decision.js';
+import { VERIFY_NOW } from '../../src/core/verifier.js';
+import { createGuard } from '../../src/guard/guard.js';
 import type { GuardOptions, RouteOptions } from '../../src/guard/options.js';
-import type { Rejected, Verified } from '../../src/core/result.js';
-import type { Problem } from '../../src/guard/problem.js';
+import type { GuardRequest } from '../../src/guard/request.js';
+import type { DefaultClaims, Verified, VerifyResult } from '../../src/core/result.js';
+import type { ProblemDetails } from '../../src/guard/denial.js';
 import { acme, failedClosed, failedOpen, rejected, saying } from './verifiers.js';
 
-const requestWith = (headers: Record<string, string | string[]>): GuardedRequest => ({
+const requestWith = (headers: Record<string, string | string[]>): GuardRequest => ({
   header: (name) => [headers[name] ?? []].flat(),
   url: '/',
 });
@@ -21,7 +24,7 @@ async function denied(decision: ReturnType<ReturnType<typeof createGuard>>) {
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const problemOf = ({ body }: { body: string }) => JSON.parse(body) as Problem;
+const problemOf = ({ body }: { body: string }) => JSON.parse(body) as ProblemDetails;
 
 describe('a guard', () => {
   it('lets a verified caller in and asks with what the route and the request say', async () => {
@@ -34,44 +37,40 @@ describe('a guard', () => {
   });
 
   it('answers at once, without a promise and a signal, where the verifier can', async () => {
-    const cachedOnly = (known: Verified | Rejected | undefined) => ({
+    const withoutWait = (result: VerifyResult<DefaultClaims, boolean>) => ({
       ...saying(acme),
-      verifyCached: vi.fn(() => known),
+      [VERIFY_NOW]: vi.fn(() => result),
     });
     const signal = vi.fn(() => new AbortController().signal);
     const waitUntil = vi.fn();
-    const remembered = cachedOnly({ ...acme, source: 'cache' });
-    const guard = createGuard(remembered, { maxAgeMs: 5, failOpen: false });
+    const cached = withoutWait({ ...acme, source: 'cache' });
+    const guard = createGuard(cached, { maxAgeMs: 5, failOpen: false });
     expect(guard({ ...withKey, signal, waitUntil })).toEqual({
       allowed: true,
       identity: { ...acme, source: 'cache' },
     });
-    expect(remembered.verifyCached).toHaveBeenCalledExactlyOnceWith('sk-1', {
-      waitUntil,
-      maxAgeMs: 5,
-      failOpen: false,
-    });
-    const refused = cachedOnly({ valid: false, source: 'cache', reason: 'revoked' });
+    expect(cached[VERIFY_NOW]).toHaveBeenCalledExactlyOnceWith(
+      'sk-1',
+      { waitUntil, maxAgeMs: 5, failOpen: false },
+      signal,
+    );
+    const refused = withoutWait(rejected('revoked'));
     expect(await denied(createGuard(refused)({ ...withKey, signal }))).toMatchObject({ status: 401 });
-    expect([remembered.asked, refused.asked]).toEqual([[], []]);
+    expect([cached.asked, refused.asked]).toEqual([[], []]);
     expect(signal).not.toHaveBeenCalled();
-    const nothing = cachedOnly(undefined);
-    expect(await createGuard(nothing)({ ...withKey, signal })).toEqual({ allowed: true, identity: acme });
-    expect(nothing.asked).toHaveLength(1);
-    expect(signal).toHaveBeenCalledOnce();
   });
 
-  it('denies when verifyCached() throws', async () => {
-    const verifier = { ...saying(acme), verifyCached: () => { throw new Error('inside'); } }; // prettier-ignore
+  it('denies when the verifier throws', async () => {
+    const verifier = { ...saying(acme), [VERIFY_NOW]: () => { throw new Error('inside'); } }; // prettier-ignore
     const denial = await denied(createGuard(verifier)(withKey));
     expect(denial.status).toBe(500);
     expect(denial.body).not.toContain('inside');
   });
 
-  it('asks allow() about a remembered caller, too', async () => {
+  it('asks authorize() about a remembered caller, too', async () => {
     const verifier = { ...saying(acme), verifyCached: () => acme };
-    expect((await denied(createGuard(verifier, { allow: () => false })(withKey))).reason).toBe('not_allowed');
-    expect(await createGuard(verifier, { allow: () => true })(withKey)).toEqual({ allowed: true, identity: acme });
+    expect((await denied(createGuard(verifier, { authorize: () => false })(withKey))).reason).toBe('not_allowed');
+    expect(await createGuard(verifier, { authorize: () => true })(withKey)).toEqual({ allowed: true, identity: acme });
   });
 
   it('denies by the table, with a body that is not cached', async () => {
@@ -102,6 +101,7 @@ describe('a guard', () => {
   it('lets a request without a key in where that is optional, but none with a bad one', async () => {
     const guard = createGuard(saying(rejected('revoked')), { optional: true });
     expect(await guard(withoutKey)).toEqual({ allowed: true, identity: null });
+    expect((await denied(guard(withoutKey, { optional: false }))).reason).toBe('missing_key');
     expect((await denied(guard(withKey))).status).toBe(401);
     expect((await denied(createGuard(saying(failedClosed('timeout')), { optional: true })(withKey))).status).toBe(503);
   });
@@ -110,24 +110,38 @@ describe('a guard', () => {
     expect(await createGuard(saying<true>(failedOpen))(withKey)).toEqual({ allowed: true, identity: null });
   });
 
-  it.each<[string, GuardOptions['allow'], number | null]>([
+  it.each<[string, GuardOptions['authorize'], number | null]>([
     ['true', () => true, null],
     ['a promise of true', async () => await Promise.resolve(true), null],
     ['false', () => false, 403],
     ['what is only truthy', (() => 'yes') as unknown as () => boolean, 403],
     ['an error', () => { throw new Error('inside'); }, 500], // prettier-ignore
     ['a rejection', async () => await Promise.reject(new Error('inside')), 500],
-  ])('takes %s of allow() for what it is', async (_, allow, status) => {
-    const decided = await createGuard(saying(acme), allow && { allow })(withKey);
+  ])('takes %s of authorize() for what it is', async (_, authorize, status) => {
+    const decided = await createGuard(saying(acme), authorize && { authorize })(withKey);
     expect(decided.allowed ? null : decided.denial.status).toBe(status);
     expect(JSON.stringify(decided)).not.toContain('inside');
   });
 
-  it('asks allow() about a caller without an identity, too', async () => {
-    const allow = vi.fn(() => false);
-    expect((await denied(createGuard(saying(acme), { optional: true, allow })(withoutKey))).reason).toBe('not_allowed');
-    expect(allow).toHaveBeenCalledExactlyOnceWith(null);
+  it('asks authorize() about a caller without an identity, too', async () => {
+    const authorize = vi.fn(() => false);
+    expect((await denied(createGuard(saying(acme), { optional: true, authorize })(withoutKey))).reason).toBe(
+      'not_allowed',
+    );
+    expect(authorize).toHaveBeenCalledExactlyOnceWith(null);
   });
+
+  it.each([undefined, null, {}, { valid: 0 }])(
+    'admits nobody for a verifier that says %j, optional or not',
+    async (said) => {
+      const verifier = { verify: async () => await Promise.resolve(said as unknown as Verified) };
+      for (const optional of [false, true]) {
+        expect((await denied(createGuard(verifier, { optional })(withKey))).status).toBe(500);
+        const cachedOnly = { ...verifier, verifyCached: () => said as unknown as Verified };
+        expect((await denied(createGuard(cachedOnly, { optional })(withKey))).status).toBe(500);
+      }
+    },
+  );
 
   it('denies with a bare 500 when the verifier or the request throws', async () => {
     const denial = await denied(createGuard(saying(new Error('inside')))(withKey));
@@ -137,6 +151,37 @@ describe('a guard', () => {
     expect(bare.status).toBe(500);
     expect(bare.headers['x-request-id']).toMatch(UUID);
     expect(problemOf(bare).requestId).toBe(bare.headers['x-request-id']);
+  });
+});
+
+describe('a function that returns the verifier', () => {
+  it('is called at the first request with a key, and its verifier is kept', async () => {
+    const verifier = saying(acme);
+    const source = vi.fn(() => verifier);
+    const guard = createGuard(source);
+    await guard(withoutKey);
+    expect(source).not.toHaveBeenCalled();
+    expect(await guard(withKey)).toEqual({ allowed: true, identity: acme });
+    expect(await guard(withKey)).toEqual({ allowed: true, identity: acme });
+    expect(source).toHaveBeenCalledOnce();
+    expect(verifier.asked).toHaveLength(2);
+  });
+
+  it('denies with 500 while it throws, and is called again', async () => {
+    const onDenied = vi.fn();
+    const error = new Error('inside');
+    const source = vi.fn((): ReturnType<typeof saying> => saying(acme)).mockImplementationOnce(() => { throw error; }); // prettier-ignore
+    const guard = createGuard(source, { onDenied });
+    const denial = await denied(guard(withKey));
+    expect(denial).toMatchObject({ status: 500, reason: 'internal_error' });
+    expect(denial.body).not.toContain('inside');
+    expect(onDenied).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ status: 500 }), { error });
+    expect((await guard(withKey)).allowed).toBe(true);
+  });
+
+  it('denies with 500 if it returns none', async () => {
+    const guard = createGuard((() => undefined) as unknown as () => ReturnType<typeof saying>);
+    expect((await denied(guard(withKey))).status).toBe(500);
   });
 });
 
@@ -221,6 +266,16 @@ describe('a hook', () => {
     expect((await shapedBy(() => ({ status }))).status).toBe(status);
   });
 
+  it.each<[string, GuardOptions['onDenied']]>([
+    ['nothing', () => undefined],
+    ['what is no override', (() => 404) as unknown as GuardOptions['onDenied']],
+    ['a promise of nothing', async () => await Promise.resolve()],
+  ])('leaves the denial as it is by returning %s', async (_, onDenied) => {
+    const denial = await shapedBy(onDenied);
+    expect(denial).toMatchObject({ status: 401, reason: 'revoked' });
+    expect(problemOf(denial).reason).toBe('revoked');
+  });
+
   it('may give a text for a body, or leave everything as it is', async () => {
     expect((await shapedBy(() => ({ body: '<h1>No</h1>' }))).body).toBe('<h1>No</h1>');
     expect(problemOf(await shapedBy(async () => await Promise.resolve({}))).reason).toBe('revoked');
@@ -245,15 +300,18 @@ describe('a hook', () => {
 
 describe('what differs for a route', () => {
   it('goes before the options of the guard', async () => {
-    const guard = createGuard(saying(acme), { allow: () => false });
-    expect((await guard(withKey, { allow: () => true })).allowed).toBe(true);
+    const guard = createGuard(saying(acme), { authorize: () => false });
+    expect((await guard(withKey, { authorize: () => true })).allowed).toBe(true);
     expect((await guard(withKey, {})).allowed).toBe(false);
-    expect(await guard(withoutKey, { optional: true, allow: () => true })).toEqual({ allowed: true, identity: null });
+    expect(await guard(withoutKey, { optional: true, authorize: () => true })).toEqual({
+      allowed: true,
+      identity: null,
+    });
   });
 
   it.each<[string, unknown]>([
     ['an option that does not exist', { optinal: true }],
-    ['an option of the guard', { keyFrom: ['bearer'] }],
+    ['an option of the guard', { keySources: ['bearer'] }],
     ['an age that is none', { maxAgeMs: -1 }],
   ])('denies for %s, and says so to the hook', async (_, route) => {
     const onDenied = vi.fn(() => undefined);
@@ -265,11 +323,11 @@ describe('what differs for a route', () => {
 
 describe('the options of a guard', () => {
   it.each<[string, unknown, RegExp]>([
-    ['a name it does not know', { optinal: true }, /optinal is not known here: expected one of optional, /],
+    ['a name it does not know', { optinal: true }, /optinal is not an option here: expected one of optional, /],
     ['an age that is no number', { maxAgeMs: Number.NaN }, /maxAgeMs is not a number of milliseconds/],
     ['a realm that ends its quotes', { realm: 'a", error="' }, /realm is not printable ASCII/],
     ['a realm with a backslash', { realm: 'a\\b' }, /realm is not printable ASCII/],
-    ['no place to look for a key in', { keyFrom: [] }, /keyFrom names no place/],
+    ['no place to look for a key in', { keySources: [] }, /keySources is empty/],
   ])('are refused for %s', (_, options, message) => {
     expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(InvalidOptionsError);
     expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(message);

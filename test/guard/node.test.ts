@@ -3,9 +3,10 @@ import { createServer } from 'node:http';
 
 import { describe, expect, it } from 'vitest';
 
+import { VERIFY_NOW } from '../../src/core/verifier.js';
 import { createGuard } from '../../src/guard/guard.js';
-import { answerNode, guardNode } from '../../src/guard/node.js';
-import { listen } from '../adapters/suite.js';
+import { sendDenial, guardNode } from '../../src/guard/node.js';
+import { listen } from '../adapters/listen.js';
 import { acme, rejected, saying } from './verifiers.js';
 
 describe('a request of node:http', () => {
@@ -41,7 +42,7 @@ describe('a request of node:http', () => {
 
   it('has the query of its URL, if it has one', async () => {
     const verifier = saying(acme);
-    const guard = createGuard(verifier, { keyFrom: [{ query: 'key' }] });
+    const guard = createGuard(verifier, { keySources: [{ query: 'key' }] });
     await guardNode(guard, { rawHeaders: [], url: '/orders?key=sk-1' }, new EventEmitter());
     expect(verifier.asked).toMatchObject([{ key: 'sk-1' }]);
     expect(await guardNode(guard, { rawHeaders: [] }, new EventEmitter())).toMatchObject({
@@ -51,7 +52,7 @@ describe('a request of node:http', () => {
 
   it('is answered with the status, the headers and the body of a denial', async () => {
     const denial = { status: 418, headers: { 'x-a': '1', 'x-b': '2' }, body: 'no', content: 'no', reason: 'tea' };
-    const { url, close } = await listen(createServer((_, res) => answerNode(res, denial)));
+    const { url, close } = await listen(createServer((_, res) => sendDenial(res, denial)));
     const response = await fetch(url);
     expect([response.status, response.headers.get('x-a'), response.headers.get('x-b')]).toEqual([418, '1', '2']);
     expect(await response.text()).toBe('no');
@@ -60,9 +61,9 @@ describe('a request of node:http', () => {
 
   it('is not listened to where there is no wait', async () => {
     const caller = new EventEmitter();
-    const cachedOnly = { ...saying(acme), verifyCached: () => acme };
+    const withoutWait = { ...saying(acme), [VERIFY_NOW]: () => acme };
     const request = { rawHeaders: ['Host', 'here', 'AUTHORIZATION', 'Bearer sk-1'] };
-    expect(guardNode(createGuard(cachedOnly), request, caller)).toEqual({ allowed: true, identity: acme });
+    expect(guardNode(createGuard(withoutWait), request, caller)).toEqual({ allowed: true, identity: acme });
     expect(caller.listenerCount('close')).toBe(0);
     // A denial takes its time, but waits for nobody who could leave.
     await guardNode(createGuard(saying(acme)), { rawHeaders: [] }, caller);
@@ -73,7 +74,7 @@ describe('a request of node:http', () => {
     const denial = { status: 401, headers: { 'x-late': '1' }, body: 'late', content: 'late', reason: 'late' };
     const server = createServer((_, res) => {
       res.writeHead(504).flushHeaders();
-      answerNode(res, denial);
+      sendDenial(res, denial);
       res.end('timed out');
     });
     const { url, close } = await listen(server);

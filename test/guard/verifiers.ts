@@ -1,37 +1,30 @@
 import { VerifyFailure, type FailureDetails, type FailureKind } from '../../src/core/failure.js';
-import type {
-  DefaultClaims,
-  FailedClosed,
-  FailedOpen,
-  Rejected,
-  Verified,
-  VerifyResult,
+import {
+  type DefaultClaims,
+  type FailedClosed,
+  type FailedOpen,
+  rejected as rejectedBy,
+  type Rejected,
+  type Verified,
+  verified,
+  type VerifyResult,
 } from '../../src/core/result.js';
-import type { VerifyOptions } from '../../src/options/verify-options.js';
+import type { VerifyOptions } from '../../src/core/verifier.js';
 
-export const acme: Verified = {
-  valid: true,
-  source: 'server',
-  client: 'acme',
-  tenant: 'eu-1',
-  claims: {},
-  verifiedAt: 0,
-};
+export const acme: Verified = verified('server', { client: 'acme', tenant: 'eu-1', claims: {}, verifiedAt: 0 });
 
-export const rejected = (reason: string): Rejected => ({ valid: false, source: 'server', reason });
+export const rejected = (reason: string): Rejected => rejectedBy('server', reason);
+
+const closed = { status: 'failed-closed', valid: false, source: 'fail-closed', reason: 'unavailable' } as const;
+const open = { status: 'failed-open', valid: true, source: 'fail-open', client: null, tenant: null } as const;
 
 export const failedClosed = (kind: FailureKind, details?: FailureDetails): FailedClosed => ({
-  valid: false,
-  source: 'fail-closed',
-  reason: 'unavailable',
+  ...closed,
   failure: new VerifyFailure(kind, 'a detail that stays inside', details),
 });
 
 export const failedOpen: FailedOpen = {
-  valid: true,
-  source: 'fail-open',
-  client: null,
-  tenant: null,
+  ...open,
   failure: new VerifyFailure('unreachable', 'a detail that stays inside'),
 };
 

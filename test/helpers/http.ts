@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 
 import { onTestFinished } from 'vitest';
 
-import type { ServerRequest } from '../../src/transport/transport.js';
+import type { WireRequest } from '../../src/transport/transport.js';
 
 interface Heard {
   readonly method: string | undefined;
@@ -50,7 +50,7 @@ export async function serve(answer: (response: ServerResponse, request: Incoming
   };
 }
 
-export function ask(url: string): ServerRequest {
+export function ask(url: string): WireRequest {
   const headers = { 'content-type': 'application/json', 'x-service-token': 'token-1' };
-  return { url, method: 'POST', headers, body: '{"key":"sk-1"}' };
+  return { url, method: 'POST', headers, body: '{"key":"sk-1"}', needsBody: (status) => status === 200 };
 }

@@ -10,6 +10,9 @@ export const REJECTED_TTL = 10_000;
 export const STALE = 3_600_000;
 const REST = 1_000;
 
+/** How questions fail while there are no answers: neither opens, and callers can bring about the second. */
+export type OutageKind = 'misconfigured' | 'overloaded';
+
 interface Known {
   readonly reason: string | undefined;
   readonly tenant: string;
@@ -31,14 +34,14 @@ export class Model {
   now = 0;
   up = true;
   readonly #truth: ReadonlyMap<string, Truth>;
-  readonly #failOpen: boolean;
+  readonly #kind: OutageKind;
   readonly #known = new Map<string, Known>();
   readonly #air = new Map<string, Flight>();
   readonly #flights: Flight[] = [];
 
-  constructor(truth: ReadonlyMap<string, Truth>, failOpen: boolean) {
+  constructor(truth: ReadonlyMap<string, Truth>, kind: OutageKind) {
     this.#truth = truth;
-    this.#failOpen = failOpen;
+    this.#kind = kind;
   }
 
   verify(key: string, maxAge: number | undefined, tell: (brief: string) => void): void {
@@ -127,14 +130,15 @@ export class Model {
 
   #stale(known: Known, maxAge: number): string | undefined {
     const age = this.now - known.at;
-    if (age >= this.#ttl(known) + STALE) return undefined;
     if (known.reason !== undefined) return say(known, 'stale');
     if (this.now >= (known.expiresAt ?? Infinity)) return 'rejected stale expired';
+    const ttl = this.#ttl(known);
+    if (age >= ttl + (this.#kind === 'overloaded' ? Math.min(ttl, STALE) : STALE)) return undefined;
     return age < maxAge ? say(known, 'stale') : undefined;
   }
 
   #failed(): string {
-    return this.#failOpen ? 'open unreachable' : 'closed unreachable';
+    return `closed ${this.#kind}`;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ServerResponse } from '../../src/transport/transport.js';
+import type { WireResponse } from '../../src/transport/transport.js';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
@@ -7,7 +7,7 @@ export function response(
   status: number,
   body: unknown = '',
   headers: Readonly<Record<string, string>> = JSON_TYPE,
-): ServerResponse {
+): WireResponse {
   const bytes = body instanceof Uint8Array ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   return { status, header: (name) => headers[name], body: bytes };
 }

@@ -1,9 +1,8 @@
 import { onTestFinished } from 'vitest';
 
 import { KeyVerifier, type KeyVerifierOptions, type VerifyResult } from 'keyverify';
-import { startKeyServer, type KeyRecord, type KeyServer } from 'keyverify/testing';
-
-import { FakeClock } from './clock.js';
+import type { DefinedProtocol } from 'keyverify/protocols';
+import { startKeyServer, type KeyRecord, type KeyServer, testClock, type TestClock } from 'keyverify/testing';
 
 export const GOOD = 'sk-good-0123456789abcdef';
 export const OTHER = 'sk-other-0123456789abcdef';
@@ -13,13 +12,19 @@ export const ACME: KeyRecord = { client: 'acme', tenant: 'cust-A', keyId: 'k-1',
 /** A key server on a real socket, a clock that stands still until it is told to go on, and a way to build verifiers. */
 export interface Rig {
   readonly server: KeyServer;
-  readonly clock: FakeClock;
+  readonly clock: TestClock;
   readonly build: <FailOpen extends boolean = false>(options?: KeyVerifierOptions<FailOpen>) => KeyVerifier<FailOpen>;
 }
 
-export async function rig(keys: Readonly<Record<string, KeyRecord>> = { [GOOD]: ACME }): Promise<Rig> {
-  const clock = new FakeClock();
-  const server = await startKeyServer({ keys, serviceTokens: [TOKEN], now: () => clock.wall() });
+/** The key server and its verifiers speak the protocol. Default: the contract. */
+export async function rig(
+  keys: Readonly<Record<string, KeyRecord>> = { [GOOD]: ACME },
+  protocol?: DefinedProtocol,
+): Promise<Rig> {
+  const clock = testClock();
+  const serviceToken = protocol?.serviceToken === undefined ? TOKEN : undefined;
+  const serviceTokens = serviceToken === undefined ? {} : { serviceTokens: [serviceToken] };
+  const server = await startKeyServer({ keys, protocol, ...serviceTokens, now: () => clock.wall() });
   onTestFinished(async () => await server.close());
   return {
     server,
@@ -27,7 +32,8 @@ export async function rig(keys: Readonly<Record<string, KeyRecord>> = { [GOOD]: 
     build(options) {
       const verifier = new KeyVerifier({
         verifyUrl: server.verifyUrl,
-        serviceToken: TOKEN,
+        protocol,
+        serviceToken,
         clock,
         // No jitter: a TTL is what it says, and a retry doesn't wait.
         random: () => 0,
@@ -54,7 +60,7 @@ export async function until(happened: () => boolean): Promise<void> {
 }
 
 /** Lets time pass, in small steps and with room for the real world in between, until the promise settles. */
-export async function settle<T>(promise: Promise<T>, clock: FakeClock, atMostMs: number): Promise<T> {
+export async function settle<T>(promise: Promise<T>, clock: TestClock, atMostMs: number): Promise<T> {
   const landed = promise.then(
     () => true,
     () => true,

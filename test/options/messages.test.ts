@@ -5,8 +5,8 @@ import { anything, isText, parse, strict, check } from '../../src/core/schema.js
 
 type Shape = Parameters<typeof strict>[0];
 
-/** What is said of `given` by a schema that is not that of the options. */
-function said(shape: Shape, given: unknown, names: Record<string, readonly string[]> = {}): string[] {
+/** The messages about `given`, by a schema that is not that of the options. */
+function messages(shape: Shape, given: unknown, names: Record<string, readonly string[]> = {}): string[] {
   const parsed = parse(strict(shape, 'an object'), given, { reportInput: true });
   return issueMessages(parsed.error?.issues ?? [], names);
 }
@@ -15,32 +15,32 @@ const text = check(isText, 'a text');
 
 describe('mistakes', () => {
   test('are none where nothing is wrong', () => {
-    expect(said({ name: text, other: anything() }, { name: 'x', other: undefined })).toEqual([]);
+    expect(messages({ name: text, other: anything() }, { name: 'x', other: undefined })).toEqual([]);
   });
 
-  test('are told with what was expected and what came', () => {
-    expect(said({ name: text }, { name: 5 })).toEqual(['name: expected a text, got 5']);
-    expect(said({ name: text }, {})).toEqual(['name: expected a text, got nothing']);
+  test('are listed with what was expected and what came', () => {
+    expect(messages({ name: text }, { name: 5 })).toEqual(['name: expected a text, got 5']);
+    expect(messages({ name: text }, {})).toEqual(['name: expected a text, got nothing']);
   });
 
-  test('are told with their place', () => {
+  test('are listed with their place', () => {
     const shape = { outer: strict({ inner: text }, 'a box') };
-    expect(said(shape, { outer: { inner: '' } })).toEqual(['outer.inner: expected a text, got an empty string']);
+    expect(messages(shape, { outer: { inner: '' } })).toEqual(['outer.inner: expected a text, got an empty string']);
     for (const [outer, shown] of [[null, 'null'] as const, [['inner'], 'an array'] as const])
-      expect(said(shape, { outer })).toEqual([`outer: expected a box, got ${shown}`]);
+      expect(messages(shape, { outer })).toEqual([`outer: expected a box, got ${shown}`]);
   });
 
-  test('take a name for a typo of the closest in its place only, and of none where there is none', () => {
+  test('suggest the closest name of the same place, if there is one', () => {
     const names = { '': ['xbcx', 'abxd', 'xxxx'], outer: ['abcx'] };
-    expect(said({}, { abcd: 1 }, names)).toEqual(['abcd: there is no such option, did you mean abxd?']);
-    expect(said({ outer: strict({}) }, { outer: { abcd: 1 } }, names)).toEqual([
+    expect(messages({}, { abcd: 1 }, names)).toEqual(['abcd: there is no such option, did you mean abxd?']);
+    expect(messages({ outer: strict({}) }, { outer: { abcd: 1 } }, names)).toEqual([
       'outer.abcd: there is no such option, did you mean abcx?',
     ]);
-    expect(said({}, { abcd: 1 })).toEqual(['abcd: there is no such option']);
-    expect(said({}, { abc: 1 })).toEqual(['abc: there is no such option']);
+    expect(messages({}, { abcd: 1 })).toEqual(['abcd: there is no such option']);
+    expect(messages({}, { abc: 1 })).toEqual(['abc: there is no such option']);
   });
 
-  test('are told of each name that there is not', () => {
-    expect(said({}, { one: 1, two: 2 })).toEqual(['one: there is no such option', 'two: there is no such option']);
+  test('are listed for each unknown name', () => {
+    expect(messages({}, { one: 1, two: 2 })).toEqual(['one: there is no such option', 'two: there is no such option']);
   });
 });

@@ -5,17 +5,11 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { toHex } from '../../src/core/fingerprint.js';
 import * as isolate from '../../src/platform/isolate.js';
-import * as node from '../../src/platform/node.js';
 import type { Platform } from '../../src/platform/platform.js';
 import * as server from '../../src/platform/server.js';
 import * as web from '../../src/platform/web.js';
-import { globalFetchTransport } from '../../src/transport/fetch.js';
-import type { Transport } from '../../src/transport/transport.js';
-import { ask, serve } from '../helpers/http.js';
-import { until } from '../helpers/rig.js';
 
 const PLATFORMS: readonly (readonly [string, Platform])[] = [
-  ['node', node],
   ['server', server],
   ['web', web],
   ['isolate', isolate],
@@ -30,12 +24,6 @@ const TEXT = fc.array(CODE_POINT, { maxLength: 200 }).map((points) => points.joi
 afterEach(() => {
   vi.unstubAllEnvs();
   vi.unstubAllGlobals();
-});
-
-const settings = (origin: string, maxConcurrency = 2) => ({
-  verifyUrl: `${origin}/verify`,
-  maxConcurrency,
-  timeoutMs: 2_000,
 });
 
 describe.each(PLATFORMS)('the platform %s', (_name, platform) => {
@@ -72,67 +60,18 @@ describe.each(PLATFORMS)('the platform %s', (_name, platform) => {
     vi.unstubAllGlobals();
     expect(value).toBeUndefined();
   });
-
-  test('can ask', async () => {
-    const { origin, heard } = await serve((response) => response.end('fine'));
-    const transport = platform.ownTransport?.(settings(origin)) ?? globalFetchTransport();
-    const { status, body } = await transport.send(ask(`${origin}/verify`)).response;
-    expect([status, Buffer.from(body).toString()]).toEqual([200, 'fine']);
-    expect(heard).toMatchObject([{ method: 'POST', path: '/verify' }]);
-    await transport.close?.();
-  });
 });
 
 test('promises are shared between requests everywhere but in an isolate', () => {
   expect(PLATFORMS.map(([name, { sharesPromises }]) => [name, sharesPromises])).toEqual([
-    ['node', true],
     ['server', true],
     ['web', true],
     ['isolate', false],
   ]);
 });
 
-describe('the pool on Node', () => {
-  function pool(options: ReturnType<typeof settings>): Transport {
-    const transport = node.ownTransport?.(options);
-    return transport ?? expect.fail('there is none');
-  }
-
-  test('has a connection for each question that may be asked at once, and no more', async () => {
-    let release = (): void => undefined;
-    const released = new Promise<void>((resolve) => (release = resolve));
-    const server = await serve((response) => void released.then(() => response.end()));
-    const transport = pool(settings(server.origin, 2));
-    const exchanges = [1, 2, 3].map(() => transport.send(ask(server.origin)));
-    await until(() => server.heard.length === 2);
-    release();
-    await Promise.all(exchanges.map(async ({ response }) => await response));
-    expect(server.connections).toBe(2);
-    await transport.close?.();
-  });
-
-  test('keeps its connections for the next question', async () => {
-    const server = await serve((response) => response.end());
-    const transport = pool(settings(server.origin, 1));
-    await transport.warmUp?.();
-    for (let times = 0; times < 3; times++) await transport.send(ask(server.origin)).response;
-    expect(server.connections).toBe(1);
-    await transport.close?.();
-  });
-
-  test('ends what is in the air when it is closed, and may be closed again', async () => {
-    const server = await serve(() => undefined);
-    const transport = pool(settings(server.origin));
-    const exchange = transport.send(ask(server.origin));
-    const rejection = expect(exchange.response).rejects.toMatchObject({ code: 'UND_ERR_DESTROYED' });
-    await until(() => server.heard.length === 1);
-    await transport.close?.();
-    await rejection;
-    await transport.close?.();
-    await until(() => server.cutOff === 1);
-  });
-
-  test('is closed in an instant where it was never used', async () => {
-    await pool(settings('http://127.0.0.1:1')).close?.();
-  });
+test('importing the platform of the web needs no TextEncoder', async () => {
+  vi.resetModules();
+  vi.stubGlobal('TextEncoder', undefined);
+  await expect(import('../../src/platform/web.js')).resolves.toHaveProperty('sha256');
 });

@@ -9,7 +9,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-test.each(['node', 'web', 'isolate', 'deno'])('on %s a fingerprint is the SHA-256 of the key', async (runtime) => {
+test.each(['server', 'web', 'isolate', 'deno'])('on %s a fingerprint is the SHA-256 of the key', async (runtime) => {
   if (runtime === 'deno') vi.stubGlobal('Deno', {});
   const { sha256 } = await load(runtime);
   for (const key of ['sk-1', 'schlüssel', '鍵', 'x'.repeat(4_096)]) {
@@ -21,6 +21,5 @@ test.each(['node', 'web', 'isolate', 'deno'])('on %s a fingerprint is the SHA-25
 async function load(runtime: string): Promise<{ sha256: (text: string) => string }> {
   if (runtime === 'web') return await import('../../src/platform/web.js');
   if (runtime === 'isolate') return await import('../../src/platform/isolate.js');
-  if (runtime === 'deno') return await import('../../src/platform/server.js');
-  return await import('../../src/platform/node.js');
+  return await import('../../src/platform/server.js');
 }

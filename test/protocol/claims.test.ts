@@ -12,7 +12,7 @@ function saying<Claims>(
 }
 
 describe('claims', () => {
-  test('without a schema are what was sent, the very same object', async () => {
+  test('without a schema are the object that was sent', async () => {
     const claims = { plan: 'pro' };
     const read = await claimsAsSent(claims);
     expect('claims' in read && read.claims).toBe(claims);
@@ -23,38 +23,51 @@ describe('claims', () => {
     expect(await read({ seats: '5' })).toEqual({ claims: { seats: 5, plan: 'free' } });
   });
 
-  test('are waited for only where the schema takes its time', async () => {
+  test('are a promise only where the schema returns one', async () => {
     expect(schemaReader(saying({ value: { a: 1 } }))({})).toEqual({ claims: { a: 1 } });
     const slow = schemaReader(saying(Promise.resolve({ value: { a: 1 } })))({});
     expect(slow).toBeInstanceOf(Promise);
     expect(await slow).toEqual({ claims: { a: 1 } });
   });
 
-  test('are frozen again, all the way down', () => {
+  test('are waited for where the schema returns a promise of another library', async () => {
+    const thenable = { then: (tell: (result: object) => void) => tell({ issues: [{ message: 'no' }] }) };
+    expect(await schemaReader(saying(thenable as Promise<never>))({})).toEqual({ wrong: 'the whole' });
+  });
+
+  test('with dates, maps and sets can not be changed', () => {
+    const value = { since: new Date(0), limits: new Map([['rps', 5]]), roles: new Set(['admin']) };
+    void schemaReader(saying({ value }))({});
+    expect(() => value.since.setTime(1)).toThrow(TypeError);
+    expect(() => value.limits.set('rps', 9)).toThrow(TypeError);
+    expect(() => value.roles.clear()).toThrow(TypeError);
+  });
+
+  test('are frozen again, to the last leaf', () => {
     const value = { deep: { er: [1] } };
     void schemaReader(saying({ value }))({});
     expect([value, value.deep, value.deep.er].every((part) => Object.isFrozen(part))).toBe(true);
   });
 
-  test('that are a function are left as they are', () => {
+  test('that are a function are not frozen', () => {
     const value = (): void => undefined;
     expect(schemaReader(saying({ value }))({})).toEqual({ claims: value });
     expect(Object.isFrozen(value)).toBe(false);
   });
 
-  test.each([null, undefined, 'plain', 7])('may be no object at all: %j', (value) => {
+  test.each([null, undefined, 'plain', 7])('may be no object: %j', (value) => {
     expect(schemaReader(saying({ value }))({})).toEqual({ claims: value });
   });
 });
 
 describe('claims that do not fit', () => {
-  test('are named by their places, and their values are not told', async () => {
+  test('are named by their places, without their values', async () => {
     const read = schemaReader(z.object({ plan: z.enum(['pro']), limits: z.object({ rps: z.array(z.number()) }) }));
     const wrong = await read({ plan: 'secret-value', limits: { rps: [1, 'secret-value'] } });
     expect(wrong).toEqual({ wrong: 'plan, limits.rps.1' });
   });
 
-  test('as a whole are called so', () => {
+  test('as a whole are named so', () => {
     expect(schemaReader(saying({ issues: [{ message: 'no' }, { message: 'no', path: [] }] }))({})).toEqual({
       wrong: 'the whole, the whole',
     });

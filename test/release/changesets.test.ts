@@ -72,7 +72,7 @@ describe('the notes', () => {
     await analyzeCommits({}, context());
 
     expect(generateNotes()).toBe(
-      '### In our words\n\n* One line.\n\n* Two lines,\n  this is the second.\n\n  And a paragraph.',
+      '### Highlights\n\n* One line.\n\n* Two lines,\n  this is the second.\n\n  And a paragraph.',
     );
   });
 

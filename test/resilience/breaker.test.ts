@@ -1,160 +1,144 @@
 import { describe, expect, test } from 'vitest';
 
-import { VerifyFailure } from 'keyverify';
+import { Breaker } from '../../src/resilience/breaker.js';
 
-import { Breaker, type BreakerState } from '../../src/resilience/breaker.js';
+const THRESHOLD = 3;
 
-const OUT = new VerifyFailure('unreachable', 'gone');
-const PROBE_MS = 2_000;
-
-function breaker(random = 0) {
-  const changes: [BreakerState, VerifyFailure | undefined][] = [];
-  const settings = { failureThreshold: 3, openMs: 1_000, maxOpenMs: 5_000 };
-  const it = new Breaker(
-    settings,
-    PROBE_MS,
+function setUp({ random = 0, openMs = 1_000, maxOpenMs = 5_000 } = {}) {
+  const changes: string[] = [];
+  const breaker = new Breaker<string>(
+    { failureThreshold: THRESHOLD, openMs, maxOpenMs },
     () => random,
-    (state, failure) => changes.push([state, failure]),
+    (state, failure) => changes.push(`${state} ${String(failure)}`),
   );
   return {
-    it,
+    breaker,
     changes,
-    /** Loses the server at this moment. */
-    open: (mono = 0) => {
-      for (let times = 0; times < 3; times++) it.fail(OUT, mono, 'ask');
+    /** Opens it. */
+    open: (mono = 0, minPauseMs = 0) => {
+      for (let times = 0; times < THRESHOLD; times++) breaker.recordFailure('gone', mono, minPauseMs);
     },
   };
 }
 
 describe('a closed breaker', () => {
-  test('lets everybody ask', () => {
-    const { it } = breaker();
-    expect(it.state).toBe('closed');
-    expect(it.permit(0)).toBe('ask');
-    expect(it.permit(0)).toBe('ask');
+  test('opens at the threshold, not before, and gives the last failure', () => {
+    const { breaker, changes } = setUp();
+    breaker.recordFailure('first', 0);
+    breaker.recordFailure('second', 0);
+    expect([breaker.state, breaker.failure]).toEqual(['closed', undefined]);
+    breaker.recordFailure('last', 0);
+    expect([breaker.state, breaker.failure]).toEqual(['open', 'last']);
+    expect(changes).toEqual(['open last']);
   });
 
-  test('opens at the threshold, not before, and tells why', () => {
-    const { it, changes } = breaker();
-    it.fail(OUT, 0, 'ask');
-    it.fail(OUT, 0, 'ask');
-    expect(it.state).toBe('closed');
-    const last = new VerifyFailure('timeout', 'late');
-    it.fail(last, 0, 'ask');
-    expect(it.state).toBe('open');
-    expect(changes).toEqual([['open', last]]);
-  });
-
-  test('counts failures in a row only', () => {
-    const { it, changes } = breaker();
+  test('counts only failures in a row', () => {
+    const { breaker, changes } = setUp();
     for (let times = 0; times < 5; times++) {
-      it.fail(OUT, 0, 'ask');
-      it.fail(OUT, 0, 'ask');
-      it.succeed();
+      breaker.recordFailure('gone', 0);
+      breaker.recordFailure('gone', 0);
+      breaker.recordSuccess();
     }
-    expect(it.state).toBe('closed');
+    expect(breaker.state).toBe('closed');
     expect(changes).toEqual([]);
   });
 });
 
 describe('an open breaker', () => {
-  test('lets nobody ask for openMs, and says how long', () => {
-    const { it, open } = breaker();
-    open(100);
-    expect(it.permit(100)).toEqual({ retryAfterMs: 1_000 });
-    expect(it.permit(1_099)).toEqual({ retryAfterMs: 1 });
-    expect(it.state).toBe('open');
-    expect(it.permit(1_100)).toBe('probe');
+  test('gives the latest failure, and reports only the first', () => {
+    const { breaker, changes, open } = setUp();
+    open();
+    breaker.recordFailure('still gone', 500);
+    expect(breaker.failure).toBe('still gone');
+    expect(changes).toEqual(['open gone']);
   });
 
-  test('stays open for as little as half of it, at random', () => {
-    const { it, open } = breaker(1);
+  test('closes with the first success, and then counts from nothing', () => {
+    const { breaker, changes, open } = setUp();
     open();
-    expect(it.permit(0)).toEqual({ retryAfterMs: 500 });
-    const half = breaker(0.5);
-    half.open();
-    expect(half.it.permit(0)).toEqual({ retryAfterMs: 750 });
+    breaker.recordSuccess();
+    expect([breaker.state, breaker.failure]).toEqual(['closed', undefined]);
+    expect(changes).toEqual(['open gone', 'closed undefined']);
+    breaker.recordFailure('gone', 0);
+    breaker.recordFailure('gone', 0);
+    expect(breaker.state).toBe('closed');
   });
 
-  test('is not opened again by questions that were in the air', () => {
-    const { it, open, changes } = breaker();
+  test('is half-open while a probe is under way, and open again when it fails', () => {
+    const { breaker, changes, open } = setUp();
     open();
-    open(900);
-    expect(it.permit(900)).toEqual({ retryAfterMs: 100 });
-    expect(changes).toHaveLength(1);
-  });
-
-  test('closes when a question that was in the air is answered', () => {
-    const { it, open, changes } = breaker();
-    open();
-    it.succeed();
-    expect(it.permit(0)).toBe('ask');
-    expect(it.openUntil).toBe(-Infinity);
-    expect(changes.map(([state]) => state)).toEqual(['open', 'closed']);
-    expect(changes[1]?.[1]).toBeUndefined();
+    breaker.beginProbe(1_000);
+    expect([breaker.state, breaker.failure]).toEqual(['half-open', 'gone']);
+    // A probe that never comes back keeps nobody from the next.
+    breaker.beginProbe(2_000);
+    breaker.recordFailure('still gone', 2_100);
+    breaker.beginProbe(3_000);
+    breaker.recordSuccess();
+    expect(changes).toEqual([
+      'open gone',
+      'half-open gone',
+      'open still gone',
+      'half-open still gone',
+      'closed undefined',
+    ]);
   });
 });
 
-describe('a half-open breaker', () => {
-  const probing = (random = 0) => {
-    const rig = breaker(random);
-    rig.open();
-    expect(rig.it.permit(1_000)).toBe('probe');
-    return rig;
-  };
-
-  test('lets one probe through, and nobody else', () => {
-    const { it, changes } = probing();
-    expect(it.state).toBe('half-open');
-    expect(it.permit(1_000)).toEqual({ retryAfterMs: PROBE_MS });
-    expect(changes.map(([state]) => state)).toEqual(['open', 'half-open']);
+describe('the next probe', () => {
+  test.each([
+    [0, 1_000],
+    [0.5, 875],
+    [1, 750],
+  ])('is due after openMs, shortened by up to a quarter at random: %d', (random, pauseMs) => {
+    const { breaker, open } = setUp({ random });
+    open(100);
+    expect(breaker.probeAt).toBe(100 + pauseMs);
   });
 
-  test('lets another probe through when the first never came back', () => {
-    const { it, changes } = probing();
-    expect(it.permit(2_999)).toEqual({ retryAfterMs: 1 });
-    expect(it.permit(3_000)).toBe('probe');
-    expect(it.permit(3_000)).toEqual({ retryAfterMs: PROBE_MS });
-    expect(changes).toHaveLength(2);
+  test.each([
+    [400, 1_000],
+    [3_000, 3_000],
+    [60_000, 5_000],
+  ])('waits for the Retry-After that opened it, up to maxOpenMs: %d', (minPauseMs, pauseMs) => {
+    const { breaker, open } = setUp();
+    open(100, minPauseMs);
+    expect(breaker.probeAt).toBe(100 + pauseMs);
   });
 
-  test('closes when the probe is answered', () => {
-    const { it, open } = probing();
-    it.succeed();
-    expect(it.state).toBe('closed');
-    expect(it.permit(1_000)).toBe('ask');
-    open(2_000);
-    expect(it.permit(2_000)).toEqual({ retryAfterMs: 1_000 });
+  test('is not put off by failures while it is open', () => {
+    const { breaker, open } = setUp();
+    open();
+    breaker.recordFailure('gone', 900, 4_000);
+    expect(breaker.probeAt).toBe(1_000);
+    breaker.beginProbe(1_000);
+    breaker.recordFailure('gone', 1_500, 4_000);
+    expect(breaker.probeAt).toBe(2_000);
   });
 
-  test('opens again when the probe fails, twice as long each time, up to maxOpenMs', () => {
-    const { it, changes } = probing();
-    let now = 1_000;
-    const lengths = [1, 2, 3, 4].map(() => {
-      it.fail(OUT, now, 'probe');
-      const permit = it.permit(now);
-      const ms = typeof permit === 'object' ? permit.retryAfterMs : NaN;
-      now += ms;
-      expect(it.permit(now)).toBe('probe');
-      return ms;
-    });
-    expect(lengths).toEqual([2_000, 4_000, 5_000, 5_000]);
-    expect(changes.slice(1, 4).map(([state]) => state)).toEqual(['half-open', 'open', 'half-open']);
-    expect(changes[2]?.[1]).toBe(OUT);
+  test('comes every openMs at first, then after a tenth of the time it has been open, up to maxOpenMs', () => {
+    const { breaker, open } = setUp();
+    open(7_000);
+    const pauseAfter = (openForMs: number): number => {
+      breaker.beginProbe(7_000 + openForMs);
+      return breaker.probeAt - 7_000 - openForMs;
+    };
+    expect([1_000, 9_000, 10_000, 12_000, 40_000, 50_000, 900_000].map(pauseAfter)).toEqual([
+      1_000, 1_000, 1_000, 1_200, 4_000, 5_000, 5_000,
+    ]);
   });
 
-  test('is not opened by a question that set out before, however many failed', () => {
-    const { it, open } = probing();
-    open(1_500);
-    expect(it.state).toBe('half-open');
-    expect(it.permit(1_500)).toEqual({ retryAfterMs: 1_500 });
+  test('comes after maxOpenMs where openMs is longer', () => {
+    const { breaker, open } = setUp({ openMs: 10_000 });
+    open();
+    expect(breaker.probeAt).toBe(5_000);
   });
 
-  test('is counted from nothing once it has closed', () => {
-    const { it } = probing();
-    it.succeed();
-    it.fail(OUT, 1_000, 'ask');
-    it.fail(OUT, 1_000, 'ask');
-    expect(it.state).toBe('closed');
+  test('counts from the latest opening', () => {
+    const { breaker, open } = setUp();
+    open(0);
+    breaker.recordSuccess();
+    open(50_000);
+    breaker.beginProbe(51_000);
+    expect(breaker.probeAt).toBe(52_000);
   });
 });

@@ -1,91 +1,253 @@
 import { describe, expect, test } from 'vitest';
 
-import { Bulkhead } from '../../src/resilience/bulkhead.js';
-import { FakeClock } from '../helpers/clock.js';
+import { Bulkhead, type Lane } from '../../src/resilience/bulkhead.js';
+import { testClock } from 'keyverify/testing';
 
-const PER_SLOT = 64;
+const LANES = ['high', 'low'] as const;
 
-function full(maxConcurrency: number) {
-  const clock = new FakeClock();
-  const limit = new Bulkhead(maxConcurrency, clock);
-  for (let slot = 0; slot < maxConcurrency; slot++) limit.tryAcquire();
-  return { clock, limit };
+function setUp(maxConcurrency: number) {
+  const clock = testClock();
+  const bulkhead = new Bulkhead(maxConcurrency, clock);
+  const admitted: string[] = [];
+  return {
+    clock,
+    bulkhead,
+    admitted,
+    /** Takes slots until there are no more, and returns how many. */
+    fill: (lane: Lane): number => {
+      let taken = 0;
+      while (taken < 1_000 && bulkhead.tryAcquire(lane)) taken++;
+      return taken;
+    },
+    /** Waits for a slot, under a name. */
+    wait: async (lane: Lane, name: string, ms = 1_000): Promise<boolean> => {
+      const acquired = await bulkhead.acquire(lane, ms);
+      admitted.push(acquired ? name : `not ${name}`);
+      return acquired;
+    },
+  };
 }
 
-describe('the limit', () => {
-  test('has as many slots as it says', () => {
-    const limit = new Bulkhead(2, new FakeClock());
-    expect([limit.tryAcquire(), limit.tryAcquire(), limit.tryAcquire()]).toEqual([true, true, false]);
-    expect(limit.active).toBe(2);
-    limit.release();
-    expect(limit.active).toBe(1);
-    expect(limit.tryAcquire()).toBe(true);
+describe('the slots', () => {
+  test.each(LANES)('are as many as maxConcurrency says, in the lane %s', (lane) => {
+    const { bulkhead, fill } = setUp(2);
+    expect(fill(lane)).toBe(2);
+    expect(bulkhead.active).toBe(2);
+    bulkhead.release(lane);
+    expect(bulkhead.active).toBe(1);
+    expect(bulkhead.tryAcquire(lane)).toBe(true);
   });
 
-  test('is none where it is infinite', () => {
-    const limit = new Bulkhead(Infinity, new FakeClock());
-    expect(Array.from({ length: 1_000 }, () => limit.tryAcquire()).every(Boolean)).toBe(true);
-    expect(limit.active).toBe(1_000);
+  test('are shared by both lanes', () => {
+    const { bulkhead, fill } = setUp(50);
+    expect([fill('low'), fill('high'), fill('low')]).toEqual([48, 2, 0]);
+    expect(bulkhead.active).toBe(50);
+    bulkhead.release('high');
+    expect(bulkhead.tryAcquire('low')).toBe(false);
+    expect(bulkhead.tryAcquire('high')).toBe(true);
+    bulkhead.release('low');
+    expect(bulkhead.tryAcquire('high')).toBe(true);
+    expect(bulkhead.tryAcquire('low')).toBe(false);
   });
 
-  test('gives a slot to whoever has waited longest, and it stays taken', async () => {
-    const { clock, limit } = full(1);
-    const order: string[] = [];
-    const waits = ['first', 'second'].map(async (name) => {
-      expect(await limit.acquire('unknown', 1_000)).toBe(true);
-      order.push(name);
-    });
-    expect(limit.queued).toBe(2);
-    limit.release();
-    expect(limit).toMatchObject({ active: 1, queued: 1 });
-    expect(limit.tryAcquire()).toBe(false);
-    limit.release();
+  test('have no bound where maxConcurrency is infinite', () => {
+    const { fill } = setUp(Infinity);
+    expect(fill('high')).toBe(1_000);
+  });
+});
+
+describe('a request that waits', () => {
+  test('in the high lane gets a slot in order of arrival, and keeps it', async () => {
+    const { clock, bulkhead, fill, admitted, wait } = setUp(1);
+    fill('high');
+    const waits = [wait('high', 'first'), wait('high', 'second'), wait('high', 'third')];
+    expect(bulkhead.queued).toBe(3);
+    bulkhead.release('high');
+    expect(bulkhead).toMatchObject({ active: 1, queued: 2 });
+    expect(bulkhead.tryAcquire('high')).toBe(false);
+    bulkhead.release('high');
+    bulkhead.release('high');
     await Promise.all(waits);
-    expect(order).toEqual(['first', 'second']);
-    expect(limit).toMatchObject({ active: 1, queued: 0 });
+    expect(admitted).toEqual(['first', 'second', 'third']);
+    expect(bulkhead).toMatchObject({ active: 1, queued: 0 });
     expect(clock.pending).toBe(0);
-    limit.release();
-    expect(limit.active).toBe(0);
+    bulkhead.release('high');
+    expect(bulkhead.active).toBe(0);
   });
 
-  test('lets known keys go before unknown ones', async () => {
-    const { limit } = full(1);
-    const order: string[] = [];
-    const waits = (['unknown', 'known', 'known'] as const).map(async (lane, at) => {
-      await limit.acquire(lane, 1_000);
-      order.push(`${lane} ${at}`);
-    });
-    expect(limit.queued).toBe(3);
-    for (let slot = 0; slot < 3; slot++) limit.release();
+  test('in the low lane goes before those that came earlier', async () => {
+    const { bulkhead, fill, admitted, wait } = setUp(1);
+    fill('high');
+    const waits = [wait('low', 'first'), wait('low', 'second'), wait('low', 'third')];
+    bulkhead.release('high');
+    bulkhead.release('low');
+    const latest = wait('low', 'latest');
+    bulkhead.release('low');
+    bulkhead.release('low');
+    await Promise.all([...waits, latest]);
+    expect(admitted).toEqual(['third', 'second', 'latest', 'first']);
+    expect(bulkhead).toMatchObject({ active: 1, queued: 0 });
+  });
+
+  test('in the high lane goes before all of the low one', async () => {
+    const { bulkhead, fill, admitted, wait } = setUp(1);
+    fill('low');
+    const waits = [wait('low', 'low'), wait('high', 'high 1'), wait('high', 'high 2')];
+    expect(bulkhead.queued).toBe(3);
+    bulkhead.release('low');
+    bulkhead.release('high');
+    bulkhead.release('high');
     await Promise.all(waits);
-    expect(order).toEqual(['known 1', 'known 2', 'unknown 0']);
+    expect(admitted).toEqual(['high 1', 'high 2', 'low']);
   });
 
-  test('keeps nobody waiting past his time', async () => {
-    const { clock, limit } = full(1);
-    const outcomes: string[] = [];
-    const waits = [100, 200].map(async (ms) => outcomes.push(`${ms}: ${String(await limit.acquire('unknown', ms))}`));
+  test('in the low lane lets the slots of the high one pass by', async () => {
+    const { bulkhead, fill, admitted, wait } = setUp(50);
+    fill('low');
+    const waits = [wait('low', 'low')];
+    fill('high');
+    bulkhead.release('high');
+    await Promise.resolve();
+    expect(admitted).toEqual([]);
+    bulkhead.release('low');
+    await Promise.all(waits);
+    expect(admitted).toEqual(['low']);
+  });
+
+  test('in the high lane needs only a slot, however full the low one is', async () => {
+    const { bulkhead, fill, wait } = setUp(50);
+    fill('low');
+    fill('high');
+    const waiting = wait('high', 'high');
+    bulkhead.release('high');
+    expect(await waiting).toBe(true);
+  });
+
+  test('gives up when its time is over', async () => {
+    const { clock, bulkhead, fill, admitted, wait } = setUp(1);
+    fill('low');
+    const waits = [wait('low', 'brief', 100), wait('low', 'middle', 150), wait('low', 'long', 200)];
     await clock.advance(99);
-    expect(outcomes).toEqual([]);
+    expect(admitted).toEqual([]);
     await clock.advance(1);
-    expect(outcomes).toEqual(['100: false']);
-    expect(limit.queued).toBe(1);
-    limit.release();
+    expect(admitted).toEqual(['not brief']);
+    await clock.advance(50);
+    expect(admitted).toEqual(['not brief', 'not middle']);
+    expect(bulkhead.queued).toBe(1);
+    bulkhead.release('low');
     await Promise.all(waits);
-    expect(outcomes).toEqual(['100: false', '200: true']);
-    expect(limit).toMatchObject({ active: 1, queued: 0 });
+    expect(admitted).toEqual(['not brief', 'not middle', 'long']);
+    expect(bulkhead).toMatchObject({ active: 1, queued: 0 });
     expect(clock.pending).toBe(0);
   });
 
-  test.each(['known', 'unknown'] as const)('has a bounded lane for %s keys, 64 for every slot', async (lane) => {
-    const { limit, clock } = full(2);
-    const waits = Array.from({ length: 2 * PER_SLOT }, () => limit.acquire(lane, 1_000));
-    expect(limit.queued).toBe(2 * PER_SLOT);
-    expect(await limit.acquire(lane, 1_000)).toBe(false);
-    const other = limit.acquire(lane === 'known' ? 'unknown' : 'known', 1_000);
-    expect(limit.queued).toBe(2 * PER_SLOT + 1);
+  test.each([
+    ['first', 'high', ['middle', 'last']],
+    ['middle', 'high', ['first', 'last']],
+    ['last', 'high', ['first', 'middle']],
+    ['first', 'low', ['last', 'middle']],
+    ['middle', 'low', ['last', 'first']],
+    ['last', 'low', ['middle', 'first']],
+  ] as const)('may give up anywhere in its lane: the %s of the %s one', async (brief, lane, others) => {
+    const { clock, bulkhead, fill, admitted, wait } = setUp(1);
+    fill('high');
+    const waits = ['first', 'middle', 'last'].map((name) => wait(lane, name, name === brief ? 100 : 1_000));
+    await clock.advance(100);
+    expect(bulkhead.queued).toBe(2);
+    bulkhead.release('high');
+    bulkhead.release(lane);
+    await Promise.all(waits);
+    expect(admitted).toEqual([`not ${brief}`, ...others]);
+    // The lane is as good as new.
+    const next = wait(lane, 'next');
+    bulkhead.release(lane);
+    expect(await next).toBe(true);
+  });
+
+  test.each(LANES)('is refused at once where 64 wait for each slot already, in the lane %s', async (lane) => {
+    const { clock, bulkhead, fill } = setUp(2);
+    fill('high');
+    const waits = Array.from({ length: 2 * 64 }, () => bulkhead.acquire(lane, 1_000));
+    expect(bulkhead.queued).toBe(2 * 64);
+    expect(await bulkhead.acquire(lane, 1_000)).toBe(false);
+    const other = bulkhead.acquire(lane === 'high' ? 'low' : 'high', 1_000);
+    expect(bulkhead.queued).toBe(2 * 64 + 1);
     await clock.advance(1_000);
     expect(new Set(await Promise.all([...waits, other]))).toEqual(new Set([false]));
-    expect(limit).toMatchObject({ active: 2, queued: 0 });
+    expect(bulkhead).toMatchObject({ active: 2, queued: 0 });
+  });
+});
+
+describe('the limit of the low lane', () => {
+  const limit = (maxConcurrency: number, ...steps: readonly ('grow' | 'shrink' | 'halve')[]): number => {
+    const { bulkhead, fill } = setUp(maxConcurrency);
+    for (const step of steps) bulkhead[step]();
+    return fill('low');
+  };
+  const times = <T>(count: number, step: T): T[] => Array<T>(count).fill(step);
+
+  test.each([
+    [64, 48],
+    [48, 48],
+    [3, 3],
+    [Infinity, 1_000],
+  ])('of %d slots starts at %d', (maxConcurrency, slots) => {
+    expect(limit(maxConcurrency)).toBe(slots);
+  });
+
+  test('grows by one with each quick answer, up to maxConcurrency', () => {
+    expect(limit(64, 'grow')).toBe(49);
+    expect(limit(64, ...times(100, 'grow' as const))).toBe(64);
+    expect(limit(64, ...times(100, 'grow' as const), 'shrink')).toBe(57);
+  });
+
+  test('shrinks by a tenth with each slow answer, to 4 at least', () => {
+    expect([1, 2, 3, 40].map((answers) => limit(64, ...times(answers, 'shrink' as const)))).toEqual([43, 38, 34, 4]);
+    expect(limit(64, ...times(40, 'shrink' as const), 'grow')).toBe(5);
+    expect(limit(3, ...times(40, 'shrink' as const))).toBe(3);
+  });
+
+  test('is halved where the server sheds load, to 4 at least', () => {
+    expect([1, 2, 3, 4].map((answers) => limit(64, ...times(answers, 'halve' as const)))).toEqual([24, 12, 6, 4]);
+    expect(limit(64, 'grow', 'halve')).toBe(24);
+    expect(limit(3, 'halve')).toBe(3);
+  });
+
+  test('that grows admits the newest of those that wait', async () => {
+    const { bulkhead, fill, wait, admitted } = setUp(64);
+    fill('low');
+    const waits = ['first', 'second'].map((name) => wait('low', name));
+    bulkhead.grow();
+    await waits[1];
+    expect(admitted).toEqual(['second']);
+    expect(bulkhead).toMatchObject({ active: 49, queued: 1 });
+  });
+
+  test('that shrank admits nobody until enough slots were given back', async () => {
+    const { bulkhead, fill, wait, admitted } = setUp(8);
+    fill('low');
+    expect(bulkhead.isFull('low')).toBe(true);
+    bulkhead.halve();
+    const waiting = wait('low', 'patient');
+    for (let slot = 0; slot < 4; slot++) bulkhead.release('low');
+    await Promise.resolve();
+    expect(admitted).toEqual([]);
+    bulkhead.release('low');
+    expect(await waiting).toBe(true);
+    expect(bulkhead.active).toBe(4);
+    bulkhead.release('low');
+    expect(bulkhead.isFull('low')).toBe(false);
+  });
+
+  test('tells how many of those that run have no place any more, each time it shrinks', () => {
+    const { bulkhead, fill } = setUp(20);
+    fill('low');
+    expect([bulkhead.shrink(), bulkhead.shrink(), bulkhead.shrink()]).toEqual([2, 2, 2]);
+    for (let slot = 0; slot < 10; slot++) bulkhead.release('low');
+    expect(bulkhead.shrink()).toBe(0);
+    bulkhead.halve();
+    expect(bulkhead.shrink()).toBe(1);
+    for (let i = 0; i < 10; i++) bulkhead.shrink();
+    expect(bulkhead.shrink()).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
 import { build } from 'esbuild';
 
-/** Bundles a launcher as the runtime's own tools do, and tells which of the platform modules that took. */
+/** Bundles a launcher with the conditions of a runtime. Also returns the platform and transport modules that ended up in the bundle. */
 export async function bundle(consumer, entry, options) {
   const { outputFiles, metafile } = await build({
     absWorkingDir: consumer,
@@ -17,6 +17,6 @@ export async function bundle(consumer, entry, options) {
     code: outputFiles[0].text,
     inputs,
     imports: output.imports.filter(({ external }) => external).map(({ path }) => path),
-    platforms: inputs.flatMap((input) => /\/dist\/platform\/(\w+\.c?js)$/.exec(input)?.[1] ?? []),
+    modules: inputs.flatMap((input) => /\/dist\/((?:platform|transport)\/\w+\.c?js)$/.exec(input)?.[1] ?? []).sort(),
   };
 }

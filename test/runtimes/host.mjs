@@ -6,19 +6,19 @@ import { text } from 'node:stream/consumers';
 const KEY = { client: 'acme', tenant: 'cust-A', keyId: 'k-1', claims: { plan: 'gold' } };
 
 /**
- * A key server of its own for one row of the matrix, from the packed artifact, and beside it an origin that steers it
- * (`/control`), hands browsers' questions on to it (no CORS that way), and serves `files`, by path, with `headers`.
+ * One row's own key server, from the packed package, and an origin beside it. The origin controls the key server
+ * (`/control`), proxies browsers' requests to it (so there is no CORS), and serves `files`, by path, with `headers`.
  */
 export async function host(consumer, { files = {}, headers = {} } = {}) {
   const { startKeyServer } = createRequire(`${consumer}/`)('keyverify/testing');
   const server = await startKeyServer({ keys: { 'sk-good': KEY } });
   const methods = {
     async reset() {
-      server.behave();
+      server.clearFaults();
       server.issue('sk-good', KEY);
       await server.start();
     },
-    misbehave: (...args) => server.misbehave(...args),
+    injectFault: (...args) => server.injectFault(...args),
     revoke: (key) => server.revoke(key),
     asked: (key) => server.asked(key),
     counts: () => server.counts,

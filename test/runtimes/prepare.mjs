@@ -10,21 +10,35 @@ const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 export const ROOT = at('../..');
 export const RUNTIMES = at('.');
 export const CONSUMERS = at('../consumers');
-/** Outside of this tree: a consumer must not find its packages, nor its tsconfig.json, whose paths Bun would follow. */
+/** Outside of this repository: a consumer must not find its packages or its tsconfig.json, whose paths Bun would follow. */
 const WORK = await mkdtemp(join(tmpdir(), 'keyverify-'));
-/** The packed artifact, installed beside the two majors of undici that it takes, and into the bundlers' projects. */
+/** The packed package, installed with each supported major version of undici, and in the projects of the bundlers. */
 export const UNDICI_7 = join(WORK, 'undici-7');
 export const UNDICI_8 = join(WORK, 'undici-8');
 export const APPS = join(CONSUMERS, '.work');
-export const CHROMIUM = '/usr/bin/chromium-headless-shell';
+/** The first browser that is installed; the first of all if none is. */
+export const CHROMIUM = await firstOf(['chromium-headless-shell', 'chromium', 'google-chrome']);
 
 const INSTALL_MS = 300_000;
 const QUIET = ['--no-audit', '--no-fund', '--loglevel=error'];
 
 const npm = async (cwd, ...args) => await run('npm', args, { cwd, timeout: INSTALL_MS });
+async function firstOf(names) {
+  const paths = names.map((name) => join('/usr/bin', name));
+  const found = await Promise.all(
+    paths.map((path) =>
+      stat(path).then(
+        () => path,
+        () => undefined,
+      ),
+    ),
+  );
+  return found.find(Boolean) ?? paths[0];
+}
+
 const modified = async (path) => (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
 
-/** Installs what a lockfile says, unless it stands there already. */
+/** Installs the packages of a lockfile unless they are there already. */
 async function install(folder, ...args) {
   const installed = await modified(join(folder, 'node_modules/.package-lock.json'));
   if (installed < (await modified(join(folder, 'package-lock.json')))) await npm(folder, 'ci', ...QUIET, ...args);
@@ -53,11 +67,11 @@ async function browser() {
     await apt('update', '-q');
     await apt('install', '-qy', '--no-install-recommends', 'chromium-headless-shell');
   } catch (error) {
-    console.log(`no chromium-headless-shell to be had: ${error.message.split('\n')[0]}`);
+    console.log(`chromium-headless-shell can't be installed: ${error.message.split('\n')[0]}`);
   }
 }
 
-/** Packs the artifact and fetches the runtimes, all at once: most of it is waiting. */
+/** Packs the package and installs the runtimes, concurrently. */
 export async function prepare() {
   const packed = pack().then(async (tarball) => {
     await consume(UNDICI_7, tarball, 'undici@7');

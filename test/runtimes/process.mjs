@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 
 const LONGEST_MS = 120_000;
 
-/** Runs a command to its end: one that hangs has failed. */
+/** Runs a command to its end. A hang is a failure. */
 export async function run(command, args, options = {}) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS, ...options });
   let [stdout, stderr] = ['', ''];

@@ -9,11 +9,11 @@ import { inWorkerd } from './launch/workerd.mjs';
 import { APPS, CHROMIUM, CONSUMERS, RUNTIMES, UNDICI_7, UNDICI_8, versionOf } from './prepare.mjs';
 import { run } from './process.mjs';
 
-/** What each of the modules behind `#platform` comes to, as seen from outside. */
-const NODE = { platform: 'node', expects: { transport: 'undici', hash: 'native', flights: 'shared' } };
+/** The observable properties of each pair of modules behind `#platform` and `#transport`. */
+const NODE = { platform: 'server', expects: { transport: 'undici', hash: 'native', flights: 'shared' } };
 const SERVER = { platform: 'server', expects: { transport: 'fetch', hash: 'native', flights: 'shared' } };
 const WEB = { platform: 'web', expects: { transport: 'fetch', hash: 'JavaScript', flights: 'shared' } };
-const ISOLATE = { platform: 'isolate', expects: { transport: 'fetch', hash: 'JavaScript', flights: 'one a caller' } };
+const ISOLATE = { platform: 'isolate', expects: { transport: 'fetch', hash: 'JavaScript', flights: 'one per caller' } };
 
 const installed = (name) => join(RUNTIMES, 'node_modules', name);
 const packages = join(CONSUMERS, 'node_modules');
@@ -53,7 +53,7 @@ const PLACES = {
   insecure: 'page, insecure origin',
 };
 
-/** A job is one launch; it brings a report for each of its rows. The longest goes first. */
+/** A job is one launch and reports on each of its rows. The slowest comes first. */
 export const jobs = [
   {
     rows: [
@@ -95,11 +95,11 @@ export const jobs = [
       launch: inEdgeRuntime,
     },
     { ...lambda, module: 'CJS', how: 'bundle', consumer: APPS, launch: inLambda },
-    { ...lambda, module: 'ESM', how: 'bundle with a require', consumer: APPS, launch: inLambda },
+    { ...lambda, module: 'ESM', how: 'bundle with a `require`', consumer: APPS, launch: inLambda },
   ].map((row) => ({ rows: [row], launch: async ([found]) => [await row.launch({ consumer: UNDICI_7, ...found })] })),
 ];
 
-/** The row with its version and the path of its binary, or with `missing` where there is no such runtime here. */
+/** The row with the version and path of its runtime, or with `missing` if that isn't installed. */
 export async function find(row) {
   const { folder, executable = folder && row.command && join(folder, row.command) } = row;
   try {

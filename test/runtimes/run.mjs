@@ -9,7 +9,7 @@ const say = (text) => console.log(text);
 await prepare();
 say(`installed, built and packed in ${seconds(started)}`);
 
-// Only now: they import what has just been installed.
+// Imported only now, because they import packages that have just been installed.
 const { find, jobs } = await import('./rows.mjs');
 const { gates } = await import('./gates.mjs');
 const { types } = await import('./types.mjs');
@@ -34,15 +34,15 @@ async function work() {
 function conclude(row, report, since) {
   const name = [row.runtime, row.version, row.module, row.how].filter(Boolean).join(' ');
   if (row.missing) {
-    say(`- ${name}: not to be had on this machine`);
-    // A page that leaves one out would say that it isn't supported.
-    if (process.env.CI || write) failures.push(`${name}: a runtime is missing`);
+    say(`- ${name}: not installed`);
+    // A page without this row would say that the runtime isn't supported.
+    if (process.env.CI || write) failures.push(`${name}: the runtime is missing`);
     return;
   }
   const failed = report?.results.filter(({ ok }) => !ok) ?? [];
   const passed = report === undefined ? 0 : report.results.length - failed.length;
   for (const { title, error } of failed) failures.push(`${name}: ${title}\n${error}`);
-  if (passed === 0) failures.push(`${name}: nothing was run`);
+  if (passed === 0) failures.push(`${name}: no case ran`);
   say(
     `${passed > 0 && failed.length === 0 ? '✓' : '✗'} ${name}: ${passed} passed, ${failed.length} failed (${seconds(since)})`,
   );
@@ -52,7 +52,7 @@ function conclude(row, report, since) {
 await Promise.all(Array.from({ length: availableParallelism() }, work));
 const fail = (failure) => failures.push(failure);
 const compiled = await types(fail, say);
-// Alone, since it measures time.
+// Alone, because it measures time.
 const measured = await gates(fail, say);
 
 for (const failure of failures) say(`\n✗ ${failure}`);

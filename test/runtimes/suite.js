@@ -1,9 +1,6 @@
-/**
- * What every runtime must do alike. It takes the library as an argument, runs anywhere, and talks to a real key server
- * over HTTP, which it steers by `control`.
- */
+/** The conformance suite of every runtime. It takes the library as an argument and controls a real key server over HTTP. */
 const TENANT = 'cust-A';
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -13,19 +10,19 @@ function equal(actual, expected, what) {
 }
 
 async function eventually(check, what) {
-  for (const since = Date.now(); Date.now() - since < PATIENCE_MS; await sleep(10)) if (await check()) return;
-  throw new Error(`${what}: still not so after ${PATIENCE_MS} ms`);
+  for (const since = Date.now(); Date.now() - since < TIMEOUT_MS; await sleep(10)) if (await check()) return;
+  throw new Error(`${what}: not within ${TIMEOUT_MS} ms`);
 }
 
 const cases = {
-  async 'a good key is verified by the key server, and has an identity'({ verifier, lib }) {
+  async 'a valid key is verified by the key server and has an identity'({ verifier, lib }) {
     const result = await verifier().verify('sk-good');
     equal([result.valid, result.source, result.client, result.tenant], [true, 'server', 'acme', TENANT], 'result');
     equal([result.keyId, result.claims.plan, lib.isVerified(result)], ['k-1', 'gold', true], 'keyId, claim, guard');
     equal(Object.isFrozen(result), true, 'frozen');
   },
 
-  async 'a second question is answered from the cache'({ verifier, control }) {
+  async 'a second call is a cache hit'({ verifier, control }) {
     const verify = verifier();
     const before = await control('asked', 'sk-good');
     await verify.verify('sk-good');
@@ -34,14 +31,14 @@ const cases = {
     equal((await control('asked', 'sk-good')) - before, 1, 'requests');
   },
 
-  async 'an unknown key is rejected, and that is remembered too'({ verifier, lib }) {
+  async 'an unknown key is rejected, and the rejection is cached'({ verifier, lib }) {
     const verify = verifier();
     const [first, second] = [await verify.verify('sk-unknown'), await verify.verify('sk-unknown')];
     equal([first.valid, first.source, first.reason], [false, 'server', 'unknown_key'], 'first');
     equal([second.source, lib.isRejected(second)], ['cache', true], 'second');
   },
 
-  async 'what can not be a key is refused without a question'({ verifier, control }) {
+  async 'a missing or malformed key is rejected without a request'({ verifier, control }) {
     const { requests } = await control('counts');
     const verify = verifier({ keyFormat: /^sk-[\w-]+$/ });
     equal((await verify.verify(undefined)).reason, 'missing_key', 'missing');
@@ -49,12 +46,12 @@ const cases = {
     equal((await control('counts')).requests, requests, 'requests');
   },
 
-  async 'another scope refuses the key'({ verifier }) {
+  async 'a key of another scope is rejected'({ verifier }) {
     equal((await verifier({ scope: TENANT }).verify('sk-good')).valid, true, 'own scope');
     equal((await verifier({ scope: 'cust-B' }).verify('sk-good')).reason, 'scope_mismatch', 'other scope');
   },
 
-  async 'a verdict past its TTL is honoured in an outage'({ verifier, control }) {
+  async 'a verdict past its TTL is served in an outage'({ verifier, control }) {
     const verify = verifier({ cacheTtlMs: 1 });
     const fresh = await verify.verify('sk-good');
     await sleep(5);
@@ -63,102 +60,99 @@ const cases = {
     equal([stale.source, stale.client, stale.verifiedAt], ['stale', 'acme', fresh.verifiedAt], 'stale');
   },
 
-  async 'an outage fails closed, and is no rejection'({ verifier, control, lib }) {
+  async 'an unknown key fails closed in an outage and is no rejection'({ verifier, control, lib }) {
     await control('stop');
     const result = await verifier().verify('sk-good');
     equal([result.valid, result.source, result.reason], [false, 'fail-closed', 'unavailable'], 'result');
     equal([result.failure.kind, lib.isRejected(result)], ['unreachable', false], 'failure');
   },
 
-  async 'an outage fails open for whoever wants that, without an identity'({ verifier, control }) {
+  async 'with failOpen, an unknown key fails open in an outage, without an identity'({ verifier, control }) {
     await control('stop');
     const result = await verifier({ failOpen: true }).verify('sk-good');
     equal([result.valid, result.source, result.client], [true, 'fail-open', null], 'result');
   },
 
-  async 'a server that hangs is given up on in time'({ verifier, control }) {
-    await control('misbehave', { kind: 'hang' });
+  async 'a call to a hanging server ends at its deadline'({ verifier, control }) {
+    await control('injectFault', { kind: 'hang' });
     const result = await verifier({ timeoutMs: 100 }).verify('sk-good');
     equal([result.source, result.failure.kind], ['fail-closed', 'timeout'], 'result');
     await eventually(async () => (await control('counts')).inFlight === 0, 'the request is aborted');
   },
 
-  async 'a server error, a redirect and a page of HTML are failures, each of its kind'({ verifier, control }) {
+  async 'a server error, a redirect and a page of HTML are failures of their own kinds'({ verifier, control }) {
     const faults = { server_error: { kind: 'status', status: 503 }, invalid_response: { kind: 'html' } };
     faults.misconfigured = { kind: 'redirect', location: 'http://127.0.0.1:9/' };
     for (const [kind, fault] of Object.entries(faults)) {
-      await control('misbehave', fault);
+      await control('injectFault', fault);
       equal((await verifier({ logger: { warn() {} } }).verify('sk-good')).failure?.kind, kind, fault.kind);
     }
   },
 
-  async 'a failed request is sent again'({ verifier, control }) {
-    await control('misbehave', { kind: 'reset-before-headers' }, { times: 1 });
+  async 'a failed request is retried'({ verifier, control }) {
+    await control('injectFault', { kind: 'reset-before-headers' }, { times: 1 });
     equal((await verifier({ retries: 1 }).verify('sk-good')).source, 'server', 'source');
   },
 
-  async 'a caller who leaves gets the reason, and the others their answer'({ verifier, control }) {
-    await control('misbehave', { kind: 'delay', ms: 200 });
+  async 'an aborted call rejects with its reason, and the others get their verdict'({ verifier, control }) {
+    await control('injectFault', { kind: 'delay', ms: 200 });
     const verify = verifier();
-    const leaver = new AbortController();
-    const left = verify.verify('sk-good', { signal: leaver.signal }).then(
-      () => 'an answer',
+    const controller = new AbortController();
+    const left = verify.verify('sk-good', { signal: controller.signal }).then(
+      () => 'a result',
       (reason) => reason,
     );
     const stayed = verify.verify('sk-good');
     const reason = new Error('gone');
-    leaver.abort(reason);
-    equal((await left) === reason, true, 'the reason is the signal’s own');
+    controller.abort(reason);
+    equal((await left) === reason, true, 'the reason is that of the signal');
     equal((await stayed).source, 'server', 'the other');
   },
 
-  async 'an invalidated key is asked about again'({ verifier, control }) {
+  async 'an invalidated key is requested again'({ verifier, control }) {
     const verify = verifier();
     await verify.verify('sk-good');
-    equal(verify.invalidate({ keyId: 'k-1' }), 1, 'forgotten');
+    equal(verify.invalidate({ keyId: 'k-1' }), 1, 'invalidated');
     equal(verify.peek('sk-good'), undefined, 'peek');
     await control('revoke', 'sk-good');
     equal((await verify.verify('sk-good')).reason, 'revoked', 'reason');
   },
 
-  async 'a revoked key is refused once its TTL is over, however often it is asked for meanwhile'({
-    verifier,
-    control,
-  }) {
+  async 'a revoked key is rejected after the TTL, even if it is used all the time'({ verifier, control }) {
     const verify = verifier({ cacheTtlMs: 150 });
     equal((await verify.verify('sk-good')).valid, true, 'before');
     await control('revoke', 'sk-good');
     await eventually(async () => !(await verify.verify('sk-good')).valid, 'refused');
   },
 
-  async 'a demand for a fresh verdict is met'({ verifier }) {
+  async 'maxAgeMs: 0 gets a verdict from the server'({ verifier }) {
     const verify = verifier();
     await verify.verify('sk-good');
     equal((await verify.verify('sk-good', { maxAgeMs: 0 })).source, 'server', 'source');
   },
 
-  async 'a hit near its end is refreshed in the background'({ verifier, control }) {
+  async 'a hit near the end of its TTL is refreshed in the background'({ verifier, control }) {
     const verify = verifier({ refreshAheadRatio: 0.0001 });
     await verify.verify('sk-good');
     const before = await control('asked', 'sk-good');
     const work = [];
     await eventually(async () => {
       const { source } = await verify.verify('sk-good', { waitUntil: (promise) => work.push(promise) });
-      equal(source, 'cache', 'nobody waits for the refresh');
+      equal(source, 'cache', 'the hit does not wait for the refresh');
       return (await control('asked', 'sk-good')) > before;
     }, 'refreshed');
-    equal(work.length > 0, true, 'handed to waitUntil');
+    equal(work.length > 0, true, 'passed to waitUntil');
     await Promise.all(work);
   },
 
-  'the key that matched is not left in RegExp.input'({ verifier }) {
-    // By peek(), and looked at right away: whatever parses an answer would match something else and cover it up.
+  'the matched key does not stay in RegExp.input'({ verifier }) {
+    // With peek(), and checked at once: parsing a response would overwrite it with another match.
     verifier({ keyFormat: /^sk-[\w-]+$/ }).peek('sk-good');
-    // Not every engine keeps it.
-    equal(String(RegExp.input ?? '').includes('sk-good'), false, 'RegExp.input holds the key');
+    // Not every engine has it.
+    equal(String(RegExp.input ?? '').includes('sk-good'), false, 'RegExp.input contains the key');
   },
 
-  async 'wrong options are refused in one readable error'({ verifier, lib }) {
+  async 'invalid options throw one error with all mistakes'({ verifier, lib }) {
     try {
       verifier({ verifyUrl: 'ftp://x', cacheTtl: 1 });
     } catch (error) {
@@ -169,7 +163,7 @@ const cases = {
   },
 };
 
-/** How the library works here, found out by watching it: which transport, which hash, and whether callers share a flight. */
+/** Observes which transport and which hash the library uses here, and whether callers share a flight. */
 async function observe({ verifier, control }) {
   const { fetch } = globalThis;
   const { getUint32 } = DataView.prototype;
@@ -183,12 +177,12 @@ async function observe({ verifier, control }) {
   try {
     const verify = verifier();
     verify.peek('sk-good');
-    // The hash in JavaScript reads its input by this; the native ones don't come this way.
+    // The hash in JavaScript reads its input with it, the native ones don't.
     const hash = read > 0 ? 'JavaScript' : 'native';
-    await control('misbehave', { kind: 'delay', ms: 100 });
+    await control('injectFault', { kind: 'delay', ms: 100 });
     const before = await control('asked', 'sk-good');
     await Promise.all([verify.verify('sk-good'), verify.verify('sk-good')]);
-    const flights = (await control('asked', 'sk-good')) - before === 1 ? 'shared' : 'one a caller';
+    const flights = (await control('asked', 'sk-good')) - before === 1 ? 'shared' : 'one per caller';
     return { transport: fetched > 0 ? 'fetch' : 'undici', hash, flights };
   } finally {
     globalThis.fetch = fetch;
@@ -196,7 +190,7 @@ async function observe({ verifier, control }) {
   }
 }
 
-/** Runs it all. `expects` is what `observe` must find; `options` go to every verifier. */
+/** Runs all cases. `observe` must find `expects`; every verifier gets `options`. */
 export async function conform({ lib, verifyUrl, controlUrl, options, expects }) {
   const { fetch } = globalThis;
   const control = async (method, ...args) => {
@@ -221,7 +215,7 @@ export async function conform({ lib, verifyUrl, controlUrl, options, expects }) 
   };
 
   const results = [];
-  const note = async (title, test) => {
+  const record = async (title, test) => {
     try {
       await test();
       results.push({ title, ok: true });
@@ -230,10 +224,10 @@ export async function conform({ lib, verifyUrl, controlUrl, options, expects }) 
     }
   };
   let observed;
-  await note('the platform module is the one that its export condition promises', async () => {
+  await record('the export condition selects the expected platform module', async () => {
     observed = await run(observe);
     equal(observed, expects, 'observed');
   });
-  for (const [title, test] of Object.entries(cases)) await note(title, () => run(test));
+  for (const [title, test] of Object.entries(cases)) await record(title, () => run(test));
   return { observed, results };
 }

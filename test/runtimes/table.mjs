@@ -9,7 +9,7 @@ const TRANSPORTS = { undici: 'undici pool', fetch: 'global `fetch`' };
 const line = (cells) => `| ${cells.join(' | ')} |`;
 const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 
-/** Writes docs/runtimes.md from what was run and seen. */
+/** Writes docs/runtimes.md from the reports of a run. */
 export async function document(done, compiled, measured) {
   const runtimes = done
     .toSorted((a, b) => a.place - b.place)
@@ -32,28 +32,30 @@ export async function document(done, compiled, measured) {
   ]);
   const text = `# Where it runs
 
-Written by \`npm run test:runtimes -- --write\`, which packs the package, installs the tarball and runs one suite against
-the embedded key server over real HTTP. Don't edit it. \`condition\` is the one of package.json that picks the module behind
-\`#platform\`; transport, hash and flights are what the suite saw that module do.
+<!-- Written by \`npm run test:runtimes -- --write\`. Edit test/runtimes/table.mjs, not this page. -->
+
+One suite ran on each of these runtimes: it installs the packed package and talks to the embedded key server over HTTP.
+\`condition\` is the export condition that selects the module behind \`#platform\`. Transport, hash and flights are what the
+suite observed of that module: "shared" flights are shared by concurrent callers of one key.
 
 ${table(['runtime', 'as', 'cases', 'condition', 'module', 'transport', 'hash', 'flights'], runtimes)}
 
-Edge functions and workers share the cache between requests, but not calls in flight: see [workers and edge functions](workers.md).
+On edge functions and workers, requests share the cache, but not flights: see [workers and edge functions](workers.md).
 
 ## Types
 
-A consumer, type-checked against the tarball with \`skipLibCheck: false\`, by TypeScript and \`moduleResolution\`:
+Whether a consumer of the packed package type-checks, with \`skipLibCheck: false\`, by TypeScript version and \`moduleResolution\`:
 
 ${table(['TypeScript', ...names], compilers)}
 
-\`node10\` knows no \`exports\`: the package's root works there, its subpaths (\`keyverify/testing\`, the adapters) don't, and
-TypeScript 7 has dropped it. Set \`nodenext\` or \`bundler\`.
+\`node10\` doesn't support \`exports\`, so only the root of the package works with it, and no subpath (\`keyverify/testing\`, the
+adapters). TypeScript 7 has removed it. Use \`nodenext\` or \`bundler\`.
 
 ## Size and cost
 
-Node.js ${process.versions.node} on the machine that ran it, times as processor time.
+Node.js ${process.versions.node}. Times are processor time.
 
-${table(['what', 'measured', 'at the most'], measured)}
+${table(['figure', 'measured', 'limit'], measured)}
 `;
   const file = join(ROOT, 'docs/runtimes.md');
   await writeFile(file, text);

@@ -9,7 +9,7 @@ const modules = join(RUNTIMES, 'node_modules');
 const DOM = { lib: ['ES2022', 'ESNext.Disposable', 'DOM', 'DOM.Iterable'], types: [] };
 const NODE = { lib: ['ES2022'], types: ['node'], typeRoots: [join(modules, '@types')] };
 
-/** What a consumer may set. The kit is Node's, so it is checked with Node's types and without the DOM's. */
+/** The compiler options of consumers. The testing kit needs Node, so it is checked with the types of Node, not of the DOM. */
 const SETTINGS = {
   nodenext: { module: 'nodenext', moduleResolution: 'nodenext', ...NODE, files: ['esm.mts', 'esm.cts', 'kit.mts'] },
   bundler: { module: 'esnext', moduleResolution: 'bundler', ...DOM, files: ['esm.ts'] },
@@ -17,8 +17,8 @@ const SETTINGS = {
   'node10, a subpath': { module: 'commonjs', moduleResolution: 'node10', ...NODE, files: ['kit.ts'] },
 };
 
-/** What can't be had: TypeScript 7 knows no node10, and node10 knows no `exports`, so of a package only its root. */
-function refusal(name, version) {
+/** The expected errors: TypeScript 7 has no node10, and node10 has no `exports`, so it only finds the root of a package. */
+function expectedError(name, version) {
   if (name.startsWith('node10') && version === 'typescript-7') return /TS5108/;
   return name === 'node10, a subpath' ? /TS2307: Cannot find module 'keyverify\/testing'/ : undefined;
 }
@@ -38,7 +38,7 @@ async function compile(version, name, folder) {
   return await run(process.execPath, [join(modules, version, 'bin/tsc'), '-p', config]).catch(({ message }) => message);
 }
 
-/** Type-checks a consumer against the packed artifact, declarations and all, as each of the compilers would. */
+/** Type-checks a consumer, and the declarations of the packed package, with each compiler. */
 export async function types(fail, say) {
   const folder = join(UNDICI_7, 'types');
   await mkdir(folder, { recursive: true });
@@ -51,10 +51,10 @@ export async function types(fail, say) {
   const queue = [...table];
   const work = async () => {
     for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
-      const expected = refusal(row.name, row.version);
+      const expected = expectedError(row.name, row.version);
       const output = await compile(row.version, row.name, folder);
       const fine = expected === undefined ? output === '' : expected.test(output);
-      if (!fine) fail(`${row.version}, ${row.name}: ${output === '' ? 'it was expected to be refused' : output}`);
+      if (!fine) fail(`${row.version}, ${row.name}: ${output === '' ? 'compiled, but an error was expected' : output}`);
       row.refused = expected !== undefined;
       row.compiler = await versionOf(join(modules, row.version));
     }

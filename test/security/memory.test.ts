@@ -11,21 +11,21 @@ const THIRD = 'sk-third-0123456789abcdef';
 setFlagsFromString('--expose-gc');
 const collectGarbage: unknown = runInNewContext('gc');
 
-test('a failure is let go of after its rest: in a long outage, not every verdict holds one', async () => {
+test('a failure is let go of after its backoff: in a long outage, not every verdict holds one', async () => {
   const { server, clock, build } = await rig({ [GOOD]: ACME, [OTHER]: ACME, [THIRD]: ACME });
   const failures: WeakRef<object>[] = [];
   const verifier = build({
     retries: 0,
     breaker: false,
-    onFailure: ({ failure }) => failures.push(new WeakRef(failure)),
+    observers: [{ onFailure: ({ failure }) => failures.push(new WeakRef(failure)) }],
   });
   for (const key of [GOOD, OTHER, THIRD]) await verifier.verify(key);
   await clock.advance(TTL);
-  server.misbehave({ kind: 'status', status: 503 });
+  server.injectFault({ kind: 'status', status: 503 });
   for (const [key, maxAgeMs, pauseMs] of [
     [GOOD, undefined, 600],
     [OTHER, undefined, 0],
-    // Asks in spite of the rest, which begins anew.
+    // Asks in spite of the backoff, which begins anew.
     [GOOD, 0, 600],
     [GOOD, 0, 600],
     [THIRD, undefined, 0],

@@ -23,7 +23,7 @@ const spellings = (secret: string): string[] => [
 ];
 const CANARIES = [...spellings(KEY), ...spellings(TOKEN)];
 
-/** Every way in which a thing can be shown that somebody may reach for. */
+/** Every way in which a thing may be shown. */
 function shown(thing: unknown): string[] {
   const texts = [inspect(thing, { depth: Infinity, showHidden: true, getters: true }), String(thing)];
   texts.push(JSON.stringify(thing, (_, value: unknown) => (value instanceof Error ? ownOf(value) : value)));
@@ -40,13 +40,21 @@ function expectNoCanary(things: readonly unknown[]): void {
     for (const canary of CANARIES) expect(text).not.toContain(canary);
 }
 
-/** A verifier that hands everything it has to say to `seen`. */
-function telling(seen: unknown[], options: KeyVerifierOptions<boolean>): KeyVerifier<boolean> {
+/** A verifier that reports everything to `seen`. */
+function reporting(seen: unknown[], options: KeyVerifierOptions<boolean>): KeyVerifier<boolean> {
   const see = (what: unknown): number => seen.push(what);
-  const hooks = { onVerdict: see, onFailure: see, onStale: see, onFailOpen: see, onBreakerChange: see };
+  const observer = {
+    onVerdict: see,
+    onFailure: see,
+    onStale: see,
+    onFailOpen: see,
+    onBreaker: see,
+    onControl: see,
+    onInvalidate: see,
+  };
   return new KeyVerifier({
     serviceToken: TOKEN,
-    ...hooks,
+    observers: [observer],
     logger: { warn: see },
     retries: 0,
     breaker: { failureThreshold: 1, openMs: 1 },
@@ -85,21 +93,22 @@ const FAULTS: readonly (readonly [string, Fault | undefined])[] = [
   ['a hang', { kind: 'hang' }],
 ];
 
-test.each(FAULTS)('neither key nor token is in anything that is told of %s', async (_name, fault) => {
+test.each(FAULTS)('neither key nor token is in anything that is reported of %s', async (_name, fault) => {
   const server = await startKeyServer({ keys: { [KEY]: ACME }, serviceTokens: [TOKEN] });
   const seen: unknown[] = [];
-  const verifier = telling(seen, { verifyUrl: server.verifyUrl, failOpen: true, timeoutMs: 200 });
+  const verifier = reporting(seen, { verifyUrl: server.verifyUrl, failOpen: true, timeoutMs: 200 });
   onTestFinished(async () => {
     await server.close();
     await verifier.close();
   });
-  if (fault !== undefined) server.misbehave(fault);
+  if (fault !== undefined) server.injectFault(fault);
   seen.push(await verifier.verify(KEY), await verifier.verify(KEY, { maxAgeMs: 0, failOpen: false }));
+  verifier.invalidate({ key: KEY });
   seen.push(verifier, verifier.stats(), verifier.peek(KEY));
   expectNoCanary(seen);
 });
 
-describe('neither is in what is told of', () => {
+describe('neither is in what is reported of', () => {
   test.each([
     ['a transport that quotes them', { message: `POST ${KEY} ${TOKEN} failed`, code: TOKEN, name: KEY }],
     ['one that quotes them as JSON', { message: `body was ${JSON.stringify({ KEY, TOKEN })}` }],
@@ -112,7 +121,7 @@ describe('neither is in what is told of', () => {
     });
     const transport = { send: () => ({ response: Promise.reject(error), abort: () => undefined }) };
     const seen: unknown[] = [];
-    const verifier = telling(seen, { verifyUrl: 'http://localhost/', transport, clock });
+    const verifier = reporting(seen, { verifyUrl: 'http://localhost/', transport, clock });
     seen.push(await verifier.verify(KEY));
     expectNoCanary(seen);
   });
@@ -134,7 +143,7 @@ describe('neither is in what is told of', () => {
       throw new Error(`vault refused ${KEY}`);
     };
     for (const serviceToken of [fails, () => `${TOKEN}\n`])
-      seen.push(await telling(seen, { verifyUrl: 'http://localhost:9/', serviceToken }).verify(KEY));
+      seen.push(await reporting(seen, { verifyUrl: 'http://localhost:9/', serviceToken }).verify(KEY));
     expectNoCanary(seen);
   });
 

@@ -1,100 +1,149 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+/** docs/reliability.md, from the figures in docs/figures/. */
+import { existsSync, readFileSync } from 'node:fs';
 
-import { format } from 'prettier';
-
+import { grouped, table, writeDoc } from '../../tools/pages.js';
 import type { Figures } from './lib/figures.js';
 
-const ROOT = new URL('../../docs/', import.meta.url);
+const chart = (seconds: number): string =>
+  `![Requests per second around an outage of ${seconds} s, with and without jitter](figures/recovery-${seconds}s.svg)`;
 
-/** The commands, and what each of them holds the library to. */
-const CHAPTERS = [
-  [
-    'chaos',
-    'Chaos',
-    `Four verifier processes ask two key servers through a loopback proxy, while keys are issued, revoked, forgotten and
-end, servers restart and misbehave, and the proxy cuts, delays, swallows, drips and corrupts. Every result is held against
-a log of the truth. Violations would be: a revoked key that is valid later than the bound (\`cacheTtlMs\` from the sending of
-the request that was answered; \`staleIfErrorMs\` more only while there is a failure), an unknown key that is valid, a good
-key that is refused though a usable verdict was there, a caller who waits past the deadline, more requests than the limit,
-an unhandled rejection, a socket or timer that is left at \`close()\`, and anything but a verdict when all has been well for
-3.5 s (the longest breaker, cool-down and deadline of the run). Corruption puts a byte into answers that no text has: over
-plain HTTP a changed letter is another answer, and TLS is there to tell. The seed gives the same plan again, not the same
-interleaving.`,
-  ],
-  [
-    'flood',
-    'Flood',
-    `Made-up keys, each of them new, against 10 000 good keys in use, with \`failOpen\` on and a key server that takes 40 ms. It
-fails if a good key misses, if it fails open, if there are more requests than the limit, or if memory grows between middle
-and end. Latencies are of \`verify()\` on good keys, which is what a caller waits for once his request is heard; the delay of
-the event loop says how busy the process is, key server and flood on the same machine.`,
-  ],
-  [
-    'soak',
-    'Soak',
-    `64 callers without a pause, keys that rotate 50 times a second, an outage of 4 s in every 20. It fails if the heap grows by
-over 5 % after the first minute, or if sockets or timers pile up or are left at \`close()\`.`,
-  ],
-  [
-    'recovery',
-    'Recovery',
-    `Two hundred verifiers lose their key server for a while. Simulated: the clock, the network (10 ms) and the key server;
-real: all of the library. The aim is less than twice the steady load in the first second after its return; it fails
-otherwise. The worst of the two minutes that follow is shown, too. A refresh that the outage stopped is left for the second
-half of the time that its verdict is still fresh. After a long outage there are verdicts past their TTL as well: they are
-asked for when their verifier's breaker closes, within its longest 30 s, for to be later would be to serve them longer.
+interface Chapter {
+  readonly name: string;
+  readonly title: string;
+  readonly about: string;
+  /** How the tables with two columns are headed. */
+  readonly head: readonly [string, string];
+}
 
-![Requests a second around an outage of 10 s, with and without jitter](figures/recovery-10s.svg)
+const CHAPTERS: readonly Chapter[] = [
+  {
+    name: 'chaos',
+    title: 'Chaos',
+    about: `Four verifier processes ask two key servers through a loopback proxy: by the pool, by \`fetch\` and through a
+caller's dispatcher, with \`failOpen\` on and off. Outages for everybody (refused, reset, swallowed, 503), attacks and storms take
+turns, while keys are issued, revoked, deleted and expire.
 
-![Requests a second around an outage of 20 s, with and without jitter](figures/recovery-20s.svg)
+- In a storm, single servers restart and inject faults, and the proxy cuts, delays, swallows, drips and corrupts.
+- In an attack, the server is healthy and callers are hostile: poison keys (500 for keys over 2 048 bytes; a firewall that
+  resets, closes, drops, or answers 502 or 503 by a key's content), floods of 64 made-up keys at a server that sheds load or has
+  one slow worker, made-up keys that provoke a 429, a service that computes for 600 ms, and a revoked key that comes back
+  whenever a pause ends or the breaker opens. Good newcomers arrive throughout.
 
-![Requests a second around an outage of 60 s, with and without jitter](figures/recovery-60s.svg)`,
-  ],
-] as const;
+Every result is checked against a log of the truth. A violation begins with the number of its invariant. It is a violation if
 
-const PEERS = [
-  'peers',
-  'Peers in the same cases',
-  `The same cases, each put to this library and to packages that do one part or another of what it does. Clients ask the
-embedded key server, which is out for them in the same way; caches are given a function that asks it, written as their
-documentation has it, and the same room. Better-auth keeps keys itself: for it, the database is out. What guards of web
-frameworks answer to a caller in an outage is in [adapters.md](adapters.md).`,
-] as const;
+- a revoked key is verified after its bound, or lives on while the server answers others (3),
+- a call takes longer than its deadline (6),
+- a caller is let in although there is no outage for everybody, or although the key is known to be bad (7),
+- a good newcomer waits for more than 2 s while the server answers others, or a good key stops working (14),
+- a revocation is lost (12),
+- an outage doesn't open within \`timeoutMs\`, or a verifier doesn't recover by itself within 1.5 s, or 5 s after an outage of
+  more than 10 s,
+- there is more than one control question a second, or one while the server answers,
+- a usable verdict isn't used, there are more requests than the limit, a rejection is unhandled, or a socket or timer is left
+  after \`close()\`.
 
-const parts = [
-  '# Reliability',
-  'Made by `npm run docs:reliability` from what the commands wrote with `--save`. Ratios carry over to other machines, absolute figures do not.',
-  'What the tests notice of a broken core, and each mutant that survives them, stands in [test/mutation.md](../test/mutation.md).',
+Corruption writes a byte that is never part of UTF-8: over plain HTTP a changed letter is a different response, which only TLS can
+detect. Rules about time don't apply while a process lacks a processor. How often that was is among the figures; a busy machine
+proves less. The seed repeats the plan, not the interleaving.`,
+    head: ['kind', 'count'],
+  },
+  {
+    name: 'flood',
+    title: 'Flood',
+    about: `Unknown keys, each a new one, flood a service with 10 000 good keys in use, \`failOpen\` on, and a key server that takes
+40 ms. The test fails if a good key misses the cache, if the verifier fails open, if there are more requests in flight than
+the limit, or if memory grows between the middle and the end. Latencies are those of \`verify()\` on good keys. The event loop
+delay shows how busy the process is: the flood and the traffic share it, and the key server shares the machine.`,
+    head: ['', 'value'],
+  },
+  {
+    name: 'soak',
+    title: 'Soak',
+    about: `64 callers without a pause, 50 key rotations a second, and an outage of 4 s in every 20 s. The test fails if the heap
+grows by more than 5 % after the first minute, if sockets accumulate, or if sockets or timers are left after \`close()\`.`,
+    head: ['source', 'count'],
+  },
+  {
+    name: 'recovery',
+    title: 'Recovery',
+    about: `Two hundred verifiers lose their key server for a while. Clock, network (10 ms) and key server are simulated; the library
+is real. The test fails if the load in the first second after the outage is twice the steady load or more. The table also
+shows the worst of the 120 seconds that follow.
+
+Refreshes that fall into the outage are deferred to the second half of the remaining TTL. After a long outage there are also
+verdicts past their TTL. They are refreshed as soon as the breaker of their verifier closes, within its longest pause of 30 s,
+because to wait longer would be to serve them stale for longer. That is the peak after 60 s.
+
+${[10, 20, 60].map(chart).join('\n\n')}`,
+    head: ['outage', 'load'],
+  },
+  {
+    name: 'peers',
+    title: 'Other packages in the same cases',
+    about: `The same cases with other packages that do part of what this library does. Packages that ask a server ask the embedded
+key server, with the same fault. Caches get the same capacity, and a function that asks the key server, written as their
+documentation has it. better-auth keeps keys in a database; for it, the database is down. How guards of web frameworks respond
+in an outage is in [adapters.md](adapters.md).`,
+    head: ['package', 'result'],
+  },
 ];
-for (const [name, title, about] of [...CHAPTERS, PEERS]) {
-  const file = new URL(`figures/${name}.json`, ROOT);
-  if (!existsSync(file)) continue;
-  const { command, date, machine, figures } = JSON.parse(readFileSync(file, 'utf8')) as Figures;
-  const rows = name === PEERS[0] ? comparison(figures) : table(figures);
-  parts.push(`## ${title}`, about, `\`${command}\`, ${date}, ${machine}:`, rows);
-}
-const page = await format(parts.join('\n\n'), { parser: 'markdown', printWidth: 120, singleQuote: true });
-writeFileSync(new URL('reliability.md', ROOT), page);
 
-function table(figures: Readonly<Record<string, unknown>>): string {
-  const rows = Object.entries(figures).map(([name, value]) => `| ${name} | ${shown(value)} |`);
-  return ['| Figure | Value |', '| --- | --- |', ...rows].join('\n');
-}
-
-function comparison(cases: Readonly<Record<string, unknown>>): string {
-  const rows = Object.entries(cases).map(([name, said]) => {
-    const [[, ours] = [], ...others] = Object.entries(said as Readonly<Record<string, string>>);
-    return `| ${name} | ${ours ?? ''} | ${others.map(([peer, theirs]) => `${peer}: ${theirs}`).join('<br>')} |`;
-  });
-  return ['| Case | keyverify | peers |', '| --- | --- | --- |', ...rows].join('\n');
-}
+type Row = Readonly<Record<string, unknown>>;
+const isRow = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isTable = (value: unknown): boolean =>
+  isRow(value) || (Array.isArray(value) && (value.length > 4 || isRow(value[0])));
 
 function shown(value: unknown): string {
-  if (typeof value === 'number') return value.toLocaleString('en').replaceAll(',', ' ');
-  if (Array.isArray(value)) return value.map(shown).join(typeof value[0] === 'object' ? '<br>' : ', ');
-  if (typeof value !== 'object' || value === null) return String(value);
-  const separator = Object.values(value).some((inner) => typeof inner === 'object') ? '<br>' : ', ';
-  return Object.entries(value)
-    .map(([name, inner]) => `${name}: ${shown(inner)}`)
-    .join(separator);
+  if (typeof value === 'number') return grouped(value);
+  if (Array.isArray(value)) return value.map(shown).join('; ');
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function tableOf(value: unknown, head: readonly [string, string]): string {
+  if (Array.isArray(value)) {
+    if (!value.every(isRow)) return shown(value);
+    const columns = Object.keys(value[0] ?? {});
+    return table(
+      columns,
+      value.map((row) => columns.map((column) => shown(row[column]))),
+    );
+  }
+  const rows = Object.entries(value as Row);
+  const [, first] = rows[0] ?? [];
+  if (!isRow(first))
+    return table(
+      head,
+      rows.map(([name, cell]) => [name, shown(cell)]),
+    );
+  const columns = Object.keys(first);
+  return table(
+    ['', ...columns],
+    rows.map(([name, row]) => [name, ...columns.map((column) => shown((row as Row)[column]))]),
+  );
+}
+
+function chapter({ name, title, about, head }: Chapter): string[] {
+  const file = new URL(`../../docs/figures/${name}.json`, import.meta.url);
+  if (!existsSync(file)) return [];
+  const { command, date, machine, figures } = JSON.parse(readFileSync(file, 'utf8')) as Figures;
+  const entries = Object.entries(figures);
+  const scalars = entries.filter(([, value]) => !isTable(value)).map(([figure, value]) => [figure, shown(value)]);
+  return [
+    `## ${title}`,
+    about,
+    `\`${command}\`, ${date}, ${machine}:`,
+    ...(scalars.length > 0 ? [table(['figure', 'value'], scalars)] : []),
+    ...entries.flatMap(([figure, value]) => (isTable(value) ? [`${figure}:`, tableOf(value, head)] : [])),
+  ];
+}
+
+export async function writeReliability(): Promise<void> {
+  const parts = [
+    '# Reliability',
+    '<!-- Written from docs/figures/ by `npm run stress page`. Edit test/stress/page.ts, not this page. -->',
+    'Each stress test prints its figures, and keeps them for this page with `--save`. Ratios carry over to other machines, absolute figures do not.',
+    'How many faults in the code itself the unit tests notice is in [test/mutation.md](../test/mutation.md).',
+    ...CHAPTERS.flatMap(chapter),
+  ];
+  await writeDoc('reliability.md', parts.join('\n\n'));
 }

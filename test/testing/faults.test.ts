@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterEach(() => {
   vi.useRealTimers();
-  server.behave();
+  server.clearFaults();
 });
 afterAll(async () => {
   await server.close();
@@ -26,7 +26,7 @@ const bodyOf = (text: string): string => text.slice(text.indexOf('\r\n\r\n') + 4
 
 describe('faults of the connection', () => {
   it('hangs until the client leaves', async () => {
-    server.misbehave({ kind: 'hang' });
+    server.injectFault({ kind: 'hang' });
     const before = server.requests.length;
     const client = await rawAsk(server);
     await until(() => server.requests.length > before);
@@ -39,7 +39,7 @@ describe('faults of the connection', () => {
 
   it('delays the right answer', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    server.misbehave({ kind: 'delay', ms: 600_000 });
+    server.injectFault({ kind: 'delay', ms: 600_000 });
     const client = await rawAsk(server);
     await until(() => server.counts.inFlight === 1 && vi.getTimerCount() === 1);
     vi.advanceTimersByTime(599_999);
@@ -55,7 +55,7 @@ describe('faults of the connection', () => {
     { kind: 'drip', intervalMs: 600_000 },
   ] as const)('leaves no timer behind when the client leaves: %o', async (fault) => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
-    server.misbehave(fault);
+    server.injectFault(fault);
     const client = await rawAsk(server);
     await until(() => server.counts.inFlight === 1 && vi.getTimerCount() === 1);
     client.socket.destroy();
@@ -66,7 +66,7 @@ describe('faults of the connection', () => {
   it('resets before the headers, on this connection alone', async () => {
     const other = await rawAsk(server);
     await until(() => bodyOf(other.text()) === VERDICT);
-    server.misbehave({ kind: 'reset-before-headers' });
+    server.injectFault({ kind: 'reset-before-headers' });
     const client = await rawAsk(server);
     expect(await client.ended).toBe('ECONNRESET');
     expect(client.text()).toBe('');
@@ -77,7 +77,7 @@ describe('faults of the connection', () => {
   });
 
   it('resets after the headers', async () => {
-    server.misbehave({ kind: 'reset-after-headers' });
+    server.injectFault({ kind: 'reset-after-headers' });
     const client = await rawAsk(server);
     expect(await client.ended).toBe('ECONNRESET');
     expect(client.text()).toMatch(/^HTTP\/1.1 200 OK\r\n/);
@@ -87,7 +87,7 @@ describe('faults of the connection', () => {
   });
 
   it('closes in the middle of the body', async () => {
-    server.misbehave({ kind: 'close-mid-body' });
+    server.injectFault({ kind: 'close-mid-body' });
     const client = await rawAsk(server);
     expect(await client.ended).toBe('end');
     expect(client.text()).toContain(`content-length: ${VERDICT.length}\r\n`);
@@ -95,7 +95,7 @@ describe('faults of the connection', () => {
   });
 
   it.each([{ kind: 'drip' }, { kind: 'drip', intervalMs: 1 }] as const)('drips byte by byte: %o', async (fault) => {
-    server.misbehave(fault);
+    server.injectFault(fault);
     const client = await rawAsk(server);
     await until(() => bodyOf(client.text()) === VERDICT);
     expect(client.pieces()).toBeGreaterThan(VERDICT.length / 4);
@@ -105,7 +105,7 @@ describe('faults of the connection', () => {
 
 describe('faults of the answer', () => {
   it.each([401, 403, 404, 429, 500, 502, 503])('answers %i', async (status) => {
-    server.misbehave({ kind: 'status', status });
+    server.injectFault({ kind: 'status', status });
     const answer = await ask(server, 'sk-1');
     expect(answer.status).toBe(status);
     expect(answer.headers).not.toHaveProperty('retry-after');
@@ -113,7 +113,7 @@ describe('faults of the answer', () => {
   });
 
   it.each([3, 'Mon, 01 Jun 2026 00:00:00 GMT'])('asks to come back after %s', async (retryAfter) => {
-    server.misbehave({ kind: 'status', status: 503, retryAfter });
+    server.injectFault({ kind: 'status', status: 503, retryAfter });
     expect((await ask(server, 'sk-1')).headers['retry-after']).toBe(String(retryAfter));
   });
 
@@ -121,7 +121,7 @@ describe('faults of the answer', () => {
     [{ kind: 'redirect', location: 'http://127.0.0.1:1/' }, 307],
     [{ kind: 'redirect', location: 'http://127.0.0.1:1/', status: 302 }, 302],
   ] as const)('redirects: %o', async (fault, status) => {
-    server.misbehave(fault);
+    server.injectFault(fault);
     const answer = await ask(server, 'sk-1');
     expect(answer.status).toBe(status);
     expect(answer.headers['location']).toBe('http://127.0.0.1:1/');
@@ -140,7 +140,7 @@ describe('faults of the answer', () => {
     [{ kind: 'raw', status: 200, headers: { 'Content-Type': 'a/b' }, body: 'text' }, 'text', 'a/b'],
     [{ kind: 'raw', status: 200, body: new Uint8Array([104, 105]) }, 'hi', undefined],
   ])('answers 200 with %o', async (fault, body, type) => {
-    server.misbehave(fault);
+    server.injectFault(fault);
     const answer = await ask(server, 'sk-1');
     expect(answer.status).toBe(200);
     expect(answer.body).toBe(body);
@@ -152,7 +152,7 @@ describe('faults of the answer', () => {
     [{ kind: 'huge-body' }, 10_000_000],
     [{ kind: 'huge-body', bytes: 70_000 }, 70_000],
   ] as const)('sends blanks before the right answer: %o', async (fault, bytes) => {
-    server.misbehave(fault);
+    server.injectFault(fault);
     const { headers, body } = await ask(server, 'sk-1');
     expect(headers).not.toHaveProperty('content-length');
     expect(body.length).toBe(bytes + VERDICT.length);
@@ -160,7 +160,7 @@ describe('faults of the answer', () => {
   });
 
   it('gives up on the blanks when the client leaves', async () => {
-    server.misbehave({ kind: 'huge-body', bytes: 1e12 });
+    server.injectFault({ kind: 'huge-body', bytes: 1e12 });
     const client = await rawAsk(server);
     await until(() => client.text().length > 100_000);
     client.socket.destroy();
@@ -169,31 +169,31 @@ describe('faults of the answer', () => {
   });
 });
 
-describe('how long it misbehaves', () => {
+describe('how long a fault lasts', () => {
   const statuses = async (count: number): Promise<number[]> => {
     const seen: number[] = [];
     while (seen.length < count) seen.push((await ask(server, 'sk-1')).status);
     return seen;
   };
 
-  it('misbehaves until told otherwise', async () => {
-    server.misbehave({ kind: 'status', status: 503 });
+  it('lasts until it is replaced or cleared', async () => {
+    server.injectFault({ kind: 'status', status: 503 });
     expect(await statuses(3)).toEqual([503, 503, 503]);
-    server.misbehave({ kind: 'status', status: 500 });
+    server.injectFault({ kind: 'status', status: 500 });
     expect(await statuses(1)).toEqual([500]);
-    server.behave();
+    server.clearFaults();
     expect(await statuses(1)).toEqual([200]);
   });
 
-  it('misbehaves for the next few requests', async () => {
+  it('lasts for the next few requests', async () => {
     const before = server.counts;
-    server.misbehave({ kind: 'status', status: 503 }, { times: 2 });
+    server.injectFault({ kind: 'status', status: 503 }, { times: 2 });
     expect(await statuses(4)).toEqual([503, 503, 200, 200]);
     expect(server.counts).toMatchObject({ faults: before.faults + 2, valid: before.valid + 2 });
   });
 
-  it('asks a function for each request', async () => {
-    server.misbehave(({ scope }) => (scope === 'cust-A' ? { kind: 'status', status: 500 } : undefined), { times: 3 });
+  it('calls a function for each request', async () => {
+    server.injectFault(({ scope }) => (scope === 'cust-A' ? { kind: 'status', status: 500 } : undefined), { times: 3 });
     expect((await ask(server, 'sk-1', { scope: 'cust-A' })).status).toBe(500);
     expect(await statuses(2)).toEqual([200, 200]);
     expect((await ask(server, 'sk-1', { scope: 'cust-A' })).status).toBe(200);

@@ -52,7 +52,7 @@ describe('the listener', () => {
     const server = await startKeyServer({ keys });
     const idle = await rawAsk(server);
     await until(() => idle.text().includes('valid'));
-    server.misbehave({ kind: 'hang' });
+    server.injectFault({ kind: 'hang' });
     const hanging = await rawAsk(server);
     await until(() => server.counts.inFlight === 1);
     expect(server.counts).toMatchObject({ connections: 2, openConnections: 2, maxInFlight: 1 });
@@ -60,6 +60,20 @@ describe('the listener', () => {
     await Promise.all([idle.ended, hanging.ended]);
     expect(hanging.text()).toBe('');
     expect(server.counts).toMatchObject({ connections: 2, openConnections: 0, inFlight: 0 });
+  });
+
+  it('drops its connections on demand, and goes on listening', async () => {
+    await using server = await startKeyServer({ keys });
+    const idle = await rawAsk(server);
+    await until(() => idle.text().includes('valid'));
+    server.injectFault({ kind: 'hang' }, { times: 1 });
+    const hanging = await rawAsk(server);
+    await until(() => server.counts.inFlight === 1);
+    server.dropConnections();
+    await Promise.all([idle.ended, hanging.ended]);
+    expect(hanging.text()).toBe('');
+    await until(() => server.counts.openConnections === 0);
+    expect((await ask(server, 'sk-1')).status).toBe(200);
   });
 
   it('takes starts and stops in any number and in their order', async () => {
@@ -149,7 +163,7 @@ describe('TLS', () => {
 
   it('resets a TLS connection', async () => {
     await using server = await startKeyServer({ keys, tls: own });
-    server.misbehave({ kind: 'reset-before-headers' });
+    server.injectFault({ kind: 'reset-before-headers' });
     await expect(tlsAsk(server, { ca: own.cert })).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 

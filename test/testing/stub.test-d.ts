@@ -1,12 +1,15 @@
 import { expectTypeOf, test } from 'vitest';
+import { z } from 'zod';
 
+import type { DefaultClaims, FailedOpen, Verified, Verifier, VerifyResult } from 'keyverify';
+import { apiKeyAuth } from 'keyverify/fetch';
 import { stubVerifier } from 'keyverify/testing';
-
-import type { DefaultClaims, FailedOpen, VerifyResult } from '../../src/core/result.js';
-import type { Verifier } from '../../src/options/verify-options.js';
 
 type Closed = VerifyResult;
 type Open = VerifyResult<DefaultClaims, true>;
+interface Plan {
+  plan: string;
+}
 
 test('the failed-open variant is in the type only where failing open is possible', async () => {
   const closed = stubVerifier();
@@ -19,7 +22,14 @@ test('the failed-open variant is in the type only where failing open is possible
   expectTypeOf<FailedOpen>().not.toExtend<Closed>();
 });
 
-test('it stands in wherever a verifier is taken', () => {
+test('a schema types the claims, as with a verifier', async () => {
+  const stub = stubVerifier({ claims: z.object({ plan: z.string() }) });
+  expectTypeOf(await stub.verify('sk-1')).toEqualTypeOf<VerifyResult<Plan>>();
+  expectTypeOf(stub.peek('sk-1')).toExtend<Verified<Plan> | VerifyResult | undefined>();
+});
+
+test('it can be used in place of a verifier', () => {
   expectTypeOf(stubVerifier()).toExtend<Verifier<false>>();
   expectTypeOf(stubVerifier({ failOpen: true })).toExtend<Verifier<true>>();
+  expectTypeOf(apiKeyAuth<ReturnType<typeof stubVerifier>>).toBeFunction();
 });

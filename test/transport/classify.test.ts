@@ -1,133 +1,245 @@
 import { describe, expect, test } from 'vitest';
 
-import { transportProblem } from '../../src/transport/classify.js';
-import { MAX_RESPONSE_BYTES, ResponseTooLarge, join } from '../../src/transport/transport.js';
+import { classifier, type Classify } from '../../src/transport/classify.js';
+import { bunDiagnosis } from '../../src/transport/runtime/bun.js';
+import { denoDiagnosis } from '../../src/transport/runtime/deno.js';
+import { nodeDiagnosis } from '../../src/transport/runtime/node-errors.js';
+import { workerdDiagnosis } from '../../src/transport/runtime/workerd.js';
+import { TransportError } from '../../src/transport/transport.js';
 
-const KEY = 'sk-good-0123456789abcdef';
-const error = (code: string, message = 'it broke') => Object.assign(new Error(message), { code });
+const HTTP = 'http://keys.test/verify';
+const HTTPS = 'https://keys.test/verify';
 
-describe('what the network did', () => {
-  const kind = (thrown: unknown): string => transportProblem(thrown, [KEY]).kind;
+const coded = (code: string, more: object = {}) => Object.assign(new Error('it broke'), { code, ...more });
+const fetchFailed = (cause: unknown) => new TypeError('fetch failed', { cause });
 
-  test.each([
-    'CERT_HAS_EXPIRED',
-    'CERT_NOT_YET_VALID',
-    'CERT_REVOKED',
-    'CERT_UNTRUSTED',
-    'CRL_HAS_EXPIRED',
-    'CRL_SIGNATURE_FAILURE',
-    'ERR_TLS_CERT_ALTNAME_INVALID',
-    'ERROR_IN_CERT_NOT_AFTER_FIELD',
-    'ERROR_IN_CRL_NEXT_UPDATE_FIELD',
-    'DEPTH_ZERO_SELF_SIGNED_CERT',
-    'SELF_SIGNED_CERT_IN_CHAIN',
-    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-    'HOSTNAME_MISMATCH',
-    'INVALID_CA',
-    'INVALID_PURPOSE',
-    'PATH_LENGTH_EXCEEDED',
-    // How Node calls whatever else OpenSSL holds against a certificate, such as too weak a digest.
-    'UNSPECIFIED',
-    'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
-    'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE',
-    'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
-    'ERR_SSL_CERTIFICATE_VERIFY_FAILED',
-    'ERR_SSL_WRONG_VERSION_NUMBER',
-    'ERR_SSL_UNSUPPORTED_PROTOCOL',
-    'EPROTO',
-  ])('is a misconfiguration where it is about identity: %s', (code) => {
-    expect(transportProblem(error(code), [KEY])).toMatchObject({
-      kind: 'misconfigured',
-      message:
-        'keyverify: the TLS handshake failed: check the host in verifyUrl and the certificates (a private CA or a client certificate goes into a dispatcher)',
-    });
-  });
+/** What it comes to, in the fewest words; `-` for a connection that was never made. */
+function brief(classify: Classify, error: unknown, url = HTTP): string {
+  const { kind, unconnected, cause } = classify(error, url);
+  expect(cause).toBe(error);
+  return unconnected ? `-${kind}` : kind;
+}
 
-  test.each(['unable to verify the first certificate', 'Certificate unknown', 'ssl alert number 42', 'SSL Alert'])(
-    'is told by its message where the runtime gives no code: %s',
-    (message) => {
-      expect(kind(new TypeError('fetch failed', { cause: new Error(message) }))).toBe('misconfigured');
-    },
-  );
+const open = () => true;
+const onNode = classifier(nodeDiagnosis(open));
+const onBun = classifier(bunDiagnosis(open));
+const onDeno = classifier(denoDiagnosis(open));
+const onWorkerd = classifier(workerdDiagnosis);
 
-  test.each([
-    'HPE_INVALID_CONSTANT',
-    'HPE_HEADER_OVERFLOW',
-    'UND_ERR_HEADERS_OVERFLOW',
-    'UND_ERR_RES_EXCEEDED_MAX_SIZE',
-  ])('is no verdict where the other end does not speak HTTP, or too much: %s', (code) => {
-    expect(transportProblem(error(code), [KEY])).toMatchObject({
-      kind: 'invalid_response',
-      message: 'keyverify: the key server gave no readable HTTP response',
-    });
-  });
+const TLS_CODES = [
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CRL_HAS_EXPIRED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'ERROR_IN_CERT_NOT_AFTER_FIELD',
+  'ERROR_IN_CRL_NEXT_UPDATE_FIELD',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'HOSTNAME_MISMATCH',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'PATH_LENGTH_EXCEEDED',
+  // What OpenSSL holds against a certificate and Node has no name for, such as too weak a digest.
+  'UNSPECIFIED',
+  'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_UNEXPECTED_MESSAGE',
+  'ERR_SSL_UNEXPECTED_EOF_WHILE_READING',
+  'EPROTO',
+];
 
-  test('is no verdict where the response is too large', () => {
-    expect(MAX_RESPONSE_BYTES).toBe(65_536);
-    expect(transportProblem(new ResponseTooLarge(), [KEY])).toMatchObject({
-      kind: 'invalid_response',
-      cause: {
-        name: 'ResponseTooLarge',
-        code: 'RESPONSE_TOO_LARGE',
-        message: 'the response is larger than 65536 bytes',
-      },
-    });
-  });
-
-  test.each([
-    'ECONNREFUSED',
-    'ECONNRESET',
-    'ENOTFOUND',
-    'EAI_AGAIN',
-    'UND_ERR_SOCKET',
-    'UND_ERR_CONNECT_TIMEOUT',
-    // A message that merely ends early.
-    'HPE_INVALID_EOF_STATE',
-    'ERR_SSL_UNEXPECTED_EOF_WHILE_READING',
+describe('on Node', () => {
+  test.each<[string, readonly string[]]>([
+    ['-unreachable', ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']],
+    ['unreachable', ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']],
+    ['unreachable', ['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']],
+    ['misconfigured', TLS_CODES],
+    ['invalid_response', ['HPE_INVALID_CONSTANT', 'HPE_INVALID_EOF_STATE', 'UND_ERR_HEADERS_OVERFLOW', 'Z_DATA_ERROR']],
+    ['invalid_response', ['UND_ERR_RES_EXCEEDED_MAX_SIZE', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']],
+    ['overloaded', ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EADDRINUSE']],
+    ['misconfigured', ['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED']],
+    ['misconfigured', ['UND_ERR_ABORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'UND_ERR_REQ_RETRY', 'UND_ERR_INFO']],
+    ['misconfigured', ['ERR_ACCESS_DENIED', 'EACCES', 'EPERM', 'ERR_INVALID_URL', 'ABORT_ERR', 'X']],
     // None of these is a code above, though each has one in it.
-    'X_CERT_',
-    'XHPE_INVALID',
-    'EPROTONOSUPPORT',
-    'RESPONSE_TOO_LARGE_X',
-    'X_RESPONSE_TOO_LARGE',
-    'UND_ERR_HEADERS_OVERFLOW_X',
-    'INVALID_CA_X',
-    'INVALID_PURPOSE_X',
-    'HOSTNAME_MISMATCH_X',
-    'PATH_LENGTH_EXCEEDED_X',
-    'UNSPECIFIED_X',
-  ])('is otherwise a server that is out of reach: %s', (code) => {
-    expect(transportProblem(error(code), [KEY])).toMatchObject({
-      kind: 'unreachable',
-      message: 'keyverify: the key server can not be reached, or hung up',
+    ['misconfigured', ['XECONNRESET', 'ECONNRESETX', 'XENOTFOUND', 'ENOTFOUNDX', 'XECONNREFUSED', 'ECONNREFUSEDX']],
+  ])('%s: %j', (expected, codes) => {
+    for (const code of codes) {
+      expect([code, brief(onNode, coded(code))]).toEqual([code, expected]);
+      expect([code, brief(onNode, fetchFailed(coded(code)))]).toEqual([code, expected]);
+    }
+  });
+
+  test('a connection that was never made is told from one that was lost', () => {
+    expect(brief(onNode, coded('ETIMEDOUT', { syscall: 'connect' }))).toBe('-unreachable');
+    expect(brief(onNode, coded('EHOSTUNREACH', { syscall: 'connect' }))).toBe('-unreachable');
+    expect(brief(onNode, coded('ECONNRESET', { syscall: 'read' }))).toBe('unreachable');
+  });
+
+  test('a parser error is told by its name, since it may have no code', () => {
+    const error = Object.assign(new Error('Expected HTTP/'), { name: 'HTTPParserError', code: undefined });
+    expect(brief(onNode, fetchFailed(error))).toBe('invalid_response');
+  });
+
+  describe('a hang-up', () => {
+    const hangUp = (message: string, socket?: object) =>
+      Object.assign(new Error(message), { code: 'UND_ERR_SOCKET', socket });
+
+    test.each([
+      ['other side closed', HTTP, { bytesRead: 0 }, 'unreachable'],
+      ['other side closed', HTTPS, { bytesRead: 1 }, 'unreachable'],
+      // A client certificate may be what is missing.
+      ['other side closed', HTTPS, { bytesRead: 0 }, 'misconfigured'],
+      ['other side closed', HTTPS, { bytesRead: '1' }, 'misconfigured'],
+      ['other side closed', HTTPS, undefined, 'misconfigured'],
+      ['bad upgrade', HTTP, { bytesRead: 1 }, 'invalid_response'],
+      ['bad response', HTTP, { bytesRead: 1 }, 'invalid_response'],
+      ['closed', HTTP, { bytesRead: 1 }, 'misconfigured'],
+      ['the other side closed', HTTP, { bytesRead: 1 }, 'misconfigured'],
+    ])('"%s" from %s, having read %j: %s', (message, url, socket, expected) => {
+      expect(brief(onNode, hangUp(message, socket), url)).toBe(expected);
     });
   });
 
-  test.each([undefined, 'text', new Error('')])('is a server out of reach where nothing is said: %s', (thrown) => {
-    expect(kind(thrown)).toBe('unreachable');
+  test.each([false, undefined])('a failed look-up says nothing while a descriptor may be missing: %s', (canOpen) => {
+    const classify = classifier(nodeDiagnosis(() => canOpen));
+    expect(brief(classify, coded('ENOTFOUND'))).toBe('overloaded');
+    expect(brief(classify, coded('EAI_AGAIN'))).toBe('overloaded');
+    expect(brief(classify, coded('ECONNREFUSED'))).toBe('-unreachable');
   });
 
-  test('is told with its innermost cause, without secrets', () => {
-    const { cause } = transportProblem(new TypeError('fetch failed', { cause: error('ECONNREFUSED', `no ${KEY}`) }), [
-      KEY,
-    ]);
-    expect(cause).toMatchObject({ code: 'ECONNREFUSED', message: 'no [redacted]' });
+  test('messages say what to look at', () => {
+    const message = (code: string) => onNode(coded(code), HTTP).message;
+    expect(message('EMFILE')).toBe(
+      'keyverify: this process is out of sockets, ports, file descriptors or memory, or may be (EMFILE)',
+    );
+    expect(message('UND_ERR_CLOSED')).toMatch('the dispatcher refused the request');
+    expect(message('UND_ERR_ABORTED')).toMatch('a proxy refused the connection');
+    expect(message('CERT_HAS_EXPIRED')).toMatch('the TLS handshake failed');
+    expect(message('HPE_X')).toMatch('no readable HTTP response');
+    expect(message('ECONNRESET')).toMatch('can not be reached, or hung up');
+    expect(message('X')).toMatch('not known to be an outage');
   });
 });
 
-describe('the chunks of a body', () => {
-  test('are put together in their order', () => {
-    const whole = join([Uint8Array.of(1, 2), Uint8Array.of(), Uint8Array.of(3)], 3);
-    expect([...whole]).toEqual([1, 2, 3]);
+describe('anywhere', () => {
+  test.each([
+    undefined,
+    null,
+    'ECONNREFUSED',
+    new Error('ECONNREFUSED'),
+    new ReferenceError('x is not defined'),
+    new TypeError("Cannot read properties of undefined (reading 'y')"),
+    new TypeError('fetch failed'),
+    new TypeError('Failed to fetch'),
+    new DOMException('timed out', 'TimeoutError'),
+    coded('ECONNRESET', { code: 104 }),
+  ])('what is not on a list is no outage: %s', (thrown) => {
+    for (const classify of [onNode, onBun, onDeno, onWorkerd]) expect(brief(classify, thrown)).toBe('misconfigured');
   });
 
-  test('are not copied where there is one only', () => {
-    const only = Uint8Array.of(1, 2);
-    expect(join([only], 2)).toBe(only);
+  test('the innermost cause decides, not what wraps it', () => {
+    expect(brief(onNode, Object.assign(coded('ECONNRESET'), { cause: coded('CERT_HAS_EXPIRED') }))).toBe(
+      'misconfigured',
+    );
+    expect(brief(onNode, Object.assign(coded('CERT_HAS_EXPIRED'), { cause: coded('ECONNRESET') }))).toBe('unreachable');
+    expect(brief(onNode, Object.assign(coded('ECONNRESET'), { cause: null }))).toBe('unreachable');
   });
 
-  test('may be none', () => {
-    expect(join([], 0)).toHaveLength(0);
+  test('causes that go round in circles come to an end', () => {
+    const circle = coded('ECONNRESET');
+    circle.cause = circle;
+    expect(brief(onNode, circle)).toBe('unreachable');
+    const members = new AggregateError([]);
+    members.errors.push(members, members);
+    expect(brief(onNode, members)).toBe('misconfigured');
+  });
+
+  test('of several addresses each has to be unreachable', () => {
+    const several = (...codes: readonly string[]) =>
+      brief(
+        onNode,
+        fetchFailed(Object.assign(new AggregateError(codes.map((code) => coded(code))), { code: codes[0] })),
+      );
+    expect(several('ECONNREFUSED', 'ECONNREFUSED')).toBe('-unreachable');
+    expect(several('ECONNREFUSED', 'ETIMEDOUT')).toBe('unreachable');
+    expect(several('ECONNREFUSED', 'CERT_HAS_EXPIRED')).toBe('misconfigured');
+    expect(several('ECONNREFUSED', 'EMFILE')).toBe('overloaded');
+    expect(several('ECONNREFUSED', 'X')).toBe('misconfigured');
+    expect(brief(onNode, Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }))).toBe('-unreachable');
+  });
+
+  test('an error of another realm, as in a VM, is read as well', () => {
+    const foreign = { name: 'AggregateError', errors: [{ name: 'Error', code: 'ECONNREFUSED', message: '' }] };
+    expect(brief(onNode, { name: 'TypeError', message: 'fetch failed', cause: foreign })).toBe('-unreachable');
+  });
+
+  test('what a transport has classified stays so', () => {
+    const error = new TransportError('overloaded', 'too much');
+    expect(onNode(error, HTTP)).toBe(error);
+  });
+});
+
+describe('on Bun', () => {
+  test.each<[string, readonly string[]]>([
+    ['-unreachable', ['ECONNREFUSED', 'ENOTFOUND']],
+    ['unreachable', ['ECONNRESET']],
+    ['misconfigured', [...TLS_CODES, 'ERR_PROXY_TUNNEL', 'ESERVFAIL']],
+    ['invalid_response', ['Malformed_HTTP_Response', 'InvalidHTTPResponse', 'UnrequestedUpgrade', 'ZlibError']],
+    ['overloaded', ['EMFILE', 'EADDRNOTAVAIL']],
+  ])('%s: %j', (expected, codes) => {
+    for (const code of codes) expect([code, brief(onBun, coded(code))]).toEqual([code, expected]);
+  });
+
+  test('without a descriptor even a refusal may be made up', () => {
+    const classify = classifier(bunDiagnosis(() => false));
+    for (const code of ['ECONNREFUSED', 'ENOTFOUND']) expect(brief(classify, coded(code))).toBe('overloaded');
+  });
+});
+
+describe('on Deno', () => {
+  const SENDING = 'error sending request from 127.0.0.1:1 for http://127.0.0.1:2/v (127.0.0.1:2): client error';
+  const CONNECTING = 'error sending request for url (http://127.0.0.1:2/v): client error (Connect): ';
+  const DNS = `${CONNECTING}dns error: failed to lookup address information: `;
+
+  test.each([
+    [`${CONNECTING}tcp connect error: Connection refused (os error 111)`, '-unreachable'],
+    [`${DNS}Name or service not known`, '-unreachable'],
+    ['Connection reset by peer (os error 104)', 'unreachable'],
+    [`${SENDING} (SendRequest): connection closed before message completed`, 'unreachable'],
+    [`${CONNECTING}tls handshake eof`, 'unreachable'],
+    [`${CONNECTING}invalid peer certificate: UnknownIssuer`, 'misconfigured'],
+    [`${CONNECTING}received fatal alert: HandshakeFailure`, 'misconfigured'],
+    [`${CONNECTING}received corrupt message of type InvalidContentType`, 'misconfigured'],
+    [`${SENDING} (SendRequest): invalid HTTP version parsed`, 'invalid_response'],
+    [`${SENDING} (SendRequest): message head is too large`, 'invalid_response'],
+    ['error reading a body from connection', 'invalid_response'],
+    [`${CONNECTING}dns error: Too many open files (os error 24)`, 'overloaded'],
+    [`${CONNECTING}tcp connect error: Cannot assign requested address (os error 99)`, 'overloaded'],
+    ['Requires net access to "127.0.0.1:2", run again with the --allow-net flag', 'misconfigured'],
+    [`${CONNECTING}tunnel error: unsuccessful`, 'misconfigured'],
+    // A key in the URL says nothing, however it is written.
+    ['error sending request for url (http://h/tls%20handshake%20eof): client error (Connect): x', 'misconfigured'],
+    ['error sending request for url (http://h/(os%20error%20111)): client error (Connect): x', 'misconfigured'],
+  ])('"%s": %s', (message, expected) => {
+    expect(brief(onDeno, fetchFailed(new Error(message)))).toBe(expected);
+  });
+
+  test('a failed look-up says nothing where a descriptor may be missing', () => {
+    const classify = classifier(denoDiagnosis(() => undefined));
+    expect(brief(classify, new Error(`${DNS}Name or service not known`))).toBe('overloaded');
+  });
+});
+
+describe('on workerd', () => {
+  test.each([
+    ['Network connection lost.', {}, 'unreachable'],
+    ['Network connection lost.', { retryable: true }, 'unreachable'],
+    ['Network connection lost.', { overloaded: true }, 'overloaded'],
+    ['Network connection lost. Or so.', {}, 'misconfigured'],
+    ['internal error; reference = abc', { retryable: true }, 'misconfigured'],
+    ['The operation was aborted', { retryable: true }, 'misconfigured'],
+  ])('"%s" %j: %s', (message, more, expected) => {
+    expect(brief(onWorkerd, Object.assign(new Error(message), more))).toBe(expected);
   });
 });

@@ -1,159 +1,129 @@
+import { Readable } from 'node:stream';
+
 import { describe, expect, test, vi } from 'vitest';
 
-import { fetchTransport, globalFetchTransport, type Fetch } from '../../src/transport/fetch.js';
-import { MAX_RESPONSE_BYTES, ResponseTooLarge } from '../../src/transport/transport.js';
-import { ask, serve } from '../helpers/http.js';
-import { until } from '../helpers/rig.js';
+import { createFetchTransport, globalFetch, type Fetch } from '../../src/transport/fetch.js';
+import { fetchTransport } from '../../src/transport/runtime/node.js';
+import { MAX_RESPONSE_BYTES } from '../../src/transport/transport.js';
+import { ask } from '../helpers/http.js';
 
-const transport = globalFetchTransport();
-const send = async (url: string) => await transport.send(ask(url)).response;
+const URL_ = 'http://keys.test/v';
 const bodyText = (body: Uint8Array): string => Buffer.from(body).toString();
+const answering = async (response: Response, needed = true) =>
+  await fetchTransport(async () => await Promise.resolve(response)).send({ ...ask(URL_), needsBody: () => needed })
+    .response;
+const TOO_LARGE = { kind: 'invalid_response', message: 'keyverify: the response is larger than 65536 bytes' };
 
-describe('asking by the global fetch', () => {
-  test('sends the request as it is, and hands on what came back', async () => {
-    const server = await serve((response) => response.setHeader('x-one', '1').end('{"a":1}'));
-    const { status, header, body } = await send(`${server.origin}/verify?v=1`);
-    expect([status, bodyText(body)]).toEqual([200, '{"a":1}']);
-    expect([header('x-one'), header('X-One'), header('x-two')]).toEqual(['1', '1', undefined]);
-    expect(server.heard).toMatchObject([
-      {
-        method: 'POST',
-        path: '/verify?v=1',
-        headers: { 'content-type': 'application/json', 'x-service-token': 'token-1' },
-        body: '{"key":"sk-1"}',
-      },
+describe("a caller's own fetch", () => {
+  test('is called with the URL, without redirects and with a signal', async () => {
+    const own = vi.fn<Fetch>(async () => await Promise.resolve(new Response('')));
+    const { body: _body, ...bodiless } = ask(URL_);
+    await fetchTransport(own).send(ask(URL_)).response;
+    await fetchTransport(own).send({ ...bodiless, method: 'GET', body: undefined }).response;
+    const signal = expect.any(AbortSignal) as AbortSignal;
+    const { headers } = bodiless;
+    expect(own.mock.calls).toEqual([
+      [URL_, { method: 'POST', headers, body: '{"key":"sk-1"}', redirect: 'manual', signal }],
+      [URL_, { method: 'GET', headers, redirect: 'manual', signal }],
     ]);
-  });
-
-  test('takes a body up to the limit, and refuses one byte more', async () => {
-    let size = MAX_RESPONSE_BYTES;
-    const server = await serve((response) => response.end(Buffer.alloc(size)));
-    expect((await send(server.origin)).body).toHaveLength(MAX_RESPONSE_BYTES);
-    size++;
-    await expect(send(server.origin)).rejects.toBeInstanceOf(ResponseTooLarge);
-  });
-
-  test('takes a response that has no body for one that says nothing', async () => {
-    const { response } = fetchTransport(async () => await Promise.resolve(new Response(null))).send(
-      ask('http://key.test/'),
-    );
-    expect(await response).toMatchObject({ status: 200, body: new Uint8Array() });
-  });
-
-  test('hangs up on a body that has no end', async () => {
-    const server = await serve((response) => {
-      const more = (): void => {
-        if (!response.destroyed) response.write(Buffer.alloc(16_384), () => setImmediate(more));
-      };
-      more();
-    });
-    await expect(send(server.origin)).rejects.toBeInstanceOf(ResponseTooLarge);
-    await until(() => server.cutOff === 1);
-  });
-
-  test('takes an answer without a body for an empty one', async () => {
-    const server = await serve((response) => response.end());
-    expect((await send(server.origin)).body).toHaveLength(0);
-    const bare = fetchTransport(() => Promise.resolve(new Response(null)));
-    expect((await bare.send(ask('http://x.test')).response).body).toHaveLength(0);
-  });
-
-  test('follows no redirect: the token does not travel on', async () => {
-    const elsewhere = await serve((response) => response.end());
-    const server = await serve((response) => response.writeHead(307, { location: elsewhere.origin }).end());
-    expect(await send(server.origin)).toMatchObject({ status: 307 });
-    expect(elsewhere.heard).toEqual([]);
-  });
-
-  test('fails where the connection is reset, before the answer or in the middle of it', async () => {
-    const before = await serve((response) => response.destroy());
-    await expect(send(before.origin)).rejects.toThrow();
-    const within = await serve((response) => {
-      response.writeHead(200, { 'content-length': '100' });
-      response.write('half', () => response.destroy());
-    });
-    await expect(send(within.origin)).rejects.toThrow();
-  });
-
-  test('drops the body of any answer but 200, and frees its connection', async () => {
-    const server = await serve((response) => {
-      response.writeHead(503);
-      response.write('never ends');
-    });
-    const { status, body } = await send(server.origin);
-    expect([status, body.length]).toEqual([503, 0]);
-    await until(() => server.cutOff === 1);
-  });
-
-  test('frees the connection when it is given up', async () => {
-    const server = await serve(() => undefined);
-    const exchange = transport.send(ask(server.origin));
-    await until(() => server.heard.length === 1);
-    const reason = new Error('the time is up');
-    exchange.abort(reason);
-    await expect(exchange.response).rejects.toBe(reason);
-    await until(() => server.cutOff === 1);
-  });
-
-  test('hears whoever replaces it later', async () => {
-    const replaced = vi.fn<Fetch>(() => Promise.resolve(new Response('late', { status: 200 })));
-    vi.stubGlobal('fetch', replaced);
-    try {
-      expect(bodyText((await send('http://x.test/v')).body)).toBe('late');
-    } finally {
-      vi.unstubAllGlobals();
-    }
-    expect(replaced).toHaveBeenCalledOnce();
-  });
-});
-
-describe("asking by the caller's own fetch", () => {
-  const answering = async (response: Response) =>
-    await fetchTransport(() => Promise.resolve(response)).send(ask('http://x.test/v')).response;
-
-  test('asks it for the URL, without redirects and with a signal', async () => {
-    const calls: Parameters<Fetch>[] = [];
-    const own = fetchTransport((...call) => {
-      calls.push(call);
-      return Promise.resolve(new Response(''));
-    });
-    await own.send(ask('http://x.test/v')).response;
-    const [url, init] = calls[0] ?? [];
-    expect(url).toBe('http://x.test/v');
-    expect(init).toEqual({
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-service-token': 'token-1' },
-      body: '{"key":"sk-1"}',
-      redirect: 'manual',
-      signal: expect.any(AbortSignal) as AbortSignal,
-    });
-    expect(init?.signal?.aborted).toBe(false);
+    expect(own.mock.calls[0]?.[1].signal?.aborted).toBe(false);
   });
 
   test('takes a redirect for one also where it was followed, or is hidden', async () => {
     const followed = Object.defineProperty(new Response('{}'), 'redirected', { value: true });
-    expect(await answering(followed)).toMatchObject({ status: 302, body: new Uint8Array() });
+    expect((await answering(followed)).status).toBe(302);
     const hidden = Object.defineProperty(Response.error(), 'type', { value: 'opaqueredirect' });
-    expect(await answering(hidden)).toMatchObject({ status: 302 });
+    expect((await answering(hidden)).status).toBe(302);
   });
 
-  test('goes by the status, whatever became of the body behind it', async () => {
-    const broken = new ReadableStream({ start: (stream) => stream.error(new Error('reset')) });
-    expect(await answering(new Response(broken, { status: 429 }))).toMatchObject({ status: 429 });
+  test('is given up by its signal', async () => {
+    const reason = new Error('the time is up');
+    const hanging: Fetch = async (_url, { signal }) =>
+      await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(reason)));
+    const exchange = fetchTransport(hanging).send(ask(URL_));
+    exchange.abort(reason);
+    await expect(exchange.response).rejects.toMatchObject({ kind: 'misconfigured', cause: reason });
   });
 
-  test('stops reading where there is too much', async () => {
-    let cancelled = false;
+  test('is no outage where it throws or gives something else', async () => {
+    const broken: readonly Fetch[] = [
+      () => {
+        throw new ReferenceError('x is not defined');
+      },
+      async () => await Promise.reject(new TypeError('x is not a function')),
+      async () => await Promise.resolve(undefined as never),
+    ];
+    for (const fetch of broken)
+      await expect(fetchTransport(fetch).send(ask(URL_)).response).rejects.toMatchObject({ kind: 'misconfigured' });
+  });
+});
+
+/** A response whose body is not a web stream, as node-fetch and the polyfills have it. */
+const withBody = (body: unknown, bytes = ''): Response =>
+  Object.defineProperties(new Response(bytes), { body: { value: body } });
+
+describe('the body', () => {
+  test('may be absent', async () => {
+    expect((await answering(new Response(null))).body).toHaveLength(0);
+  });
+
+  test('is a web stream, which is ended where it is too large', async () => {
+    const cancel = vi.fn();
     const endless = new ReadableStream<Uint8Array>({
       pull: (stream) => stream.enqueue(new Uint8Array(16_384)),
-      cancel: () => void (cancelled = true),
+      cancel,
     });
-    await expect(answering(new Response(endless))).rejects.toBeInstanceOf(ResponseTooLarge);
-    expect(cancelled).toBe(true);
+    await expect(answering(new Response(endless))).rejects.toMatchObject(TOO_LARGE);
+    expect(cancel).toHaveBeenCalledOnce();
   });
 
-  test('fails with its error', async () => {
-    const error = new TypeError('fetch failed');
-    await expect(fetchTransport(() => Promise.reject(error)).send(ask('http://x.test')).response).rejects.toBe(error);
+  test('is a stream of Node, which is destroyed where it is too large', async () => {
+    const chunks = ['{"valid"', ':true}'].map((chunk) => Buffer.from(chunk));
+    expect(bodyText((await answering(withBody(Readable.from(chunks)))).body)).toBe('{"valid":true}');
+    const endless = new Readable({ read: () => void endless.push(Buffer.alloc(16_384)) });
+    await expect(answering(withBody(endless))).rejects.toMatchObject(TOO_LARGE);
+    expect(endless.destroyed).toBe(true);
   });
+
+  test('comes in one piece where it can be had in no other way', async () => {
+    for (const none of [undefined, 'text'])
+      expect(bodyText((await answering(withBody(none, '{"valid":true}'))).body)).toBe('{"valid":true}');
+    await expect(answering(withBody(undefined, 'x'.repeat(MAX_RESPONSE_BYTES + 1)))).rejects.toMatchObject(TOO_LARGE);
+  });
+
+  test('has to be made of bytes', async () => {
+    await expect(answering(withBody(Readable.from(['{"valid":true}'])))).rejects.toMatchObject({
+      kind: 'misconfigured',
+    });
+  });
+
+  test('is dropped where nobody needs it, in every shape, and a broken one does not matter', async () => {
+    const cancel = vi.fn().mockRejectedValue(new Error('broken'));
+    expect((await answering(new Response(new ReadableStream({ cancel })), false)).body).toHaveLength(0);
+    expect(cancel).toHaveBeenCalledOnce();
+    const stream = new Readable({ read: () => undefined });
+    await answering(withBody(stream), false);
+    expect(stream.destroyed).toBe(true);
+    for (const other of [null, undefined, {}]) expect((await answering(withBody(other), false)).status).toBe(200);
+  });
+
+  test('that breaks off is a lost connection where it is needed', async () => {
+    const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+    const broken = () => new Response(new ReadableStream({ start: (stream) => stream.error(cause) }), { status: 429 });
+    await expect(answering(broken())).rejects.toMatchObject({ kind: 'unreachable' });
+    expect(await answering(broken(), false)).toMatchObject({ status: 429 });
+  });
+});
+
+test('the global fetch is looked up at each request', async () => {
+  const replaced = vi.fn<Fetch>(async () => await Promise.resolve(new Response('late')));
+  const transport = createFetchTransport(globalFetch, { classify: () => expect.fail('nothing went wrong') });
+  vi.stubGlobal('fetch', replaced);
+  try {
+    expect(bodyText((await transport.send(ask(URL_)).response).body)).toBe('late');
+  } finally {
+    vi.unstubAllGlobals();
+  }
+  expect(replaced).toHaveBeenCalledOnce();
+  expect(transport).not.toHaveProperty('isOverloaded');
 });

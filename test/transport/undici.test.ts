@@ -1,82 +1,33 @@
-import { Agent, Pool } from 'undici';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { gzipSync } from 'node:zlib';
 
-import { dispatcherTransport, type Dispatcher } from '../../src/transport/undici.js';
-import { MAX_RESPONSE_BYTES, ResponseTooLarge, type Transport } from '../../src/transport/transport.js';
+import { Agent, Pool, RetryAgent, interceptors, RedirectHandler } from 'undici';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+
+import type { Dispatcher } from '../../src/transport/dispatcher.js';
+import { dispatcherTransport } from '../../src/transport/runtime/node.js';
+import type { Transport, WireRequest } from '../../src/transport/transport.js';
 import { ask, serve } from '../helpers/http.js';
 import { breathe, until } from '../helpers/rig.js';
 
-function pool(origin: string, connections = 1): Pool {
-  const made = new Pool(origin, { connections, pipelining: 1 });
-  onTestFinished(async () => await made.destroy());
-  return made;
+function through(url: string, dispatcher: Dispatcher | (() => Dispatcher)): Transport {
+  return dispatcherTransport?.(url, dispatcher) ?? expect.fail('undici runs on Node');
 }
 
-function through(origin: string, connections = 1): Transport {
-  const made = pool(origin, connections);
-  return dispatcherTransport(origin, () => made);
+function kept<D extends Agent | Pool>(dispatcher: D): D {
+  onTestFinished(async () => await dispatcher.destroy());
+  return dispatcher;
 }
 
-const send = async (transport: Transport, url: string) => await transport.send(ask(url)).response;
+const agent = (options?: Agent.Options): Agent => kept(new Agent(options));
+const send = async (transport: Transport, url: string, changes?: Partial<WireRequest>) =>
+  await transport.send({ ...ask(url), ...changes }).response;
 
-describe('asking through a dispatcher', () => {
-  test('sends the request as it is, and hands on what came back', async () => {
-    const server = await serve((response) =>
-      response.writeHead(200, { 'x-one': '1', 'x-many': ['a', 'b'] }).end('{"a":1}'),
-    );
-    const url = `${server.origin}/verify?v=1`;
-    const made = pool(server.origin);
-    const { status, header, body } = await send(
-      dispatcherTransport(url, () => made),
-      url,
-    );
-    expect([status, Buffer.from(body).toString()]).toEqual([200, '{"a":1}']);
-    expect([header('x-one'), header('x-many'), header('x-two')]).toEqual(['1', 'a, b', undefined]);
-    expect(server.heard).toMatchObject([
-      {
-        method: 'POST',
-        path: '/verify?v=1',
-        headers: { 'content-type': 'application/json', 'x-service-token': 'token-1' },
-        body: '{"key":"sk-1"}',
-      },
-    ]);
-  });
-
-  test('puts a body of many chunks together, and asks again on the same connection', async () => {
-    const server = await serve((response) => {
-      response.write('one ');
-      setImmediate(() => response.end('two'));
-    });
-    const transport = through(server.origin);
-    for (let times = 0; times < 3; times++)
-      expect(Buffer.from((await send(transport, server.origin)).body).toString()).toBe('one two');
-    expect(server.connections).toBe(1);
-  });
-
-  test('works with an agent, and with a dispatcher that is only being made', async () => {
-    const server = await serve((response) => response.end('made'));
-    const agent = new Agent();
-    onTestFinished(async () => await agent.destroy());
-    for (const open of [() => agent, () => Promise.resolve(agent)])
-      expect(await send(dispatcherTransport(server.origin, open), server.origin)).toMatchObject({ status: 200 });
-  });
-
-  test('fails where no dispatcher can be made, or where it throws', async () => {
-    const error = new Error('no undici');
-    const broken: Dispatcher = {
-      dispatch: () => {
-        throw error;
-      },
-    };
-    for (const open of [() => Promise.reject<Dispatcher>(error), () => broken])
-      await expect(send(dispatcherTransport('http://x.test', open), 'http://x.test')).rejects.toBe(error);
-  });
-
-  test('leaves time-outs to the deadline', () => {
+describe('a request', () => {
+  test('goes to the dispatcher as it is, and time-outs and redirects stay outside', () => {
     const seen: unknown[] = [];
     const spy: Dispatcher = { dispatch: (options) => seen.push(options) > 0 };
     const request = ask('http://x.test/a?b=c');
-    dispatcherTransport(request.url, () => spy).send(request);
+    void through(request.url, spy).send(request);
     expect(seen).toEqual([
       {
         origin: 'http://x.test',
@@ -86,112 +37,205 @@ describe('asking through a dispatcher', () => {
         body: request.body,
         headersTimeout: 0,
         bodyTimeout: 0,
+        maxRedirections: 0,
       },
     ]);
   });
 
-  test('takes a body up to the limit, refuses one byte more, and can ask again', async () => {
-    let size = MAX_RESPONSE_BYTES;
-    const server = await serve((response) => response.end(Buffer.alloc(size)));
-    const transport = through(server.origin);
-    expect((await send(transport, server.origin)).body).toHaveLength(MAX_RESPONSE_BYTES);
-    size++;
-    await expect(send(transport, server.origin)).rejects.toBeInstanceOf(ResponseTooLarge);
-    size = 2;
-    expect((await send(transport, server.origin)).body).toHaveLength(2);
+  test('may ask another path of the same origin, but no other origin', async () => {
+    const server = await serve((response) => response.end('{}'));
+    const transport = through(`${server.origin}/verify`, agent());
+    expect(await send(transport, `${server.origin}/keys/1`)).toMatchObject({ status: 200 });
+    expect(server.heard).toMatchObject([{ path: '/keys/1' }]);
+    await expect(send(transport, 'http://other.test/')).rejects.toMatchObject({ kind: 'misconfigured' });
+    await expect(send(transport, 'no URL')).rejects.toMatchObject({ kind: 'misconfigured' });
   });
 
-  test('hangs up on a body that has no end', async () => {
+  test('has a method that undici sends', async () => {
+    const transport = through('http://x.test', agent());
+    await expect(send(transport, 'http://x.test', { method: 'BREW' })).rejects.toMatchObject({ kind: 'misconfigured' });
+  });
+
+  test('goes to the dispatcher of the moment', async () => {
+    const server = await serve((response) => response.end('{}'));
+    const [before, after] = [agent(), agent()];
+    let current = before;
+    const transport = through(server.origin, () => current);
+    await send(transport, server.origin);
+    current = after;
+    await before.destroy();
+    expect(await send(transport, server.origin)).toMatchObject({ status: 200 });
+  });
+
+  test('is refused by a dispatcher that throws, is closed, or can not be had', async () => {
+    const broken: Dispatcher = {
+      dispatch: () => {
+        throw new Error('broken');
+      },
+    };
+    const closed = agent();
+    await closed.close();
+    const none = (): Dispatcher => {
+      throw new Error('none');
+    };
+    for (const dispatcher of [broken, closed, none])
+      await expect(send(through('http://x.test', dispatcher), 'http://x.test')).rejects.toMatchObject({
+        kind: 'misconfigured',
+        unconnected: false,
+      });
+  });
+});
+
+describe('a response', () => {
+  test('joins headers that came several times', async () => {
+    const server = await serve((response) => response.writeHead(200, { 'x-many': ['a', 'b'] }).end('{}'));
+    expect((await send(through(server.origin, agent()), server.origin)).header('x-many')).toBe('a, b');
+  });
+
+  test('of many chunks is put together, and leaves the connection to the next one', async () => {
     const server = await serve((response) => {
-      const more = (): void => {
-        if (!response.destroyed) response.write(Buffer.alloc(16_384), () => setImmediate(more));
-      };
-      more();
+      response.write('one ');
+      setImmediate(() => response.end('two'));
     });
-    await expect(send(through(server.origin), server.origin)).rejects.toBeInstanceOf(ResponseTooLarge);
+    const transport = through(server.origin, agent({ connections: 1 }));
+    for (let times = 0; times < 3; times++)
+      expect(Buffer.from((await send(transport, server.origin)).body).toString()).toBe('one two');
+    expect(server.connections).toBe(1);
+  });
+
+  test('without a body that anybody needs leaves its connection to the next one, and one without an end does not', async () => {
+    let endless = false;
+    const server = await serve((response) => {
+      response.writeHead(503);
+      if (endless) response.write(Buffer.alloc(70_000));
+      else response.end('down');
+    });
+    const transport = through(server.origin, agent({ connections: 1 }));
+    for (let times = 0; times < 2; times++) expect((await send(transport, server.origin)).body).toHaveLength(0);
+    expect(server.connections).toBe(1);
+    endless = true;
+    expect(await send(transport, server.origin)).toMatchObject({ status: 503 });
     await until(() => server.cutOff === 1);
   });
 
-  test('follows no redirect: the token does not travel on', async () => {
-    const elsewhere = await serve((response) => response.end());
+  test('is more than its announcement', async () => {
+    const server = await serve((response) => response.writeEarlyHints({ link: '</a>' }, () => response.end('{}')));
+    expect(await send(through(server.origin, agent()), server.origin)).toMatchObject({ status: 200 });
+    const cut = await serve((response) => response.writeEarlyHints({ link: '</a>' }, () => response.destroy()));
+    await expect(send(through(cut.origin, agent()), cut.origin)).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+
+  test('that is encoded, which nobody asked for, is unreadable, and says so', async () => {
+    const server = await serve((response) => response.setHeader('content-encoding', 'gzip').end(gzipSync('{}')));
+    await expect(send(through(server.origin, agent()), server.origin)).rejects.toMatchObject({
+      kind: 'invalid_response',
+      message: 'keyverify: the key server encoded a response that was to be plain',
+    });
+    const plain = await serve((response) => response.setHeader('content-encoding', 'Identity').end('{}'));
+    expect(await send(through(plain.origin, agent()), plain.origin)).toMatchObject({ status: 200 });
+  });
+
+  test('stays one where undici makes an error of it', async () => {
+    const server = await serve((response) => response.writeHead(429, { 'retry-after': '3' }).end('{}'));
+    const retrying = kept(new Agent());
+    for (const dispatcher of [
+      new RetryAgent(retrying, { methods: ['POST'], maxRetries: 0 }),
+      agent().compose(interceptors.responseError()),
+    ]) {
+      const { status, header, body } = await send(through(server.origin, dispatcher), server.origin);
+      expect([status, header('retry-after'), header('x'), body.length]).toEqual([429, '3', undefined, 0]);
+    }
+  });
+
+  test.each([
+    { code: 'UND_ERR_REQ_RETRY', statusCode: 200 },
+    { code: 'UND_ERR_RESPONSE', statusCode: '429' },
+    { code: 'OTHER', statusCode: 429 },
+  ])('is not read from just any error: %j', async (fields) => {
+    const failing: Dispatcher = {
+      dispatch(_options, handler) {
+        handler.onResponseError({ abort: () => undefined }, Object.assign(new Error('x'), fields));
+        return true;
+      },
+    };
+    await expect(send(through('http://x.test', failing), 'http://x.test')).rejects.toMatchObject({
+      kind: 'misconfigured',
+    });
+  });
+});
+
+describe('a redirect', () => {
+  test("is not followed by a caller's interceptor: the token does not travel on", async () => {
+    const elsewhere = await serve((response) => response.end('{}'));
     const server = await serve((response) => response.writeHead(307, { location: elsewhere.origin }).end());
-    expect(await send(through(server.origin), server.origin)).toMatchObject({ status: 307 });
+    const following = agent().compose(interceptors.redirect({ maxRedirections: 3 }));
+    expect(await send(through(server.origin, following), server.origin)).toMatchObject({ status: 307 });
     expect(elsewhere.heard).toEqual([]);
   });
 
-  test('fails where the connection is reset, before the answer or in the middle of it', async () => {
-    const before = await serve((response) => response.destroy());
-    await expect(send(through(before.origin), before.origin)).rejects.toMatchObject({ code: 'UND_ERR_SOCKET' });
-    const within = await serve((response) => {
-      response.writeHead(200, { 'content-length': '100' });
-      response.write('half', () => response.destroy());
+  test('that is followed all the same is no verdict', async () => {
+    const elsewhere = await serve((response) => response.end('{"valid":true}'));
+    const server = await serve((response) => response.writeHead(307, { location: elsewhere.origin }).end());
+    const following = agent().compose((dispatch) => (options, handler) => {
+      const inner = { ...options };
+      return dispatch(inner, new RedirectHandler(dispatch, 3, inner, handler));
     });
-    await expect(send(through(within.origin), within.origin)).rejects.toMatchObject({ code: 'UND_ERR_SOCKET' });
-  });
-
-  test('takes an announcement of the answer for none', async () => {
-    const server = await serve((response) => response.writeEarlyHints({ link: '</a>' }, () => response.destroy()));
-    await expect(send(through(server.origin), server.origin)).rejects.toMatchObject({ code: 'UND_ERR_SOCKET' });
-  });
-
-  test('goes by a status other than 200, whatever became of the body behind it', async () => {
-    const cut = await serve((response) => {
-      response.writeHead(429, { 'content-length': '100', 'retry-after': '3' });
-      response.write('half', () => response.destroy());
-    });
-    const { status, header } = await send(through(cut.origin), cut.origin);
-    expect([status, header('retry-after')]).toEqual([429, '3']);
-    const huge = await serve((response) => response.writeHead(503).end(Buffer.alloc(MAX_RESPONSE_BYTES + 1)));
-    expect(await send(through(huge.origin), huge.origin)).toMatchObject({ status: 503 });
-  });
-
-  test('fails where nobody listens', async () => {
-    const origin = 'http://127.0.0.1:1';
-    await expect(send(through(origin), origin)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    const { status, body } = await send(through(server.origin, following), server.origin);
+    expect([status, body.length]).toEqual([302, 0]);
   });
 });
 
 describe('giving up', () => {
   const reason = new Error('the time is up');
 
-  test('frees the connection for the next request', async () => {
-    let hangs = true;
-    const server = await serve((response) => (hangs ? undefined : response.end('fine')));
-    const transport = through(server.origin);
-    const exchange = transport.send(ask(server.origin));
-    await until(() => server.heard.length === 1);
-    hangs = false;
-    exchange.abort(reason);
-    await expect(exchange.response).rejects.toBe(reason);
-    expect(await send(transport, server.origin)).toMatchObject({ status: 200 });
-  });
-
   test('while waiting for a connection sends nothing', async () => {
     let release = (): void => undefined;
     const server = await serve((response) => {
       release = () => response.end('fine');
     });
-    const transport = through(server.origin);
+    const transport = through(server.origin, kept(new Pool(server.origin, { connections: 1 })));
     const first = transport.send(ask(server.origin));
     await until(() => server.heard.length === 1);
     const queued = transport.send(ask(server.origin));
     queued.abort(reason);
-    const rejection = expect(queued.response).rejects.toBe(reason);
+    const rejection = expect(queued.response).rejects.toMatchObject({ cause: reason });
     release();
     expect(await first.response).toMatchObject({ status: 200 });
     await rejection;
     await breathe();
     expect(server.heard).toHaveLength(1);
   });
+});
 
-  test('while the dispatcher is only being made sends nothing', async () => {
-    const server = await serve((response) => response.end('fine'));
-    let made: (dispatcher: Dispatcher) => void = () => undefined;
-    const opening = new Promise<Dispatcher>((resolve) => (made = resolve));
-    const exchange = dispatcherTransport(server.origin, () => opening).send(ask(server.origin));
-    exchange.abort(reason);
-    made(pool(server.origin));
-    await expect(exchange.response).rejects.toBe(reason);
-    expect(server.heard).toEqual([]);
+describe('whether a request has been sent', () => {
+  /** Two hang, and one more waits or does not, depending on the dispatcher. */
+  async function third(dispatcher: (origin: string) => Dispatcher) {
+    const server = await serve(() => undefined);
+    const transport = through(server.origin, dispatcher(server.origin));
+    const hanging = [1, 2].map(() => transport.send(ask(server.origin)));
+    await until(() => server.heard.length === 2);
+    const exchange = transport.send(ask(server.origin));
+    for (const { response } of [...hanging, exchange]) response.catch(() => undefined);
+    expect(hanging.map(({ isSent }) => isSent?.())).toEqual([true, true]);
+    return exchange.isSent?.();
+  }
+
+  test('is known of one that waits behind others in a pool or an agent', async () => {
+    expect(await third((origin) => kept(new Pool(origin, { connections: 2 })))).toBe(false);
+    expect(await third(() => agent({ connections: 2 }))).toBe(false);
+  });
+
+  test('is known of one that is connecting', async () => {
+    expect(await third((origin) => kept(new Pool(origin)))).toBe(true);
+    expect(await third(() => agent())).toBe(true);
+  });
+
+  test('is denied where it can not be known', async () => {
+    const silent: Dispatcher = { dispatch: () => true };
+    expect(through('http://x.test', silent).send(ask('http://x.test')).isSent?.()).toBe(false);
+    const none = vi.fn(() => expect.fail('none'));
+    const exchange = through('http://x.test', none).send(ask('http://x.test'));
+    await expect(exchange.response).rejects.toThrow();
+    expect(exchange.isSent?.()).toBe(false);
   });
 });

@@ -1,9 +1,9 @@
-/** Writes the score of the last run into test/mutation.md, and fails if the survivors aren't those that are explained there. */
+/** Writes the score of the last run into test/mutation.md. Fails if its survivors are not those that the page explains. */
 import { readFileSync, writeFileSync } from 'node:fs';
 
 import { format } from 'prettier';
 
-interface Place {
+interface Position {
   readonly line: number;
   readonly column: number;
 }
@@ -11,7 +11,7 @@ interface Place {
 interface Mutant {
   readonly status: string;
   readonly replacement: string;
-  readonly location: { readonly start: Place; readonly end: Place };
+  readonly location: { readonly start: Position; readonly end: Position };
 }
 
 interface Report {
@@ -27,7 +27,7 @@ const SURVIVED = ['Survived', 'NoCoverage'];
 
 const { files } = JSON.parse(readFileSync(new URL('reports/mutation/mutation.json', ROOT), 'utf8')) as Report;
 
-/** What a mutant does, without line numbers: they move. */
+/** What a mutant changes. Without line numbers, because they move. */
 function change(source: string, { replacement, location: { start, end } }: Mutant): string {
   const lines = source.split('\n').slice(start.line - 1, end.line);
   const last = lines.pop() ?? '';
@@ -79,6 +79,6 @@ const unexplained = survivors.filter((survivor) => {
   const at = explanations.findIndex((explanation) => explanation.startsWith(survivor));
   return at < 0 || explanations.splice(at, 1).length === 0;
 });
-for (const survivor of unexplained) console.log('survived, and is not explained:', survivor);
-for (const explanation of explanations) console.log('explained, and did not survive:', explanation);
+for (const survivor of unexplained) console.log('survived, but not explained:', survivor);
+for (const explanation of explanations) console.log('explained, but did not survive:', explanation);
 process.exitCode = unexplained.length + explanations.length === 0 ? 0 : 1;

@@ -1,4 +1,4 @@
-/** A stranger's empty project: it installs what npm has, and verifies keys with it. */
+/** An empty project that installs the published package and verifies keys with it. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -16,11 +16,11 @@ const server = await startKeyServer({ keys: { 'key-of-acme': { client: 'acme', t
 const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 'service-token' });
 const good = await verifier.verify('key-of-acme');
 const again = await verifier.verify('key-of-acme');
-const made = await verifier.verify('made-up-key');
+const unknown = await verifier.verify('unknown-key');
 console.log(JSON.stringify({
   good: [good.valid, good.source, good.client],
   again: [again.valid, again.source],
-  made: [made.valid, made.reason],
+  unknown: [unknown.valid, unknown.reason],
   userAgent: server.requests[0].headers['user-agent'],
   version: [VERSION, createRequire(import.meta.url)('${project.name}').VERSION],
 }));
@@ -34,10 +34,10 @@ export async function verifyWithPublished(registry: Registry, version: string): 
   writeFileSync(join(cwd, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
   writeFileSync(join(cwd, 'verify.js'), script());
   await run(['npm', 'install', project.name], cwd, { ...inside, NPM_CONFIG_REGISTRY: registry.url });
-  const said = JSON.parse(await run(['node', 'verify.js'], cwd)) as Record<string, unknown>;
-  same(said['version'], [version, version], `import and require give ${version}`);
-  same(said['good'], [true, 'server', 'acme'], 'a good key is verified by the server');
-  same(said['again'], [true, 'cache'], 'and by the cache the second time');
-  same(said['made'], [false, 'unknown_key'], 'a made-up key is rejected');
-  same(said['userAgent'], `${project.name}/${version}`, `the server sees ${project.name}/${version}`);
+  const report = JSON.parse(await run(['node', 'verify.js'], cwd)) as Record<string, unknown>;
+  same(report['version'], [version, version], `import and require give ${version}`);
+  same(report['good'], [true, 'server', 'acme'], 'a valid key is verified by the server');
+  same(report['again'], [true, 'cache'], 'the second time it is a cache hit');
+  same(report['unknown'], [false, 'unknown_key'], 'an unknown key is rejected');
+  same(report['userAgent'], `${project.name}/${version}`, `the server sees ${project.name}/${version}`);
 }

@@ -1,4 +1,4 @@
-/** What has to be true of a release, wherever it can be seen. */
+/** What must hold after a release, on GitHub, npm and in the branches. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { folder, run } from './shell.ts';
 
 const sha1 = (data: Uint8Array): string => createHash('sha1').update(data).digest('hex');
 
-/** Unpacks a tarball and checks that everything in it says the version it was released as. */
+/** Checks that a tarball contains the released version and no other. */
 async function expectVersion(tarball: Uint8Array, version: string): Promise<void> {
   const at = join(folder, `tarball-${version}`);
   mkdirSync(at);
@@ -19,12 +19,12 @@ async function expectVersion(tarball: Uint8Array, version: string): Promise<void
   await run(['tar', '-xzf', 'package.tgz'], at);
   const manifest = JSON.parse(readFileSync(join(at, 'package/package.json'), 'utf8')) as { version: string };
   const dist = readdirSync(join(at, 'package/dist'), { recursive: true, encoding: 'utf8' });
-  const said = dist
+  const built = dist
     .filter((name) => /\.c?js$/.test(name))
     .flatMap((name) => [...readFileSync(join(at, 'package/dist', name), 'utf8').matchAll(/VERSION = "([^"]*)"/g)])
     .map((match) => match[1]);
   same(
-    [manifest.version, ...new Set(said)],
+    [manifest.version, ...new Set(built)],
     [version, version],
     `package.json and version.ts in the tarball say ${version}`,
   );
@@ -35,13 +35,13 @@ function expectNotes(where: string, notes: string, has: readonly string[], hasNo
   for (const text of hasNot) check(!notes.includes(text), `${where} does not say "${text}"`);
 }
 
-interface Said {
+interface Notes {
   readonly says: readonly string[];
   readonly saysNot?: readonly string[];
 }
 
-/** A prerelease of dev: on GitHub alone. */
-export async function expectPrerelease(github: GitHub, version: string, { says, saysNot = [] }: Said): Promise<void> {
+/** A prerelease of dev exists on GitHub only. */
+export async function expectPrerelease(github: GitHub, version: string, { says, saysNot = [] }: Notes): Promise<void> {
   const release = github.release(`v${version}`);
   check(release?.prerelease === true, `GitHub has v${version}, marked as a prerelease`);
   if (!release) return;
@@ -52,12 +52,12 @@ export async function expectPrerelease(github: GitHub, version: string, { says, 
   same(await git('rev-parse', `v${version}`), await tip('dev'), 'dev got a tag and no commit');
 }
 
-/** A stable release: on npm and GitHub, in the files of main, and in dev. */
+/** A stable release exists on npm and GitHub, and in the files of main. */
 export async function expectStable(
   github: GitHub,
   registry: Registry,
   version: string,
-  { says, saysNot = [] }: Said,
+  { says, saysNot = [] }: Notes,
 ): Promise<void> {
   const release = github.release(`v${version}`);
   check(release?.prerelease === false, `GitHub has v${version}, not marked as a prerelease`);
@@ -97,17 +97,17 @@ export async function expectStable(
   );
 }
 
-/** dev knows the stable release, so that its next version is above it. */
+/** dev contains the stable release, so that its next version is higher. */
 export async function expectMergedBack(version: string): Promise<void> {
   await tip('dev');
   const behind = await git('rev-list', '--count', `origin/dev..v${version}`);
   same(behind, '0', `dev has everything of v${version}`);
 }
 
-/** npm holds these versions and no other, and `latest` is the newest. */
+/** npm has exactly these versions, and `latest` is the newest. */
 export async function expectOnNpm(registry: Registry, ...expected: readonly string[]): Promise<void> {
   const packument = await registry.packument();
-  same(Object.keys(packument.versions), expected, `npm holds ${expected.join(', ')} and nothing else`);
+  same(Object.keys(packument.versions), expected, `npm has exactly ${expected.join(', ')}`);
   same(
     packument['dist-tags'],
     { latest: expected.at(-1) },

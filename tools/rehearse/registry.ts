@@ -1,4 +1,4 @@
-/** npm's registry on loopback: verdaccio, and in front of it trusted publishing and a switch that makes a publish fail. */
+/** An npm registry on loopback: verdaccio, behind a server with trusted publishing and a switch that fails a publish. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { runServer } from 'verdaccio';
 
 import { folder } from './shell.ts';
 
-/** What GitHub's id token says about the job that asks; npm compares it with the trusted publisher it knows. */
+/** The claims of GitHub's id token about a job. npm compares them with its trusted publisher. */
 export interface Claims {
   readonly repository: string;
   readonly workflow: string;
@@ -22,9 +22,9 @@ interface Packument {
 
 export class Registry {
   readonly url: string;
-  /** A token that may publish, as the package's owner has for the very first version. */
+  /** The owner's token, which may publish. The very first version needs it. */
   readonly token: string;
-  /** The next publish is refused, once. */
+  /** Refuses the next publish, once. */
   refuseNext = false;
   readonly #name: string;
 
@@ -79,7 +79,7 @@ export async function startRegistry(name: string, trusted: Claims, upstream: str
     body: JSON.stringify(owner),
   });
   const answer = await response.text();
-  if (!response.ok) throw new Error(`the registry takes no user: ${response.status} ${answer}`);
+  if (!response.ok) throw new Error(`the registry refused the user: ${response.status} ${answer}`);
   const registry = new Registry(url, (JSON.parse(answer) as { token: string }).token, name);
   return registry;
 }

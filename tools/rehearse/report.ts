@@ -1,30 +1,30 @@
-/** Says line by line what was checked, and keeps count of what did not hold. */
-let held = 0;
+/** Prints every check and counts them. */
+let passed = 0;
 const violations: string[] = [];
 
 const seconds = (): string => `${process.uptime().toFixed(0).padStart(4)} s`;
 
-/** Opens a scene of the rehearsal. */
+/** Prints the title of a scene. */
 export function scene(title: string): void {
   console.log(`${seconds()}  ${title}`);
 }
 
-/** Checks one sentence; when it does not hold, the rehearsal goes on and ends red. */
+/** Records a check. After a failed one the rehearsal goes on, but exits with an error. */
 export function check(holds: boolean, sentence: string): void {
   console.log(`           ${holds ? 'ok  ' : 'NOT '} ${sentence.replaceAll(/\s+/g, ' ')}`);
-  if (holds) held += 1;
+  if (holds) passed += 1;
   else violations.push(sentence);
 }
 
-/** Checks that two values are the same, and shows them when they are not. */
+/** Records a check that two values are equal, as JSON. */
 export function same(actual: unknown, expected: unknown, sentence: string): void {
   const [is, wanted] = [JSON.stringify(actual), JSON.stringify(expected)];
-  check(is === wanted, is === wanted ? sentence : `${sentence}: wanted ${wanted}, is ${is}`);
+  check(is === wanted, is === wanted ? sentence : `${sentence}: expected ${wanted}, got ${is}`);
 }
 
-/** Prints the outcome; true when everything held. */
+/** Prints the outcome. Returns whether all checks passed. */
 export function summary(): boolean {
-  console.log(`${seconds()}  ${held} checks held, ${violations.length} did not`);
+  console.log(`${seconds()}  ${passed} checks passed, ${violations.length} failed`);
   for (const sentence of violations) console.log(`           NOT  ${sentence}`);
-  return violations.length === 0 && held > 0;
+  return violations.length === 0 && passed > 0;
 }

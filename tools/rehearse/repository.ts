@@ -1,10 +1,10 @@
-/** The project as a fresh repository on a bare remote, with a maintainer's clone to push from. */
+/** A fresh repository of the project on a bare remote, and a maintainer's clone. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { folder, inside, run } from './shell.ts';
 
-/** What the workflow gets for its expressions: each of them is a token. */
+/** The value of every secret expression in the workflow. */
 export const token = 'a-token';
 const work = join(folder, 'maintainer');
 
@@ -18,7 +18,7 @@ export let project: { readonly name: string; readonly repository: string; readon
 
 export const git = async (...args: readonly string[]): Promise<string> => await run(['git', ...args], work);
 
-/** Makes the remote: the committed tree, as if nothing had been released yet, with the first tag a maintainer sets. */
+/** Creates the remote from the committed tree, as if nothing had been released, with the tag that a maintainer sets first. */
 export async function startRepository(): Promise<void> {
   const origin = join(folder, 'origin.git');
   const root = new URL('../../', import.meta.url);
@@ -29,7 +29,7 @@ export async function startRepository(): Promise<void> {
   const manifest = JSON.parse(readFileSync(join(work, 'package.json'), 'utf8')) as Package;
   const remote = manifest.repository.url.replace(/^git\+/, '');
   project = { name: manifest.name, repository: new URL(remote).pathname.replace(/^\/|\.git$/g, ''), remote };
-  // Whatever talks to the project's remote from here on talks to the bare repository, and git to nothing else.
+  // From here on the URL of the project's remote leads to the bare repository, and git may use no other protocol.
   const remotes = [remote, remote.replace('://', `://x-access-token:${token}@`)];
   inside['GIT_CONFIG_COUNT'] = String(remotes.length);
   for (const [index, url] of remotes.entries()) {
@@ -39,7 +39,7 @@ export async function startRepository(): Promise<void> {
   inside['GIT_ALLOW_PROTOCOL'] = 'file';
 
   await run(['npm', 'version', '0.0.0', '--allow-same-version', '--no-git-tag-version', '--ignore-scripts'], work);
-  // Declarations are most of a build and no part of how it is released; `npm run check` builds and checks them.
+  // Declarations take most of the build time and don't affect a release. `npm run check` builds and checks them.
   await run(['npm', 'pkg', 'set', `scripts.build=${manifest.scripts.build} --no-dts`], work);
   edit('src/version.ts', (text) => text.replace(/'[^']*';/, "'0.0.0';"));
   rmSync(join(work, 'CHANGELOG.md'), { force: true });
@@ -92,7 +92,7 @@ export async function tip(branch: string): Promise<string> {
   return await git('rev-parse', `origin/${branch}`);
 }
 
-/** A file as it stands on a branch of the remote. */
+/** The contents of a file on a branch of the remote. */
 export const show = async (branch: string, path: string): Promise<string> =>
   await git('show', `origin/${branch}:${path}`);
 

@@ -1,4 +1,4 @@
-/** Child processes and a temporary folder, none of which outlives the rehearsal. */
+/** Child processes and a temporary folder. Both end with the rehearsal. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
@@ -8,12 +8,12 @@ import { delimiter, dirname, join } from 'node:path';
 export const folder = mkdtempSync(join(tmpdir(), 'rehearse-'));
 const children = new Set<ChildProcess>();
 
-/** Ends a child and what it started: each child leads a process group. */
+/** Kills a child and its descendants: each child leads a process group. */
 function end({ pid }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   } catch {
-    // It ended by itself.
+    // It has exited by itself.
   }
 }
 
@@ -24,17 +24,17 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-/** The Node that runs the rehearsal first, and nothing that npm put there for this package. */
+/** Starts with the Node that runs the rehearsal, and has no entry that npm added for this package. */
 const path = [dirname(process.execPath), ...(process.env['PATH'] ?? '').split(delimiter)]
   .filter((entry, index) => index === 0 || !entry.includes('node_modules'))
   .join(delimiter);
 
-/** The caller's own environment: for what needs the outer npm registry. */
+/** The caller's environment, for commands that use the real npm registry. */
 export const outside: NodeJS.ProcessEnv = Object.fromEntries(
   Object.entries({ ...process.env, PATH: path, HUSKY: '0' }).filter(([name]) => !name.startsWith('npm_')),
 );
 
-/** Only what is named here: neither the caller's CI variables nor his configuration reach the rehearsed release. */
+/** The environment of the rehearsed release. CI variables and configuration of the caller don't reach it. */
 export const inside: NodeJS.ProcessEnv = {
   PATH: path,
   HOME: join(folder, 'home'),
@@ -51,12 +51,12 @@ export const inside: NodeJS.ProcessEnv = {
 
 export interface Outcome {
   readonly ok: boolean;
-  /** What it printed, and what of that went to stdout. */
+  /** Everything it printed, and its stdout alone. */
   readonly output: string;
   readonly stdout: string;
 }
 
-/** Runs a command to its end, however it ends. */
+/** Runs a command and resolves even if it fails. */
 export async function attempt(command: readonly string[], cwd: string, env = inside): Promise<Outcome> {
   const [file = '', ...args] = command;
   const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -77,7 +77,7 @@ export async function attempt(command: readonly string[], cwd: string, env = ins
   }
 }
 
-/** Runs a command that has to succeed, and gives what it printed. */
+/** Runs a command that must succeed. Resolves to its stdout. */
 export async function run(command: readonly string[], cwd: string, env = inside): Promise<string> {
   const { ok, output, stdout } = await attempt(command, cwd, env);
   if (!ok) throw new Error(`${command.join(' ')} failed:\n${output}`);

@@ -1,4 +1,4 @@
-/** Everything a release talks to, on loopback, and the runs of its workflow. */
+/** GitHub, the registry and the remote on loopback, and the runs of the release workflow. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -10,16 +10,16 @@ import { folder, outside, run } from './shell.ts';
 import { runWorkflow } from './workflow.ts';
 
 interface RunOptions {
-  /** The commit of an earlier run that is run again. Default: the tip of the branch. */
+  /** The commit of an earlier run, to rerun it. Default: the tip of the branch. */
   readonly at?: string;
-  /** Whether the run is to end red. Default: false. */
+  /** Whether the run must fail. Default: false. */
   readonly fails?: boolean;
 }
 
 export interface Stage {
   readonly github: GitHub;
   readonly registry: Registry;
-  /** Runs the workflow, checks how it ends and which version it tags, and gives the commit it ran at. */
+  /** Runs the workflow, checks its outcome and the version that it tags, and resolves to the commit it ran at. */
   readonly release: (branch: string, version: string | null, options?: RunOptions) => Promise<string>;
 }
 
@@ -35,7 +35,7 @@ export async function openStage(): Promise<Stage> {
   const trusted = { repository: project.repository, workflow: '.github/workflows/release.yml', environment: 'npm' };
   const registry = await startRegistry(project.name, trusted, upstream);
 
-  scene('a maintainer publishes 0.0.0 by hand, so that npm has a package to trust a publisher for');
+  scene('a maintainer publishes 0.0.0 by hand, so that npm can be told to trust a publisher');
   const placeholder = join(folder, 'placeholder');
   mkdirSync(placeholder);
   writeFileSync(join(placeholder, 'package.json'), JSON.stringify({ name: project.name, version: '0.0.0' }));

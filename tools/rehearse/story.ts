@@ -1,4 +1,4 @@
-/** The life of a release, scene by scene. */
+/** The rehearsed releases, scene by scene. */
 import { expectMergedBack, expectOnNpm, expectPrerelease, expectStable } from './expect.ts';
 import { check, same, scene } from './report.ts';
 import { changeset, merge, push, tip } from './repository.ts';
@@ -10,7 +10,7 @@ const greeting = (value: number): Record<string, string> => ({
 const firstWords = ['learn to greet', 'right language', 'Callers are greeted.\n\n  Twice on Sundays.'];
 const secondWords = ['more quietly', 'BREAKING CHANGES', 'a greeting needs a name', 'Greetings carry a name.'];
 
-/** From the first feature on dev to the first stable version, with runs that release nothing. */
+/** From the first feature on dev to the first stable version, and runs that release nothing. */
 export async function playFirstRelease({ github, registry, release }: Stage): Promise<void> {
   scene('dev: a feature with a changeset');
   await push('dev', 'feat: learn to greet', {
@@ -48,7 +48,7 @@ export async function playFirstRelease({ github, registry, release }: Stage): Pr
   await release('dev', null);
 }
 
-/** dev goes on after a stable release; then npm, GitHub and the merge into dev fail, and are repaired. */
+/** After a stable release dev goes on. Then npm, GitHub and the merge into dev fail and are repaired. */
 export async function playRepairs({ github, registry, release }: Stage): Promise<void> {
   scene('dev: the next fix');
   await push('dev', 'fix: greet more quietly', greeting(3));

@@ -1,4 +1,4 @@
-/** Runs the job that release.yml has for a branch, step by step, as GitHub would: what is rehearsed is that file. */
+/** Runs the job of release.yml for a branch step by step, as GitHub would. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -25,13 +25,13 @@ export interface Job {
 
 const runner = join(folder, 'runner');
 
-/** The job that a push to this branch starts once the checks have passed. */
+/** The job that runs after the checks for a push to this branch. */
 export function jobFor(branch: string): Job {
   const { jobs } = parse(readFileSync(join(runner, '.github/workflows/release.yml'), 'utf8')) as {
     jobs: Record<string, Job>;
   };
   const [job, ...others] = Object.values(jobs).filter((each) => each.if === `github.ref_name == '${branch}'`);
-  if (!job || others.length > 0) throw new Error(`release.yml wants exactly one job for ${branch}`);
+  if (!job || others.length > 0) throw new Error(`release.yml must have exactly one job for ${branch}`);
   return job;
 }
 
@@ -42,7 +42,7 @@ async function checkOut(branch: string, commit: string): Promise<void> {
   await run(['git', 'clean', '--quiet', '-fdx', '--exclude=node_modules'], runner);
 }
 
-/** What GitHub puts into the environment of a job. */
+/** The environment that GitHub gives a job. */
 function environment(job: Job, branch: string, commit: string, github: GitHub, registry: Registry): NodeJS.ProcessEnv {
   const claims: Claims = {
     repository: project.repository,
@@ -67,14 +67,14 @@ function environment(job: Job, branch: string, commit: string, github: GitHub, r
     GITHUB_SHA: commit,
     GITHUB_WORKSPACE: runner,
     NPM_CONFIG_REGISTRY: registry.url,
-    // @semantic-release/npm wants one for any registry but npm's own. It opens nothing: trusted publishing has to.
-    NPM_TOKEN: 'opens-nothing',
+    // @semantic-release/npm requires one for other registries than npm's. It is invalid, so trusted publishing must work.
+    NPM_TOKEN: 'invalid',
     ...(job.permissions['id-token'] === 'write' && idToken),
     ...(Object.fromEntries(secrets) as Record<string, string>),
   };
 }
 
-/** Runs the workflow that a push of this commit to the branch starts. */
+/** Runs the workflow for a push of this commit to the branch. */
 export async function runWorkflow(
   branch: string,
   commit: string,
@@ -88,7 +88,7 @@ export async function runWorkflow(
   for (const { run: script } of job.steps) {
     if (script === undefined) continue;
     const installs = script.startsWith('npm ci');
-    // Installing is the same each time, and takes longer than all the rest.
+    // Installing is the same every time and takes longer than all other steps.
     if (installs && existsSync(join(runner, 'node_modules'))) continue;
     const outcome = await attempt(['bash', '-e', '-o', 'pipefail', '-c', script], runner, installs ? outside : env);
     output += `$ ${script}\n${outcome.output}\n`;

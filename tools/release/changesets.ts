@@ -1,6 +1,6 @@
 /**
- * Joins changesets to semantic-release: the commits decide the bump, a changeset may raise it and adds its sentence to
- * the release notes. Only changesets added since the last release count, so a pending one doesn't release on every run.
+ * Changesets for semantic-release: commits decide the bump; a changeset may raise it and adds its text to the release notes.
+ * Only changesets added since the last release count, so that a pending one doesn't cause a release on every run.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,22 +16,22 @@ interface Context {
 
 const bumps = ['none', 'patch', 'minor', 'major'] as const;
 
-// Kept from one step to the next: after the release commit the notes are asked for again, and the files are gone.
+// Kept between the steps: notes are generated again after the release commit, when the files are gone.
 let added: Awaited<ReturnType<typeof readChangesets>> = [];
 
 export async function analyzeCommits(_config: unknown, { cwd, lastRelease }: Context): Promise<string | null> {
   added = await readChangesets(cwd, lastRelease.gitTag);
-  const asked = added.flatMap(({ releases }) => releases.map(({ type }) => bumps.indexOf(type)));
-  const bump = bumps[Math.max(0, ...asked)];
+  const requested = added.flatMap(({ releases }) => releases.map(({ type }) => bumps.indexOf(type)));
+  const bump = bumps[Math.max(0, ...requested)];
   return bump === undefined || bump === 'none' ? null : bump;
 }
 
 export function generateNotes(): string {
-  // An empty changeset only says that nothing is to be released.
-  const told = added.filter(({ releases }) => releases.length > 0);
-  if (told.length === 0) return '';
-  const texts = told.map(({ summary }) => `* ${summary.trim().replaceAll(/\n(?=.)/g, '\n  ')}`);
-  return ['### In our words', ...texts].join('\n\n');
+  // An empty changeset only says that a change needs no release.
+  const described = added.filter(({ releases }) => releases.length > 0);
+  if (described.length === 0) return '';
+  const texts = described.map(({ summary }) => `* ${summary.trim().replaceAll(/\n(?=.)/g, '\n  ')}`);
+  return ['### Highlights', ...texts].join('\n\n');
 }
 
 export async function prepare(_config: unknown, { cwd, branch }: Context): Promise<void> {

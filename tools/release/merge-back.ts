@@ -1,6 +1,6 @@
 /**
- * Merges `main` back into `dev` after a stable release; without it dev computes versions below the stable one.
- * When that can't be pushed (a conflict, a protected branch), it opens a pull request instead.
+ * Merges `main` back into `dev` after a stable release. Without it dev would compute versions below the stable one. If the
+ * merge can't be pushed because of a conflict or a protected branch, it opens a pull request.
  */
 import { git, github, lastStable } from './repository.ts';
 
@@ -9,7 +9,7 @@ git('fetch', '--quiet', 'origin', 'dev');
 const dev = git('rev-parse', 'FETCH_HEAD');
 
 async function openPullRequest(): Promise<void> {
-  // Not from main itself: resolving the conflict in the pull request would push dev's commits to main.
+  // Not from main itself: resolving the conflict in the pull request would push commits of dev to main.
   const branch = `merge-back/${tag}`;
   git('push', '--quiet', '--force', 'origin', `${commit}:refs/heads/${branch}`);
   const title = `chore: merge ${tag} back into dev`;
@@ -20,7 +20,7 @@ async function openPullRequest(): Promise<void> {
   if (!response.ok && !answer.includes('already exists')) {
     throw new Error(`no pull request from ${branch}: GitHub answered ${response.status} ${answer}`);
   }
-  console.log(`::warning::${tag} does not merge into dev by itself: merge the pull request from ${branch}`);
+  console.log(`::warning::${tag} can't be merged into dev automatically: merge the pull request from ${branch}`);
 }
 
 if (git('merge-base', tag, dev) === git('rev-parse', `${tag}^{commit}`)) {

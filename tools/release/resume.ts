@@ -1,7 +1,7 @@
 /**
- * Finishes a stable release that broke off. semantic-release pushes the release commit and its tag first and publishes
- * then, so when npm or GitHub fails, a rerun finds nothing new to release. This publishes what the last tag still
- * lacks, with the same plugins and options, and does nothing when it lacks nothing.
+ * Finishes an interrupted stable release. semantic-release pushes the release commit and its tag before it publishes, so if
+ * npm or GitHub fails, a rerun finds nothing new to release. This publishes the last tag wherever it is missing, with the same
+ * plugins and options.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -18,14 +18,14 @@ type Plugin = Record<'prepare' | 'publish', (options: object, context: object) =
 const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'));
 const npm = '@semantic-release/npm';
 
-/** What the lockfile of a commit installs; the package itself, whose version differs, is left out. */
+/** The dependencies in the lockfile of a commit, without the package itself, whose version differs. */
 function dependencies(commit: string): string {
   const { packages } = JSON.parse(git('show', `${commit}:package-lock.json`)) as { packages: object };
   return JSON.stringify({ ...packages, '': undefined });
 }
 
-async function isThere(question: Promise<Response>): Promise<boolean> {
-  const { ok, status, url } = await question;
+async function exists(request: Promise<Response>): Promise<boolean> {
+  const { ok, status, url } = await request;
   if (!ok && status !== 404) throw new Error(`${url} answered ${status}`);
   return ok;
 }
@@ -34,14 +34,14 @@ async function finish(tag: string): Promise<void> {
   const { name, repository } = readJson('package.json') as Package;
   const registry = process.env['NPM_CONFIG_REGISTRY'] ?? 'https://registry.npmjs.org/';
   const version = tag.slice(1);
-  const onNpm = await isThere(fetch(new URL(`${name}/${version}`, registry)));
-  const onGitHub = await isThere(github(`releases/tags/${tag}`));
+  const onNpm = await exists(fetch(new URL(`${name}/${version}`, registry)));
+  const onGitHub = await exists(github(`releases/tags/${tag}`));
   console.log(`${tag}: ${onNpm ? 'on npm' : 'NOT on npm'}, ${onGitHub ? 'on GitHub' : 'NOT on GitHub'}`);
   if (onNpm && onGitHub) return;
 
   const here = git('rev-parse', 'HEAD');
   git('switch', '--quiet', '--detach', tag);
-  // What is installed belongs to the commit that was checked out, and a later push may have other dependencies.
+  // The installed packages are those of the checked-out commit, and a later push may have changed the dependencies.
   if (dependencies(here) !== dependencies(tag)) execFileSync('npm', ['ci', '--ignore-scripts'], { stdio: 'inherit' });
 
   const config = readJson('.releaserc.json') as Record<keyof Plugin, readonly Entry[]>;
@@ -67,6 +67,6 @@ async function finish(tag: string): Promise<void> {
 }
 
 const { tag } = lastStable();
-// The first tag is set by hand and was never meant to be published.
+// The first tag is set by hand and isn't published.
 if (git('log', '-1', '--format=%s', tag).startsWith('chore(release): ')) await finish(tag);
 else console.log(`${tag} was not made by a release`);

@@ -1,4 +1,4 @@
-/** Runs another semantic-release plugin on stable releases and skips it on prereleases, whatever its options say. */
+/** Runs another semantic-release plugin on stable releases, and skips it on prereleases. */
 
 interface Config {
   readonly plugin: string;
@@ -9,7 +9,7 @@ interface Context {
 }
 type Step = (config: object, context: Context) => unknown;
 
-// `false` is semantic-release's word for "published nothing"; the other steps ignore what they are given back.
+// `false` tells semantic-release that nothing was published. Other steps ignore the return value.
 const onStable =
   (name: string) =>
   async ({ plugin, ...options }: Config, context: Context): Promise<unknown> => {

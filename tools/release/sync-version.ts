@@ -1,4 +1,4 @@
-/** npm's `version` script: puts the version of package.json into src/version.ts, between the bump and the pack. */
+/** npm's `version` script: copies the version of package.json to src/version.ts before the package is packed. */
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
 export default {
-  // It runs from a folder beside the packages, not above them.
+  // The app lies beside node_modules, not above it.
   turbopack: { root: fileURLToPath(new URL('../..', import.meta.url)) },
 };

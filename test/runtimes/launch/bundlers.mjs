@@ -9,7 +9,7 @@ import { host } from '../host.mjs';
 import { run } from '../process.mjs';
 import { browse } from './chromium.mjs';
 
-/** A Vite app, built, in the browser. */
+/** The suite in a built Vite app, in the browser. */
 export async function inVite({ consumer, packages, ...row }) {
   const cwd = join(consumer, 'vite');
   await run(process.execPath, [join(packages, 'vite/bin/vite.js'), 'build', '--logLevel=warn'], { cwd });
@@ -19,7 +19,7 @@ export async function inVite({ consumer, packages, ...row }) {
   return await browse({ consumer, where: 'page', files, ...row });
 }
 
-/** Route handlers of a Next.js app, built and served as in production: one report for each route. */
+/** The suite in route handlers of a production build of a Next.js app. One report for each route. */
 export async function inNext({ consumer, packages, routes }) {
   const cwd = join(consumer, 'next');
   const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1' };
@@ -52,22 +52,22 @@ async function address(server) {
     const [origin] = /http:\/\/127\.0\.0\.1:\d+/.exec(line) ?? [];
     if (origin !== undefined) return origin;
   }
-  throw new Error('Next.js ended before it listened');
+  throw new Error('Next.js exited before it listened');
 }
 
 const INVOKE = `import(process.argv[1])
   .then(({ handler, default: { handler: own = handler } = {} }) => own(JSON.parse(process.argv[2])))
   .then((report) => process.stdout.write(JSON.stringify(report)))`;
 
-/** A handler as a bundle with nothing beside it. An ES module has to bring the `require` that undici asks for. */
+/** The suite in a handler that is one self-contained file. As an ES module it has to define the `require` that undici calls. */
 export async function inLambda({ consumer, module, expects }) {
   const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
   const { code, imports } = await bundle(consumer, 'lambda/handler.js', {
     platform: 'node',
     ...(module === 'ESM' ? { format: 'esm', banner } : { format: 'cjs' }),
   });
-  const beside = imports.filter((path) => !isBuiltin(path) && !path.startsWith('node:'));
-  if (beside.length > 0) throw new Error(`the bundle imports ${beside.join()}`);
+  const external = imports.filter((path) => !isBuiltin(path) && !path.startsWith('node:'));
+  if (external.length > 0) throw new Error(`the bundle imports ${external.join()}`);
   const folder = join(consumer, 'lambda/dist');
   const file = join(folder, module === 'ESM' ? 'index.mjs' : 'index.cjs');
   await mkdir(folder, { recursive: true });

@@ -5,14 +5,14 @@ import { host } from '../host.mjs';
 
 const PAGE = '<!doctype html><title>keyverify</title><script src="/script.js"></script>';
 const STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'self'";
-/** Not this machine by its name, so not trustworthy to the browser. */
+/** Not a loopback name, so browsers treat its origin as insecure. */
 const INSECURE = 'insecure.test';
 
-/** The suite in a browser: in a `page`, in a Web `worker`, under a strict `csp`, or on an `insecure` origin. */
+/** The suite in a browser: in a `page`, a Web `worker`, a page with a strict `csp`, or on an `insecure` origin. */
 export async function inChromium({ where, ...row }) {
   const entry = where === 'worker' ? 'web-worker.js' : 'page.js';
-  const { code, platforms } = await bundle(row.consumer, entry, { format: 'iife', conditions: ['browser'] });
-  if (platforms.join() !== 'web.js') throw new Error(`the bundle holds ${platforms.join()}`);
+  const { code, modules } = await bundle(row.consumer, entry, { format: 'iife', conditions: ['browser'] });
+  if (modules.join() !== 'platform/web.js,transport/web.js') throw new Error(`the bundle contains ${modules.join()}`);
   const files = {
     '/': ['text/html', where === 'worker' ? '<!doctype html>' : PAGE],
     '/script.js': ['text/javascript', code],
@@ -20,7 +20,7 @@ export async function inChromium({ where, ...row }) {
   return await browse({ where, files, ...row });
 }
 
-/** Opens `files` in the browser; `/config.json` tells the page what to run against. */
+/** Opens `files` in the browser. The page reads its configuration from `/config.json`. */
 export async function browse({ consumer, command, where, files, expects }) {
   const headers = where === 'csp' ? { 'content-security-policy': STRICT } : {};
   const { port, config, close } = await host(consumer, { files, headers });
@@ -55,10 +55,10 @@ async function askWorker(config) {
   return await report;
 }
 
-/** The page is what the row says it is, and the library kept to its policy. */
+/** Checks that the page is as the row says, and that the library respects its policy. */
 function check({ violations, secure, evaluates, ...report }, where) {
-  if (violations.length > 0) throw new Error(`the library broke the page's policy: ${violations.join()}`);
-  if (secure === (where === 'insecure')) throw new Error(`crypto.subtle is there: ${secure}`);
-  if (evaluates === (where === 'csp')) throw new Error(`the page may evaluate text: ${evaluates}`);
+  if (violations.length > 0) throw new Error(`the library violates the policy of the page: ${violations.join()}`);
+  if (secure === (where === 'insecure')) throw new Error(`crypto.subtle exists: ${secure}`);
+  if (evaluates === (where === 'csp')) throw new Error(`the page may evaluate strings: ${evaluates}`);
   return report;
 }

@@ -1,7 +1,7 @@
 import { host } from '../host.mjs';
 import { run } from '../process.mjs';
 
-/** The suite in a process of the runtime itself. */
+/** The suite in a process of the runtime. */
 export async function inProcess({ consumer, command, args = [], module, expects }) {
   const { config, close } = await host(consumer);
   try {

@@ -1,33 +1,34 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 const KEY = { client: 'acme', tenant: 'cust-A' };
 
 async function eventually(check) {
-  for (const since = Date.now(); Date.now() - since < PATIENCE_MS; await sleep(20)) if (await check()) return;
-  assert.fail(`still not so after ${PATIENCE_MS} ms`);
+  for (const since = Date.now(); Date.now() - since < TIMEOUT_MS; await sleep(20)) if (await check()) return;
+  assert.fail(`not within ${TIMEOUT_MS} ms`);
 }
 
 const cases = {
-  async 'across requests: a verifier from module scope remembers'({ verify }) {
+  async 'across requests: a verifier at module scope keeps its cache'({ verify }) {
     assert.equal((await verify('refreshing', 'sk-1')).source, 'server');
     assert.equal((await verify('refreshing', 'sk-1')).source, 'cache');
   },
 
-  // Where a cache keeps the time between its timers, a timer that dies with its request stops that time for ever.
-  async 'across requests: a revoked key is refused after its TTL, though quick requests went before'({
-    verify,
-    server,
-  }) {
+  // A cache that keeps time with timers would stop its clock for ever, because a timer dies with its request.
+  async 'across requests: a revoked key is rejected after its TTL, even after many short requests'({ verify, server }) {
     for (let quick = 0; quick < 20; quick++) assert.equal((await verify('expiring', 'sk-1')).valid, true);
     server.revoke('sk-1');
     await eventually(async () => (await verify('expiring', 'sk-1')).reason === 'revoked');
   },
 
-  async 'across requests: one that ends before its answer leaves key and slot free'({ ask, verify, server }) {
+  async 'across requests: a request that ends before its verdict releases the key and its slot'({
+    ask,
+    verify,
+    server,
+  }) {
     for (let round = 0; round < 3; round++) {
-      server.misbehave({ kind: 'hang' });
+      server.injectFault({ kind: 'hang' });
       const asked = server.asked('sk-2');
       await ask({ route: 'leave', use: 'busy', key: 'sk-2' });
       const client = new AbortController();
@@ -35,34 +36,30 @@ const cases = {
       await eventually(() => server.asked('sk-2') >= asked + 1);
       client.abort();
       assert.equal(await gone, 'AbortError');
-      server.behave();
+      server.clearFaults();
       assert.equal((await verify('busy', `sk-3-${round}`)).valid, false);
     }
     assert.equal((await verify('busy', 'sk-2')).source, 'server');
     assert.equal((await verify('busy', 'sk-2')).source, 'cache');
   },
 
-  async 'across requests: a probe that ends with its request doesn’t keep the breaker open'({ ask, verify, server }) {
-    server.misbehave({ kind: 'status', status: 503 });
+  async 'across requests: a probe that dies with its request does not keep the breaker open'({ ask, verify, server }) {
+    server.injectFault({ kind: 'status', status: 503 });
     assert.equal((await verify('breaking', 'sk-1')).failure.kind, 'server_error');
-    server.misbehave({ kind: 'hang' });
+    server.injectFault({ kind: 'hang' });
     await eventually(async () => {
       await ask({ route: 'leave', use: 'breaking', key: 'sk-2' });
       return (await ask({ route: 'stats', use: 'breaking' })).breaker === 'half-open';
     });
-    server.behave();
+    server.clearFaults();
     await eventually(async () => (await verify('breaking', 'sk-2')).source === 'server');
   },
 
-  async 'across requests: a hit is refreshed ahead under waitUntil, past the end of its request'({
-    ask,
-    verify,
-    server,
-  }) {
+  async 'across requests: with waitUntil, a refresh outlives its request'({ ask, verify, server }) {
     assert.equal((await verify('refreshing', 'sk-2')).source, 'server');
     const asked = server.asked('sk-2');
-    server.misbehave({ kind: 'delay', ms: 200 });
-    // Not without: here background work would die with the request.
+    server.injectFault({ kind: 'delay', ms: 200 });
+    // Without waitUntil there is no refresh: it would die with the request.
     assert.equal((await verify('refreshing', 'sk-2')).source, 'cache');
     const { source, verifiedAt } = await ask({ route: 'wait', use: 'refreshing', key: 'sk-2' });
     assert.equal(source, 'cache');
@@ -71,12 +68,12 @@ const cases = {
   },
 };
 
-/** What one request can't show: what becomes of things that one request left to the next. */
+/** The cases that one request can't show: the state that one request leaves to the next. */
 export async function acrossRequests(ask, server) {
   const verify = async (use, key) => await ask({ route: 'verify', use, key });
   const results = [];
   for (const [title, test] of Object.entries(cases)) {
-    server.behave();
+    server.clearFaults();
     for (const key of ['sk-1', 'sk-2']) server.issue(key, KEY);
     try {
       await test({ ask, verify, server });

@@ -22,12 +22,13 @@ const main :Workerd.Worker = (
 );
 `;
 
-/** The suite within one request of the workerd binary, then what only shows across requests. */
+/** The suite within one request of workerd, then the cases that span several requests. */
 export async function inWorkerd({ consumer, command, expects }) {
   const conditions = ['workerd', 'worker', 'browser'];
   const external = ['cloudflare:workers'];
-  const { code, platforms } = await bundle(consumer, 'workerd.js', { format: 'esm', conditions, external });
-  if (platforms.join() !== 'isolate.js') throw new Error(`the bundle holds ${platforms.join()}`);
+  const { code, modules } = await bundle(consumer, 'workerd.js', { format: 'esm', conditions, external });
+  if (modules.join() !== 'platform/isolate.js,transport/workerd.js')
+    throw new Error(`the bundle contains ${modules.join()}`);
   const { config: urls, server, close } = await host(consumer);
   const folder = await mkdtemp(join(consumer, 'workerd-'));
   await writeFile(join(folder, 'worker.js'), code);
@@ -57,5 +58,5 @@ async function listening(workerd) {
     const { event, port } = JSON.parse(line);
     if (event === 'listen') return port;
   }
-  throw new Error('workerd ended before it listened');
+  throw new Error('workerd exited before it listened');
 }

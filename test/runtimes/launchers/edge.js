@@ -1,4 +1,4 @@
-// edge-runtime evaluates scripts and knows no modules.
+// edge-runtime evaluates scripts, not modules.
 import * as lib from 'keyverify';
 
 import { conform } from './suite.js';

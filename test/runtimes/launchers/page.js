@@ -10,13 +10,13 @@ const evaluates = () => {
   }
 };
 
-// Begun by the page itself: what a debugger begins may evaluate whatever the policy says.
+// Started by the page itself: code that a debugger starts is exempt from the policy.
 globalThis.report = (async () => {
   const violations = [];
   document.addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
   const config = await (await fetch('/config.json')).json();
   const report = await conform({ lib, ...config });
-  // The events come in a task of their own.
+  // The events are dispatched in a later task.
   await new Promise((resolve) => setTimeout(resolve));
   const broken = [...violations];
   return { ...report, violations: broken, secure: typeof crypto.subtle === 'object', evaluates: evaluates() };

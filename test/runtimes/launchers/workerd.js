@@ -3,7 +3,7 @@ import * as lib from 'keyverify';
 
 import { conform } from './suite.js';
 
-// At module scope: no request runs yet, and the clocks stand at 0.
+// At module scope no request runs yet, and the clocks read 0.
 const base = { verifyUrl: env.VERIFY_URL, retries: 0, random: () => 0, serviceToken: async () => 'service-token' };
 const verifiers = {
   expiring: new lib.KeyVerifier({ ...base, cacheTtlMs: 300 }),
@@ -15,7 +15,7 @@ const verifiers = {
 const routes = {
   conform: async ({ config }) => await conform({ lib, ...config }),
   verify: async ({ use, key }) => await verifiers[use].verify(key),
-  // Answers, and so ends, before there is a verdict.
+  // Responds, and so ends, before the verdict arrives.
   leave({ use, key }) {
     void verifiers[use].verify(key);
     return {};

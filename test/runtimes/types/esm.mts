@@ -14,7 +14,7 @@ export async function client(key: string | undefined): Promise<string> {
 export async function anyone(key: string): Promise<string | null> {
   const result = await lenient.verify(key);
   if (isVerified(result)) return result.client;
-  // Whoever is let in without an identity has no client, and the compiler says so.
+  // A result that failed open has no client, which the compiler knows.
   // @ts-expect-error
   if (result.valid) return result.client.toUpperCase();
   return result.reason;

@@ -1,48 +1,77 @@
 import type { VerifyResult } from 'keyverify';
 
-import { LAW } from './wire.js';
+import { SETTINGS, type KnownBad, type Sighting } from './wire.js';
 
 /** TTLs are shortened by up to a tenth. */
-const SHORTEST = 0.9;
+export const SHORTEST_TTL = 0.9;
 
-interface Remembered {
-  forgottenAt: number;
-  usableUntil: number;
-  usableSince: number;
-}
+type Remembered = Pick<Sighting, 'forgottenAt' | 'freshUntil' | 'freshSince' | 'wasRejected' | 'rejectedAt'> & {
+  readonly endsAt: number;
+  /** Told to forget it, and nothing has been heard since. */
+  readonly mustAsk: boolean;
+  /** Until then an answer may arrive that nobody here gets to see. */
+  readonly doubtedUntil: number;
+};
+
+const NOTHING: Remembered = {
+  forgottenAt: -Infinity,
+  freshUntil: -Infinity,
+  freshSince: -Infinity,
+  wasRejected: false,
+  rejectedAt: -Infinity,
+  endsAt: Infinity,
+  mustAsk: false,
+  doubtedUntil: -Infinity,
+};
 
 /** What a verifier has said, and so has to stand by when the key server gives no verdict. */
 export class Memory {
   readonly #keys = new Map<number, Remembered>();
 
-  of(key: number): Readonly<Remembered> {
-    return { ...this.#entry(key) };
+  of(key: number): Remembered {
+    return this.#keys.get(key) ?? NOTHING;
+  }
+
+  knownBad(key: number, at: number): KnownBad | undefined {
+    const { wasRejected, endsAt, mustAsk } = this.of(key);
+    if (mustAsk) return 'invalidated';
+    if (wasRejected) return 'refused';
+    return endsAt < at ? 'ended' : undefined;
   }
 
   forget(key: number): void {
-    Object.assign(this.#entry(key), { forgottenAt: Date.now(), usableUntil: -Infinity, usableSince: -Infinity });
+    this.#keys.set(key, { ...this.of(key), ...FORGOTTEN, forgottenAt: Date.now() });
+  }
+
+  /** The verifier may hear anything of the key, e.g. since the caller who asked has left before the answer. */
+  doubt(key: number, forMs = 0): void {
+    this.#keys.set(key, { ...NOTHING, forgottenAt: this.of(key).forgottenAt, doubtedUntil: Date.now() + forMs });
   }
 
   learn(key: number, from: number, result: VerifyResult<unknown, boolean>): void {
     if (result.source === 'fail-open' || result.source === 'fail-closed') return;
-    const entry = this.#entry(key);
+    const old = this.of(key);
     // A rejection doesn't say when it was asked for: the flight was in the air for so long at the most.
-    const since = result.valid ? result.verifiedAt : from - LAW.timeoutMs;
-    if (since <= entry.forgottenAt || since < entry.usableSince) return;
-    if (!result.valid && result.source !== 'server') return;
-    const ttl = result.valid ? LAW.cacheTtlMs : LAW.rejectedTtlMs;
-    // Past its TTL or its end, whichever is sooner, a verdict is honoured for so long.
-    const fresh = Math.min(since + ttl * SHORTEST, result.valid ? (result.expiresAt ?? Infinity) : Infinity);
-    entry.usableSince = since;
-    entry.usableUntil = fresh + LAW.staleIfErrorMs;
-  }
-
-  #entry(key: number): Remembered {
-    let entry = this.#keys.get(key);
-    if (entry === undefined) {
-      entry = { forgottenAt: -Infinity, usableUntil: -Infinity, usableSince: -Infinity };
-      this.#keys.set(key, entry);
+    const since = result.valid ? result.verifiedAt : from - SETTINGS.timeoutMs;
+    if (since <= old.forgottenAt || since < old.freshSince || Date.now() < old.doubtedUntil) return;
+    if (!result.valid && result.source !== 'server') {
+      // News, but of an unknown age: it came to a refresh that nobody waited for.
+      if (!old.wasRejected) this.doubt(key);
+      return;
     }
-    return entry;
+    const ttl = result.valid ? SETTINGS.cacheTtlMs : SETTINGS.rejectedTtlMs;
+    const endsAt = result.valid ? (result.expiresAt ?? Infinity) : Infinity;
+    this.#keys.set(key, {
+      forgottenAt: old.forgottenAt,
+      freshUntil: Math.min(since + ttl * SHORTEST_TTL, endsAt),
+      freshSince: since,
+      wasRejected: !result.valid,
+      rejectedAt: result.valid ? old.rejectedAt : since,
+      endsAt,
+      mustAsk: false,
+      doubtedUntil: -Infinity,
+    });
   }
 }
+
+const FORGOTTEN = { freshUntil: -Infinity, freshSince: -Infinity, mustAsk: true } as const;

@@ -1,13 +1,26 @@
 import { once } from 'node:events';
+import { STATUS_CODES } from 'node:http';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** What the network does to whatever passes. */
+import { Firewall, type Treatment } from './firewall.js';
+import { CONTROL_PREFIX } from './wire.js';
+
+/** An outage for everybody: refused, reset, swallowed, answered 503. */
+export type Outage = 'gone' | 'reset' | 'black-hole' | 'unavailable';
+
+/** What the network does to everything that passes. */
 export type NetworkFault =
   | { readonly kind: 'refuse' | 'cut' | 'black-hole' | 'corrupt' }
   | { readonly kind: 'delay' | 'drip'; readonly ms: number };
 
+/** A control question of the library that arrived here. */
+export interface Control {
+  readonly at: number;
+}
+
 /** No text has this byte. A changed letter in plain HTTP would be another answer, which nobody could tell. */
 const GARBAGE = 0xff;
+const QUESTION = /\r\n\r\n\{"key":"([^"]*)"[^{}]*\}$/;
 
 const sleep = async (ms: number): Promise<void> => await new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -17,12 +30,21 @@ function reset(socket: Socket): void {
   else socket.resetAndDestroy();
 }
 
-/** A loopback proxy below HTTP. Faults apply to what passes while they last; what a black hole swallowed is gone. */
+function answer(client: Socket, status: number, retryAfter?: number): void {
+  const header = retryAfter === undefined ? '' : `retry-after: ${retryAfter}\r\n`;
+  client.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${header}content-length: 0\r\n\r\n`);
+}
+
+/** A loopback proxy that reads the key of each question. Faults apply to what passes while they last. */
 export class Proxy {
   fault: NetworkFault | undefined;
+  readonly firewall = new Firewall();
+  readonly controls: Control[] = [];
   readonly #upstreams: readonly number[];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #outage: Outage | undefined;
+  #port = 0;
   #next = 0;
 
   constructor(upstreams: readonly number[]) {
@@ -31,14 +53,29 @@ export class Proxy {
   }
 
   async start(): Promise<number> {
-    this.#server.listen(0, '127.0.0.1');
+    this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
-    return (this.#server.address() as AddressInfo).port;
+    this.#port = (this.#server.address() as AddressInfo).port;
+    return this.#port;
   }
 
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async begin(outage: Outage): Promise<void> {
+    this.#outage = outage;
+    if (outage !== 'gone') return;
+    const closed = once(this.#server, 'close');
+    this.close();
+    await closed;
+  }
+
+  async end(): Promise<void> {
+    const wasGone = this.#outage === 'gone';
+    this.#outage = undefined;
+    if (wasGone) await this.start();
   }
 
   #join(client: Socket): void {
@@ -48,27 +85,51 @@ export class Proxy {
       return;
     }
     const server = connect({ port, host: '127.0.0.1', noDelay: true });
-    for (const [socket, other] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      this.#sockets.add(socket);
-      let turn = Promise.resolve();
-      socket.on('data', (chunk: Buffer) => {
-        turn = turn.then(async () => await this.#pass(chunk, other, socket === server));
-      });
-      socket.once('end', () => void turn.then(() => other.end()));
-      socket.once('error', () => reset(other));
-      socket.once('close', () => {
-        this.#sockets.delete(socket);
-        void turn.then(() => other.destroy());
-      });
-    }
+    let question = Buffer.alloc(0);
+    const onQuestion = async (request: Buffer, key: string): Promise<void> => {
+      if (key.startsWith(CONTROL_PREFIX)) this.controls.push({ at: Date.now() });
+      const treatment = this.#outageTreatment() ?? (await this.firewall.treat(key));
+      if (treatment === 'pass') await this.#pass(request, server, false);
+      else if (treatment === 'reset') reset(client);
+      else if (treatment === 'close') client.destroy();
+      else if (treatment !== 'hang' && client.writable) answer(client, treatment.status, treatment.retryAfter);
+    };
+    this.#relay(client, server, (chunk) => {
+      question = Buffer.concat([question, chunk]);
+      const key = QUESTION.exec(question.toString('latin1'))?.[1];
+      if (key === undefined) return undefined;
+      const request = question;
+      question = Buffer.alloc(0);
+      return async () => await onQuestion(request, key);
+    });
+    this.#relay(server, client, (chunk) => async () => await this.#pass(chunk, client, true));
+  }
+
+  #relay(from: Socket, to: Socket, read: (chunk: Buffer) => (() => Promise<void>) | undefined): void {
+    this.#sockets.add(from);
+    let turn = Promise.resolve();
+    from.on('data', (chunk: Buffer) => {
+      const step = read(chunk);
+      if (step !== undefined) turn = turn.then(step);
+    });
+    from.once('end', () => void turn.then(() => to.end()));
+    from.once('error', () => reset(to));
+    from.once('close', () => {
+      this.#sockets.delete(from);
+      void turn.then(() => to.destroy());
+    });
+  }
+
+  #outageTreatment(): Treatment | undefined {
+    if (this.#outage === undefined) return undefined;
+    if (this.#outage === 'unavailable') return { status: 503 };
+    return this.#outage === 'black-hole' ? 'hang' : 'reset';
   }
 
   async #pass(chunk: Buffer, to: Socket, isAnswer: boolean): Promise<void> {
     const { fault } = this;
-    if (to.destroyed || fault?.kind === 'black-hole') return;
+    const swallowed = fault?.kind === 'black-hole' || this.#outage === 'black-hole';
+    if (to.destroyed || swallowed) return;
     if (fault?.kind === 'delay') await sleep(fault.ms);
     if (fault === undefined || fault.kind === 'delay' || !isAnswer) {
       to.write(chunk);

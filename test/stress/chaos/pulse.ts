@@ -1,10 +1,10 @@
-import { LAW } from './wire.js';
+import { SETTINGS } from './wire.js';
 
 const TICK_MS = 20;
 /** A call passes through two processes: where each misses less than this, it still ends in time. */
-const LIMIT_MS = LAW.timeoutMs * 0.3;
+const LIMIT_MS = SETTINGS.timeoutMs * 0.3;
 
-/** Tells when this process lacks a processor, at once or bit by bit, so that its times mean little. */
+/** Tells when this process lacks a processor, at once or bit by bit, so that its times prove little. */
 export class Pulse {
   readonly #timer: NodeJS.Timeout;
   #late: { readonly at: number; readonly ms: number }[] = [];
@@ -14,7 +14,7 @@ export class Pulse {
   constructor(faint: (at: number) => void) {
     this.#timer = setInterval(() => {
       const at = Date.now();
-      this.#late = this.#late.filter((beat) => beat.at > at - LAW.timeoutMs);
+      this.#late = this.#late.filter((beat) => beat.at > at - SETTINGS.timeoutMs);
       this.#late.push({ at, ms: this.#missing(at) });
       this.#last = at;
       if (this.isFaint) faint(at);

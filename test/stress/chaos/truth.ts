@@ -6,23 +6,25 @@ interface State {
   readonly endsAt: number;
 }
 
+const NEVER_ISSUED: State = { since: -Infinity, good: false, endsAt: Infinity };
+
 /** Clocks of milliseconds, read in two processes: this much more or less proves nothing. */
 const TOLERANCE_MS = 2;
 
 /** What was true of every key, and when. */
 export class Truth {
-  readonly #states: State[][];
-
-  constructor(keys: number) {
-    this.#states = Array.from({ length: keys }, () => [{ since: -Infinity, good: false, endsAt: Infinity }]);
-  }
+  readonly #states = new Map<number, State[]>();
 
   note(key: number, good: boolean, endsAt = Infinity): void {
-    this.#states[key]?.push({ since: Date.now(), good, endsAt });
+    const states = this.#states.get(key) ?? [NEVER_ISSUED];
+    states.push({ since: Date.now(), good, endsAt });
+    this.#states.set(key, states);
   }
 
-  isGood(key: number): boolean {
-    return this.#any(key, Date.now(), Date.now(), true);
+  /** When the key was revoked or forgotten, if it is bad for that reason and was so at this time. */
+  revokedAt(key: number, at: number): number | undefined {
+    const last = this.#states.get(key)?.at(-1);
+    return last === undefined || last.good || last.since > at ? undefined : last.since;
   }
 
   /** Whether the key was good at any moment between the two. */
@@ -36,7 +38,7 @@ export class Truth {
   }
 
   #any(key: number, from: number, to: number, good: boolean): boolean {
-    const states = this.#states[key] ?? [];
+    const states = this.#states.get(key) ?? [NEVER_ISSUED];
     for (let i = states.length - 1; i >= 0; i--) {
       const state = states[i];
       if (state === undefined) continue;

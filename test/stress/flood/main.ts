@@ -7,13 +7,13 @@ import type { KeyServerCounts } from 'keyverify/testing';
 
 import { ended, start } from '../lib/child.js';
 import { mebibytes, numbers, publish } from '../lib/figures.js';
-import { memory } from '../lib/memory.js';
+import { memoryUsage } from '../lib/memory.js';
 import { watchRequests } from '../lib/requests.js';
 
 const { keys, rate, goodKeys, serverMs } = numbers({ keys: 5_000_000, rate: 20_000, goodKeys: 10_000, serverMs: 40 });
 
 const GOOD_PER_TICK = 10;
-/** So many made-up keys come in at once at the most: more would be this harness blocking its own event loop. */
+/** The most unknown keys in one tick. More would be the harness blocking its own event loop. */
 const BURST = 100;
 const LULL_MS = 15_000;
 const LIMIT = 64;
@@ -25,12 +25,12 @@ const wire = watchRequests();
 const unhandled: string[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(String(reason)));
 
-// Failing open, so that a flood that looks like an outage would be seen.
+// Fails open if it takes the flood for an outage.
 const verifier = new KeyVerifier({ verifyUrl, serviceToken: 'service-token', failOpen: true });
 const good = Array.from({ length: goodKeys }, (_, i) => `sk-good-${i}`);
 for (let i = 0; i < good.length; i += LIMIT)
   await Promise.all(good.slice(i, i + LIMIT).map(async (key) => await verifier.verify(key)));
-if (verifier.stats().entries.verified !== goodKeys) throw new Error('the good keys did not all get through');
+if (verifier.stats().entries.verified !== goodKeys) throw new Error('not every good key was verified');
 
 interface Phase {
   readonly latency: RecordableHistogram;
@@ -40,10 +40,10 @@ interface Phase {
 const newPhase = (): Phase => ({ latency: createHistogram(), hits: 0, misses: 0 });
 const phases = { before: newPhase(), during: newPhase(), after: newPhase() };
 let phase = phases.before;
-let turn = 0;
+let uses = 0;
 
 async function useGoodKey(): Promise<void> {
-  const key = good[turn++ % good.length];
+  const key = good[uses++ % good.length];
   const { latency } = phase;
   const startedAt = process.hrtime.bigint();
   const result = await verifier.verify(key);
@@ -55,13 +55,13 @@ const traffic = setInterval(() => {
   for (let i = 0; i < GOOD_PER_TICK; i++) void useGoodKey();
 }, 1);
 
-const answers: Record<string, number> = {};
-let madeUp = 0;
-async function useMadeUpKey(): Promise<void> {
-  const result = await verifier.verify(`sk-made-up-${madeUp++}`);
+const results: Record<string, number> = {};
+let unknownKeys = 0;
+async function useUnknownKey(): Promise<void> {
+  const result = await verifier.verify(`sk-unknown-${unknownKeys++}`);
   const name =
     result.source.startsWith('fail') && 'failure' in result ? `${result.source} ${result.failure.kind}` : result.source;
-  answers[name] = (answers[name] ?? 0) + 1;
+  results[name] = (results[name] ?? 0) + 1;
 }
 
 const loopDelay = monitorEventLoopDelay({ resolution: 5 });
@@ -71,38 +71,38 @@ async function lull(name: 'before' | 'after'): Promise<void> {
   loopDelay.reset();
   loopDelay.enable();
   await sleep(LULL_MS);
-  delays[name] = loopDelay.percentile(99) / 1e6;
+  delays[name] = Number((loopDelay.percentile(99) / 1e6).toFixed(1));
 }
 
 await lull('before');
 phase = newPhase();
-const atStart = await memory();
+const atStart = await memoryUsage();
 phase = phases.during;
 loopDelay.reset();
 const floodedAt = performance.now();
 let inMiddle = atStart;
 let measured = false;
-/** The memory of the process as the flood goes on: a leak would go on with it. */
+/** The memory of the process over the course of the flood. */
 const rss: number[] = [];
-while (madeUp < keys) {
-  if (madeUp >= (keys / RSS_SAMPLES) * (rss.length + 1)) rss.push(mebibytes(process.memoryUsage.rss()));
+while (unknownKeys < keys) {
+  if (unknownKeys >= (keys / RSS_SAMPLES) * (rss.length + 1)) rss.push(mebibytes(process.memoryUsage.rss()));
   await sleep(1);
-  const due = Math.min(keys, madeUp + BURST, Math.floor(((performance.now() - floodedAt) / 1000) * rate));
-  for (let left = due - madeUp; left > 0; left--) void useMadeUpKey();
-  if (!measured && madeUp >= keys / 2) {
+  const due = Math.min(keys, unknownKeys + BURST, Math.floor(((performance.now() - floodedAt) / 1000) * rate));
+  for (let left = due - unknownKeys; left > 0; left--) void useUnknownKey();
+  if (!measured && unknownKeys >= keys / 2) {
     measured = true;
     const paused = phase;
-    // A garbage collection on demand is none of the flood's doing.
+    // The forced garbage collection must not count as latency of the flood.
     phase = newPhase();
-    inMiddle = await memory();
+    inMiddle = await memoryUsage();
     phase = paused;
   }
 }
 const floodSeconds = (performance.now() - floodedAt) / 1000;
-delays['during'] = loopDelay.percentile(99) / 1e6;
-while (verifier.stats().waiting > 0) await sleep(10);
+delays['during'] = Number((loopDelay.percentile(99) / 1e6).toFixed(1));
+while (verifier.stats().queued > 0) await sleep(10);
 phase = newPhase();
-const atEnd = await memory();
+const atEnd = await memoryUsage();
 await lull('after');
 clearInterval(traffic);
 
@@ -116,35 +116,39 @@ await ended(server, 5_000);
 const micros = (histogram: RecordableHistogram, p: number): number =>
   Number((histogram.percentile(p) / 1000).toFixed(1));
 const SHARES = [50, 99, 99.9];
-const latency = Object.fromEntries(
-  Object.entries(phases).map(([name, { latency: of }]) => [name, SHARES.map((share) => micros(of, share))]),
-);
-const uses = Object.values(phases).reduce((total, { hits }) => total + hits, 0);
-const misses = Object.values(phases).reduce((total, phase) => total + phase.misses, 0);
-const opened = Object.entries(answers).filter(([name]) => name.startsWith('fail-open'));
-
-await publish('flood', {
-  'made-up keys': madeUp,
-  'made-up keys a second': Math.round(madeUp / floodSeconds),
-  'good keys in use': goodKeys,
-  'uses of good keys': uses + misses,
-  'hit rate of good keys': `${((100 * uses) / (uses + misses)).toFixed(4)} %`,
-  'answers to made-up keys': answers,
-  'memory in MiB (heap after collection)': { start: atStart, middle: inMiddle, end: atEnd },
-  'memory of the process in MiB, in twenty parts of the flood': rss,
-  'latency of good keys in µs, p50/p99/p99.9': latency,
-  'ratio of latencies, during to before': SHARES.map((share) =>
+const latencies = (of: (share: number) => number) =>
+  Object.fromEntries(SHARES.map((share) => [`p${share}`, of(share)]));
+const latency = {
+  ...Object.fromEntries(
+    Object.entries(phases).map(([name, phase]) => [name, latencies((share) => micros(phase.latency, share))]),
+  ),
+  'ratio, during to before': latencies((share) =>
     Number((micros(phases.during.latency, share) / micros(phases.before.latency, share)).toFixed(2)),
   ),
-  'event loop delay in ms, p99': delays,
+};
+const hits = Object.values(phases).reduce((total, phase) => total + phase.hits, 0);
+const misses = Object.values(phases).reduce((total, phase) => total + phase.misses, 0);
+const opened = Object.entries(results).filter(([name]) => name.startsWith('fail-open'));
+
+await publish('flood', {
+  'unknown keys': unknownKeys,
+  'unknown keys per second': Math.round(unknownKeys / floodSeconds),
+  'good keys in use': goodKeys,
+  'uses of good keys': hits + misses,
+  'hit rate of good keys': `${((100 * hits) / (hits + misses)).toFixed(4)} %`,
   'most requests in flight': wire.most,
-  'the limit': LIMIT,
-  'requests the server saw': counts.requests,
-  'remembered at the end': stats.entries,
+  'their limit': LIMIT,
+  'requests that reached the server': counts.requests,
   'unhandled rejections': unhandled.length,
+  'Results of unknown keys': results,
+  'Cached verdicts at the end': stats.entries,
+  'Latency of good keys in µs': latency,
+  'Event loop delay in ms, p99': delays,
+  'Memory in MiB, heap after a garbage collection': { start: atStart, middle: inMiddle, end: atEnd },
+  'Memory of the process in MiB, at equal steps of the flood': rss,
 });
 const broken = [
-  misses > 0 && 'good keys missed',
+  misses > 0 && 'good keys missed the cache',
   opened.length > 0 && 'it failed open',
   wire.most > LIMIT && 'more requests than the limit',
   atEnd.heap > inMiddle.heap * 1.1 && 'the heap grew',

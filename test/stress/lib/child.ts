@@ -13,7 +13,7 @@ export function start(module: URL, args: readonly string[] = [], nodeOptions: re
   });
 }
 
-/** Its exit code; `undefined` if it had to be killed, not having ended by itself within `ms`. */
+/** The exit code; `undefined` if the child was killed because it didn't exit within `ms`. */
 export async function ended(child: ChildProcess, ms: number): Promise<number | undefined> {
   if (child.exitCode !== null) return child.exitCode;
   const exit = once(child, 'exit') as Promise<[number | null]>;

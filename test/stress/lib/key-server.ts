@@ -1,10 +1,10 @@
 import { startKeyServer, type Fault } from 'keyverify/testing';
 
-/** What the parent may tell a key server that runs in a process of its own. */
-export type Order =
+/** A message from the parent process to the key server process. */
+export type Command =
   | { readonly do: 'issue' | 'revoke'; readonly key: string }
-  | { readonly do: 'misbehave'; readonly fault: Fault }
-  | { readonly do: 'behave' | 'stop' | 'start' | 'count' | 'end' };
+  | { readonly do: 'injectFault'; readonly fault: Fault }
+  | { readonly do: 'clearFaults' | 'stop' | 'start' | 'count' | 'end' };
 
 const [, , keys = '0', delayMs = '0'] = process.argv;
 const RECORD = { client: 'acme', tenant: 'cust-A' };
@@ -14,18 +14,18 @@ const server = await startKeyServer({
   delayMs: Number(delayMs),
 });
 
-async function obey(order: Order): Promise<void> {
-  if (order.do === 'issue') server.issue(order.key, RECORD);
-  else if (order.do === 'revoke') server.revoke(order.key);
-  else if (order.do === 'misbehave') server.misbehave(order.fault);
-  else if (order.do === 'behave') server.behave();
-  else if (order.do === 'stop') await server.stop();
-  else if (order.do === 'start') await server.start();
-  else if (order.do === 'count') process.send?.(server.counts);
+async function run(command: Command): Promise<void> {
+  if (command.do === 'issue') server.issue(command.key, RECORD);
+  else if (command.do === 'revoke') server.revoke(command.key);
+  else if (command.do === 'injectFault') server.injectFault(command.fault);
+  else if (command.do === 'clearFaults') server.clearFaults();
+  else if (command.do === 'stop') await server.stop();
+  else if (command.do === 'start') await server.start();
+  else if (command.do === 'count') process.send?.(server.counts);
   else process.disconnect();
 }
 
-// Whoever started it may end without a word.
+// The parent may exit without a message.
 process.once('disconnect', () => void server.close());
-process.on('message', (order: Order) => void obey(order));
+process.on('message', (command: Command) => void run(command));
 process.send?.(server.verifyUrl);

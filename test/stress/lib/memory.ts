@@ -6,15 +6,15 @@ import { mebibytes } from './figures.js';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Memory in MiB, `heap` being what is left of it after a garbage collection. */
-export interface Memory {
+/** MemoryUsage in MiB, `heap` being what is left of it after a garbage collection. */
+export interface MemoryUsage {
   readonly rss: number;
   readonly heap: number;
   readonly external: number;
 }
 
-export async function memory(): Promise<Memory> {
-  // Twice, and with a turn in between: what finalizers hold goes with the second.
+export async function memoryUsage(): Promise<MemoryUsage> {
+  // Twice, because finalizers run in between and release more.
   collect();
   await new Promise((resolve) => setImmediate(resolve));
   collect();

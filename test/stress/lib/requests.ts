@@ -2,7 +2,7 @@ import diagnostics from 'node:diagnostics_channel';
 
 const requestOf = (message: unknown): unknown => (message as { readonly request: unknown }).request;
 
-/** Watches the wire of this process from outside the library: undici, and `fetch` with it, says what it sends and when it ends. */
+/** Counts the requests of this process independently of the library, through undici's diagnostics channels. */
 export function watchRequests(): { readonly now: number; readonly most: number; readonly sent: number } {
   const inFlight = new Set<unknown>();
   let most = 0;

@@ -2,12 +2,12 @@ import { KeyVerifier, type Clock, type Exchange, type Transport } from 'keyverif
 
 import { Random } from '../lib/random.js';
 
-/** How far the clock goes at a time, in milliseconds. */
+/** The step of the clock, in milliseconds. */
 const TICK_MS = 10;
-/** How long the key server takes to answer, and the network to say that it isn't there. */
+/** How long the key server takes to answer, and the network to refuse a connection, in milliseconds. */
 const ANSWER_MS = 10;
 
-/** Time for everybody in the simulation. It goes on in ticks, and promises settle between two of them. */
+/** The clock of the simulation. It advances in ticks; promises settle between two of them. */
 class SimulatedClock implements Clock {
   now = 0;
   readonly #timers = new Map<number, Set<() => void>>();
@@ -36,7 +36,7 @@ class SimulatedClock implements Clock {
   }
 }
 
-/** Counts the requests of each second, also of those in which it is out. */
+/** Counts the requests of each second, during an outage too. */
 class SimulatedServer implements Transport {
   up = true;
   readonly perSecond: number[] = [];
@@ -65,36 +65,36 @@ class SimulatedServer implements Transport {
 export interface Scenario {
   readonly verifiers: number;
   readonly keysEach: number;
-  /** How often each verifier is called, per second. */
-  readonly callsASecond: number;
+  /** Calls of `verify()` per second and verifier. */
+  readonly callsPerSecond: number;
   readonly outageSeconds: number;
   readonly jitter: boolean;
 }
 
-/** Until then everybody has met their keys, and the refreshes have found their pace. */
+/** By then every verifier has cached its keys, and the refreshes are spread evenly. */
 const SETTLED_S = 700;
 const MEASURED_S = 100;
 const AFTER_S = 120;
-/** A key is refreshed once in so many seconds: at nine tenths of a TTL that chance shortens by 5 % on average, and a call. */
-const PERIOD_S = 258;
+/** The mean time between two refreshes of a key: 90 % of a TTL that jitter shortens by 5 % on average. */
+const REFRESH_PERIOD_S = 258;
 
 export interface Curve {
-  /** Requests a second before the outage. */
+  /** Requests per second before the outage. */
   readonly steady: number;
-  /** In any second before the outage. */
+  /** The most requests in any second before the outage. */
   readonly most: number;
   readonly firstSecond: number;
-  /** In any second after the outage, and which one: 0 is the first. */
+  /** The most requests in any second after the outage, and which second that is, from 0. */
   readonly worst: number;
   readonly worstAfter: number;
-  /** From `MEASURED_S` before the outage on. */
+  /** Starts `MEASURED_S` seconds before the outage. */
   readonly perSecond: readonly number[];
   readonly outageFrom: number;
   readonly outageTo: number;
 }
 
 export async function simulate(scenario: Scenario): Promise<Curve> {
-  const { verifiers, keysEach, callsASecond, outageSeconds, jitter } = scenario;
+  const { verifiers, keysEach, callsPerSecond, outageSeconds, jitter } = scenario;
   const clock = new SimulatedClock();
   const server = new SimulatedServer(clock);
   const fleet = Array.from({ length: verifiers }, (_, i) => {
@@ -108,21 +108,21 @@ export async function simulate(scenario: Scenario): Promise<Curve> {
       logger: { warn: () => undefined },
     });
     const traffic = new Random(1_000 + i);
-    // Met over one period, at any moment of it, as keys are that have been in use for long.
-    const metAt = Array.from({ length: keysEach }, () => traffic.next() * PERIOD_S * 1000);
-    return { verifier, traffic, metAt };
+    // First uses are spread over one period, as if the keys had been in use for long.
+    const firstUseAt = Array.from({ length: keysEach }, () => traffic.next() * REFRESH_PERIOD_S * 1000);
+    return { verifier, traffic, firstUseAt };
   });
 
   const from = SETTLED_S;
   const to = from + outageSeconds;
-  const calls = (callsASecond * TICK_MS) / 1000;
+  const calls = (callsPerSecond * TICK_MS) / 1000;
   while (clock.now < (to + AFTER_S) * 1000) {
     const second = clock.now / 1000;
     server.up = second < from || second >= to;
-    for (const { verifier, traffic, metAt } of fleet) {
+    for (const { verifier, traffic, firstUseAt } of fleet) {
       if (!traffic.chance(calls)) continue;
       const key = traffic.between(0, keysEach);
-      if (clock.now >= (metAt[key] ?? 0)) void verifier.verify(`sk-${key}`);
+      if (clock.now >= (firstUseAt[key] ?? 0)) void verifier.verify(`sk-${key}`);
     }
     await clock.tick();
   }

@@ -6,18 +6,18 @@ import type { Fault } from 'keyverify/testing';
 
 import { ended, start } from '../lib/child.js';
 import { numbers, publish } from '../lib/figures.js';
-import { memory } from '../lib/memory.js';
+import { memoryUsage } from '../lib/memory.js';
 import { Random } from '../lib/random.js';
-import type { Order } from '../lib/key-server.js';
+import type { Command } from '../lib/key-server.js';
 
 const { seconds, seed } = numbers({ seconds: 600, seed: 1 });
 
 const KEYS = 5_000;
 const CALLERS = 64;
-/** So many calls a caller makes before he lets others have their turn: most are hits, which wait for nothing. */
-const IN_A_ROW = 50;
+/** Calls in a row before a caller yields to the others. Most are hits, which never wait. */
+const CALLS_IN_A_ROW = 50;
 const ROTATION_MS = 20;
-/** Out of order for 4 s in every 20. */
+/** Down for 4 s in every 20 s. */
 const OUTAGE_EVERY_MS = 20_000;
 const OUTAGE_MS = 4_000;
 const OUTAGES: readonly (Fault | 'stop')[] = [
@@ -30,7 +30,7 @@ const OUTAGES: readonly (Fault | 'stop')[] = [
 const random = new Random(seed);
 const server = start(new URL('../lib/key-server.ts', import.meta.url), [KEYS, 1].map(String));
 const [verifyUrl] = (await once(server, 'message')) as [string];
-const tell = (order: Order): boolean => server.send(order);
+const tell = (command: Command): boolean => server.send(command);
 
 const unhandled: string[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(String(reason)));
@@ -47,11 +47,11 @@ const verifier = new KeyVerifier({
 
 let running = true;
 const results: Record<string, number> = {};
-let strangers = 0;
+let unknownKeys = 0;
 async function caller(): Promise<void> {
   while (running) {
-    for (let i = 0; i < IN_A_ROW; i++) {
-      const key = random.chance(0.02) ? `sk-made-up-${strangers++}` : `sk-good-${random.between(0, KEYS)}`;
+    for (let i = 0; i < CALLS_IN_A_ROW; i++) {
+      const key = random.chance(0.02) ? `sk-unknown-${unknownKeys++}` : `sk-good-${random.between(0, KEYS)}`;
       const { source } = await verifier.verify(key);
       results[source] = (results[source] ?? 0) + 1;
     }
@@ -70,14 +70,14 @@ async function rotate(): Promise<void> {
 }
 
 let outages = 0;
-async function breakDown(): Promise<void> {
+async function causeOutages(): Promise<void> {
   while (running) {
     await sleep(OUTAGE_EVERY_MS - OUTAGE_MS);
     const outage = random.pick(OUTAGES);
     outages++;
-    tell(outage === 'stop' ? { do: 'stop' } : { do: 'misbehave', fault: outage });
+    tell(outage === 'stop' ? { do: 'stop' } : { do: 'injectFault', fault: outage });
     await sleep(OUTAGE_MS);
-    tell({ do: outage === 'stop' ? 'start' : 'behave' });
+    tell({ do: outage === 'stop' ? 'start' : 'clearFaults' });
   }
 }
 
@@ -90,24 +90,24 @@ interface Sample {
   readonly handles: number;
 }
 
-/** What this process holds, by what the runtime says of it. */
-function held(): Omit<Sample, 'second' | 'rss' | 'heap'> {
+/** The resources that keep this process alive. */
+function resources(): Omit<Sample, 'second' | 'rss' | 'heap'> {
   const names = process.getActiveResourcesInfo();
   const count = (pattern: RegExp): number => names.filter((name) => pattern.test(name)).length;
   return { sockets: count(/TCP/), timers: count(/Timeout/), handles: names.length };
 }
 
-const before = held();
-const work = [...Array.from({ length: CALLERS }, caller), rotate(), breakDown()];
+const before = resources();
+const work = [...Array.from({ length: CALLERS }, caller), rotate(), causeOutages()];
 const startedAt = performance.now();
 const elapsed = (): number => (performance.now() - startedAt) / 1000;
 const samples: Sample[] = [];
 const everySeconds = OUTAGE_EVERY_MS / 1000;
-// Always in the same part of the cycle, well after an outage: in one, thousands of failures are held for a moment.
+// Always at the same point of the cycle, well after an outage: during one, thousands of failures are held for a moment.
 for (let due = everySeconds - 8; due < seconds; due += everySeconds) {
   await sleep((due - elapsed()) * 1000);
-  const { rss, heap } = await memory();
-  const sample = { second: Math.round(elapsed()), rss, heap, ...held() };
+  const { rss, heap } = await memoryUsage();
+  const sample = { second: Math.round(elapsed()), rss, heap, ...resources() };
   samples.push(sample);
   console.log(JSON.stringify(sample));
 }
@@ -117,39 +117,38 @@ await Promise.all(work);
 const took = elapsed();
 await verifier.close();
 await sleep(50);
-const after = held();
+const after = resources();
 tell({ do: 'end' });
 await ended(server, 5_000);
 
 const verified = Object.values(results).reduce((a, b) => a + b, 0);
-// The heap goes up and down with what is in the caches, so the middle of the first third after a minute is held against
-// that of the last: a leak would show in it, a single sample says little.
+// The heap varies with the contents of the caches, so a single sample says little: compares the median of the first third
+// (after a minute) with that of the last.
 const settled = samples.filter(({ second }) => second > 60).map(({ heap }) => heap);
 const third = Math.ceil(settled.length / 3);
-const middle = (heaps: number[]): number => heaps.toSorted((a, b) => a - b)[Math.floor(heaps.length / 2)] ?? NaN;
-const early = middle(settled.slice(0, third));
-const late = middle(settled.slice(-third));
+const median = (heaps: number[]): number => heaps.toSorted((a, b) => a - b)[Math.floor(heaps.length / 2)] ?? NaN;
+const early = median(settled.slice(0, third));
+const late = median(settled.slice(-third));
 const growth = (late / early - 1) * 100;
 const most = (of: (sample: Sample) => number): number => Math.max(...samples.map(of));
 await publish('soak', {
   seconds: Math.round(took),
-  'calls of verify()': verified,
-  'calls a second': Math.round(verified / took),
-  results,
+  'calls of `verify()`': verified,
+  'calls per second': Math.round(verified / took),
   outages,
-  'made-up keys': strangers,
-  'samples (MiB; heap after collection)': samples.filter((_, i) => i % 3 === 0),
-  'heap in MiB, middle of the first third after a minute, and of the last': [early, late],
+  'unknown keys': unknownKeys,
+  'median heap in MiB, first third after a minute, and last third': [early, late],
   'growth of the heap in %': Number(growth.toFixed(1)),
-  'most sockets and timers seen': [most(({ sockets }) => sockets), most(({ timers }) => timers)],
-  'held before': before,
-  'held after close()': after,
+  'most sockets, and most timers': [most(({ sockets }) => sockets), most(({ timers }) => timers)],
   'unhandled rejections': unhandled.length,
+  Results: results,
+  'Samples in MiB, heap after a garbage collection': samples.filter((_, i) => i % 3 === 0),
+  'Resources of the process': { before, 'after `close()`': after },
 });
 const broken = [
   !(growth <= 5) && seconds > 180 && 'the heap grew',
-  most(({ sockets }) => sockets) > 2 * CALLERS && 'sockets pile up',
-  (after.sockets > before.sockets || after.timers > before.timers) && 'something is left behind after close()',
+  most(({ sockets }) => sockets) > 2 * CALLERS && 'sockets accumulate',
+  (after.sockets > before.sockets || after.timers > before.timers) && 'sockets or timers are left after close()',
   unhandled.length > 0 && 'unhandled rejections',
 ].filter((what) => what !== false);
 for (const what of broken) console.error(what);

@@ -1,0 +1,73 @@
+import { DENIALS } from '../../src/guard/denial.ts';
+import { table } from '../../tools/pages.ts';
+
+const WHEN = {
+  'missing-key': 'The request has no key, and the route is not optional.',
+  'invalid-key': 'The key is rejected; `reason` says why: `unknown_key`, `revoked`, `expired`, ...',
+  'ambiguous-key': 'The request has more than one key: two headers, one header twice, or a comma in it.',
+  'insufficient-scope': 'The key is valid, but not for the scope of this service.',
+  forbidden: 'The key is valid, but `authorize()` denied the request.',
+  'rate-limited': 'The key server says that this key has made too many requests.',
+  unavailable: 'There is no verdict: the key server is down, overloaded or incoherent, or this service is overloaded.',
+  internal: 'This service is misconfigured, or a callback threw. The response says no more than that.',
+};
+
+function problem([name, { status, title, challenge }]) {
+  const error = challenge === 'none' ? '' : `, error="${challenge}"`;
+  const headers = [
+    ...(challenge === undefined ? [] : [`\`WWW-Authenticate: Bearer realm="api"${error}\``]),
+    ...(status === 503 ? ['`Retry-After`'] : []),
+  ];
+  const sent = headers.length === 0 ? '' : ` Sent with ${headers.join(' and ')}.`;
+  return `### ${name}\n\n**${status}** "${title}". ${WHEN[name]}${sent}\n`;
+}
+
+function cell({ status, reached, leaks }) {
+  if (status === null) return 'no response';
+  return [`**${status}**`, reached && 'handler reached', leaks && 'shows the inner error'].filter(Boolean).join(', ');
+}
+
+function headers({ challenge, retryAfter }) {
+  return [
+    challenge && `\`${challenge.replace(/, DPoP .*/, '').replaceAll('|', '\\|')}\``,
+    retryAfter && `\`Retry-After: ${retryAfter}\``,
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** docs/adapters.md: the responses of our adapters, and those of other guards to the same requests. */
+export function page(rows, timeoutMs) {
+  return `<!-- Written by \`npm run bench adapters\`. Edit bench/adapters/, not this page. -->
+
+# Responses of the adapters
+
+Every denial of every adapter is a row of one table, sent as \`application/problem+json\` (RFC 9457) with
+\`Cache-Control: no-store\` and \`X-Request-Id\`. Its \`type\` is the URN \`urn:keyverify:problem:\` followed by one of the
+names below, and stays stable. \`reason\` is more specific. \`requestId\` is the \`X-Request-Id\` of the request, or a new one.
+
+${Object.entries(DENIALS).map(problem).join('\n')}
+## Other guards
+
+The same requests were sent to services on loopback that differ only in their guard. Where a package wants a function that
+checks a key, it got the shortest one: a \`fetch\` of the key server.
+
+${table(
+  ['guard', 'valid key', 'no key', 'invalid key', 'outage', 'a callback throws'],
+  rows.map(({ name, responses }) => [name, ...responses.map(cell)]),
+)}
+
+- In the outage the key server refuses connections, and no cache holds the key. For express-oauth2-jwt-bearer the issuer of
+  the tokens is down. @unkey/hono talks to a stand-in for its service.
+- "No response" means none within ${timeoutMs / 1000} s.
+- The callback is one of the service's own (\`authorize\`, \`auth\`, \`verifyToken\`, \`validators\`, \`getKey\`). It throws an error
+  with a text that callers must not see. \`NODE_ENV\` is \`production\`.
+
+Headers that come with these responses, without challenges for DPoP:
+
+${table(
+  ['guard', 'no key', 'invalid key', 'outage'],
+  rows.map(({ name, responses: [, missing, invalid, outage] }) => [name, ...[missing, invalid, outage].map(headers)]),
+)}
+`;
+}

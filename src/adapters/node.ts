@@ -1,0 +1,47 @@
+/** `keyverify/node`: a listener for `node:http`, `node:https` and `node:http2`. */
+import { proceed } from '../guard/decision.js';
+import { createGuard } from '../guard/guard.js';
+import { guardNode, type NodeRequest, type NodeResponse, sendDenial } from '../guard/node.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
+
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
+
+/**
+ * A listener that calls the handler with the caller's identity, and answers itself if there is none to be had.
+ * Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const listener = apiKeyAuth(verifier, (request, response, identity) => {
+ *   response.end(`Hello ${identity.client}`);
+ * });
+ * createServer(listener).listen(3000);
+ * ```
+ */
+export function apiKeyAuth<
+  V extends AnyVerifier,
+  Request extends NodeRequest,
+  Response extends NodeResponse,
+  FailOpen extends boolean = FailOpenBy<V>,
+  Optional extends boolean = false,
+>(
+  verifier: VerifierSource<V>,
+  handler: (
+    request: Request,
+    response: Response,
+    identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional>,
+  ) => void | Promise<void>,
+  options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
+): (request: Request, response: Response) => void {
+  const guard = createGuard(verifier, options);
+  return (request, response) => {
+    proceed(guardNode(guard, request, response), (decision) => {
+      if (!decision.allowed) sendDenial(response, decision.denial);
+      else return handler(request, response, decision.identity);
+    });
+  };
+}

@@ -1,0 +1,49 @@
+import type { AttemptFailure } from '../core/failure.js';
+import { redact, redactError } from '../core/redact.js';
+import { isTransportError } from '../transport/transport.js';
+
+/** Our own settings, or what the caller brought, are wrong. */
+export const misconfigured = (message: string, cause?: Error): AttemptFailure => ({
+  kind: 'misconfigured',
+  message: `keyverify: ${message}`,
+  cause,
+});
+
+/** A response that is no verdict after all. */
+export const refused = (message: string, cause?: Error): AttemptFailure => ({
+  kind: 'invalid_response',
+  message: `keyverify: the key server's response was refused: ${message}`,
+  cause,
+});
+
+/** A rejection that is not believed: our own token or URL may be the reason. */
+export const doubtful = (status: number): AttemptFailure => ({
+  kind: 'misconfigured',
+  message: `keyverify: the key server answered ${status} to several keys that were good: check serviceToken and verifyUrl`,
+  status,
+  ambiguous: true,
+});
+
+export const TIMEOUT: AttemptFailure = { kind: 'timeout', message: 'keyverify: the key server gave no answer in time' };
+
+export const BUSY: AttemptFailure = {
+  kind: 'overloaded',
+  message: 'keyverify: no answer in time, but the event loop of this process was blocked meanwhile',
+};
+
+export const ABANDONED: AttemptFailure = {
+  kind: 'overloaded',
+  message: 'keyverify: given up, since the key server answers other questions but not as many as are asked',
+};
+
+export const UNUSABLE = misconfigured(
+  'transport, fetch, protocol or serviceToken returned neither a response nor an error',
+);
+
+/** A transport classifies its own errors. Any other error is a mistake in the transport, and denies. */
+export function transportFailure(error: unknown, secrets: readonly string[]): AttemptFailure {
+  if (!isTransportError(error)) return { ...UNUSABLE, cause: redactError(error, secrets) };
+  const cause = redactError(error.cause ?? error, secrets);
+  const failure = { kind: error.kind, message: redact(error.message, secrets), cause };
+  return error.unconnected ? { ...failure, unconnected: true } : failure;
+}

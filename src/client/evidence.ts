@@ -1,0 +1,184 @@
+import type { Clock } from '../core/clock.js';
+import { mayBeOutage, type AttemptFailure, type Evidence } from '../core/failure.js';
+import type { Deadline } from '../resilience/deadline.js';
+import { CONTROL_INTERVAL_MS, type ControlQuestions, type ControlResult } from './control.js';
+
+/** A question that is being asked, as far as evidence needs to know it. */
+export interface WatchedCall {
+  /** When its first request was sent, on the monotonic clock. */
+  readonly firstSentAt: number | undefined;
+}
+
+export interface EvidenceOptions {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** Whether a promise made for one caller may be awaited by another, see `#platform`. */
+  readonly sharesPromises: boolean;
+}
+
+/** A control question that is not answered counts once it has waited for this part of `timeoutMs`. */
+const HANG_RATIO = 0.45;
+
+/** How often a caller looks for evidence where callers can't wait for each other, in milliseconds. */
+const POLL_MS = 10;
+
+/** Below this ratio of failed attempts the server is not flaky, and one failed control question is enough. */
+const FLAKY_RATIO = 0.05;
+/** The accepted probability that a flaky server is taken for one that is down. */
+const FALSE_ALARM = 1e-4;
+const MOST_CONTROLS = 8;
+
+/** Averages are taken over this many answers. The first ones weigh more. */
+const WINDOW = 32;
+const FIRST_WEIGHT = 8;
+
+/**
+ * Tells an outage from a failure that a caller's key brings about. A question's failure is evidence of an outage only if
+ * the server has given no verdict to anybody since the question was sent, and a control question failed, too.
+ */
+export class OutageEvidence {
+  readonly #options: EvidenceOptions;
+  readonly #controls: ControlQuestions;
+  readonly #calls = new Set<WatchedCall>();
+  readonly #waiting = new Set<() => void>();
+  #lastAnswerAt = -Infinity;
+  #controlAnswered = false;
+  #failedInRow = 0;
+  #usualMs = 0;
+  #answers = 0;
+  #failureRatio = 0;
+  #observed = 0;
+
+  constructor(options: EvidenceOptions, controls: ControlQuestions) {
+    this.#options = options;
+    this.#controls = controls;
+  }
+
+  /** When the latest verdict came, on the monotonic clock; `-Infinity` if none has come yet. */
+  get lastAnswerAt(): number {
+    return this.#lastAnswerAt;
+  }
+
+  /** How long an answer takes, in milliseconds, as an average. */
+  get usualMs(): number {
+    return this.#usualMs;
+  }
+
+  /** Whether a control question was ever answered: a server may answer 500 to every key that it doesn't know. */
+  get isCalibrated(): boolean {
+    return this.#controlAnswered;
+  }
+
+  /** Whether the server has answered somebody since this question was sent: its failure is then its own. */
+  answeredSince({ firstSentAt }: WatchedCall): boolean {
+    return firstSentAt !== undefined && this.#lastAnswerAt > firstSentAt;
+  }
+
+  begin(call: WatchedCall): void {
+    this.#calls.add(call);
+  }
+
+  /** This question has its outcome. */
+  end(call: WatchedCall): void {
+    this.#calls.delete(call);
+    this.#wake();
+  }
+
+  /** A question failed as it would in an outage, or takes long. */
+  suspect(call: WatchedCall): void {
+    if (!this.answeredSince(call)) this.#controls.request();
+  }
+
+  /** The server gave a verdict, after so many failed attempts. */
+  recordAnswer(mono: number, latencyMs: number, failedAttempts: number): void {
+    // A single failed control question counts as one more failure; several in a row were an outage, which is over.
+    const failures = this.#failedInRow > 0 ? Number(this.#failedInRow === 1) : failedAttempts;
+    for (let failure = 0; failure < failures; failure++) this.#observe(1);
+    this.#observe(0);
+    this.#usualMs += (latencyMs - this.#usualMs) / Math.min(++this.#answers, WINDOW);
+    this.#lastAnswerAt = mono;
+    this.#failedInRow = 0;
+    this.#wake();
+  }
+
+  /** Returns the evidence that a failed control question is by itself. */
+  recordControl({ sentAt, failure }: ControlResult): Evidence {
+    if (failure === undefined) this.#controlAnswered = true;
+    // Where others are answered, it is no sign of an outage.
+    else if (mayBeOutage(failure) && this.#lastAnswerAt <= sentAt) this.#failedInRow++;
+    this.#wake();
+    return this.#failedInRow >= this.#needed ? this.#grade(failure, failure) : 'none';
+  }
+
+  /** Whether a failed question is evidence of an outage. Waits, within its deadline, for what can still be found out. */
+  async confirm(call: WatchedCall, failure: AttemptFailure, deadline: Deadline): Promise<Evidence> {
+    if (call.firstSentAt === undefined) return 'none';
+    // Some of those that were sent with it may yet be answered: a server that sheds load refuses faster than it answers.
+    const others = [...this.#calls].filter((other) => other !== call);
+    for (;;) {
+      if (this.answeredSince(call)) return 'none';
+      const isOver = deadline.leftMs <= 0;
+      if (isOver || !others.some((other) => this.#calls.has(other))) {
+        const evidence = this.#controlEvidence(call.firstSentAt, failure, isOver);
+        if (evidence !== undefined) return evidence;
+        if (isOver) return 'none';
+        this.#controls.request();
+      }
+      await this.#change(deadline);
+    }
+  }
+
+  /** What control questions say about a question that was sent at `sentAt`; `undefined` while that is open. */
+  #controlEvidence(sentAt: number, failure: AttemptFailure, isOver: boolean): Evidence | undefined {
+    const { last, pending } = this.#controls;
+    const isRecent = last !== undefined && last.sentAt >= sentAt - CONTROL_INTERVAL_MS;
+    if (last?.failure === undefined && (last?.sentAt ?? -Infinity) >= sentAt) return 'none';
+    if (isRecent && last.failure !== undefined) {
+      if (!mayBeOutage(last.failure)) return 'none';
+      if (this.#failedInRow >= this.#needed) return this.#grade(failure, last.failure);
+    }
+    if (!isOver || pending?.isSent !== true || this.#failedInRow + 1 < this.#needed) return undefined;
+    const age = this.#options.clock.monotonic() - pending.sentAt;
+    const hangs = age >= this.#options.timeoutMs * HANG_RATIO && age >= 2 * this.#usualMs;
+    return hangs ? this.#grade(failure, undefined) : undefined;
+  }
+
+  #grade(failure: AttemptFailure | undefined, control: AttemptFailure | undefined): Evidence {
+    const neverAnswered = this.#lastAnswerAt === -Infinity;
+    // Without a connection, no key has left this process, so none can be the reason.
+    const unconnected = failure?.unconnected === true && control?.unconnected === true;
+    return this.#controlAnswered || neverAnswered || unconnected ? 'proven' : 'unproven';
+  }
+
+  /** How many control questions in a row must fail: a flaky server fails some by chance. */
+  get #needed(): number {
+    if (this.#failureRatio < FLAKY_RATIO) return 1;
+    return Math.min(Math.ceil(Math.log(FALSE_ALARM) / Math.log(this.#failureRatio)), MOST_CONTROLS);
+  }
+
+  get #weight(): number {
+    return 1 / Math.min(this.#observed + FIRST_WEIGHT, WINDOW);
+  }
+
+  #observe(failed: 0 | 1): void {
+    this.#failureRatio += (failed - this.#failureRatio) * this.#weight;
+    this.#observed++;
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+
+  async #change(deadline: Deadline): Promise<void> {
+    if (!this.#options.sharesPromises) {
+      await deadline.race(new Promise<never>(() => undefined), Math.min(POLL_MS, deadline.leftMs));
+      return;
+    }
+    let wake!: () => void;
+    const change = new Promise<void>((resolve) => (wake = resolve));
+    this.#waiting.add(wake);
+    // After a time-out its entry stays only until the next change.
+    await deadline.race(change);
+  }
+}

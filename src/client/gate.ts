@@ -1,0 +1,128 @@
+import type { Clock } from '../core/clock.js';
+import type { BreakerState } from '../core/events.js';
+import { VerifyFailure } from '../core/failure.js';
+import type { Breaker } from '../resilience/breaker.js';
+import { Bulkhead, type Lane } from '../resilience/bulkhead.js';
+import { Pacer } from '../resilience/pacer.js';
+
+export interface GateOptions {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly maxConcurrency: number;
+  /** Whether timers outlive the request that set them, see `#platform`. */
+  readonly sharesPromises: boolean;
+}
+
+/** How long a 429 without a `Retry-After` pauses us, in milliseconds. */
+const DEFAULT_PAUSE_MS = 1000;
+
+/**
+ * The part of `timeoutMs` for which a question may wait for a slot. The rest is for the answer: a long queue would otherwise
+ * send every question just before its deadline, in vain.
+ */
+const QUEUE_RATIO = 0.5;
+
+/** During every pause, so many questions a second are asked in each lane: nobody can keep others out by causing a pause. */
+const TRICKLE_PER_SECOND = 10;
+
+/**
+ * The server gets slower when an answer takes this much longer than the latest ones did: requests queue there. One that is
+ * slow for all alike works in parallel, and bears more. Answers within this part of `timeoutMs` are never slow.
+ */
+const SLOWER_RATIO = 1.2;
+const QUICK_RATIO = 1 / 20;
+
+/** May we call the key server now? Rate-limit pause, circuit breaker and bulkhead, in one place. */
+export class Gate {
+  readonly bulkhead: Bulkhead;
+  readonly #options: GateOptions;
+  readonly #breaker: Breaker<VerifyFailure> | undefined;
+  readonly #pacers = { high: new Pacer(TRICKLE_PER_SECOND), low: new Pacer(TRICKLE_PER_SECOND) };
+  #pausedUntil = -Infinity;
+  /** How long the latest answers took: an average in which each counts for half of all before it. */
+  #latestMs = 0;
+  /** One failure for all who are refused by the same pause. */
+  #blockedBy: { readonly until: number; readonly failure: VerifyFailure } | undefined;
+
+  constructor(options: GateOptions, breaker: Breaker<VerifyFailure> | undefined) {
+    this.#options = options;
+    this.#breaker = breaker;
+    this.bulkhead = new Bulkhead(options.maxConcurrency, options.clock);
+  }
+
+  get breakerState(): BreakerState {
+    return this.#breaker?.state ?? 'closed';
+  }
+
+  /** The failure a call would get now without being sent, if there is one. */
+  blockedBy(mono: number): VerifyFailure | undefined {
+    const breaker = this.#breaker;
+    if (mono < this.#pausedUntil) return this.#shared(this.#pausedUntil, () => rateLimited(this.#pausedUntil - mono));
+    const open = breaker?.failure;
+    if (breaker === undefined || open === undefined) return undefined;
+    if (!this.#options.sharesPromises && mono >= breaker.probeAt) {
+      // No timer probes here, so the next caller does.
+      breaker.beginProbe(mono);
+      return undefined;
+    }
+    return this.#shared(breaker.probeAt, () => circuitOpen(breaker.probeAt - mono, open));
+  }
+
+  /** Whether one question may be asked although all others are refused. */
+  tryTrickle(lane: Lane, mono: number): boolean {
+    return this.#pacers[lane].tryTake(mono);
+  }
+
+  /** Takes a slot, or waits for one; the failure if there is none. */
+  async enter(lane: Lane): Promise<VerifyFailure | undefined> {
+    const { clock, timeoutMs } = this.#options;
+    const startedAt = clock.monotonic();
+    const acquired = await this.bulkhead.acquire(lane, timeoutMs * QUEUE_RATIO);
+    const blocked = acquired ? this.blockedBy(clock.monotonic()) : undefined;
+    if (blocked !== undefined) this.bulkhead.release(lane);
+    return acquired
+      ? blocked
+      : new VerifyFailure('overloaded', OVERLOADED, { durationMs: clock.monotonic() - startedAt });
+  }
+
+  /** Returns how many questions about unknown keys are too many now. */
+  recordAnswer(latencyMs: number): number {
+    this.#breaker?.recordSuccess();
+    const isSlower = latencyMs > Math.max(SLOWER_RATIO * this.#latestMs, this.#options.timeoutMs * QUICK_RATIO);
+    this.#latestMs += (latencyMs - this.#latestMs) / 2;
+    if (isSlower) return this.bulkhead.shrink();
+    this.bulkhead.grow();
+    return 0;
+  }
+
+  /** `status` is that of the response, if there was one. */
+  recordFailure(failure: VerifyFailure, mono: number, status: number | undefined): void {
+    const { kind, evidence, retryAfterMs } = failure;
+    if (evidence !== 'none') this.#breaker?.recordFailure(failure, mono, retryAfterMs);
+    // A key that the server can't stand is answered 500, and says nothing about its load.
+    else if (status === 503 || status === 429) this.bulkhead.halve();
+    if (kind === 'rate_limited')
+      this.#pausedUntil = Math.max(this.#pausedUntil, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS));
+  }
+
+  #shared(until: number, make: () => VerifyFailure): VerifyFailure {
+    if (this.#blockedBy?.until !== until) this.#blockedBy = { until, failure: make() };
+    return this.#blockedBy.failure;
+  }
+}
+
+const OVERLOADED = 'keyverify: too many questions wait for the key server already, see maxConcurrency';
+
+function rateLimited(retryAfterMs: number): VerifyFailure {
+  const message = 'keyverify: the key server limits our rate, so only a few questions are asked for a while';
+  return new VerifyFailure('rate_limited', message, { retryAfterMs });
+}
+
+function circuitOpen(retryAfterMs: number, { evidence, cause }: VerifyFailure): VerifyFailure {
+  const message = 'keyverify: the key server is down, so only a few questions are asked until it answers again';
+  return new VerifyFailure('circuit_open', message, {
+    retryAfterMs,
+    evidence,
+    cause: cause instanceof Error ? cause : undefined,
+  });
+}

@@ -1,0 +1,9 @@
+/** When the circuit breaker opens, and how often it probes. */
+export interface BreakerOptions {
+  /** How many failures in a row open it. */
+  readonly failureThreshold: number;
+  /** The first pauses between two probes, in milliseconds. */
+  readonly openMs: number;
+  /** The longest pause between two probes, in milliseconds. */
+  readonly maxOpenMs: number;
+}

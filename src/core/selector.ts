@@ -1,0 +1,10 @@
+/** Which verdicts to forget: exactly one of these. `fingerprint` is the SHA-256 of the key as 64 hexadecimal digits. */
+export type Selector =
+  | { readonly key: string }
+  | { readonly fingerprint: string }
+  | { readonly keyId: string }
+  | { readonly client: string }
+  | { readonly tenant: string };
+
+/** A selector in the only form that is kept: a key is replaced by its fingerprint. */
+export type StoredSelector = Exclude<Selector, { readonly key: string }>;

@@ -1,0 +1,165 @@
+import { type FailedClosed, isRejected, type Rejected } from '../core/result.js';
+import type { KeyFound } from './key-sources.js';
+import type { GuardRequest } from './request.js';
+
+/** The body of a denial: problem details, RFC 9457. Holds neither the key nor anything else that is secret. */
+export interface ProblemDetails {
+  /** A URN, `urn:keyverify:problem:<name>`. It never changes: compare with this one, not with the title. */
+  readonly type: string;
+  /** One sentence for people. */
+  readonly title: string;
+  /** The HTTP status. */
+  readonly status: number;
+  /** Why: `missing_key`, `unknown_key`, `revoked`, `unavailable`, ... */
+  readonly reason: string;
+  /** The caller's own `X-Request-Id` if it is well-formed, else a new UUID. */
+  readonly requestId: string;
+}
+
+/** The answer to a denied request, ready to be written. It is the same for every framework. */
+export interface Denial {
+  /** 400 to 599. */
+  readonly status: number;
+  /** Names are in lower case. `Content-Length` is not among them. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The body as text. Leave it out in the answer to a `HEAD`. */
+  readonly body: string;
+  /** The body before it became text, for a framework that serialises on its own. */
+  readonly content: unknown;
+  /** As in `ProblemDetails`. */
+  readonly reason: string;
+}
+
+/** What is known of a denial beside its body. None of it holds the key. */
+export interface DenialContext {
+  /** What the verifier said, if it was asked and denied. */
+  readonly result?: Rejected | FailedClosed | undefined;
+  /** What was thrown, if something was. Log it: the caller sees none of it. */
+  readonly error?: unknown;
+}
+
+/** What `onDenied` changes of a denial. What it leaves out stays as it was. */
+export interface DenialOverrides {
+  /** 400 to 599. */
+  readonly status?: number;
+  /** Added to the headers, or in place of those of the same name. `Cache-Control` and `X-Request-Id` can't be changed. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** In place of the body: a string is sent as it is, anything else as JSON. */
+  readonly body?: unknown;
+}
+
+interface Row {
+  readonly status: number;
+  readonly title: string;
+  /** For a key that is not valid the key server gives the reason. This is what stands in if it can't be passed on. */
+  readonly reason: string;
+  /** The `error` of the challenge, RFC 6750. A challenge without one says that no key came. */
+  readonly challenge?: 'none' | 'invalid_request' | 'invalid_token' | 'insufficient_scope';
+}
+
+/** The one table: every denial of every adapter is a row of it. */
+export const DENIALS = {
+  'missing-key': { status: 401, title: 'An API key is required', reason: 'missing_key', challenge: 'none' },
+  'invalid-key': { status: 401, title: 'The API key is not valid', reason: 'rejected', challenge: 'invalid_token' },
+  'ambiguous-key': {
+    status: 400,
+    title: 'One API key, given once, is expected',
+    reason: 'ambiguous_key',
+    challenge: 'invalid_request',
+  },
+  'insufficient-scope': {
+    status: 403,
+    title: 'The API key is not valid for this service',
+    reason: 'scope_mismatch',
+    challenge: 'insufficient_scope',
+  },
+  forbidden: { status: 403, title: 'The API key does not allow this', reason: 'not_allowed' },
+  'rate-limited': { status: 429, title: 'Too many requests with this API key', reason: 'rate_limited' },
+  unavailable: { status: 503, title: 'API keys cannot be verified at the moment', reason: 'unavailable' },
+  internal: { status: 500, title: 'Internal server error', reason: 'internal_error' },
+} as const satisfies Readonly<Record<string, Row>>;
+
+/** The last part of the `type` of problem details. */
+export type DenialType = keyof typeof DENIALS;
+
+/** A URN and no address: it must outlive wherever the project is kept. */
+const TYPE_PREFIX = 'urn:keyverify:problem:';
+
+const DEFAULT_RETRY_AFTER_MS = 1000;
+const MAX_RETRY_AFTER_SECONDS = 3600;
+
+/** Reasons come from the key server: what is no identifier could be anything, so it is not passed on. */
+const REASON = /^[a-z][a-z0-9_]{0,63}$/;
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const HEADER_VALUE = /^[ -~]*$/;
+
+/** The row for a result that denies. An outage is never a 401, and a mistake of our own comes without details. */
+export function denialTypeOf(result: Rejected | FailedClosed): DenialType {
+  if (!isRejected(result)) return result.failure.kind === 'misconfigured' ? 'internal' : 'unavailable';
+  if (result.reason === 'missing_key') return 'missing-key';
+  if (result.reason === 'scope_mismatch') return 'insufficient-scope';
+  if (result.reason === 'rate_limited') return 'rate-limited';
+  return 'invalid-key';
+}
+
+/** The reason for a caller to see, never with the key in it; `undefined` stands for that of the table. */
+export function reasonOf(result: Rejected | FailedClosed, key: string | null): string | undefined {
+  if (!isRejected(result) || key === null || result.reason.includes(key)) return undefined;
+  return REASON.test(result.reason) ? result.reason : undefined;
+}
+
+export function problemDetails(type: DenialType, requestId: string, reason?: string): ProblemDetails {
+  const { title, status, reason: standard } = DENIALS[type];
+  return { type: TYPE_PREFIX + type, title, status, reason: reason ?? standard, requestId };
+}
+
+/** The headers that go with a row of the table. */
+export function headersOf(
+  type: DenialType,
+  realm: string,
+  result: Rejected | FailedClosed | undefined,
+): Record<string, string> {
+  const { challenge }: Row = DENIALS[type];
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
+  if (challenge !== undefined) {
+    const error = challenge === 'none' ? '' : `, error="${challenge}"`;
+    headers['www-authenticate'] = `Bearer realm="${realm}"${error}`;
+  }
+  if (result !== undefined && !isRejected(result) && type === 'unavailable')
+    headers['retry-after'] = retryAfter(result.failure);
+  return headers;
+}
+
+function retryAfter({ retryAfterMs = DEFAULT_RETRY_AFTER_MS }: FailedClosed['failure']): string {
+  const seconds = Math.ceil(retryAfterMs / 1000);
+  return String(Math.min(Math.max(seconds, 1), MAX_RETRY_AFTER_SECONDS));
+}
+
+/** The caller's own id is echoed only if it is one: not a way to write headers, and not the key come back. */
+export function requestIdOf(request: GuardRequest, found: KeyFound): string {
+  const [id, second] = request.header('x-request-id');
+  const own = id !== undefined && second === undefined && REQUEST_ID.test(id) ? id : null;
+  const clean = 'key' in found && own !== null && (found.key === null || !own.includes(found.key));
+  return clean ? own : crypto.randomUUID();
+}
+
+/** Writes a denial. Throws for overrides that don't deny, or that can't be written. */
+export function toDenial(
+  problem: ProblemDetails,
+  defaults: Readonly<Record<string, string>>,
+  overrides: DenialOverrides = {},
+): Denial {
+  const { status = problem.status, headers = {}, body: content = problem } = overrides;
+  if (!Number.isInteger(status) || status < 400 || status > 599) throw new RangeError('not the status of a denial');
+  const all: Record<string, string> = { ...defaults };
+  for (const [name, value] of Object.entries(headers)) {
+    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) throw new TypeError('not a header');
+    all[name.toLowerCase()] = value;
+  }
+  all['cache-control'] = 'no-store';
+  all['x-request-id'] = problem.requestId;
+  const body = typeof content === 'string' ? content : JSON.stringify(content);
+  return { status, headers: all, body, content, reason: problem.reason };
+}

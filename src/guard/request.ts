@@ -1,0 +1,14 @@
+/** A request as a guard sees it: what an adapter makes of the request of its framework. */
+export interface GuardRequest {
+  /**
+   * Every value of a header, one for each time it was sent; none if it was not. The name is in lower case.
+   * A framework that joins or drops repeated headers hides a second key: read the raw headers where there are any.
+   */
+  readonly header: (name: string) => readonly string[];
+  /** Path and query, with or without the origin. Only `{ query }` key sources read it. */
+  readonly url: string;
+  /** Makes the signal that aborts when the caller leaves. Called at most once, and only if the guard has to wait. */
+  readonly signal?: (() => AbortSignal) | undefined;
+  /** Keeps a worker alive for a refresh in the background: see `VerifyOptions`. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
+}

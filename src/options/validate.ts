@@ -1,0 +1,110 @@
+import type { KeyFormat } from '../core/admit.js';
+import type { Clock } from '../core/clock.js';
+import type { Observer } from '../core/events.js';
+import { lazy } from '../core/lazy.js';
+import {
+  anything,
+  check,
+  isBoolean,
+  isFunction,
+  isObject,
+  isText,
+  optional,
+  parse,
+  strict,
+  withDefault,
+} from '../core/schema.js';
+import { HEADER_VALUE, type TokenSource } from '../core/token.js';
+import type { Logger } from '../core/logger.js';
+import type { WireProtocol } from '../protocol/protocol.js';
+import type { Fetch } from '../transport/fetch.js';
+import type { Transport } from '../transport/transport.js';
+import type { Dispatcher } from '../transport/dispatcher.js';
+import { issueMessages } from './messages.js';
+
+const number = (fits: (value: number) => boolean, expected: string) =>
+  check((value): value is number => typeof value === 'number' && Number.isFinite(value) && fits(value), expected);
+const func = <T>() => check((value): value is T => isFunction(value), 'a function');
+const hasMethods = (value: unknown, names: readonly string[]): boolean =>
+  isObject(value) && names.every((name) => isFunction(Reflect.get(value, name)));
+const methods = <T>(names: readonly string[], expected: string) =>
+  check((value): value is T => hasMethods(value, names), expected);
+
+/** `false` comes from a protocol that needs none. */
+const isTokenSource = (value: unknown): value is TokenSource | false =>
+  value === false || isFunction(value) || (typeof value === 'string' && HEADER_VALUE.test(value));
+const isKeyFormat = (value: unknown): value is KeyFormat =>
+  isFunction(value) || (value instanceof RegExp && !value.global && !value.sticky);
+const isDispatcher = (value: unknown): value is Dispatcher | (() => Dispatcher) =>
+  isFunction(value) || hasMethods(value, ['dispatch']);
+const isSchema = (value: unknown): value is object => {
+  const standard: unknown = (isObject(value) || isFunction(value)) && Reflect.get(value, '~standard');
+  return isObject(standard) && isFunction(Reflect.get(standard, 'validate'));
+};
+const areObservers = (value: unknown): value is readonly Observer<never>[] =>
+  Array.isArray(value) && value.every(isObject);
+
+/** The longest delay that timers take; beyond it they fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+const schema = lazy(() => {
+  const duration = number((ms) => ms > 0, 'a positive number of milliseconds');
+  const timer = number(
+    (ms) => ms > 0 && ms <= LONGEST_TIMER_MS,
+    'a positive number of milliseconds, up to 2 147 483 647',
+  );
+  const count = number((n) => n > 0 && Number.isSafeInteger(n), 'a positive whole number');
+  const flag = withDefault(check(isBoolean, 'true or false'), false);
+  const breaker = {
+    failureThreshold: withDefault(count, 5),
+    openMs: withDefault(timer, 1_000),
+    maxOpenMs: withDefault(timer, 5_000),
+  };
+  const options = {
+    verifyUrl: anything(),
+    serviceToken: check(isTokenSource, 'visible characters without a line break, or a function that returns them'),
+    scope: optional(check(isText, 'a string that is not empty')),
+    cacheTtlMs: withDefault(duration, 300_000),
+    rejectedTtlMs: withDefault(duration, 10_000),
+    staleIfErrorMs: withDefault(
+      number((ms) => ms >= 0, 'a number of milliseconds, 0 or more'),
+      3_600_000,
+    ),
+    refreshAheadRatio: withDefault(
+      number((ratio) => ratio > 0 && ratio <= 1, 'a number above 0, up to 1'),
+      0.9,
+    ),
+    maxEntries: withDefault(count, 50_000),
+    maxRejectedEntries: withDefault(count, 10_000),
+    timeoutMs: withDefault(timer, 2_000),
+    retries: withDefault(
+      number((n) => n >= 0 && Number.isSafeInteger(n), 'a whole number, 0 or more'),
+      1,
+    ),
+    maxConcurrency: withDefault(count, 64),
+    breaker: strict(breaker, 'false, or an object of failureThreshold, openMs, maxOpenMs'),
+    failOpen: flag,
+    keyFormat: optional(check(isKeyFormat, 'a RegExp without the flags g and y, or a function')),
+    controlKey: optional(func<() => string>()),
+    claims: optional(check(isSchema, 'a Standard Schema')),
+    protocol: optional(methods<WireProtocol>(['encode', 'decode'], 'an object with encode() and decode()')),
+    fetch: optional(func<Fetch>()),
+    dispatcher: optional(check(isDispatcher, 'an undici dispatcher, or a function that returns one')),
+    transport: optional(methods<Transport>(['send'], 'an object with send()')),
+    observers: withDefault(check(areObservers, 'an array of objects'), []),
+    logger: optional(methods<Logger>(['warn'], 'an object with warn()')),
+    allowInsecureHttp: flag,
+    dangerouslyAllowBrowser: flag,
+    clock: optional(methods<Clock>(['wall', 'monotonic', 'after'], 'an object with wall(), monotonic() and after()')),
+    random: optional(func<() => number>()),
+  };
+  return { Options: strict(options), names: { '': Object.keys(options), breaker: Object.keys(breaker) } };
+});
+
+/** The options with their defaults, and a sentence for each mistake in them. */
+export function validateOptions(given: unknown) {
+  const { Options, names } = schema();
+  const parsed = parse(Options, given, { reportInput: true });
+  const issues: string[] = parsed.success ? [] : issueMessages(parsed.error.issues, names);
+  return { options: parsed.success ? parsed.data : undefined, issues };
+}

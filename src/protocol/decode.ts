@@ -1,0 +1,89 @@
+import type { AttemptFailure } from '../core/failure.js';
+import { containsSecret, redact, redactError, sanitize } from '../core/redact.js';
+import { rejected } from '../core/result.js';
+import { isObject, isText } from '../core/schema.js';
+import type { WireResponse } from '../transport/transport.js';
+import { freshnessOf } from './freshness.js';
+import type { DecodeContext, DecodedVerdict, ProtocolAnswer, ProtocolFailure, WireProtocol } from './protocol.js';
+import { isNeverVerdict, statusFailure } from './status.js';
+import { isPlausibleTime } from './time.js';
+
+type Decoded = DecodedVerdict | { readonly failure: AttemptFailure };
+type VerifiedAnswer = Extract<ProtocolAnswer, { readonly kind: 'verified' }>;
+
+/** A reason is kept for as long as the rejection, so its length is bounded, in UTF-16 code units. */
+const MAX_REASON_LENGTH = 128;
+
+/** What a response says, checked: here is what no protocol can change. */
+export function decodeResponse(protocol: WireProtocol, response: WireResponse, context: DecodeContext): Decoded {
+  if (isNeverVerdict(response.status)) return { failure: statusFailure(response, context.askedAt) };
+  try {
+    return checkAnswer(protocol.decode(response, context), protocol, response, context);
+  } catch (error) {
+    return invalid('something the protocol could not read', redactError(error, context.secrets));
+  }
+}
+
+function checkAnswer(
+  answer: ProtocolAnswer,
+  protocol: WireProtocol,
+  response: WireResponse,
+  context: DecodeContext,
+): Decoded {
+  if ('failure' in answer) return { failure: checkFailure(answer.failure, context.secrets) };
+  const cacheControl = protocol.ignoreCacheControl === true ? undefined : response.header('cache-control');
+  const freshness = freshnessOf(cacheControl, response.header('age'));
+  const reject = (reason: string, ambiguous = false): Decoded => ({
+    kind: 'rejected',
+    result: rejected('server', reason),
+    freshness,
+    ambiguous,
+  });
+  // A rejection stands even if its reason can't be used: only a verified key has to be complete.
+  if (answer.kind === 'rejected')
+    return reject(isUsable(answer.reason, context.secrets) ? answer.reason : 'rejected', answer.ambiguous === true);
+  const problem = verifiedProblem(answer, response.status, context.secrets);
+  if (problem !== undefined) return invalid(`no verdict: ${problem}`);
+  const { client, tenant, keyId, expiresAt, claims } = answer;
+  if (expiresAt !== undefined && expiresAt <= context.askedAt) return reject('expired');
+  if (protocol.scope === 'compared' && context.scope !== undefined && tenant !== context.scope)
+    return reject('scope_mismatch');
+  const safeClaims = sanitize({ ...claims }, context.secrets);
+  return { kind: 'verified', client, tenant, keyId, expiresAt, claims: safeClaims, freshness };
+}
+
+/** What a protocol may hand out as a verified key is checked here once more: it may be the caller's own. */
+function verifiedProblem(answer: VerifiedAnswer, status: number, secrets: readonly string[]): string | undefined {
+  const { client, tenant, keyId, expiresAt, claims = {} } = answer;
+  const kind: string = answer.kind;
+  if (kind !== 'verified') return 'the protocol says neither verified nor rejected';
+  if (status >= 300) return `the status is ${status}`;
+  if (!isText(client) || !isText(tenant)) return 'client and tenant have to be text';
+  if (keyId !== undefined && !isText(keyId)) return 'the key id has to be text';
+  if ([client, tenant, keyId ?? ''].some((field) => containsSecret(field, secrets)))
+    return 'client, tenant or key id holds a secret';
+  if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) return 'the expiry is no time before the year 5138';
+  return isObject(claims) && !Array.isArray(claims) ? undefined : 'the claims are no object';
+}
+
+const isUsable = (reason: unknown, secrets: readonly string[]): reason is string =>
+  isText(reason) && reason.length <= MAX_REASON_LENGTH && !containsSecret(reason, secrets);
+
+/** The only failures that a response can be: the others would open, or say something of us. */
+const RESPONSE_FAILURES: ReadonlySet<string> = new Set<ProtocolFailure['kind']>([
+  'server_error',
+  'rate_limited',
+  'misconfigured',
+  'invalid_response',
+]);
+
+function checkFailure(failure: ProtocolFailure, secrets: readonly string[]): AttemptFailure {
+  const { kind, message, status, retryAfterMs, tokenRefused } = failure;
+  const known = RESPONSE_FAILURES.has(kind) ? kind : 'invalid_response';
+  const checked = { kind: known, message: redact(message, secrets), status, retryAfterMs };
+  return tokenRefused === true ? { ...checked, tokenRefused } : checked;
+}
+
+function invalid(what: string, cause?: Error): { readonly failure: AttemptFailure } {
+  return { failure: { kind: 'invalid_response', message: `keyverify: the key server answered with ${what}`, cause } };
+}

@@ -1,0 +1,16 @@
+import { lazy } from '../core/lazy.js';
+import type { WireResponse } from '../transport/transport.js';
+
+const utf8 = lazy(() => new TextDecoder('utf-8', { fatal: true }));
+
+/** The JSON of a response, or in a few words what it is instead. */
+export function parseJson(response: WireResponse): { readonly value: unknown } | string {
+  const type = response.header('content-type') ?? '';
+  if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(type)) return 'something that is not JSON';
+  try {
+    const value: unknown = JSON.parse(utf8().decode(response.body));
+    return { value };
+  } catch {
+    return 'broken JSON';
+  }
+}

@@ -1,0 +1,17 @@
+import { isObject } from '../core/schema.js';
+
+/** Without case and separators, `client_id` and `clientId` are one. */
+const plain = (name: string): string => name.toLowerCase().replaceAll('_', '').replaceAll('-', '');
+
+/** What a message may quote. */
+const NAME = /^[\w-]{3,40}$/;
+const MOST_NAMES = 3;
+
+/** Names the fields that were probably meant, where some are like it: to be said, never to be used in its place. */
+export function nearMiss(name: string, json: unknown): string {
+  if (!isObject(json) || Array.isArray(json)) return '';
+  const wanted = plain(name);
+  const isNear = (field: string): boolean => plain(field).includes(wanted) || wanted.includes(plain(field));
+  const near = Object.keys(json).filter((field) => field !== name && isNear(field) && NAME.test(field));
+  return near.length === 0 ? '' : ` (there is ${near.slice(0, MOST_NAMES).join(', ')})`;
+}

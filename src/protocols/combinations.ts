@@ -1,0 +1,67 @@
+import { isFunction } from '../core/schema.js';
+import type { ProtocolDefinition } from './definition.js';
+import { DEFAULT_AUTH, DEFAULT_KEY } from './request.js';
+
+/** They are ours to set, or carry credentials, which would not be redacted. */
+const RESERVED_HEADERS = [
+  ...['host', 'content-length', 'transfer-encoding', 'connection'],
+  ...['authorization', 'proxy-authorization', 'cookie'],
+];
+
+/** Parts of a definition that are right by themselves, but not together. */
+export function combinationIssues(definition: ProtocolDefinition): readonly string[] {
+  return [...requestIssues(definition), ...credentialIssues(definition), ...responseIssues(definition)];
+}
+
+function requestIssues(definition: ProtocolDefinition): readonly string[] {
+  const { method = 'POST', key = DEFAULT_KEY, body, auth, dangerouslyAllowKeyInQuery } = definition;
+  const hasBody = key.in === 'json' || key.in === 'form';
+  const inBody = typeof auth === 'object' && 'field' in auth;
+  const isFlat = Object.values(body ?? {}).every((value) => ['string', 'number', 'boolean'].includes(typeof value));
+  return [
+    ...when(method === 'GET' && hasBody, "key.in: expected 'header' or 'query' for a GET, which has no body"),
+    ...when(method === 'GET' && body !== undefined, 'body: expected none for a GET'),
+    ...when(method === 'GET' && inBody, 'auth: expected a header for a GET, which has no body'),
+    ...when(key.in === 'form' && !isFlat, 'body: expected texts, numbers or booleans for a form'),
+    ...when(
+      key.in === 'query' && dangerouslyAllowKeyInQuery !== true,
+      "key.in: 'query' puts keys into access logs; dangerouslyAllowKeyInQuery: true allows it",
+    ),
+  ];
+}
+
+function credentialIssues(definition: ProtocolDefinition): readonly string[] {
+  const { key = DEFAULT_KEY, auth = DEFAULT_AUTH, serviceToken, headers = {} } = definition;
+  const names = Object.keys(headers).map((name) => name.toLowerCase());
+  const reserved = names.filter((name) => RESERVED_HEADERS.includes(name));
+  const authHeader =
+    auth === 'basic' ? 'authorization' : typeof auth === 'object' && 'header' in auth ? auth.header : '';
+  const keyHeader = key.in === 'header' ? key.name : undefined;
+  const taken = [authHeader, keyHeader ?? ''].map((name) => name.toLowerCase());
+  return [
+    ...when(auth === 'none' && serviceToken !== undefined, "serviceToken: expected none with auth: 'none'"),
+    ...reserved.map(
+      (name) => `headers.${name}: expected another header; credentials belong into auth and serviceToken`,
+    ),
+    ...when(
+      keyHeader?.toLowerCase() === authHeader.toLowerCase(),
+      'key.name: expected another header than that of auth',
+    ),
+    ...names.filter((name) => taken.includes(name)).map((name) => `headers.${name}: is set by auth or key already`),
+  ];
+}
+
+function responseIssues({ rejects = [], verdict }: ProtocolDefinition): readonly string[] {
+  const flags = isFunction(verdict) ? 1 : [verdict.flag, verdict.identity].filter((pick) => pick !== undefined).length;
+  return [
+    ...when(flags !== 1, 'verdict: expected exactly one of flag and identity'),
+    ...rejects.flatMap(({ status, when: fits, ambiguous }, at) =>
+      when(
+        fits === undefined && ambiguous !== true,
+        `rejects.${at}: a bare ${status} may as well mean a wrong serviceToken or verifyUrl: expected when, or ambiguous: true`,
+      ),
+    ),
+  ];
+}
+
+const when = (isWrong: boolean, issue: string): readonly string[] => (isWrong ? [issue] : []);

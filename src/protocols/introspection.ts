@@ -1,0 +1,104 @@
+import { InvalidOptionsError } from '../core/errors.js';
+import { formEncode } from '../core/form.js';
+import { isText } from '../core/schema.js';
+import type { TokenSource } from '../core/token.js';
+import type { DecodeContext } from '../protocol/protocol.js';
+import { defineProtocol, type DefinedProtocol } from './define.js';
+import type { AuthDefinition, Pick } from './definition.js';
+import { ownField } from './pick.js';
+
+/** How `introspection()` is set up. */
+export interface IntrospectionOptions {
+  /** Where the tenant is, such as `org_id`; RFC 7662 has no member for it. */
+  readonly tenant: Pick;
+  /** Our id at the authorization server. Required for `basic` and `post`. */
+  readonly clientId?: string | undefined;
+  /** Our secret, or a function that fetches it: asked anew on a 401. Required for `basic` and `post`. */
+  readonly clientSecret?: TokenSource | undefined;
+  /**
+   * `basic`: `client_secret_basic`. `post`: `client_secret_post`. `bearer`: the option `serviceToken` of the verifier is sent
+   * as a bearer token. `none`: no secret, such as with mutual TLS by a `dispatcher`. Default: `basic`.
+   */
+  readonly auth?: 'basic' | 'post' | 'bearer' | 'none' | undefined;
+  /** What `aud` has to be, or to hold. Default: it isn't looked at. */
+  readonly audience?: string | undefined;
+  /**
+   * Caches verdicts although the server sends `Cache-Control: no-store`, as many do with every response; RFC 7662 section 4
+   * allows it. Without it, each call asks such a server. Default: `false`.
+   */
+  readonly ignoreCacheControl?: boolean | undefined;
+  /** Sent as `token_type_hint`. Default: none. */
+  readonly tokenTypeHint?: string | undefined;
+}
+
+/**
+ * Token introspection (RFC 7662): keys are tokens of an OAuth 2.0 authorization server. The client is `client_id`, else
+ * `sub`; the key id is `jti`. The other members are claims. A scope of the verifier is compared with the tenant. Throws
+ * `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const verifier = new KeyVerifier({
+ *   verifyUrl: 'https://auth.internal/token/introspection',
+ *   protocol: introspection({ clientId: 'billing', clientSecret: process.env.CLIENT_SECRET, tenant: 'org_id' }),
+ * });
+ * ```
+ */
+export function introspection(options: IntrospectionOptions): DefinedProtocol {
+  const { clientId, clientSecret, tenant, audience, tokenTypeHint, ignoreCacheControl, auth = 'basic' } = options;
+  const usesSecret = auth === 'basic' || auth === 'post';
+  const issues = [
+    ...(usesSecret && !isText(clientId) ? [`clientId: expected a string that is not empty for auth: '${auth}'`] : []),
+    ...(usesSecret && clientSecret === undefined
+      ? [`clientSecret: expected a secret for auth: '${auth}', got nothing`]
+      : []),
+    ...(!usesSecret && clientSecret !== undefined ? [`clientSecret: expected none for auth: '${auth}'`] : []),
+  ];
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
+  return defineProtocol({
+    name: 'introspection',
+    auth: AUTH[auth],
+    serviceToken: auth === 'basic' ? basicCredentials(String(clientId), clientSecret) : clientSecret,
+    key: { in: 'form', name: 'token' },
+    scope: 'enforce-locally',
+    ignoreCacheControl,
+    body: {
+      ...(tokenTypeHint !== undefined && { token_type_hint: tokenTypeHint }),
+      ...(clientId !== undefined && auth !== 'basic' && { client_id: clientId }),
+    },
+    verdict: {
+      flag: (json, context) => {
+        const active = ownField(json, 'active');
+        return active === true ? refusalOf(json, context, audience) === undefined : active;
+      },
+      client: (json) => ownField(json, 'client_id') ?? ownField(json, 'sub'),
+      tenant,
+      keyId: 'jti',
+      expires: { at: 'exp', unit: 's' },
+      reason: (json, context) => (ownField(json, 'active') === true ? refusalOf(json, context, audience) : undefined),
+    },
+  });
+}
+
+const AUTH: Readonly<Record<NonNullable<IntrospectionOptions['auth']>, AuthDefinition>> = {
+  basic: 'basic',
+  post: { field: 'client_secret' },
+  bearer: { header: 'authorization', prefix: 'Bearer ' },
+  none: 'none',
+};
+
+/** Both are encoded for a form first, RFC 6749 2.3.1. */
+function basicCredentials(clientId: string, clientSecret: TokenSource = ''): TokenSource {
+  const join = (secret: string): string => `${formEncode(clientId)}:${formEncode(secret)}`;
+  return typeof clientSecret === 'string' ? join(clientSecret) : async () => join(await clientSecret());
+}
+
+/** Why an active token is not for us, or not yet good. */
+function refusalOf(json: unknown, { askedAt }: DecodeContext, audience: string | undefined): string | undefined {
+  const notBefore = ownField(json, 'nbf') ?? 0;
+  if (typeof notBefore !== 'number') throw new TypeError('nbf is no number');
+  if (notBefore * 1000 > askedAt) return 'not_yet_valid';
+  const found = ownField(json, 'aud');
+  const audiences: readonly unknown[] = Array.isArray(found) ? found : [found];
+  return audience === undefined || audiences.includes(audience) ? undefined : 'wrong_audience';
+}

@@ -1,0 +1,31 @@
+import { isObject } from '../core/schema.js';
+import type { DecodeContext } from '../protocol/protocol.js';
+import type { Pick } from './definition.js';
+
+/** Finds a value in the JSON of a response. */
+export type Picker = (json: unknown, context: DecodeContext) => unknown;
+
+/** The whole of the JSON. */
+export const WHOLE = '.';
+
+/** The names on the way to a value. */
+export const stepsOf = (path: string): readonly string[] => (path === WHOLE ? [] : path.split('.'));
+
+/** Finds nothing where there is nothing to pick. */
+export function pickerOf(pick: Pick | undefined): Picker {
+  if (typeof pick === 'function') return pick;
+  if (pick === undefined) return () => undefined;
+  const steps = stepsOf(pick);
+  return (json) => valueAt(json, steps);
+}
+
+export const valueAt = (json: unknown, steps: readonly string[]): unknown => steps.reduce(ownField, json);
+
+/** Nothing that is inherited: a prototype must not say that a key is good. */
+export function ownField(value: unknown, name: string): unknown {
+  return isObject(value) && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+}
+
+/** Whether it is an object with fields, and no list. */
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  isObject(value) && !Array.isArray(value);

@@ -1,0 +1,39 @@
+import { isText } from '../core/schema.js';
+import { parseJson } from '../protocol/json.js';
+import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
+import { invalidResponse, statusFailure } from '../protocol/status.js';
+import type { WireResponse } from '../transport/transport.js';
+import type { ProtocolDefinition, RejectRule } from './definition.js';
+import { verdictReader, type VerdictReader } from './verdict.js';
+
+/** Reads responses as the definition has them. */
+export function decoderOf({ accepts = [200], rejects = [], verdict }: ProtocolDefinition) {
+  const reader: VerdictReader = typeof verdict === 'function' ? { read: verdict } : verdictReader(verdict);
+  const picksReason = typeof verdict === 'object' && verdict.reason !== undefined;
+  const needsBody = (status: number): boolean =>
+    accepts.includes(status) ||
+    rejects.some((rule) => rule.status === status && (rule.when !== undefined || picksReason));
+
+  const reject = (rule: RejectRule, json: unknown, context: DecodeContext): ProtocolAnswer => {
+    const { status, reason, ambiguous } = rule;
+    const picked = reason ?? reader.reason?.(json, context);
+    const fallback = status === 429 ? 'rate_limited' : undefined;
+    return reader.fault?.(json, context) ?? { kind: 'rejected', reason: isText(picked) ? picked : fallback, ambiguous };
+  };
+
+  const decode = (response: WireResponse, context: DecodeContext): ProtocolAnswer => {
+    const { status } = response;
+    const json = needsBody(status) ? parseJson(response) : 'no JSON that is needed';
+    if (accepts.includes(status))
+      return typeof json === 'string' ? invalidResponse(json) : reader.read(json.value, context);
+    const value = typeof json === 'string' ? undefined : json.value;
+    const fits = ({ when }: RejectRule): boolean => {
+      if (when === undefined) return true;
+      const matched: unknown = typeof json === 'string' ? false : when(value);
+      return matched === true;
+    };
+    const rule = rejects.find((rule) => rule.status === status && fits(rule));
+    return rule === undefined ? { failure: statusFailure(response, context.askedAt) } : reject(rule, value, context);
+  };
+  return { needsBody, decode };
+}

@@ -1,0 +1,127 @@
+import { HEADER_VALUE } from '../core/token.js';
+import { lazy } from '../core/lazy.js';
+import { anything, check, isBoolean, isFunction, isText, optional, parse, strict } from '../core/schema.js';
+import { issueMessages } from '../options/messages.js';
+import { isNeverVerdict } from '../protocol/status.js';
+import { isRecord } from './pick.js';
+import { combinationIssues } from './combinations.js';
+import type { ProtocolDefinition } from './definition.js';
+
+const oneOf = <T extends string>(...values: readonly T[]) =>
+  check(
+    (value): value is T => values.some((known) => known === value),
+    values.map((value) => `'${value}'`).join(' or '),
+  );
+const func = <T>(expected = 'a function') => check((value): value is T => isFunction(value), expected);
+
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const isHeaderName = (value: unknown): value is string => typeof value === 'string' && HEADER_NAME.test(value);
+const isHeaderValue = (value: unknown): value is string => typeof value === 'string' && HEADER_VALUE.test(value);
+const areHeaders = (value: unknown): value is Readonly<Record<string, string>> =>
+  isRecord(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
+
+/** Names with dots between them, none of them empty; `.` is the whole. */
+const isPath = (value: unknown): value is string =>
+  isText(value) && (value === '.' || value.split('.').every((step) => step !== ''));
+const isPick = (value: unknown): value is string => isFunction(value) || isPath(value);
+
+const isAuth = (value: unknown): value is NonNullable<ProtocolDefinition['auth']> => {
+  if (value === 'none' || value === 'basic') return true;
+  if (!isRecord(value)) return false;
+  const { header, prefix, field, ...others } = value;
+  if (Object.keys(others).length > 0) return false;
+  if (field !== undefined) return isPath(field) && header === undefined && prefix === undefined;
+  return isHeaderName(header) && (prefix === undefined || (typeof prefix === 'string' && isHeaderValue(`${prefix}x`)));
+};
+const isScope = (value: unknown): value is NonNullable<ProtocolDefinition['scope']> =>
+  value === 'enforce-locally' || (isRecord(value) && Object.keys(value).join() === 'name' && isPath(value['name']));
+
+const isAccepted = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 200 && Number(value) < 300;
+const areAccepted = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.length > 0 && value.every(isAccepted);
+const isRejecting = (value: unknown): value is number =>
+  Number.isInteger(value) && Number(value) >= 400 && !isNeverVerdict(Number(value));
+
+const schemas = lazy(() => {
+  const text = check(isText, 'a string that is not empty');
+  const pick = check(isPick, "a path such as 'data.owner.id', or a function");
+  const flag = check(isBoolean, 'true or false');
+  const key = {
+    in: oneOf('json', 'form', 'header', 'query'),
+    name: check(isPath, 'a name, or names with dots between them'),
+    prefix: optional(text),
+    as: optional(oneOf('plain', 'sha256-hex')),
+  };
+  const expires = { at: pick, unit: oneOf('iso', 's', 'ms', 'iso-or-s') };
+  const verdict = {
+    flag: optional(pick),
+    identity: optional(pick),
+    client: pick,
+    tenant: pick,
+    keyId: optional(pick),
+    expires: optional(strict(expires, 'an object of at and unit')),
+    reason: optional(pick),
+    reasons: optional(check(isRecord, 'an object')),
+    faults: optional(check((value): value is string[] => Array.isArray(value), 'an array of strings')),
+    claims: optional(pick),
+  };
+  const definition = {
+    name: optional(text),
+    url: optional(text),
+    method: optional(oneOf('POST', 'GET')),
+    auth: optional(check(isAuth, "'none', 'basic', { header, prefix? } or { field }")),
+    serviceToken: optional(
+      check((value): value is string => isFunction(value) || isHeaderValue(value), 'visible characters, or a function'),
+    ),
+    key: optional(strict(key, 'an object of in and name')),
+    dangerouslyAllowKeyInQuery: optional(flag),
+    scope: optional(check(isScope, "{ name } or 'enforce-locally'")),
+    headers: optional(check(areHeaders, 'header names and visible characters')),
+    body: optional(check(isRecord, 'an object')),
+    sign: optional(func()),
+    admits: optional(func()),
+    ignoreCacheControl: optional(flag),
+    accepts: optional(check(areAccepted, 'an array of statuses from 200 to 299')),
+    rejects: optional(check((value): value is unknown[] => Array.isArray(value), 'an array')),
+    verdict: strict(verdict, 'a function, or an object of flag or identity, client and tenant'),
+  };
+  const rule = {
+    status: check(isRejecting, 'a status from 400 to 499, other than 408, 421 and 425'),
+    when: optional(func()),
+    ambiguous: optional(check((value): value is true => value === true, 'true')),
+    reason: optional(text),
+  };
+  return {
+    declarative: strict(definition, 'an object'),
+    functional: strict({ ...definition, verdict: anything() }),
+    rule: strict(rule, 'an object of status and when or ambiguous'),
+    names: {
+      '': Object.keys(definition),
+      key: Object.keys(key),
+      verdict: Object.keys(verdict),
+      'verdict.expires': Object.keys(expires),
+    },
+    ruleNames: { '': Object.keys(rule) },
+  };
+});
+
+/** One sentence for each mistake in a definition. */
+export function definitionIssues(definition: ProtocolDefinition): readonly string[] {
+  const { declarative, functional, rule: ruleSchema, names, ruleNames } = schemas();
+  const isFunctional = isRecord(definition) && isFunction(definition.verdict);
+  const parsed = parse(isFunctional ? functional : declarative, definition, { reportInput: true });
+  if (!parsed.success) return issueMessages(parsed.error.issues, names).map((issue) => placed('', issue));
+  const { rejects = [] } = definition;
+  const issues = rejects.flatMap((rule, at) => {
+    const read = parse(ruleSchema, rule, { reportInput: true });
+    if (read.success) return [];
+    return issueMessages(read.error.issues, ruleNames).map((issue) => placed(`rejects.${at}`, issue));
+  });
+  return issues.length > 0 ? issues : combinationIssues(definition);
+}
+
+/** An issue of the whole begins with a colon. */
+function placed(place: string, issue: string): string {
+  if (issue.startsWith(':')) return (place === '' ? 'definition' : place) + issue;
+  return place === '' ? issue : `${place}.${issue}`;
+}

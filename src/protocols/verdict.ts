@@ -1,0 +1,144 @@
+import type { $ZodIssue } from 'zod/v4/core';
+
+import { lazy } from '../core/lazy.js';
+import { check, isText, optional, parse, strict } from '../core/schema.js';
+import { nearMiss } from '../protocol/near-miss.js';
+import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
+import { invalidResponse } from '../protocol/status.js';
+import { parseRfc3339 } from '../protocol/time.js';
+import type { ExpiryDefinition, Pick, VerdictDefinition } from './definition.js';
+import { isRecord, ownField, pickerOf, stepsOf, valueAt, WHOLE, type Picker } from './pick.js';
+
+/** Reads the JSON of a response. */
+export interface VerdictReader {
+  read(json: unknown, context: DecodeContext): ProtocolAnswer;
+  /** Why the key is bad, by our name for it. */
+  reason?(json: unknown, context: DecodeContext): unknown;
+  /** The key server's own fault, if it reports one. */
+  fault?(json: unknown, context: DecodeContext): ProtocolAnswer | undefined;
+}
+
+/** Reads as the definition has it. */
+export function verdictReader(verdict: VerdictDefinition): VerdictReader {
+  const { flag, identity, client, tenant, keyId, expires, claims = WHOLE, faults = [] } = verdict;
+  const places = { good: flag ?? identity, client, tenant, keyId, expiresAt: expires?.at, claims };
+  const isGood = flag === undefined ? identityReader(identity) : pickerOf(flag);
+  const pickClient = pickerOf(client);
+  const pickTenant = pickerOf(tenant);
+  const pickKeyId = pickerOf(keyId);
+  const pickExpiry = pickerOf(expires?.at);
+  const pickClaims = claimsReader(verdict);
+  const pickReason = pickerOf(verdict.reason);
+
+  const reason = (json: unknown, context: DecodeContext): unknown => {
+    const name = pickReason(json, context);
+    return isText(name) ? (ownField(verdict.reasons, name) ?? name) : undefined;
+  };
+
+  const fault = (json: unknown, context: DecodeContext): ProtocolAnswer | undefined => {
+    const name = pickReason(json, context);
+    return isText(name) && faults.includes(name)
+      ? { failure: { kind: 'server_error', message: `keyverify: the key server reports a fault of its own: ${name}` } }
+      : undefined;
+  };
+
+  const read = (json: unknown, context: DecodeContext): ProtocolAnswer => {
+    if (!isRecord(json)) return invalidResponse('no verdict: not a JSON object');
+    const ownFault = fault(json, context);
+    if (ownFault !== undefined) return ownFault;
+    const good = isGood(json, context);
+    if (good === false) {
+      const why = reason(json, context);
+      return { kind: 'rejected', reason: isText(why) ? why : undefined };
+    }
+    const picked = parse(identitySchema(), {
+      good,
+      client: pickClient(json, context),
+      tenant: pickTenant(json, context),
+      keyId: pickKeyId(json, context) ?? undefined,
+      expiresAt: toEpochMs(pickExpiry(json, context) ?? undefined, expires?.unit),
+      claims: pickClaims(json, context) ?? {},
+    });
+    if (!picked.success) return invalidResponse(`no verdict: missing or wrong: ${wrongPlaces(picked.error.issues)}`);
+    const { good: _good, ...verified } = picked.data;
+    return { kind: 'verified', ...verified };
+
+    function wrongPlaces(issues: readonly $ZodIssue[]): string {
+      const names = issues.map(({ path }) => String(path[0]));
+      return Object.entries(places)
+        .filter(([name]) => names.includes(name))
+        .map(([name, pick]) => placeOf(name, pick, json))
+        .join(', ');
+    }
+  };
+  return { read, reason, fault };
+}
+
+const identitySchema = lazy(() => {
+  const text = check(isText);
+  return strict({
+    good: check((good): good is true => good === true),
+    client: text,
+    tenant: text,
+    keyId: optional(text),
+    expiresAt: optional(check((at): at is number => typeof at === 'number' && !Number.isNaN(at))),
+    claims: check(isRecord),
+  });
+});
+
+/** An object is as good as `true`, and `null` as `false`. */
+function identityReader(identity: Pick | undefined): Picker {
+  const pick = pickerOf(identity);
+  return (json, context) => {
+    const found = pick(json, context);
+    if (found === null) return false;
+    return isRecord(found) && !saysNo(found) ? true : undefined;
+  };
+}
+
+/** Flags by the names that they usually have: an identity with a `false` in one of them needs `flag`. */
+const FLAGS = ['valid', 'is_valid', 'isValid', 'active', 'is_active', 'isActive', 'enabled', 'ok', 'success'];
+
+const saysNo = (found: object): boolean => FLAGS.some((name) => ownField(found, name) === false);
+
+/** What is left of the claims without the fields that have a place of their own in the result. */
+function claimsReader(verdict: VerdictDefinition): Picker {
+  const { flag, client, tenant, keyId, expires, claims = WHOLE } = verdict;
+  const pick = pickerOf(claims);
+  if (typeof claims === 'function') return pick;
+  const depth = stepsOf(claims).length;
+  const taken = new Set(
+    [flag, client, tenant, keyId, expires?.at].flatMap((place) => {
+      const steps = typeof place === 'string' ? stepsOf(place) : [];
+      const isWithin = steps.length === depth + 1 && steps.slice(0, depth).join('.') === stepsOf(claims).join('.');
+      return isWithin ? steps.slice(depth) : [];
+    }),
+  );
+  return (json, context) => {
+    const found = pick(json, context);
+    if (!isRecord(found)) return found;
+    const rest: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(found)) if (name !== '__proto__' && !taken.has(name)) rest[name] = value;
+    return rest;
+  };
+}
+
+/** Milliseconds before 1973 are seconds: the key would have ended long ago. */
+const EARLIEST_MS = 1e11;
+
+/** Epoch milliseconds; `NaN` for what does not fit the unit. */
+function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): number | undefined {
+  if (expiry === undefined) return undefined;
+  const isIso = unit === 'iso' || unit === 'iso-or-s';
+  if (typeof expiry === 'string') return isIso ? parseRfc3339(expiry) : NaN;
+  if (typeof expiry !== 'number' || !Number.isFinite(expiry) || unit === 'iso') return NaN;
+  if (unit !== 'ms') return expiry * 1000;
+  return expiry < EARLIEST_MS ? NaN : expiry;
+}
+
+/** Where a value was looked for, and what there is instead that is like it. */
+function placeOf(field: string, pick: Pick | undefined, json: unknown): string {
+  if (typeof pick !== 'string') return `${field} (picked by a function)`;
+  const steps = stepsOf(pick);
+  return pick + nearMiss(steps.at(-1) ?? '', valueAt(json, steps.slice(0, -1)));
+}

@@ -1,0 +1,36 @@
+import { defineProtocol, type DefinedProtocol } from './define.js';
+import { ownField, valueAt } from './pick.js';
+
+/**
+ * Keys kept at WorkOS; the option `serviceToken` is the secret key of the environment. The client is the owner's id, the
+ * tenant is the organization: a user's, or the owner itself. A scope of the verifier is compared with the tenant.
+ *
+ * @example
+ * ```ts
+ * const verifier = new KeyVerifier({ serviceToken: process.env.WORKOS_API_KEY, protocol: workos() });
+ * ```
+ */
+export function workos(): DefinedProtocol {
+  return defineProtocol({
+    name: 'workos',
+    url: 'https://api.workos.com/api_keys/validations',
+    auth: { header: 'authorization', prefix: 'Bearer ' },
+    key: { in: 'json', name: 'value' },
+    scope: 'enforce-locally',
+    verdict: {
+      identity: 'api_key',
+      client: 'api_key.owner.id',
+      tenant: organizationOf,
+      keyId: 'api_key.id',
+      expires: { at: 'api_key.expires_at', unit: 'iso' },
+      claims: 'api_key',
+    },
+  });
+}
+
+function organizationOf(json: unknown): unknown {
+  const owner = valueAt(json, ['api_key', 'owner']);
+  const type = ownField(owner, 'type');
+  if (type === 'organization') return ownField(owner, 'id');
+  return type === 'user' ? ownField(owner, 'organization_id') : undefined;
+}

@@ -1,0 +1,94 @@
+import { setImmediate } from 'node:timers/promises';
+
+import type { Clock } from '../core/clock.js';
+
+interface Timer {
+  readonly at: number;
+  readonly run: () => void;
+}
+
+/** Where a test clock starts. */
+export interface TestClockOptions {
+  /** What the wall clock shows at first: a `Date`, or epoch milliseconds. Default: 2026-01-01T00:00:00Z. */
+  readonly wall?: Date | number | undefined;
+}
+
+/** A clock that stands still until it is advanced, made by `testClock()`. Times are in milliseconds. */
+export class TestClock implements Clock {
+  #wall: number;
+  #mono = 1_000;
+  readonly #timers = new Set<Timer>();
+
+  constructor({ wall = Date.UTC(2026, 0) }: TestClockOptions) {
+    this.#wall = Number(wall);
+  }
+
+  wall(): number {
+    return this.#wall;
+  }
+
+  monotonic(): number {
+    return this.#mono;
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#mono + ms, run };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  /** How many timers are set, background timers included. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  /**
+   * Advances both clocks by `ms`. Runs the timers that fall due in between, in order, each at its own time; after each one
+   * and at the end, promises that wait for nothing else are settled. Rejects with what a timer throws.
+   */
+  async advance(ms: number): Promise<void> {
+    const end = this.#mono + ms;
+    for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
+      this.#move(Math.max(0, next.at - this.#mono));
+      this.#timers.delete(next);
+      next.run();
+      await setImmediate();
+    }
+    this.#move(end - this.#mono);
+    await setImmediate();
+  }
+
+  /** Moves the wall clock alone, forwards or backwards, as NTP does. Runs no timer. */
+  jumpWall(ms: number): void {
+    this.#wall += ms;
+  }
+
+  /** Moves the monotonic clock alone. Runs no timer: those that are due run at the next `advance()`. */
+  jumpMono(ms: number): void {
+    this.#mono += ms;
+  }
+
+  #move(ms: number): void {
+    this.#wall += ms;
+    this.#mono += ms;
+  }
+
+  #next(end: number): Timer | undefined {
+    return [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+  }
+}
+
+/**
+ * A clock for the option `clock` of a `KeyVerifier`, so that no test waits for a TTL.
+ *
+ * @example
+ * ```ts
+ * const clock = testClock();
+ * await using verifier = new KeyVerifier({ verifyUrl, serviceToken, clock });
+ * await verifier.verify('sk-1');
+ * await clock.advance(300_000); // cacheTtlMs: the next call asks again
+ * ```
+ */
+export function testClock(options: TestClockOptions = {}): TestClock {
+  return new TestClock(options);
+}

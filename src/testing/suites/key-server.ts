@@ -1,0 +1,157 @@
+import { deepEqual, equal, ok } from 'node:assert/strict';
+
+import { randomControlKey } from '../../core/control-key.js';
+import { containsSecret } from '../../core/redact.js';
+import { decodeResponse } from '../../protocol/decode.js';
+import { defaultProtocol } from '../../protocol/default.js';
+import type { DecodedVerdict } from '../../protocol/protocol.js';
+import { MAX_RESPONSE_BYTES, type WireResponse } from '../../transport/transport.js';
+import type { ContractCase } from './contract-case.js';
+
+/** Your key server, and what it knows. */
+export interface KeyServerUnderTest {
+  /** The URL to verify keys at. */
+  readonly verifyUrl: string;
+  /** A service token that it accepts. */
+  readonly serviceToken: string;
+  /** A good key. */
+  readonly key: string;
+  /** A scope that this key is good for. */
+  readonly scope: string;
+  /** A scope that this key is not good for. */
+  readonly otherScope: string;
+  /** Keys that it rejects, and the reason for each, e.g. `{ 'sk-2': 'revoked' }`. Default: none. */
+  readonly rejectedKeys?: Readonly<Record<string, string>> | undefined;
+}
+
+interface Ask {
+  readonly key?: string;
+  readonly scope?: string | undefined;
+  readonly token?: string | undefined;
+  /** In place of the JSON of key and scope. */
+  readonly body?: string;
+}
+
+/** Keys that `keyverify` may send and that a database or a parser may stumble over. */
+const ODD_KEYS = [
+  'x'.repeat(4096),
+  '\u{1F511}'.repeat(2048),
+  '\u0800'.repeat(4096),
+  `' OR '1'='1`,
+  '"}]); --',
+  '../../etc/passwd',
+  '%00%0a',
+  '__proto__',
+  'null',
+  '0',
+  ' a ',
+];
+
+/** Bodies that no client of the contract sends. */
+const MALFORMED = ['', '{', 'null', '[]', '"sk-1"', '{}', '{"key":1}', '{"key":null}'];
+
+/** Asks as `keyverify` does, and holds the response against what is true of every one. */
+async function ask(server: KeyServerUnderTest, { key = server.key, ...changes }: Ask = {}): Promise<WireResponse> {
+  const { scope, body } = changes;
+  const token = 'token' in changes ? changes.token : server.serviceToken;
+  const request = await defaultProtocol.encode({ url: server.verifyUrl, key, scope, token: token ?? '' });
+  const headers = new Headers(request.headers);
+  if (token === undefined) headers.delete('x-service-token');
+  const { method } = request;
+  const response = await fetch(request.url, {
+    method,
+    headers,
+    body: body ?? String(request.body),
+    redirect: 'manual',
+  });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const { status } = response;
+  ok(status < 300 || status >= 400, `it redirects, with status ${status}`);
+  ok(bytes.byteLength <= MAX_RESPONSE_BYTES, `the response has ${bytes.byteLength} bytes, more than 64 KiB`);
+  const encoding = response.headers.get('content-encoding') ?? 'identity';
+  equal(encoding, 'identity', 'the response is encoded, though accept-encoding is "identity"');
+  const text = JSON.stringify([...response.headers]) + new TextDecoder().decode(bytes);
+  ok(!containsSecret(text, [server.key, server.serviceToken]), 'the response repeats the key or the service token');
+  return { status, header: (name) => response.headers.get(name) ?? undefined, body: bytes };
+}
+
+/** What `keyverify` reads in the response. */
+async function verdict(server: KeyServerUnderTest, changes?: Ask): Promise<DecodedVerdict> {
+  const response = await ask(server, changes);
+  const decoded = decodeResponse(defaultProtocol, response, { secrets: [], askedAt: Date.now(), scope: undefined });
+  ok('kind' in decoded, 'failure' in decoded ? decoded.failure.message : undefined);
+  return decoded;
+}
+
+async function rejects(server: KeyServerUnderTest, changes: Ask, reason: string): Promise<void> {
+  const decoded = await verdict(server, changes);
+  deepEqual(decoded.kind === 'rejected' ? decoded.result.reason : decoded.kind, reason);
+}
+
+type Check = (server: KeyServerUnderTest) => Promise<void>;
+
+const CHECKS: Readonly<Record<string, Check>> = {
+  'verifies a good key, without a scope and in its own': async (server) => {
+    for (const scope of [undefined, server.scope]) equal((await verdict(server, { scope })).kind, 'verified');
+  },
+
+  'rejects a good key in another scope as scope_mismatch': async (server) => {
+    await rejects(server, { scope: server.otherScope }, 'scope_mismatch');
+  },
+
+  'rejects each bad key for its reason': async (server) => {
+    for (const [key, reason] of Object.entries(server.rejectedKeys ?? {})) await rejects(server, { key }, reason);
+  },
+
+  'rejects an unknown key as unknown_key, with status 200': async (server) => {
+    await rejects(server, { key: randomControlKey() }, 'unknown_key');
+  },
+
+  'rejects every key that it can not know, however odd': async (server) => {
+    for (const key of ODD_KEYS) await rejects(server, { key }, 'unknown_key');
+  },
+
+  'refuses a service token that is wrong, empty or missing with 401 or 403': async (server) => {
+    for (const token of [`${server.serviceToken}x`, server.serviceToken.slice(0, -1), '', undefined]) {
+      const { status } = await ask(server, { token });
+      ok(status === 401 || status === 403, `status ${status}`);
+    }
+  },
+
+  'refuses a malformed body with a 4xx, and goes on': async (server) => {
+    for (const body of MALFORMED) {
+      const { status } = await ask(server, { body });
+      ok(status >= 400 && status < 500, `status ${status} for ${body}`);
+    }
+    equal((await verdict(server)).kind, 'verified');
+  },
+
+  'answers each of many requests at once for its own key': async (server) => {
+    const keys = Array.from({ length: 32 }, (_, at) => (at % 2 === 0 ? server.key : randomControlKey()));
+    const kinds = await Promise.all(keys.map(async (key) => (await verdict(server, { key })).kind));
+    deepEqual(
+      kinds,
+      keys.map((key) => (key === server.key ? 'verified' : 'rejected')),
+    );
+  },
+};
+
+/**
+ * What a key server must do, by the contract of `docs/protocol.md`. Sends a few dozen requests to it, all for keys that you
+ * name or that nobody can have issued.
+ *
+ * @example
+ * ```ts
+ * const cases = keyServerCases({
+ *   verifyUrl: 'http://localhost:8080/internal/verify-key',
+ *   serviceToken: 'service-token',
+ *   key: 'sk-demo-1',
+ *   scope: 'cust-A',
+ *   otherScope: 'cust-B',
+ * });
+ * for (const { name, run } of cases) test(name, run);
+ * ```
+ */
+export function keyServerCases(server: KeyServerUnderTest): readonly ContractCase[] {
+  return Object.entries(CHECKS).map(([name, check]) => ({ name, run: async () => await check(server) }));
+}

@@ -1,0 +1,71 @@
+import { isObject } from '../../core/schema.js';
+import {
+  NOT_HTTP,
+  OWN_LIMIT,
+  TLS_FAILED,
+  UNCONNECTED,
+  UNREACHABLE,
+  type Diagnosis,
+  type ErrorDetails,
+} from '../classify.js';
+
+const LOOKUP_FAILED = /^(?:ENOTFOUND|EAI_AGAIN)$/;
+
+const NOT_CONNECTED = /^(?:ECONNREFUSED|UND_ERR_CONNECT_TIMEOUT)$/;
+
+const CONNECTION_LOST = /^(?:ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|UND_ERR_(?:HEADERS|BODY)_TIMEOUT)$/;
+
+const TLS_CODE =
+  /^(?:CERT_|CRL_|ERR_TLS_|ERR_SSL_|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH$|INVALID_CA$|INVALID_PURPOSE$|PATH_LENGTH_EXCEEDED$|UNSPECIFIED$|EPROTO$)/;
+
+const RUBBISH_CODE = /^(?:HPE_|Z_|UND_ERR_HEADERS_OVERFLOW$|UND_ERR_RES_)/;
+
+/** Callers can bring these about: by opening connections to this process, for one. */
+const OWN_LIMIT_CODE = /^(?:EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL|EADDRINUSE)$/;
+
+/** The dispatcher takes no such request, or no request any more: nothing has been sent. */
+const DISPATCHER_CODE = /^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)$/;
+
+const DISPATCHER_REFUSED: Diagnosis = {
+  kind: 'misconfigured',
+  message: 'keyverify: the dispatcher refused the request: it has to be open, and of undici 7 or later',
+};
+
+/** How undici reports what a proxy answers to CONNECT. */
+const PROXY_REFUSED: Diagnosis = {
+  kind: 'misconfigured',
+  message: 'keyverify: the request was aborted: a proxy refused the connection, or a dispatcher gave up',
+};
+
+/**
+ * What the errors of Node say, and those of undici, which Node's `fetch` is made of. `canOpenDescriptor` tells whether this
+ * process can open another file or socket: without one, the first look-up ends as if the name were unknown.
+ */
+export const nodeDiagnosis =
+  (canOpenDescriptor: () => boolean | undefined) =>
+  (error: ErrorDetails, url: string): Diagnosis | undefined => {
+    const { code } = error;
+    if (LOOKUP_FAILED.test(code)) return canOpenDescriptor() === true ? UNCONNECTED : OWN_LIMIT;
+    if (NOT_CONNECTED.test(code)) return UNCONNECTED;
+    if (CONNECTION_LOST.test(code)) return error.field('syscall') === 'connect' ? UNCONNECTED : UNREACHABLE;
+    if (code === 'UND_ERR_SOCKET') return hangUp(error, url);
+    if (TLS_CODE.test(code)) return TLS_FAILED;
+    // By its name: undici gives most of these no code.
+    if (error.name === 'HTTPParserError' || RUBBISH_CODE.test(code)) return NOT_HTTP;
+    if (OWN_LIMIT_CODE.test(code)) return { ...OWN_LIMIT, message: `${OWN_LIMIT.message} (${code})` };
+    if (DISPATCHER_CODE.test(code)) return DISPATCHER_REFUSED;
+    return code === 'UND_ERR_ABORTED' ? PROXY_REFUSED : undefined;
+  };
+
+function hangUp({ message, field }: ErrorDetails, url: string): Diagnosis | undefined {
+  if (message === 'bad upgrade' || message === 'bad response') return NOT_HTTP;
+  if (message !== 'other side closed') return undefined;
+  // With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, by hanging up. A
+  // connection that has never carried a response gets no benefit of the doubt: the doubt could open.
+  return url.startsWith('https:') && !hasRead(field('socket')) ? TLS_FAILED : UNREACHABLE;
+}
+
+function hasRead(socket: unknown): boolean {
+  const bytesRead: unknown = isObject(socket) ? Reflect.get(socket, 'bytesRead') : undefined;
+  return typeof bytesRead === 'number' && bytesRead > 0;
+}

@@ -1,0 +1,53 @@
+import { classifier, type FailureChecks } from '../classify.js';
+import { createFetchTransport, globalFetch } from '../fetch.js';
+import { openConnections } from './pool.js';
+import { withOverflow } from './overflow.js';
+import type { Dispatcher } from '../dispatcher.js';
+import type { Transport } from '../transport.js';
+import { createDispatcherTransport } from '../undici.js';
+import { deferredTransport } from './deferred.js';
+import { canOpenDescriptor } from './descriptors.js';
+import { callerDispatcherTransport } from './caller-dispatcher.js';
+import { loadUndici } from './load-undici.js';
+import { nodeDiagnosis } from './node-errors.js';
+import type { TransportRuntime } from './runtime.js';
+import { isThreadPoolBusy } from './thread-pool.js';
+
+const checks: FailureChecks = {
+  classify: classifier(nodeDiagnosis(canOpenDescriptor)),
+  isOverloaded: async () => canOpenDescriptor() === false || (await isThreadPoolBusy()),
+};
+
+export const fetchTransport: TransportRuntime['fetchTransport'] = (fetch) => createFetchTransport(fetch, checks);
+
+export const dispatcherTransport: TransportRuntime['dispatcherTransport'] = callerDispatcherTransport(checks);
+
+/** Keep-alive connections of undici's, which carry many times what the global `fetch` does. */
+export const runtimeTransport: TransportRuntime['runtimeTransport'] = (options) =>
+  deferredTransport(async () => {
+    try {
+      const { main, spare } = openConnections(await loadUndici(), options);
+      const through = (dispatcher: Dispatcher, neverQueues: boolean): Transport =>
+        createDispatcherTransport({
+          ...checks,
+          verifyUrl: options.verifyUrl,
+          dispatcher: () => dispatcher,
+          neverQueues,
+        });
+      const transport =
+        spare === undefined
+          ? through(main, false)
+          : withOverflow(through(main, true), through(spare, true), options.maxConcurrency);
+      return {
+        ...transport,
+        close: async () => {
+          await Promise.all([main.destroy(), spare?.destroy()]);
+        },
+      };
+    } catch (error) {
+      options.warn?.(
+        `keyverify: undici can not be loaded, so fetch is used, which is slower: a bundler has to keep undici external (${String(error)})`,
+      );
+      return fetchTransport(globalFetch);
+    }
+  });

@@ -1,0 +1,47 @@
+import type * as Undici from 'undici';
+
+import { sharedLookup } from './shared-lookup.js';
+import type { TransportOptions } from '../transport.js';
+
+/** Under the 5 s after which many servers close an idle connection, so that none is closed with a request on its way. */
+const KEEP_ALIVE_MS = 4000;
+
+/** A connection outlives a change of the server's address by this much. */
+const CONNECTION_LIFE_MS = 60_000;
+
+/** The connections to the key server. */
+export interface Connections {
+  readonly main: Undici.Pool | Undici.EnvHttpProxyAgent;
+  /** For what exceeds `maxConcurrency`; `undefined` where a proxy stands in between. */
+  readonly spare: Undici.Pool | undefined;
+}
+
+/** Opens them, through a proxy where the environment names one. */
+export function openConnections(
+  { Pool, EnvHttpProxyAgent }: Pick<typeof Undici, 'Pool' | 'EnvHttpProxyAgent'>,
+  { verifyUrl, timeoutMs, maxConcurrency }: TransportOptions,
+): Connections {
+  const { protocol, hostname, origin } = new URL(verifyUrl);
+  const options = {
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // A server's hint must not keep a connection for longer than the networks in between remember it.
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    clientTtl: CONNECTION_LIFE_MS,
+    allowH2: false,
+    connect: { timeout: timeoutMs, lookup: sharedLookup(process.getBuiltinModule('node:dns').lookup) },
+  };
+  if (hasProxy(protocol) && !LOOPBACK.test(hostname)) return { main: new EnvHttpProxyAgent(options), spare: undefined };
+  // With a limit, undici reuses connections sooner: 1.3 times as many requests a second at 64 on loopback.
+  return { main: new Pool(origin, { ...options, connections: maxConcurrency }), spare: new Pool(origin, options) };
+}
+
+/** No proxy could reach these for us. */
+const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/** The names that undici reads. */
+function hasProxy(protocol: string): boolean {
+  const names =
+    protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
+  return names.some((name) => (process.env[name] ?? '') !== '');
+}

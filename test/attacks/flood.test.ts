@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+import { describe, expect, test, type TestContext } from 'vitest';
+
+import {
+  REPELLED,
+  besiege,
+  build,
+  crosswise,
+  everyWay,
+  getsIn,
+  lab,
+  letIn,
+  madeUp,
+  newcomer,
+  settleIn,
+  sleep,
+  startServer,
+} from './lab.js';
+import type { Fault, LabServer } from './server.js';
+
+const WORK_MS = 40;
+const SLOTS = 8;
+
+/** Beyond so many requests at once the server turns the others away. */
+const shedding = (server: LabServer, fault: Fault) => (): Fault => (server.busy > SLOTS ? fault : { slowMs: WORK_MS });
+
+/** One request at a time, in order; those that were given up meanwhile cost nothing. */
+function oneWorker(ms: number): () => Fault {
+  let turn = Promise.resolve();
+  return () => (answer, response) => {
+    turn = turn.then(async () => {
+      if (response.destroyed) return;
+      await sleep(ms);
+      answer();
+    });
+  };
+}
+
+const SERVERS: readonly { readonly sheds: string; readonly flooded: (server: LabServer) => () => Fault }[] = [
+  { sheds: 'answers 503', flooded: (server) => shedding(server, { status: 503 }) },
+  {
+    sheds: 'answers 503 with Retry-After',
+    flooded: (server) => shedding(server, { status: 503, headers: { 'retry-after': '20' } }),
+  },
+  { sheds: 'answers 429', flooded: (server) => shedding(server, { status: 429 }) },
+  { sheds: 'resets', flooded: (server) => shedding(server, 'reset') },
+  { sheds: 'hangs up', flooded: (server) => shedding(server, 'close') },
+  { sheds: 'has one slow worker', flooded: () => oneWorker(20) },
+];
+
+const BURST = 64;
+
+describe.concurrent('64 well-formed made-up keys at once, and 20 a second after that', () => {
+  test.for(crosswise(SERVERS))('a server that $sheds; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, row.options);
+    server.fault = row.flooded(server);
+    const siege = { ms: 1_500, key: madeUp, everyMs: 50, burst: BURST };
+    expect(await besiege(verifier, siege)).toEqual(REPELLED);
+  });
+
+  test.for(everyWay([{}]))('a server that refuses connections; $way, failOpen: $failOpen', async (row, context) => {
+    const server = await startServer(context);
+    // One request a connection, so that the end of one makes room for another.
+    server.headers = { connection: 'close' };
+    const verifier = build(context, await refusing(context, server), row.options);
+    await settleIn(verifier);
+    server.fault = () => ({ slowMs: WORK_MS });
+    const siege = { ms: 1_500, key: madeUp, everyMs: 50, burst: BURST };
+    expect(await besiege(verifier, siege)).toEqual(REPELLED);
+  });
+});
+
+describe.concurrent('made-up keys that provoke a 429 with Retry-After: 30', () => {
+  test.for(everyWay([{}]))('once; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, row.options);
+    server.fault = () => ({ status: 429, headers: { 'retry-after': '30' } });
+    expect(letIn([await verifier.verify(madeUp())])).toEqual({});
+    server.fault = () => undefined;
+    expect(await getsIn(verifier, newcomer())).toBe(true);
+  });
+
+  test.for(everyWay([{}]))('again and again; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, row.options);
+    server.fault = (key) =>
+      key.startsWith('sk-made-up-') ? { status: 429, headers: { 'retry-after': '30' } } : undefined;
+    const siege = { ms: 1_500, key: madeUp, everyMs: 100, burst: 8 };
+    expect(await besiege(verifier, siege)).toEqual(REPELLED);
+  });
+});
+
+/** Stands in front of the server and doesn't listen while so many connections are open, as if the backlog were full. */
+async function refusing({ onTestFinished }: TestContext, server: LabServer): Promise<string> {
+  const clients = new Set<Socket>();
+  const front = createServer((client) => {
+    clients.add(client);
+    if (clients.size >= SLOTS && front.listening) front.close();
+    const upstream = connect(server.port, '127.0.0.1');
+    client.pipe(upstream).pipe(client);
+    client.on('error', () => upstream.destroy());
+    upstream.on('error', () => client.destroy());
+    client.once('close', () => {
+      clients.delete(client);
+      upstream.destroy();
+      if (clients.size < SLOTS && !front.listening && !over) front.listen(port, '127.0.0.1');
+    });
+  });
+  let over = false;
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  const { port } = front.address() as AddressInfo;
+  onTestFinished(() => {
+    over = true;
+    front.close();
+    for (const client of clients) client.destroy();
+  });
+  return server.url.replace(String(server.port), String(port));
+}

@@ -1,0 +1,133 @@
+import { lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+
+import { Agent, fetch as undiciFetch } from 'undici';
+import { describe, expect, test } from 'vitest';
+
+import { isFailedOpen, isVerified, type Dispatcher, type Fetch } from 'keyverify';
+
+import {
+  SLACK_MS,
+  WAYS,
+  build,
+  during,
+  crosswise,
+  letIn,
+  madeUp,
+  newcomer,
+  settleIn,
+  sleep,
+  startServer,
+} from './lab.js';
+import type { Fault, LabServer } from './server.js';
+
+const TIMEOUT_MS = 1_000;
+const OUTAGE_MS = 2_000;
+const RECOVERY_MS = 1_500;
+
+interface Row {
+  readonly outage: string;
+  readonly begin: (server: LabServer) => unknown;
+  readonly end: (server: LabServer) => unknown;
+}
+
+const failing = (outage: string, fault: () => Fault): Row => ({
+  outage,
+  begin: (server) => (server.fault = fault),
+  end: (server) => (server.fault = () => undefined),
+});
+
+const MIX: readonly Fault[] = [{ status: 503 }, 'reset', { status: 502 }, 'close'];
+let turn = 0;
+
+const ROWS: readonly Row[] = [
+  {
+    outage: 'nobody listens',
+    begin: async (server) => await server.stop(),
+    end: async (server) => await server.start(),
+  },
+  failing('reset', () => 'reset'),
+  failing('black hole', () => 'hang'),
+  failing('503 for all', () => ({ status: 503 })),
+  failing('500 for all', () => ({ status: 500 })),
+  failing('several kinds in turn', () => MIX[turn++ % MIX.length] ?? 'reset'),
+];
+
+/** Presents made-up keys, and one that was known before, while the server is out; then nobody asks any more. */
+async function live(server: LabServer, verifier: ReturnType<typeof build>, { begin, end }: Omit<Row, 'outage'>) {
+  const known = newcomer();
+  await verifier.verify(known);
+  await sleep(350);
+  await begin(server);
+  const beganAt = performance.now();
+  let openedAfter = Infinity;
+  const states = new Set<string>();
+  const ask = async () => {
+    const result = await verifier.verify(madeUp());
+    states.add(verifier.stats().breaker);
+    if (isFailedOpen(result)) openedAfter = Math.min(openedAfter, performance.now() - beganAt);
+    return result;
+  };
+  const [results, knownResults] = await Promise.all([
+    during(OUTAGE_MS, 40, ask),
+    during(OUTAGE_MS, 200, async () => await verifier.verify(known)),
+  ]);
+  const opened = states.has('open') || states.has('half-open');
+
+  await end(server);
+  const endedAt = performance.now();
+  while (verifier.stats().breaker !== 'closed' && performance.now() - endedAt < 2 * RECOVERY_MS) await sleep(10);
+  const recoveredAfter = performance.now() - endedAt;
+  const first = await verifier.verify(newcomer());
+  return { results, knownResults, opened, openedAfter, recoveredAfter, first };
+}
+
+function check(failOpen: boolean, lived: Awaited<ReturnType<typeof live>>): void {
+  expect(lived.opened).toBe(true);
+  expect(lived.recoveredAfter).toBeLessThan(RECOVERY_MS + SLACK_MS);
+  // The first newcomer after a quiet time, at the first try.
+  expect(isVerified(lived.first)).toBe(true);
+  expect(lived.knownResults.filter((result) => !isVerified(result))).toEqual([]);
+  if (failOpen) expect(lived.openedAfter).toBeLessThan(TIMEOUT_MS + SLACK_MS);
+  else expect(letIn(lived.results)).toEqual({});
+}
+
+// Of a short TTL, so that the known key lives on stale.
+const OPTIONS = { timeoutMs: TIMEOUT_MS, cacheTtlMs: 300, refreshAheadRatio: 1 };
+
+describe.concurrent('a real outage opens, and ends without anybody asking', () => {
+  test.for(crosswise(ROWS))('$outage; $way, failOpen: $failOpen', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, { ...row.options, ...OPTIONS });
+    await settleIn(verifier);
+    check(row.failOpen, await live(server, verifier, row));
+  });
+
+  test.for(WAYS)('DNS is gone; $way, failOpen: $failOpen', async ({ way, failOpen }, context) => {
+    const server = await startServer(context);
+    let gone = false;
+    const resolve: LookupFunction = (host, options, done) => {
+      if (!gone) lookup('127.0.0.1', options, done);
+      else
+        done(
+          Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND', syscall: 'getaddrinfo' }),
+          '',
+        );
+    };
+    const dispatcher = new Agent({ connect: { lookup: resolve } });
+    const fetch = async (url: string, init: object) => await undiciFetch(url, { ...init, dispatcher });
+    const verifier = build(context, server.url.replace('127.0.0.1', 'keys.test'), {
+      ...(way === 'fetch' ? { fetch: fetch as unknown as Fetch } : { dispatcher: dispatcher satisfies Dispatcher }),
+      ...OPTIONS,
+      failOpen,
+      allowInsecureHttp: true,
+    });
+    await settleIn(verifier);
+    const begin = (): void => {
+      gone = true;
+      server.disconnect();
+    };
+    const end = (): boolean => (gone = false);
+    check(failOpen, await live(server, verifier, { begin, end }));
+  });
+});

@@ -1,0 +1,108 @@
+import { describe, expect, test, type TestContext } from 'vitest';
+
+import { Chance } from '../helpers/chance.js';
+import { Proxy } from '../stress/chaos/proxy.js';
+import { besiege, build, crosswise, everyWay, letIn, madeUp, settleIn, sleep, startServer } from './lab.js';
+import { GOOD_PREFIX, type Fault, type LabServer } from './server.js';
+
+/** Long enough that 0.3 of it is more than what a busy machine adds. */
+const LONG_MS = 2_000;
+
+interface Row {
+  readonly partly: string;
+  /** How the server fails to answer some of the questions. */
+  readonly fault: () => (key: string) => Fault | undefined;
+  readonly timeoutMs?: number;
+}
+
+/** A balancer hands out requests in turn, and one backend of three is dead. */
+const everyThird = (fault: Fault) => (): (() => Fault | undefined) => {
+  let turn = 0;
+  return () => (turn++ % 3 === 0 ? fault : undefined);
+};
+
+function random(seed: number): () => Fault | undefined {
+  const chance = new Chance(seed);
+  return () => (chance.in(3) ? chance.of<Fault>([{ status: 503 }, { status: 500 }, 'reset', 'close']) : undefined);
+}
+
+const IN_TURN: readonly Row[] = [
+  { partly: 'every third is answered 502', fault: everyThird({ status: 502 }) },
+  { partly: 'every third is reset', fault: everyThird('reset') },
+  { partly: 'every third hangs', fault: everyThird('hang') },
+  {
+    partly: 'unknown keys are answered 500',
+    fault: () => (key) => (key.startsWith(GOOD_PREFIX) ? undefined : { status: 500 }),
+  },
+  { partly: 'answers take 0.7 of timeoutMs', fault: () => () => ({ slowMs: 0.7 * LONG_MS }), timeoutMs: LONG_MS },
+];
+
+const ROWS: readonly Row[] = [...IN_TURN, { partly: 'a third fails at random', fault: () => random(1) }];
+
+/** One that no longer answers its control question may be out for all that anybody can tell. */
+const BREAKING = ROWS.filter(({ partly }) => partly !== 'unknown keys are answered 500');
+
+const KEPT_OUT = { letIn: {}, lockedOut: 0 };
+const SIEGE = { ms: 2_000, key: madeUp, everyMs: 100, burst: 4 };
+
+const outcome = async (verifier: ReturnType<typeof build>) => {
+  const { letIn, lockedOut } = await besiege(verifier, SIEGE);
+  return { letIn, lockedOut };
+};
+
+/** One that fails in part already when the verifier gets to know it. */
+async function flaky(context: TestContext, row: Row, options: object) {
+  const server = await startServer(context);
+  server.fault = row.fault();
+  const verifier = build(context, server.url, { timeoutMs: row.timeoutMs, ...options });
+  await settleIn(verifier);
+  return { server, verifier };
+}
+
+describe.concurrent('a server that fails in part', () => {
+  test.for(crosswise(ROWS))('$partly; $way, failOpen: $failOpen', async (row, context) => {
+    const { verifier } = await flaky(context, row, { ...row.options, retries: 1 });
+    expect(await outcome(verifier)).toEqual(KEPT_OUT);
+  });
+
+  test.for(crosswise(BREAKING))('healthy at first, then $partly; $way, failOpen: $failOpen', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, { timeoutMs: row.timeoutMs, ...row.options, retries: 1 });
+    await settleIn(verifier);
+    server.fault = row.fault();
+    expect(await outcome(verifier)).toEqual(KEPT_OUT);
+  });
+
+  // Nobody else asks, so nobody else is answered.
+  test.for(crosswise(IN_TURN))('$partly, the attacker being alone; $way, failOpen: $failOpen', async (row, context) => {
+    const { verifier } = await flaky(context, row, { ...row.options, retries: 1 });
+    expect(letIn(await inSequence(2_000, async () => await verifier.verify(madeUp())))).toEqual({});
+  });
+
+  test.for(everyWay([{}]))(
+    'a dead backend behind a balancer of connections; $way, failOpen: $failOpen',
+    async (row, context) => {
+      const backends = await Promise.all([startServer(context), startServer(context), startServer(context)]);
+      for (const backend of backends) backend.headers = { connection: 'close' };
+      const proxy = new Proxy(backends.map(({ port }) => port));
+      const port = await proxy.start();
+      context.onTestFinished(() => proxy.close());
+      const verifier = build(context, urlAt(backends[0], port), { ...row.options, retries: 1 });
+      await settleIn(verifier);
+      await backends[2].stop();
+      expect(await outcome(verifier)).toEqual(KEPT_OUT);
+    },
+  );
+});
+
+const urlAt = (server: LabServer, port: number): string => server.url.replace(String(server.port), String(port));
+
+/** Each after the one before. */
+async function inSequence<T>(ms: number, act: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (const end = performance.now() + ms; performance.now() < end;) {
+    results.push(await act());
+    await sleep(10);
+  }
+  return results;
+}

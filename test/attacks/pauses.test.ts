@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+
+import { during, crosswise, everyWay, getsIn, lab, letIn, madeUp, newcomer, sleep } from './lab.js';
+import type { LabServer } from './server.js';
+
+/** How often the server is asked about keys of callers. */
+const questions = (server: LabServer): number => server.asked.filter(({ key }) => key.startsWith('sk-')).length;
+
+describe.concurrent('a Retry-After that says "now" is a pause all the same', () => {
+  const ROWS = [
+    { header: '0' },
+    { header: 'Thu, 01 Jan 1970 00:00:00 GMT' },
+    { header: new Date(Date.now() - 60_000).toUTCString() },
+  ];
+  test.for(crosswise(ROWS))('429 with Retry-After: $header; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, row.options);
+    server.fault = () => ({ status: 429, headers: { 'retry-after': row.header } });
+    const before = questions(server);
+    const results = await during(1_000, 20, async () => await verifier.verify(madeUp()));
+    expect(letIn(results)).toEqual({});
+    // Of 50: those few that left before the first answer, and a trickle.
+    expect(questions(server) - before).toBeLessThan(17);
+  });
+});
+
+describe.concurrent('a 503 with Retry-After: 20', () => {
+  test.for(everyWay([{}]))('keeps the breaker quiet; $way, failOpen: $failOpen', async (row, context) => {
+    const breaker = { failureThreshold: 3, openMs: 20, maxOpenMs: 20 };
+    const { server, verifier } = await lab(context, { ...row.options, breaker });
+    server.fault = () => ({ status: 503, headers: { 'retry-after': '20' } });
+    for (let i = 0; i < 10; i++) await verifier.verify(madeUp());
+    expect(verifier.stats().breaker).not.toBe('closed');
+    const before = server.asked.length;
+    await during(2_000, 20, async () => await verifier.verify(madeUp()));
+    // A control question a second and a trickle, where 100 keys were presented.
+    expect(server.asked.length - before).toBeLessThan(17);
+  });
+});
+
+describe.concurrent('a status that may be repeated', () => {
+  const ROWS = [{ status: 408 }, { status: 421 }, { status: 425 }];
+
+  test.for(crosswise(ROWS))(
+    '$status is asked again; $way, failOpen: $failOpen',
+    async ({ status, options }, context) => {
+      const { server, verifier } = await lab(context, { ...options, retries: 1 });
+      const met = new Set<string>();
+      server.fault = (key) => {
+        if (met.has(key)) return undefined;
+        met.add(key);
+        return { status };
+      };
+      expect(await verifier.verify(newcomer())).toMatchObject({ valid: true, client: 'acme', source: 'server' });
+      expect(letIn([await verifier.verify(madeUp())])).toEqual({});
+    },
+  );
+
+  test.for(crosswise(ROWS))(
+    '$status for all does not open; $way, failOpen: $failOpen',
+    async ({ status, options }, context) => {
+      const { server, verifier } = await lab(context, options);
+      server.fault = () => ({ status });
+      expect(letIn(await during(1_000, 50, async () => await verifier.verify(madeUp())))).toEqual({});
+    },
+  );
+});
+
+describe.concurrent('a limit on one key (`rate_limited`)', () => {
+  const LIMITED = { body: { valid: false, reason: 'rate_limited' } };
+
+  test.for(everyWay([{}]))('is not remembered; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, { ...row.options, rejectedTtlMs: 60_000 });
+    const key = newcomer();
+    server.verdicts.set(key, LIMITED);
+    expect(await verifier.verify(key)).toMatchObject({ valid: false });
+    server.verdicts.delete(key);
+    expect(await getsIn(verifier, key)).toBe(true);
+  });
+
+  test.for(everyWay([{}]))(
+    'does not cost an identity in an outage; $way, failOpen: $failOpen',
+    async (row, context) => {
+      const bounds = { cacheTtlMs: 200, rejectedTtlMs: 60_000, refreshAheadRatio: 1 };
+      const { server, verifier } = await lab(context, { ...row.options, ...bounds });
+      const known = newcomer();
+      const unknown = newcomer();
+      expect(await verifier.verify(known)).toMatchObject({ valid: true, client: 'acme' });
+      await sleep(250);
+      for (const key of [known, unknown]) {
+        server.verdicts.set(key, LIMITED);
+        expect(await verifier.verify(key)).toMatchObject({ valid: false });
+      }
+      server.fault = () => ({ status: 503 });
+      for (let i = 0; i < 8; i++) await verifier.verify(madeUp());
+
+      expect(await verifier.verify(known)).toMatchObject({ valid: true, client: 'acme', source: 'stale' });
+      expect(await verifier.verify(unknown)).not.toMatchObject({ reason: 'rate_limited' });
+    },
+  );
+});

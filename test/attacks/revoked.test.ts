@@ -1,0 +1,65 @@
+import { randomUUID } from 'node:crypto';
+
+import { describe, expect, test } from 'vitest';
+
+import { during, crosswise, lab, letIn, madeUp, newcomer, sleep } from './lab.js';
+import type { Fault } from './server.js';
+
+/** Of one second, so that `cacheTtlMs` + 1 s is the end of one more TTL, too. */
+const TTL_MS = 1_000;
+const OPTIONS = { cacheTtlMs: TTL_MS, staleIfErrorMs: 3_600_000, refreshAheadRatio: 1 };
+
+const poison = (): string => `sk-poison-${randomUUID()}`;
+const LIMITED: Fault = { status: 429, headers: { 'retry-after': '30' } };
+
+interface Row {
+  readonly attack: string;
+  readonly key: () => string;
+  readonly fault: Fault;
+  /** Which questions the server fails to answer. */
+  readonly hits: RegExp;
+}
+
+const ROWS: readonly Row[] = [
+  { attack: 'made-up keys provoke a 429', key: madeUp, fault: LIMITED, hits: /^sk-made-up-/ },
+  { attack: 'made-up keys provoke a 429 for all', key: madeUp, fault: LIMITED, hits: /^/ },
+  {
+    attack: 'made-up keys provoke a 503 with Retry-After',
+    key: madeUp,
+    fault: { status: 503, headers: { 'retry-after': '20' } },
+    hits: /^sk-made-up-/,
+  },
+  { attack: 'poison keys are answered 500', key: poison, fault: { status: 500 }, hits: /^sk-poison-/ },
+  { attack: 'poison keys are reset', key: poison, fault: 'reset', hits: /^sk-poison-/ },
+  { attack: 'poison keys are dropped', key: poison, fault: 'hang', hits: /^sk-poison-/ },
+];
+
+/** How the one with the revoked key times the attempts. */
+const ALL_THE_TIME = { timing: 'asks all the time', restMs: 0 };
+const ONCE_OVER = { timing: 'asks once its time is over', restMs: TTL_MS };
+
+const TABLE = crosswise(
+  ROWS.flatMap((row, i) =>
+    // In turn, so that each meets every transport with `failOpen` on and off.
+    (i % 2 === 0 ? [ALL_THE_TIME, ONCE_OVER] : [ONCE_OVER, ALL_THE_TIME]).map((timing) => ({ ...row, ...timing })),
+  ),
+);
+
+describe.concurrent('a key that is revoked under attack is refused within its TTL and 1 s', () => {
+  test.for(TABLE)('$attack, and it $timing; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, { ...row.options, ...OPTIONS });
+    const victim = newcomer();
+    expect(letIn([await verifier.verify(victim)])).toEqual({ server: 1 });
+    server.revoke(victim);
+    server.fault = (key) => (row.hits.test(key) ? row.fault : undefined);
+    const end = performance.now() + TTL_MS + 1_000;
+
+    const attack = during(TTL_MS + 1_600, 25, async () => await verifier.verify(row.key()));
+    await sleep(row.restMs);
+    await during(end - performance.now(), 50, async () => await verifier.verify(victim));
+    const late = await during(500, 50, async () => await verifier.verify(victim));
+
+    expect(letIn(late)).toEqual({});
+    expect(letIn(await attack)).toEqual({});
+  });
+});

@@ -1,0 +1,174 @@
+import { describe, expect, test } from 'vitest';
+
+import type { AttemptFailure, Evidence } from '../../src/core/failure.js';
+import { failure } from '../helpers/control.js';
+import { OUT, REFUSED, watchEvidence } from '../helpers/evidence.js';
+
+const RESET = failure('unreachable');
+
+describe('evidence', () => {
+  /** The grade of a failure and of the control question after it, where the server has answered this before. */
+  const graded = async (
+    before: 'nothing' | 'a question' | 'a control',
+    why: AttemptFailure,
+    control: AttemptFailure,
+  ) => {
+    const { clock, controls, answer, asked, fail, grades, evidence } = watchEvidence();
+    if (before === 'a question') answer();
+    if (before === 'a control') {
+      controls.request();
+      await asked[0]?.finish();
+    }
+    expect(evidence.isCalibrated).toBe(before === 'a control');
+    await clock.advance(5_000);
+    const failed = fail(why);
+    await asked.at(-1)?.finish(control);
+    // A control question that was hung up on is repeated.
+    if (control === RESET) await asked.at(-1)?.finish(control);
+    return [failed.found, grades.at(-1)];
+  };
+
+  test.each<[Parameters<typeof graded>[0], AttemptFailure, AttemptFailure, Evidence, Evidence]>([
+    ['nothing', OUT, OUT, 'proven', 'proven'],
+    ['nothing', REFUSED, REFUSED, 'proven', 'proven'],
+    ['a control', OUT, RESET, 'proven', 'proven'],
+    ['a question', OUT, OUT, 'unproven', 'unproven'],
+    ['a question', RESET, RESET, 'unproven', 'unproven'],
+    // Without a connection no key has left this process.
+    ['a question', REFUSED, REFUSED, 'proven', 'proven'],
+    ['a question', REFUSED, OUT, 'unproven', 'unproven'],
+    ['a question', OUT, REFUSED, 'unproven', 'proven'],
+  ])('after the server answered %s (%#) is %s', async (before, why, control, question, alone) => {
+    expect(await graded(before, why, control)).toEqual([question, alone]);
+  });
+
+  test('is still proven by the control question that was once answered, however long ago', async () => {
+    const { clock, controls, asked, answer, fail } = watchEvidence();
+    controls.request();
+    await asked[0]?.finish();
+    await clock.advance(3_600_000);
+    answer();
+    await clock.advance(1);
+    const failed = fail();
+    await asked[1]?.finish(OUT);
+    expect(failed.found).toBe('proven');
+  });
+});
+
+describe('how many control questions must fail in a row', () => {
+  /** After answers that took so many failed attempts each. */
+  const needed = async (answers: readonly number[]): Promise<number> => {
+    const { clock, evidence, answer } = watchEvidence();
+    for (const failedAttempts of answers) answer(10, failedAttempts);
+    await clock.advance(1);
+    for (let count = 1; count < 20; count++)
+      if (evidence.recordControl({ sentAt: clock.monotonic(), durationMs: 1, failure: OUT }) !== 'none') return count;
+    return Infinity;
+  };
+  const times = (count: number, failedAttempts = 0): readonly number[] =>
+    Array.from({ length: count }, () => failedAttempts);
+
+  test.each<[string, readonly number[], number]>([
+    ['that has answered nothing yet', [], 1],
+    ['that always answers', times(100), 1],
+    ['that failed the first attempt', [1], 5],
+    ['that failed the second one', [0, 1], 4],
+    ['that failed two attempts in a row', [2], 6],
+    ['that fails every other attempt', times(40, 1), 8],
+    ['that fails nearly all attempts', [9], 8],
+    ['that failed one of 12 attempts', [...times(10), 1], 4],
+    ['that failed one of 14 attempts', [...times(12), 1], 1],
+    ['that failed one of 100 attempts', [...times(98), 1], 1],
+    ['that failed two of 100 attempts, one after the other', [...times(97), 2], 4],
+    ['that failed the first of 12 attempts', [1, ...times(10)], 4],
+    ['that failed the first of 13 attempts', [1, ...times(11)], 1],
+    ['that failed the first of 14 attempts', [1, ...times(12)], 1],
+    ['that failed two of 100 attempts, long ago', [2, ...times(97)], 1],
+  ])('of a server %s', async (_, answers, expected) => {
+    expect(await needed(answers)).toBe(expected);
+  });
+
+  /** After so many control questions have failed before an answer that took so many failed attempts itself. */
+  const afterControls = async (failed: number, failedAttempts: number): Promise<number> => {
+    const { clock, evidence, answer } = watchEvidence();
+    const control = () => evidence.recordControl({ sentAt: clock.monotonic(), durationMs: 1, failure: OUT });
+    for (let count = 0; count < failed; count++) control();
+    answer(10, failedAttempts);
+    await clock.advance(1);
+    for (let count = 1; count < 20; count++) if (control() !== 'none') return count;
+    return Infinity;
+  };
+
+  test.each([
+    ['a single failed control question counts as a failure', 1, 0, 5],
+    ['several in a row were an outage, which is over and makes no server flaky', 2, 0, 1],
+    ['nor do the failed attempts in it', 2, 3, 1],
+    ['the failed attempts beside a single one are the same failure', 1, 3, 5],
+  ])('%s', async (_, failed, failedAttempts, expected) => {
+    expect(await afterControls(failed, failedAttempts)).toBe(expected);
+  });
+
+  test('starts anew with any answer', async () => {
+    const { clock, evidence, answer } = watchEvidence();
+    const control = (): Evidence => evidence.recordControl({ sentAt: clock.monotonic(), durationMs: 1, failure: OUT });
+    answer(10, 1);
+    await clock.advance(1);
+    expect([control(), control(), control(), control()]).toEqual(['none', 'none', 'none', 'none']);
+    answer();
+    await clock.advance(1);
+    expect(control()).toBe('none');
+  });
+
+  test('does not count those that failed for another reason, or while others were answered', async () => {
+    const { clock, evidence, answer } = watchEvidence();
+    answer();
+    await clock.advance(1);
+    const sentAt = clock.monotonic();
+    expect(evidence.recordControl({ sentAt, durationMs: 1, failure: failure('misconfigured') })).toBe('none');
+    expect(evidence.recordControl({ sentAt: sentAt - 2, durationMs: 1, failure: OUT })).toBe('none');
+    expect(evidence.recordControl({ sentAt, durationMs: 1, failure: OUT })).toBe('unproven');
+  });
+});
+
+describe('how long an answer usually takes', () => {
+  test('is an average, over 32 answers at most', () => {
+    const { evidence, answer } = watchEvidence();
+    expect(evidence.usualMs).toBe(0);
+    answer(10);
+    answer(30);
+    expect(evidence.usualMs).toBe(20);
+    for (let count = 2; count < 32; count++) answer(20);
+    expect(evidence.usualMs).toBeCloseTo(20, 9);
+    answer(52);
+    expect(evidence.usualMs).toBeCloseTo(21, 9);
+  });
+});
+
+describe('where callers can not wait for each other', () => {
+  test('each looks for evidence every 10 ms by a timer of its own', async () => {
+    const { clock, fail, asked, answer } = watchEvidence({ sharesPromises: false });
+    const failed = fail();
+    await clock.advance(0);
+    await asked[0]?.finish(OUT);
+    expect(failed.found).toBeUndefined();
+    await clock.advance(9);
+    expect(failed.found).toBeUndefined();
+    await clock.advance(1);
+    expect([failed.found, clock.pending]).toEqual(['proven', 0]);
+    await clock.advance(2_000);
+    const other = fail();
+    await clock.advance(1);
+    answer();
+    await clock.advance(10);
+    expect(other.found).toBe('none');
+  });
+
+  test('none waits past its deadline', async () => {
+    const { clock, fail } = watchEvidence({ sharesPromises: false });
+    const failed = fail(OUT, 15);
+    await clock.advance(14);
+    expect(failed.found).toBeUndefined();
+    await clock.advance(1);
+    expect([failed.found, clock.pending]).toEqual(['none', 0]);
+  });
+});

@@ -1,0 +1,230 @@
+import { describe, expect, test } from 'vitest';
+
+import { Deadline } from '../../src/resilience/deadline.js';
+import { CONTROL_TIMEOUT_MS as TIMEOUT, failure } from '../helpers/control.js';
+import { OUT, REFUSED, watchEvidence } from '../helpers/evidence.js';
+
+describe('a question that failed', () => {
+  test('is no evidence where it was never sent', async () => {
+    const { clock, evidence, asked } = watchEvidence();
+    expect(await evidence.confirm({ firstSentAt: undefined }, OUT, new Deadline(clock, TIMEOUT))).toBe('none');
+    expect(asked).toEqual([]);
+  });
+
+  test('is evidence where the control question fails, too', async () => {
+    const { fail, asked, grades, clock } = watchEvidence();
+    const failed = fail();
+    await clock.advance(0);
+    expect([failed.found, asked.length]).toEqual([undefined, 1]);
+    await asked[0]?.finish(failure('timeout'));
+    expect([failed.found, grades]).toEqual(['proven', ['proven']]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('is its own failure where the control question is answered', async () => {
+    const { fail, asked, grades } = watchEvidence();
+    const failed = fail();
+    await asked[0]?.finish();
+    expect([failed.found, grades]).toEqual(['none', ['none']]);
+  });
+
+  test.each(['misconfigured', 'rate_limited', 'overloaded', 'invalid_response'] as const)(
+    'is its own failure where the control question fails for another reason: %s',
+    async (kind) => {
+      const { fail, asked, grades } = watchEvidence();
+      const failed = fail();
+      await asked[0]?.finish(failure(kind));
+      expect([failed.found, grades]).toEqual(['none', ['none']]);
+    },
+  );
+
+  test('is no evidence where the control question was answered by a 4xx', async () => {
+    const { fail, asked } = watchEvidence();
+    const failed = fail();
+    await asked[0]?.finish(failure('server_error', { status: 425 }));
+    expect(failed.found).toBe('none');
+  });
+
+  test('is no evidence when its time is up before there is any', async () => {
+    const { fail, asked, clock } = watchEvidence();
+    const failed = fail(OUT, 300);
+    await clock.advance(299);
+    expect(failed.found).toBeUndefined();
+    await clock.advance(1);
+    expect([failed.found, asked.length, clock.pending]).toEqual(['none', 1, 0]);
+  });
+});
+
+describe('the rule of the other answer', () => {
+  test('a failure is its own where others were answered since the question was sent', async () => {
+    const { clock, evidence, answer, send, fail, asked } = watchEvidence();
+    const call = send();
+    await clock.advance(10);
+    answer();
+    expect(evidence.answeredSince(call)).toBe(true);
+    evidence.suspect(call);
+    const failed = fail(OUT, TIMEOUT, call);
+    await clock.advance(0);
+    expect([failed.found, asked]).toEqual(['none', []]);
+  });
+
+  test('an answer after it counts, one at the very moment or before does not', async () => {
+    const { clock, evidence, answer, send } = watchEvidence();
+    expect(evidence.lastAnswerAt).toBe(-Infinity);
+    answer();
+    expect(evidence.lastAnswerAt).toBe(clock.monotonic());
+    const call = send();
+    expect(evidence.answeredSince(call)).toBe(false);
+    await clock.advance(1);
+    answer();
+    expect([evidence.answeredSince(call), evidence.answeredSince(send())]).toEqual([true, false]);
+    expect(evidence.answeredSince({ firstSentAt: undefined })).toBe(false);
+  });
+
+  test('an answer that comes while evidence is waited for ends the wait', async () => {
+    const { clock, answer, fail } = watchEvidence();
+    const failed = fail();
+    await clock.advance(100);
+    answer();
+    await clock.advance(0);
+    expect([failed.found, clock.pending]).toEqual(['none', 0]);
+  });
+
+  test('others that were sent with it are waited for: a server refuses faster than it answers', async () => {
+    const { clock, evidence, send, fail, asked } = watchEvidence();
+    const [one, other] = [send(), send()];
+    const failed = fail();
+    await clock.advance(40);
+    expect(asked).toEqual([]);
+    evidence.end(one);
+    await clock.advance(0);
+    expect(asked).toEqual([]);
+    evidence.end(other);
+    await clock.advance(0);
+    await asked[0]?.finish(OUT);
+    expect(failed.found).toBe('proven');
+  });
+
+  test('a control question alone does not end that wait, but the deadline does', async () => {
+    const { clock, evidence, send, fail, asked } = watchEvidence();
+    evidence.suspect(send());
+    const failed = fail();
+    await asked[0]?.finish(OUT);
+    await clock.advance(TIMEOUT - 1);
+    expect(failed.found).toBeUndefined();
+    await clock.advance(1);
+    expect(failed.found).toBe('proven');
+  });
+
+  test('neither itself nor those that were sent later are waited for', async () => {
+    const { clock, evidence, send, fail, asked } = watchEvidence();
+    const call = send();
+    const failed = fail(OUT, TIMEOUT, call);
+    evidence.begin(call);
+    send();
+    await asked[0]?.finish(OUT);
+    await clock.advance(0);
+    expect(failed.found).toBe('proven');
+  });
+});
+
+describe('a control question', () => {
+  test('is asked for as soon as a question is suspect', () => {
+    const { evidence, send, asked } = watchEvidence();
+    evidence.suspect(send());
+    expect(asked).toHaveLength(1);
+  });
+
+  test.each([
+    [1_000, 'proven', 1],
+    [1_001, undefined, 2],
+  ])('counts for questions that are sent up to a second later: %i ms', async (laterMs, found, count) => {
+    const { clock, controls, asked, fail } = watchEvidence();
+    controls.request();
+    await asked[0]?.finish(OUT);
+    await clock.advance(laterMs);
+    const failed = fail();
+    await clock.advance(0);
+    expect([failed.found, asked.length]).toEqual([found, count]);
+  });
+
+  test('that failed is no evidence by itself where others were answered since it was sent', async () => {
+    const { clock, controls, answer, asked, grades } = watchEvidence();
+    controls.request();
+    await clock.advance(10);
+    answer();
+    await asked[0]?.finish(OUT);
+    expect(grades).toEqual(['none']);
+  });
+
+  test('is asked for again until it says something', async () => {
+    const { clock, answer, fail, asked } = watchEvidence();
+    // A flaky server: one failed control question does not do.
+    answer(10, 1);
+    await clock.advance(1);
+    const failed = fail(OUT, 60_000);
+    for (let at = 0; at < 5; at++) {
+      expect([failed.found, asked.length]).toEqual([undefined, at + 1]);
+      await asked[at]?.finish(OUT);
+      await clock.advance(1_000);
+    }
+    expect(failed.found).toBe('unproven');
+  });
+});
+
+describe('a control question that hangs', () => {
+  /** What a failure is worth to a caller whose time is up when the control question has hung for so long. */
+  const hang = async (ms: number, { usualMs = 10, isSent = true, failedAttempts = 0 } = {}) => {
+    const { clock, answer, fail, asked, evidence } = watchEvidence();
+    answer(usualMs, failedAttempts);
+    await clock.advance(2_000);
+    const failed = fail(failure('timeout'), ms);
+    Object.assign(asked[0] ?? {}, { isSent });
+    await clock.advance(ms);
+    expect([asked.length, evidence.usualMs]).toEqual([1, usualMs]);
+    return failed.found;
+  };
+
+  test.each([
+    [900, {}, 'unproven'],
+    [899, {}, 'none'],
+    [1_800, { usualMs: 900 }, 'unproven'],
+    [1_799, { usualMs: 900 }, 'none'],
+    [1_800, { isSent: false }, 'none'],
+    [1_800, { failedAttempts: 1 }, 'none'],
+  ])('for %i ms, %j: %s', async (ms, given, expected) => {
+    expect(await hang(ms, given)).toBe(expected);
+  });
+
+  test('counts as the last of those that a flaky server needs', async () => {
+    const { clock, answer, fail, asked, controls } = watchEvidence();
+    answer(10, 1);
+    await clock.advance(1);
+    for (let at = 0; at < 4; at++) {
+      controls.request();
+      await asked[at]?.finish(OUT);
+      await clock.advance(1_000);
+    }
+    const failed = fail(failure('timeout'), 1_000);
+    await clock.advance(1_000);
+    expect([failed.found, asked.length]).toEqual(['unproven', 5]);
+  });
+
+  test('says nothing before the time of the caller is up', async () => {
+    const { clock, fail } = watchEvidence();
+    const failed = fail(failure('timeout'));
+    await clock.advance(1_999);
+    expect(failed.found).toBeUndefined();
+    await clock.advance(1);
+    expect(failed.found).toBe('proven');
+  });
+
+  test('is not a failure to connect, so it needs proof', async () => {
+    const { clock, answer, fail } = watchEvidence();
+    answer();
+    await clock.advance(1);
+    const failed = fail(REFUSED);
+    await clock.advance(TIMEOUT);
+    expect(failed.found).toBe('unproven');
+  });
+});

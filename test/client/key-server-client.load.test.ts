@@ -1,0 +1,232 @@
+import { describe, expect, test } from 'vitest';
+
+import { TransportError } from '../../src/transport/transport.js';
+import { clientOf, type ClientSetup } from '../helpers/client.js';
+import { GOOD_BODY, response } from '../helpers/responses.js';
+
+const GOOD = response(200, GOOD_BODY);
+const UNKNOWN = response(200, { valid: false, reason: 'unknown_key' });
+const OUT = response(503);
+const LIMITED = response(429, '', { 'retry-after': '3' });
+const GIVEN_UP = { kind: 'overloaded', message: expect.stringContaining('given up') as string, isOutage: false };
+
+describe('a question that waits for a slot', () => {
+  const full = async (setup: ClientSetup = {}) => {
+    const rig = clientOf({ maxConcurrency: 1, ...setup });
+    const first = await rig.ask('sk-first', { isKnown: true });
+    return { ...rig, first, waiting: await rig.ask('sk-waiting') };
+  };
+
+  test('is not asked after half of timeoutMs, and it is our own load where others are answered', async () => {
+    const { clock, answer, waiting, keys } = await full();
+    await clock.advance(1_000);
+    expect([keys(), waiting.outcome]).toEqual([['sk-first', 'control-1'], undefined]);
+    await clock.advance(30);
+    await answer('control-1', UNKNOWN);
+    const message = 'keyverify: too many questions wait for the key server already, see maxConcurrency';
+    expect(waiting.outcome).toMatchObject({ kind: 'overloaded', message, attempts: 0, isOutage: false });
+  });
+
+  test('waits on for the evidence of an outage, within its own deadline', async () => {
+    const { clock, answer, waiting } = await full();
+    await clock.advance(1_500);
+    await answer('control-1', OUT);
+    const message = 'keyverify: the key server answers nobody, and too many questions wait for it already';
+    const failure = { kind: 'timeout', message, isOutage: false, attempts: 0 };
+    expect(waiting.outcome).toBeUndefined();
+    await clock.advance(500);
+    expect(waiting.outcome).toMatchObject({ ...failure, evidence: 'proven', isOutage: true, durationMs: 2_000 });
+  });
+
+  test('is our own load where there is no evidence in time', async () => {
+    const { clock, waiting, transport } = await full();
+    transport.isSent = false;
+    await clock.advance(2_000);
+    expect(waiting.outcome).toMatchObject({ kind: 'overloaded', evidence: 'none' });
+  });
+
+  test('is refused at once where the queue is full, and asks no control question', async () => {
+    const { ask, keys } = await full();
+    for (let count = 0; count < 63; count++) await ask(`sk-${String(count)}`);
+    const late = await ask('sk-late');
+    expect(late.outcome).toMatchObject({ kind: 'overloaded', durationMs: 0 });
+    expect(keys()).toEqual(['sk-first']);
+  });
+
+  test('is not asked where the server limits our rate meanwhile', async () => {
+    const { answer, waiting, keys, client } = await full();
+    await answer('sk-first', LIMITED);
+    expect(waiting.outcome).toMatchObject({ kind: 'rate_limited', retryAfterMs: 3_000, attempts: 0 });
+    expect(keys()).toEqual(['sk-first']);
+    expect(client.counts).toMatchObject({ active: 0, queued: 0 });
+  });
+
+  test('takes the evidence of a breaker that has opened meanwhile, and asks no control question of its own', async () => {
+    const { ask, answer, clock, client } = clientOf({
+      maxConcurrency: 2,
+      breaker: { failureThreshold: 1, openMs: 5_000, maxOpenMs: 5_000 },
+    });
+    for (const key of ['sk-1', 'sk-2']) await ask(key);
+    const waiting = await ask('sk-waiting');
+    await ask('sk-admitted');
+    await answer('sk-1', OUT);
+    await answer('control-1', OUT);
+    expect(client.counts).toEqual({ active: 2, queued: 1, controls: 1, breaker: 'open' });
+    await clock.advance(1_000);
+    expect(waiting.outcome).toMatchObject({ kind: 'timeout', isOutage: true, durationMs: 1_000 });
+    await clock.advance(250);
+    expect(client.counts.controls).toBe(1);
+  });
+});
+
+describe('the question about an unknown key that has hung for longest', () => {
+  /** Three hang, from 0, 10 and 20 ms on; another was answered at 15 ms, after as many milliseconds. */
+  const hanging = async ({ isKnown = false, isAnswered = true } = {}) => {
+    const rig = clientOf({ maxConcurrency: 3 });
+    const { ask, answer, clock } = rig;
+    const one = await ask('sk-hangs-1', { isKnown });
+    await clock.advance(10);
+    const other = await ask('sk-hangs-2', { isKnown });
+    const good = await ask('sk-good');
+    await clock.advance(10);
+    if (isAnswered) await answer('sk-good', GOOD);
+    await clock.advance(1);
+    const third = isAnswered ? await ask('sk-hangs-3') : good;
+    return { ...rig, one, other, third };
+  };
+
+  test('is given up when room is needed, after 50 ms and while others are answered', async () => {
+    const { ask, clock, one, other, third, keys } = await hanging();
+    await clock.advance(28);
+    const early = await ask('sk-early');
+    expect([one.outcome, keys().includes('sk-early')]).toEqual([undefined, false]);
+    await clock.advance(1);
+    await ask('sk-new');
+    expect(one.outcome).toMatchObject(GIVEN_UP);
+    // The latest to come is the first to go.
+    expect([keys().includes('sk-new'), keys().includes('sk-early')]).toEqual([true, false]);
+    await clock.advance(10);
+    await ask('sk-newer');
+    expect(other.outcome).toMatchObject(GIVEN_UP);
+    await clock.advance(100);
+    await ask('sk-newest');
+    // It was sent after the last answer: nobody knows that it hangs alone.
+    expect([third.outcome, early.outcome]).toEqual([undefined, undefined]);
+  });
+
+  test('is given up for a known key, too', async () => {
+    const { ask, clock, one, keys } = await hanging();
+    await clock.advance(29);
+    await ask('sk-known', { isKnown: true });
+    expect(one.outcome).toMatchObject(GIVEN_UP);
+    expect(keys()).toContain('sk-known');
+  });
+
+  test.each([
+    ['where nobody is answered', { isAnswered: false }],
+    ['where it is about a known key', { isKnown: true }],
+  ])('is not given up %s', async (_, given) => {
+    const { ask, clock, one, other } = await hanging(given);
+    await clock.advance(200);
+    await ask('sk-new');
+    expect([one.outcome, other.outcome]).toEqual([undefined, undefined]);
+  });
+
+  test('is one that takes three times as long as usual', async () => {
+    const { ask, answer, clock } = clientOf({ maxConcurrency: 2 });
+    const slow = await ask('sk-slow');
+    await ask('sk-good');
+    await clock.advance(100);
+    await answer('sk-good', GOOD);
+    await ask('sk-other');
+    await clock.advance(199);
+    await ask('sk-early');
+    expect(slow.outcome).toBeUndefined();
+    await clock.advance(1);
+    await ask('sk-new');
+    expect(slow.outcome).toMatchObject(GIVEN_UP);
+  });
+
+  test('is one that was sent', async () => {
+    const { ask, clock } = clientOf({ maxConcurrency: 1, source: () => new Promise<string>(() => undefined) });
+    const unsent = await ask('sk-1');
+    await clock.advance(500);
+    await ask('sk-2');
+    expect(unsent.outcome).toBeUndefined();
+  });
+});
+
+describe('a server that gets slower', () => {
+  test('is asked less about unknown keys: the newest questions are given up', async () => {
+    const { ask, answer, clock, client } = clientOf({ maxConcurrency: 100 });
+    await ask('sk-known', { isKnown: true });
+    const unknown = [];
+    for (let count = 0; count < 48; count++) unknown.push(await ask(`sk-${String(count)}`));
+    await clock.advance(101);
+    await answer('sk-known', GOOD);
+    // A tenth less than 48.
+    expect(unknown.map(({ outcome }) => outcome !== undefined)).toEqual(unknown.map((_, at) => at >= 43));
+    expect(unknown[47]?.outcome).toMatchObject(GIVEN_UP);
+    expect(client.counts.active).toBe(43);
+    await answer('sk-0', GOOD);
+    expect(client.counts.active).toBe(38);
+  });
+});
+
+describe('a process that is out of threads or file descriptors', () => {
+  const MESSAGE = 'keyverify: no answer, but this process is out of threads or file descriptors';
+
+  test.each<[string, () => Promise<boolean>, boolean]>([
+    ['says so', async () => await Promise.resolve(true), true],
+    ['can not tell', async () => await Promise.reject(new Error('broken')), true],
+    ['says no', async () => await Promise.resolve(false), false],
+  ])('takes no silence for an outage where its transport %s', async (_, isOverloaded, expected) => {
+    const { ask, answerAll, transport, client } = clientOf();
+    Object.assign(transport, { isOverloaded });
+    answerAll(new TransportError('unreachable', 'reset', { unconnected: true }));
+    const { outcome } = await ask();
+    if (expected) expect(outcome).toMatchObject({ kind: 'overloaded', message: MESSAGE, isOutage: false });
+    else expect(outcome).toMatchObject({ kind: 'unreachable', isOutage: true });
+    expect(client.counts.controls).toBe(1);
+  });
+
+  test.each([503, 404, 200])('is not asked about after an answer: %i', async (status) => {
+    const { ask, answerAll, transport } = clientOf();
+    let calls = 0;
+    Object.assign(transport, { isOverloaded: async () => await Promise.resolve(++calls > 0) });
+    answerAll(response(status, GOOD_BODY));
+    await ask();
+    expect(calls).toBe(0);
+  });
+});
+
+describe('calibration', () => {
+  test('asks one control question after the first verdict, where a failure may let a caller in', async () => {
+    const { ask, answerAll, keys, client, clock } = clientOf();
+    answerAll(GOOD);
+    await ask('sk-1');
+    expect(client.counts.controls).toBe(0);
+    await ask('sk-2', { mayOpen: true });
+    expect(keys()).toEqual(['sk-1', 'sk-2', 'control-1']);
+    await clock.advance(5_000);
+    await ask('sk-3');
+    await ask('sk-4', { mayOpen: true });
+    expect(client.counts.controls).toBe(1);
+  });
+
+  test('is not tried again where the control question failed', async () => {
+    const { ask, transport, clock, client } = clientOf();
+    transport.script = ({ key }) => (key.startsWith('control') ? response(500) : GOOD);
+    await ask('sk-1', { mayOpen: true });
+    await clock.advance(5_000);
+    await ask('sk-2', { mayOpen: true });
+    expect(client.counts).toMatchObject({ controls: 1, breaker: 'closed' });
+  });
+
+  test('waits for a verdict: a server that answers nobody is not calibrated', async () => {
+    const { ask, answerAll, client } = clientOf();
+    answerAll(response(404));
+    await ask('sk-1', { mayOpen: true });
+    expect(client.counts.controls).toBe(0);
+  });
+});

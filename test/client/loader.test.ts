@@ -1,0 +1,283 @@
+import { describe, expect, test, vi } from 'vitest';
+
+import { VerifyFailure } from '../../src/core/failure.js';
+import { sha256 } from '../../src/platform/server.js';
+import { KEY, loaderOf } from '../helpers/loader.js';
+import { GOOD_BODY, response } from '../helpers/responses.js';
+import { GOOD as SERVED, rig } from '../helpers/rig.js';
+
+const FINGERPRINT = sha256(KEY);
+const GOOD = response(200, GOOD_BODY);
+const OUT = response(503);
+const LIMITED = response(429, '', { 'retry-after': '3' });
+const never = new Promise<never>(() => undefined);
+
+describe('a load', () => {
+  test('asks, caches the verdict and tells of it', async () => {
+    const { load, answer, clock, cache, events, loader } = loaderOf();
+    const loading = await load();
+    expect(loader.counts).toEqual({ active: 1, queued: 0, controls: 0, breaker: 'closed' });
+    await clock.advance(30);
+    await answer(GOOD);
+    expect([loading.outcome, events]).toEqual(['verified', ['key verified 1 30']]);
+    expect(cache.get(FINGERPRINT)?.result).toMatchObject({ client: 'acme', source: 'cache' });
+  });
+
+  test('is one flight for all who ask about the same key', async () => {
+    const { load, answer, requests } = loaderOf();
+    const loads = [await load(), await load(), await load('sk-other')];
+    expect(requests).toHaveLength(2);
+    requests[0]?.answer(GOOD);
+    await answer(GOOD);
+    expect(loads.map(({ outcome }) => outcome)).toEqual(['verified', 'verified', 'verified']);
+  });
+
+  test('by its signal leaves the flight to the others', async () => {
+    const { load, answer, requests, cache } = loaderOf();
+    const controller = new AbortController();
+    const [left, stayed] = [await load(KEY, { signal: controller.signal }), await load()];
+    controller.abort('gone');
+    await answer(GOOD);
+    expect([left.outcome, stayed.outcome, requests.length]).toEqual(['rejected with gone', 'verified', 1]);
+    expect(cache.get(FINGERPRINT)).toBeDefined();
+  });
+
+  test('joins only a flight that was sent recently enough, where it wants a recent verdict', async () => {
+    const { load, requests, clock } = loaderOf();
+    await load();
+    await clock.advance(99);
+    await load(KEY, { maxAgeMs: 100 });
+    expect(requests).toHaveLength(1);
+    await clock.advance(1);
+    await load(KEY, { maxAgeMs: 100 });
+    expect(requests).toHaveLength(2);
+    await load();
+    expect(requests).toHaveLength(2);
+  });
+
+  test('joins a flight that is not sent yet, however recent it wants its verdict', () => {
+    const { loader } = loaderOf({ serviceToken: async () => await never });
+    const first = loader.load(FINGERPRINT, KEY, {});
+    expect(loader.load(FINGERPRINT, KEY, { maxAgeMs: 0 })).toBe(first);
+  });
+
+  test('starts anew once the flight is detached, whose verdict is not kept if the key was invalidated', async () => {
+    const { load, loader, cache, requests, answer, clock } = loaderOf();
+    const first = await load();
+    loader.detach(FINGERPRINT);
+    cache.invalidate({ fingerprint: FINGERPRINT });
+    const second = await load();
+    expect(requests).toHaveLength(2);
+    await clock.advance(1);
+    requests[0]?.answer(GOOD);
+    await answer(OUT);
+    expect([first.outcome, second.outcome]).toEqual(['verified', 'server_error']);
+    expect(cache.get(FINGERPRINT)).toBeUndefined();
+    loader.detach();
+    await load();
+    expect(requests.filter(({ key }) => key === KEY)).toHaveLength(3);
+  });
+});
+
+describe('a failure', () => {
+  test('is told, and never cached as a verdict', async () => {
+    const { load, answer, cache, events, warnings } = loaderOf();
+    const loading = await load();
+    await answer(response(404));
+    expect([loading.outcome, events]).toEqual(['misconfigured', ['key misconfigured']]);
+    expect(cache.get(FINGERPRINT)).toBeUndefined();
+    expect(warnings).toHaveLength(1);
+  });
+
+  test('tells of control questions and of the breaker', async () => {
+    const { load, transport, events, loader, clock } = loaderOf({ breaker: { failureThreshold: 1 } });
+    transport.script = () => OUT;
+    await load();
+    expect(events).toEqual(['breaker open server_error', 'control server_error 0', 'key server_error']);
+    expect(loader.blockedBy(clock.monotonic())).toMatchObject({ kind: 'circuit_open' });
+  });
+
+  test.each([
+    [0, 1_000],
+    [0.5, 750],
+  ])('backs a cached key off for a second, shortened by up to a half at random: %d', async (random, ms) => {
+    const { load, answer, cache, clock } = loaderOf({ random: () => random });
+    await load();
+    await answer(GOOD);
+    const loading = await load();
+    await answer(LIMITED);
+    expect(loading.outcome).toBe('rate_limited');
+    const now = clock.monotonic();
+    const entry = cache.get(FINGERPRINT);
+    expect(entry?.backoffFailure(now + ms - 1)).toMatchObject({ kind: 'rate_limited' });
+    expect(entry?.backoffFailure(now + ms)).toBeUndefined();
+  });
+
+  test('is let go of when its back-off is over: in a long outage every entry would come to hold one', async () => {
+    const { load, cache, clock, transport } = loaderOf();
+    transport.script = () => GOOD;
+    const keys = ['sk-1', 'sk-2', 'sk-3'];
+    for (const key of keys) await load(key);
+    transport.script = () => response(404);
+    const held = () => keys.map((key) => cache.get(sha256(key))?.backoff !== undefined);
+    await load('sk-1');
+    await clock.advance(600);
+    await load('sk-2');
+    // Asked again, so the youngest.
+    await load('sk-1');
+    await clock.advance(500);
+    await load('sk-3');
+    expect(held()).toEqual([true, true, true]);
+    await clock.advance(500);
+    await load('sk-unknown');
+    expect(held()).toEqual([false, false, true]);
+    await clock.advance(500);
+    await load('sk-unknown');
+    expect(held()).toEqual([false, false, false]);
+  });
+});
+
+describe('a refresh', () => {
+  test('asks in the background, and keeps the runtime alive for it', async () => {
+    const { loader, answer, cache, requests } = loaderOf();
+    const kept: Promise<unknown>[] = [];
+    expect(loader.refresh(FINGERPRINT, KEY, { waitUntil: (work) => kept.push(work) })).toBe(true);
+    expect(loader.refresh(FINGERPRINT, KEY, {})).toBe(true);
+    expect([requests.length, kept.length]).toEqual([1, 1]);
+    await answer(GOOD);
+    expect(await kept[0]).toMatchObject({ status: 'verified' });
+    expect(cache.get(FINGERPRINT)).toBeDefined();
+  });
+
+  test('is not harmed by a waitUntil that throws', () => {
+    const { loader } = loaderOf();
+    const waitUntil = () => {
+      throw new Error('the request is over');
+    };
+    expect(loader.refresh(FINGERPRINT, KEY, { waitUntil })).toBe(true);
+  });
+
+  test('there is none once the loader is closed', async () => {
+    const { loader, requests } = loaderOf();
+    await loader.close();
+    expect(loader.refresh(FINGERPRINT, KEY, {})).toBe(false);
+    expect(requests).toHaveLength(0);
+  });
+});
+
+describe('the trickle', () => {
+  const paused = async () => {
+    const given = loaderOf();
+    await given.load();
+    await given.answer(GOOD);
+    await given.load('sk-2');
+    await given.answer(LIMITED);
+    given.requests.length = 0;
+    const trickle = (key: string, waitUntil?: (work: Promise<unknown>) => void): void =>
+      given.loader.trickle(sha256(key), key, given.clock.monotonic(), { waitUntil });
+    return { ...given, trickle };
+  };
+
+  test('asks although the gate refuses, in the lane of the key', async () => {
+    const { trickle, requests, load, answer, events, clock } = await paused();
+    expect((await load('sk-3')).outcome).toBeUndefined();
+    expect((await load('sk-4')).outcome).toBe('rate_limited');
+    const kept: Promise<unknown>[] = [];
+    trickle(KEY, (work) => kept.push(work));
+    trickle('sk-5');
+    await clock.advance(0);
+    expect(requests.map(({ key }) => key)).toEqual(['sk-3', KEY]);
+    events.length = 0;
+    await answer(GOOD);
+    expect(await kept[0]).toMatchObject({ status: 'verified' });
+    expect(events).toEqual(['key verified 1 0']);
+  });
+
+  test('does not ask twice about one key', async () => {
+    const { trickle, requests, clock } = await paused();
+    trickle(KEY);
+    await clock.advance(1_000);
+    trickle(KEY);
+    await clock.advance(0);
+    expect(requests.filter(({ key }) => key === KEY)).toHaveLength(1);
+  });
+
+  test('is over once the loader is closed', async () => {
+    const { trickle, loader, requests } = await paused();
+    await loader.close();
+    trickle(KEY);
+    expect(requests).toHaveLength(0);
+  });
+});
+
+describe('warming up', () => {
+  test('fetches a token, once', async () => {
+    const serviceToken = vi.fn(() => 'token-2');
+    const { loader, load, requests } = loaderOf({ serviceToken });
+    await loader.warmUp();
+    await loader.warmUp();
+    await load();
+    expect([serviceToken.mock.calls.length, requests.length]).toEqual([1, 1]);
+  });
+
+  test('has nothing to do where the token is given and the transport needs none', async () => {
+    const { loader, clock, requests } = loaderOf();
+    await loader.warmUp();
+    expect([requests.length, clock.pending]).toEqual([0, 0]);
+  });
+
+  test('warms its transport up, and rejects as that does', async () => {
+    const { loader, transport } = loaderOf();
+    Object.assign(transport, { warmUp: async () => await Promise.reject(new Error('no route')) });
+    await expect(loader.warmUp()).rejects.toThrow('no route');
+  });
+
+  test('ends after timeoutMs, and the next one asks for a token anew', async () => {
+    const serviceToken = vi.fn(async () => await never);
+    const { loader, clock } = loaderOf({ serviceToken, timeoutMs: 1_000 });
+    const warm = expect(loader.warmUp()).rejects.toEqual(
+      new VerifyFailure('misconfigured', 'keyverify: serviceToken() or the transport was not ready in time'),
+    );
+    await clock.advance(1_000);
+    await warm;
+    void loader.warmUp().catch(() => undefined);
+    expect(serviceToken).toHaveBeenCalledTimes(2);
+    await clock.advance(1_000);
+  });
+});
+
+describe('close', () => {
+  test('waits for what is being asked, and asks no more', async () => {
+    const { loader, load, answer, transport, requests } = loaderOf();
+    const close = vi.fn();
+    Object.assign(transport, { close });
+    const loading = await load();
+    let closed = false;
+    const closing = loader.close().then(() => (closed = true));
+    expect((await load('sk-2')).outcome).toBe('misconfigured');
+    expect([closed, requests.length]).toEqual([false, 1]);
+    await answer(GOOD);
+    await closing;
+    expect(loading.outcome).toBe('verified');
+    // The caller's own transport is the caller's to close.
+    expect(close).not.toHaveBeenCalled();
+  });
+
+  test('stops the probes of the breaker', async () => {
+    const { loader, load, transport, clock } = loaderOf({ breaker: { failureThreshold: 1 } });
+    transport.script = () => OUT;
+    await load();
+    expect(clock.pending).toBe(1);
+    await loader.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  test('closes the connections of a transport of its own', async () => {
+    const { server, build } = await rig();
+    const verifier = build();
+    expect(await verifier.verify(SERVED)).toMatchObject({ status: 'verified' });
+    expect(server.counts.openConnections).toBe(1);
+    await verifier.close();
+    await expect.poll(() => server.counts.openConnections).toBe(0);
+  });
+});

@@ -1,0 +1,166 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+
+import { validateOptions } from '../../src/options/validate.js';
+import { issues } from '../helpers/options.js';
+
+const LONGEST = 2_147_483_647;
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+const DURATION = 'a positive number of milliseconds';
+const TIMER = 'a positive number of milliseconds, up to 2 147 483 647';
+const COUNT = 'a positive whole number';
+const TOKEN = 'visible characters without a line break, or a function that returns them';
+const FLAG = 'true or false';
+const FUNCTION = 'a function';
+const BREAKER = 'false, or an object of failureThreshold, openMs, maxOpenMs';
+const OBSERVERS = 'an array of objects';
+const KEY_FORMAT = 'a RegExp without the flags g and y, or a function';
+const COUNTS = [0, -1, 1.5, -1.5, NaN, Infinity];
+const AN_OBJECT = 'a value of type object';
+
+describe('a wrong option is named, with what was expected and what came:', () => {
+  test.each<[string, string, readonly unknown[]]>([
+    ['cacheTtlMs', DURATION, [0, -1, NaN, Infinity]],
+    ['rejectedTtlMs', DURATION, [0, -1, NaN, Infinity]],
+    ['staleIfErrorMs', 'a number of milliseconds, 0 or more', [-1, -0.5, NaN, Infinity]],
+    ['refreshAheadRatio', 'a number above 0, up to 1', [0, -1, 1.01, NaN]],
+    ['maxEntries', COUNT, COUNTS],
+    ['maxRejectedEntries', COUNT, COUNTS],
+    ['timeoutMs', TIMER, [0, -1, NaN, Infinity, LONGEST + 1]],
+    ['retries', 'a whole number, 0 or more', [-1, 0.5, NaN, Infinity]],
+    ['maxConcurrency', COUNT, COUNTS],
+  ])('%s wants %s', (name, expected, numbers) => {
+    for (const number of numbers)
+      expect(issues({ [name]: number })).toEqual([`${name}: expected ${expected}, got ${String(number)}`]);
+    expect(issues({ [name]: '5' })).toEqual([`${name}: expected ${expected}, got a string of 1 characters`]);
+    expect(issues({ [name]: null })).toEqual([`${name}: expected ${expected}, got null`]);
+    expect(issues({ [name]: [1] })).toEqual([`${name}: expected ${expected}, got an array`]);
+  });
+
+  test.each<[string, string, unknown, string]>([
+    ['serviceToken', TOKEN, 12_345_678, 'a number'],
+    ['scope', 'a string that is not empty', 7, '7'],
+    ['failOpen', FLAG, 'yes', 'a string of 3 characters'],
+    ['allowInsecureHttp', FLAG, 1, '1'],
+    ['dangerouslyAllowBrowser', FLAG, 'true', 'a string of 4 characters'],
+    ['keyFormat', KEY_FORMAT, '^sk', 'a string of 3 characters'],
+    ['controlKey', FUNCTION, 'sk-control', 'a string of 10 characters'],
+    ['claims', 'a Standard Schema', {}, AN_OBJECT],
+    ['protocol', 'an object with encode() and decode()', {}, AN_OBJECT],
+    ['fetch', FUNCTION, {}, AN_OBJECT],
+    ['dispatcher', 'an undici dispatcher, or a function that returns one', {}, AN_OBJECT],
+    ['transport', 'an object with send()', {}, AN_OBJECT],
+    ['observers', OBSERVERS, {}, AN_OBJECT],
+    ['observers', OBSERVERS, [{}, null], 'an array'],
+    ['observers', OBSERVERS, [() => undefined], 'an array'],
+    ['logger', 'an object with warn()', {}, AN_OBJECT],
+    ['clock', 'an object with wall(), monotonic() and after()', {}, AN_OBJECT],
+    ['random', FUNCTION, 0.5, '0.5'],
+    ['breaker', BREAKER, true, 'true'],
+    ['breaker', BREAKER, [1], 'an array'],
+    ['breaker', BREAKER, null, 'null'],
+  ])('%s wants %s', (name, expected, wrong, shown) => {
+    expect(issues({ [name]: wrong })).toEqual([`${name}: expected ${expected}, got ${shown}`]);
+    expect(issues({ [name]: Symbol('s') })).toEqual([`${name}: expected ${expected}, got a value of type symbol`]);
+  });
+
+  test('a token that would break the header, without quoting it', () => {
+    for (const token of ['a\r\nx: y', ' padded', 'päss'])
+      expect(issues({ serviceToken: token })).toEqual([
+        `serviceToken: expected ${TOKEN}, got a string of ${token.length} characters`,
+      ]);
+    expect(issues({ serviceToken: '' })).toEqual([`serviceToken: expected ${TOKEN}, got an empty string`]);
+  });
+
+  test('an empty scope', () => {
+    expect(issues({ scope: '' })).toEqual(['scope: expected a string that is not empty, got an empty string']);
+    expect(issues({ scope: /x/ })).toEqual(['scope: expected a string that is not empty, got a RegExp']);
+  });
+
+  test('a key format that would remember where it was', () => {
+    expect(issues({ keyFormat: /a/g })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got one with the flags g`]);
+    expect(issues({ keyFormat: /a/y })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got one with the flags y`]);
+    expect(issues({ keyFormat: /a/iu })).toEqual([]);
+  });
+
+  test('a schema that is none', () => {
+    const expected = 'claims: expected a Standard Schema, got ';
+    for (const claims of [{}, { '~standard': {} }, { '~standard': { validate: 1 } }, { '~standard': null }])
+      expect(issues({ claims })).toEqual([`${expected}a value of type object`]);
+    expect(issues({ claims: () => undefined })).toEqual([`${expected}a value of type function`]);
+    expect(issues({ claims: null })).toEqual([`${expected}null`]);
+  });
+
+  test.each<[string, readonly string[]]>([
+    ['logger', ['warn']],
+    ['transport', ['send']],
+    ['dispatcher', ['dispatch']],
+    ['protocol', ['encode', 'decode']],
+    ['clock', ['wall', 'monotonic', 'after']],
+  ])('%s without each of the methods %j', (name, methods) => {
+    const whole = Object.fromEntries(methods.map((method) => [method, () => undefined]));
+    expect(issues({ [name]: whole })).toEqual([]);
+    for (const method of methods)
+      for (const instead of [undefined, 1]) expect(issues({ [name]: { ...whole, [method]: instead } })).toHaveLength(1);
+  });
+
+  test('a breaker, part by part', () => {
+    expect(issues({ breaker: { failureThreshold: 0, openMs: -1, maxOpenMs: LONGEST + 1 } })).toEqual([
+      `breaker.failureThreshold: expected ${COUNT}, got 0`,
+      `breaker.openMs: expected ${TIMER}, got -1`,
+      `breaker.maxOpenMs: expected ${TIMER}, got 2147483648`,
+    ]);
+    expect(issues({ breaker: { openMS: 5 } })).toEqual([
+      'breaker.openMS: there is no such option, did you mean openMs?',
+    ]);
+    expect(issues({ breaker: { timeoutMs: 5 } })).toEqual(['breaker.timeoutMs: there is no such option']);
+  });
+
+  test('more than one way to send requests', () => {
+    const fetch = () => Promise.resolve(new Response());
+    const dispatcher = { dispatch: () => true };
+    const transport = { send: () => undefined };
+    for (const ways of [
+      { fetch, dispatcher },
+      { fetch, transport },
+      { dispatcher, transport },
+    ])
+      expect(issues(ways)).toEqual(['fetch, dispatcher, transport: expected at most one of them']);
+    for (const way of [{ fetch }, { dispatcher }, { transport }]) expect(issues(way)).toEqual([]);
+  });
+});
+
+describe('an unknown option', () => {
+  test.each([
+    ['cacheTTL', 'cacheTtlMs'],
+    ['cachettlms', 'cacheTtlMs'],
+    ['fail_open', 'failOpen'],
+    ['serviceTokn', 'serviceToken'],
+    ['observer', 'observers'],
+    ['retriesxxx', 'retries'],
+  ])('%s is taken for a typo of %s', (typo, meant) => {
+    expect(issues({ [typo]: 1 })).toEqual([`${typo}: there is no such option, did you mean ${meant}?`]);
+  });
+
+  test.each(['colourful', 'retriesxxxx', 'timeToLiveInSeconds'])('%s resembles none', (name) => {
+    expect(issues({ [name]: 'secret-value' })).toEqual([`${name}: there is no such option`]);
+  });
+});
+
+test('mistakes are listed all at once, the URL first', () => {
+  expect(issues({ verifyUrl: 'nowhere', serviceToken: '', retries: -1, retry: 1 })).toEqual([
+    'verifyUrl: expected an absolute http(s) URL',
+    expect.stringMatching(/^serviceToken: /),
+    expect.stringMatching(/^retries: /),
+    'retry: there is no such option, did you mean retries?',
+  ]);
+});
+
+test('options that are no object at all are refused as a whole', () => {
+  const { options, issues: found } = validateOptions(undefined);
+  expect(options).toBeUndefined();
+  expect(found).toHaveLength(1);
+});

@@ -1,0 +1,67 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+
+import { urlIssue } from '../../src/options/verify-url.js';
+import { issues } from '../helpers/options.js';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+describe('the URL of the key server', () => {
+  const INSECURE = 'expected https: for another machine, http: would show every key; allowInsecureHttp: true allows it';
+
+  test.each([
+    'https://admin.test/verify',
+    'http://localhost:1',
+    'http://127.0.0.1:8080/v',
+    'http://127.255.0.12',
+    'http://[::1]:1/v',
+    'HTTP://LOCALHOST',
+  ])('may be %s', (verifyUrl) => {
+    expect(issues({ verifyUrl })).toEqual([]);
+  });
+
+  test.each([
+    'http://admin.test/v',
+    'http://localhost.test',
+    // The resolver decides what is in front of localhost.
+    'http://api.localhost/v',
+    'http://notlocalhost',
+    'http://128.0.0.1',
+    'http://127.0.0.1.test',
+    'http://a127.0.0.1.test',
+    'http://[::2]',
+    'http://.localhost.x',
+  ])('may be http: to another machine only where that is allowed: %s', (verifyUrl) => {
+    expect(issues({ verifyUrl })).toEqual([`verifyUrl: ${INSECURE}`]);
+    expect(issues({ verifyUrl, allowInsecureHttp: false })).toEqual([`verifyUrl: ${INSECURE}`]);
+    expect(issues({ verifyUrl, allowInsecureHttp: true })).toEqual([]);
+  });
+
+  test.each(['', '/internal/verify-key', 'admin.test/verify', 'https://', 7, {}])('is none: %j', (verifyUrl) => {
+    expect(urlIssue(verifyUrl, true)).toBe('expected an absolute http(s) URL');
+  });
+
+  test('may be missing where the environment has it', () => {
+    expect(urlIssue(undefined, true)).toContain('got nothing');
+    for (const verifyUrl of [null, undefined]) expect(String(issues({ verifyUrl }))).toContain('got nothing');
+    vi.stubEnv('KEYVERIFY_URL', 'https://env.test');
+    expect(issues({ verifyUrl: null })).toEqual([]);
+  });
+
+  test.each([
+    ['ftp://admin.test', 'expected https: (or http:), got ftp:'],
+    ['localhost:8080', 'expected https: (or http:), got localhost:'],
+    ['https://user@admin.test', 'expected no credentials in it, they belong into serviceToken'],
+    ['https://:password@admin.test', 'expected no credentials in it, they belong into serviceToken'],
+    ['https://admin.test/v#part', 'expected no fragment in it'],
+  ])('is wrong: %s', (verifyUrl, mistake) => {
+    expect(issues({ verifyUrl })).toEqual([`verifyUrl: ${mistake}`]);
+  });
+
+  test('is refused as an object, too, without quoting its password', () => {
+    const refused = String(issues({ verifyUrl: new URL('https://user:hunter2@admin.test') }));
+    expect(refused).toContain('credentials');
+    expect(refused).not.toContain('hunter2');
+  });
+});

@@ -1,0 +1,145 @@
+import { describe, expect, test, vi } from 'vitest';
+
+import type { DecodeContext, ProtocolAnswer, WireProtocol } from 'keyverify';
+
+import { decodeResponse } from '../../src/protocol/decode.js';
+import { nearMiss } from '../../src/protocol/near-miss.js';
+import { response } from '../helpers/responses.js';
+
+const NOW = Date.parse('2026-01-01T00:00:00Z');
+const KEY = 'sk-good-0123456789abcdef';
+const CONTEXT: DecodeContext = { secrets: [KEY], askedAt: NOW, scope: undefined };
+const GOOD = { kind: 'verified', client: 'acme', tenant: 'cust-A' } as const;
+
+/** A protocol of the caller's own, that reads the same from every response. */
+function protocol(answer: unknown, scope?: WireProtocol['scope']): WireProtocol {
+  return {
+    scope,
+    encode: ({ url }) => ({ url, method: 'POST', headers: {}, body: '', needsBody: () => true }),
+    decode: () => answer as ProtocolAnswer,
+  };
+}
+const decode = (answer: unknown, status = 200, context = CONTEXT) =>
+  decodeResponse(protocol(answer), response(status), context);
+
+describe('what no protocol can change', () => {
+  test.each([0, 100, 199, 300, 302, 307, 399, 408, 421, 425, 500, 503, 599, 600, NaN])(
+    'a response with the status %i is never read',
+    (status) => {
+      const given = protocol(GOOD);
+      const spy = vi.spyOn(given, 'decode');
+      expect(decodeResponse(given, response(status), CONTEXT)).toHaveProperty('failure.status', status);
+      expect(spy).not.toHaveBeenCalled();
+    },
+  );
+
+  test.each([400, 401, 403, 404, 429, 499])('a response with the status %i does not verify', (status) => {
+    expect(decode(GOOD, status)).toMatchObject({ failure: { kind: 'invalid_response' } });
+    expect(decode({ kind: 'rejected', reason: 'unknown_key' }, status)).toMatchObject({ kind: 'rejected' });
+  });
+
+  test('an error is no verdict, and tells no secret', () => {
+    const given = { ...protocol(GOOD), decode: () => expect.fail(`no ${KEY} here`) };
+    const decoded = decodeResponse(given, response(200), CONTEXT);
+    expect(decoded).toMatchObject({ failure: { kind: 'invalid_response', cause: { message: 'no [redacted] here' } } });
+  });
+
+  test.each([
+    undefined,
+    null,
+    true,
+    Promise.resolve(GOOD),
+    {},
+    { kind: 'valid', client: 'acme', tenant: 'cust-A' },
+    { kind: 'verified' },
+    { ...GOOD, client: '' },
+    { ...GOOD, client: 7 },
+    { ...GOOD, tenant: undefined },
+    { ...GOOD, keyId: '' },
+    { ...GOOD, keyId: null },
+    { ...GOOD, expiresAt: '2027-01-01T00:00:00Z' },
+    { ...GOOD, expiresAt: NaN },
+    { ...GOOD, expiresAt: NOW * 1_000 },
+    { ...GOOD, claims: [] },
+    { ...GOOD, claims: 'pro' },
+    { ...GOOD, client: `x${KEY}x` },
+    { ...GOOD, tenant: KEY },
+    { ...GOOD, keyId: KEY },
+  ])('%o is no verdict', (answer) => {
+    expect(decode(answer)).toMatchObject({ failure: { kind: 'invalid_response' } });
+  });
+
+  test('a key that has ended is rejected', () => {
+    expect(decode({ ...GOOD, expiresAt: NOW })).toMatchObject({ kind: 'rejected', result: { reason: 'expired' } });
+    expect(decode({ ...GOOD, expiresAt: NOW + 1 })).toMatchObject({ kind: 'verified', expiresAt: NOW + 1 });
+  });
+
+  test('claims are frozen and without secrets, and those of the protocol stay as they are', () => {
+    const claims = { plan: 'pro', echo: KEY };
+    const decoded = decode({ ...GOOD, claims: Object.freeze(claims) });
+    expect(decoded).toMatchObject({ claims: { plan: 'pro', echo: '[redacted]' } });
+    expect('claims' in decoded && Object.isFrozen(decoded.claims)).toBe(true);
+    expect(claims.echo).toBe(KEY);
+  });
+
+  test('a rejection needs no reason, and may be ambiguous', () => {
+    expect(decode({ kind: 'rejected' })).toMatchObject({ result: { reason: 'rejected' }, ambiguous: false });
+    expect(decode({ kind: 'rejected', ambiguous: true })).toMatchObject({ ambiguous: true });
+    expect(decode({ kind: 'rejected', ambiguous: 'yes', reason: 7 })).toMatchObject({
+      result: { reason: 'rejected' },
+      ambiguous: false,
+    });
+  });
+
+  test.each(['unreachable', 'timeout', 'circuit_open', 'overloaded', 'constructor', undefined])(
+    'a failure is not of the kind %s: a response can not be that',
+    (kind) => {
+      expect(decode({ failure: { kind, message: `for ${KEY}` } })).toEqual({
+        failure: { kind: 'invalid_response', message: 'for [redacted]', status: undefined, retryAfterMs: undefined },
+      });
+    },
+  );
+
+  test('a failure is what the protocol says, without anything else', () => {
+    const failure = { kind: 'rate_limited', message: 'busy', status: 200, retryAfterMs: 5 };
+    expect(decode({ failure: { ...failure, evidence: 'proven', unconnected: true } })).toEqual({ failure });
+    expect(decode({ failure: { ...failure, tokenRefused: true } })).toMatchObject({ failure: { tokenRefused: true } });
+  });
+});
+
+test('Cache-Control shortens what a verdict is worth, unless the protocol ignores it', () => {
+  const given = response(200, '', { 'cache-control': 'no-store' });
+  expect(decodeResponse(protocol(GOOD), given, CONTEXT)).toMatchObject({ freshness: { noStore: true } });
+  const ignoring = { ...protocol(GOOD), ignoreCacheControl: true };
+  expect(decodeResponse(ignoring, given, CONTEXT)).toMatchObject({ freshness: { noStore: false, maxAgeMs: Infinity } });
+});
+
+describe('a scope that is compared', () => {
+  const scoped = (scope: string | undefined, mode: WireProtocol['scope'] = 'compared') =>
+    decodeResponse(protocol(GOOD, mode), response(200), { ...CONTEXT, scope });
+
+  test('rejects the keys of other tenants', () => {
+    expect(scoped('cust-A')).toMatchObject({ kind: 'verified' });
+    expect(scoped(undefined)).toMatchObject({ kind: 'verified' });
+    expect(scoped('cust-a')).toMatchObject({ kind: 'rejected', result: { reason: 'scope_mismatch' } });
+  });
+
+  test('is not compared where the key server does so', () => {
+    expect(scoped('cust-B', 'sent')).toMatchObject({ kind: 'verified' });
+  });
+});
+
+describe('a near miss', () => {
+  test.each([
+    ['client', { clientId: 1, name: 2 }, ' (there is clientId)'],
+    ['client_id', { ClientID: 1, client: 2 }, ' (there is ClientID, client)'],
+    ['valid', { isValid: 1, is_valid: 2, 'x-valid': 3, VALID: 4 }, ' (there is isValid, is_valid, x-valid)'],
+    ['valid', { valid: 'yes' }, ''],
+    ['valid', { active: true, id: 1, v: 1, '': 1 }, ''],
+    ['valid', { [`valid ${KEY}`]: 1, [`valid${'d'.repeat(64)}`]: 1 }, ''],
+    ['valid', ['isValid'], ''],
+    ['valid', null, ''],
+  ])('of %s in %o is named: %j', (name, json, named) => {
+    expect(nearMiss(name, json)).toBe(named);
+  });
+});

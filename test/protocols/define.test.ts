@@ -1,0 +1,194 @@
+import { inspect } from 'node:util';
+
+import { describe, expect, test } from 'vitest';
+
+import { InvalidOptionsError, KeyVerifier } from 'keyverify';
+import { clerk, defineProtocol, introspection, unkey, workos, type ProtocolDefinition } from 'keyverify/protocols';
+
+import { decodeResponse } from '../../src/protocol/decode.js';
+import { defaultProtocol } from '../../src/protocol/default.js';
+import { Chance } from '../helpers/chance.js';
+import { hostileResponse, hostileVerdict, texts } from '../helpers/hostile.js';
+
+const VERDICT = { flag: 'valid', client: 'client', tenant: 'tenant' } as const;
+const KEY = 'sk-good-0123456789abcdef';
+const TOKEN = 'service-token-0123456789';
+
+function issuesOf(build: () => unknown): readonly string[] {
+  try {
+    build();
+  } catch (error) {
+    if (error instanceof InvalidOptionsError) return error.issues;
+    throw error;
+  }
+  return [];
+}
+const mistakes = (definition: unknown): readonly string[] =>
+  issuesOf(() => defineProtocol(definition as ProtocolDefinition));
+
+describe('the default contract', () => {
+  const defined = defineProtocol({
+    scope: { name: 'scope' },
+    verdict: {
+      ...VERDICT,
+      keyId: 'key_id',
+      expires: { at: 'expires_at', unit: 'iso-or-s' },
+      reason: 'reason',
+    },
+  });
+
+  test.each([undefined, 'cust-A'])('is asked by a definition in the same way, with the scope %j', async (scope) => {
+    const question = { url: 'https://admin.test/verify', key: 'a"b', token: TOKEN, scope };
+    const { needsBody: _a, ...asked } = await defaultProtocol.encode(question);
+    const { needsBody: _b, secrets, ...askedByDefinition } = await defined.encode(question);
+    expect(askedByDefinition).toEqual(asked);
+    expect(secrets).toBeUndefined();
+  });
+
+  test('is read by a definition in the same way, from 5 000 random and mutated responses', () => {
+    const seed = Date.now() % 2 ** 31;
+    const context = { secrets: [KEY, TOKEN], askedAt: Date.parse('2026-01-01T00:00:00Z'), scope: undefined };
+    for (let run = 0; run < 5_000; run++) {
+      const given = hostileResponse(new Chance(seed + run), context.secrets, hostileVerdict);
+      const [byDefault, byDefinition] = [defaultProtocol, defined].map((protocol) => {
+        const decoded = decodeResponse(protocol, given, context);
+        if ('failure' in decoded) return { ...decoded.failure, message: '' };
+        // Claims may be deeper than a comparison can go.
+        return 'claims' in decoded ? { ...decoded, claims: texts(decoded.claims) } : decoded;
+      });
+      expect(byDefinition, `seed ${seed + run}`).toEqual(byDefault);
+    }
+  });
+});
+
+describe('a definition that is wrong', () => {
+  test('has every mistake in it named at once', () => {
+    expect(
+      mistakes({
+        method: 'PUT',
+        auth: { header: 'x y' },
+        key: { in: 'cookie', name: '' },
+        scope: 'none',
+        verdict: { flag: 'valid', clientt: 'client', tenant: 7 },
+      }),
+    ).toEqual([
+      "method: expected 'POST' or 'GET', got a string of 3 characters",
+      "auth: expected 'none', 'basic', { header, prefix? } or { field }, got a value of type object",
+      "key.in: expected 'json' or 'form' or 'header' or 'query', got a string of 6 characters",
+      'key.name: expected a name, or names with dots between them, got an empty string',
+      "scope: expected { name } or 'enforce-locally', got a string of 4 characters",
+      "verdict.client: expected a path such as 'data.owner.id', or a function, got nothing",
+      "verdict.tenant: expected a path such as 'data.owner.id', or a function, got 7",
+      'verdict.clientt: there is no such option, did you mean client?',
+    ]);
+  });
+
+  test.each<[Record<string, unknown>, string]>([
+    [{ verdict: { client: 'a', tenant: 'b' } }, 'verdict: expected exactly one of flag and identity'],
+    [{ verdict: { ...VERDICT, identity: '.' } }, 'verdict: expected exactly one of flag and identity'],
+    [
+      { verdict: { ...VERDICT, expires: { at: 'exp', unit: 'min' } } },
+      "verdict.expires.unit: expected 'iso' or 's' or",
+    ],
+    [{ verdict: { ...VERDICT, reason: 'a..b' } }, 'verdict.reason: expected a path'],
+    [{ method: 'GET' }, "key.in: expected 'header' or 'query' for a GET"],
+    [{ method: 'GET', key: { in: 'header', name: 'x-key' }, body: {} }, 'body: expected none for a GET'],
+    [
+      { method: 'GET', key: { in: 'header', name: 'x-key' }, auth: { field: 'secret' } },
+      'auth: expected a header for a GET',
+    ],
+    [{ key: { in: 'form', name: 'k' }, body: { a: { b: 1 } } }, 'body: expected texts, numbers or booleans for a form'],
+    [
+      { key: { in: 'query', name: 'k' } },
+      "key.in: 'query' puts keys into access logs; dangerouslyAllowKeyInQuery: true",
+    ],
+    [{ auth: 'none', serviceToken: TOKEN }, "serviceToken: expected none with auth: 'none'"],
+    [
+      { headers: { Authorization: 'x' } },
+      'headers.authorization: expected another header; credentials belong into auth',
+    ],
+    [{ headers: { 'X-Service-Token': 'x' } }, 'headers.x-service-token: is set by auth or key already'],
+    [{ headers: { 'x-a': 'line\nbreak' } }, 'headers: expected header names and visible characters'],
+    [{ auth: 'basic', key: { in: 'header', name: 'Authorization' } }, 'key.name: expected another header than that of'],
+    [{ auth: { field: 'a', header: 'b' } }, 'auth: expected'],
+    [{ auth: { header: 'b', other: 'c' } }, 'auth: expected'],
+    [{ auth: { header: 'b', prefix: 7 } }, 'auth: expected'],
+    [{ auth: 7 }, 'auth: expected'],
+    [{ scope: { name: 'a', in: 'b' } }, 'scope: expected'],
+    [{ serviceToken: 'line\nbreak' }, 'serviceToken: expected visible characters, or a function'],
+    [{ accepts: [] }, 'accepts: expected an array of statuses from 200 to 299'],
+    [{ accepts: [200, 404] }, 'accepts: expected an array of statuses from 200 to 299'],
+    [{ rejects: [{ status: 401 }] }, 'rejects.0: a bare 401 may as well mean a wrong serviceToken or verifyUrl'],
+    [{ rejects: [{ status: 500, ambiguous: true }] }, 'rejects.0.status: expected a status from 400 to 499'],
+    [{ rejects: [{ status: 425, ambiguous: true }] }, 'rejects.0.status: expected a status from 400 to 499'],
+    [
+      { rejects: [{ status: 404, ambiguos: true }] },
+      'rejects.0.ambiguos: there is no such option, did you mean ambiguous',
+    ],
+    [{ rejects: [7] }, 'rejects.0: expected an object of status and when or ambiguous'],
+    [{ verdict: undefined }, 'verdict: expected a function, or an object'],
+  ])('such as %o is refused: %s', (definition, issue) => {
+    expect(mistakes({ verdict: VERDICT, ...definition })).toEqual([expect.stringContaining(issue)]);
+  });
+
+  test.each([undefined, null, 'unkey'])('such as %j is no definition at all', (definition) => {
+    expect(mistakes(definition)).toEqual([expect.stringContaining('definition: expected an object')]);
+  });
+
+  test('may be one of a preset: its options are checked, too', () => {
+    expect(issuesOf(() => introspection({ tenant: 'org' }))).toEqual([
+      "clientId: expected a string that is not empty for auth: 'basic'",
+      "clientSecret: expected a secret for auth: 'basic', got nothing",
+    ]);
+    expect(issuesOf(() => introspection({ tenant: 'org', auth: 'bearer', clientSecret: TOKEN }))).toEqual([
+      "clientSecret: expected none for auth: 'bearer'",
+    ]);
+    expect(issuesOf(() => unkey({ tenant: '' }))).toEqual([expect.stringContaining('verdict.tenant: expected a path')]);
+  });
+});
+
+describe('a verifier with a protocol', () => {
+  const protocol = defineProtocol({ auth: 'none', verdict: VERDICT });
+
+  test('needs no service token where the protocol needs none, or brings its own', () => {
+    const verifyUrl = 'https://admin.test/verify';
+    const own = introspection({ clientId: 'us', clientSecret: TOKEN, tenant: 'org' });
+    for (const given of [protocol, own]) {
+      expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: given }))).toEqual([]);
+      expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: given, serviceToken: TOKEN }))).toEqual([
+        'serviceToken: expected none, since this protocol brings its own credentials, or needs none',
+      ]);
+    }
+    expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: workos() }))).toEqual([
+      expect.stringContaining('serviceToken: expected'),
+    ]);
+  });
+
+  test('needs no URL where the protocol has one', () => {
+    expect(issuesOf(() => new KeyVerifier({ protocol: clerk(), serviceToken: TOKEN }))).toEqual([]);
+    expect(issuesOf(() => new KeyVerifier({ protocol }))).toEqual([expect.stringContaining('verifyUrl: expected')]);
+    const insecure = defineProtocol({ url: 'http://admin.test', auth: 'none', verdict: VERDICT });
+    expect(issuesOf(() => new KeyVerifier({ protocol: insecure }))).toEqual([expect.stringContaining('verifyUrl: ')]);
+  });
+
+  test('has no scope where the protocol neither sends nor compares it', () => {
+    const build = (given: typeof protocol) => () =>
+      new KeyVerifier({ verifyUrl: 'https://admin.test/', protocol: given, scope: 'cust-A' });
+    expect(issuesOf(build(protocol))).toEqual([
+      'scope: expected none, since this protocol neither sends it nor compares it with the tenant',
+    ]);
+    expect(issuesOf(build(defineProtocol({ auth: 'none', scope: { name: 's' }, verdict: VERDICT })))).toEqual([]);
+    expect(issuesOf(build(defineProtocol({ auth: 'none', scope: 'enforce-locally', verdict: VERDICT })))).toEqual([]);
+  });
+
+  test.each([7, null, {}, { encode: () => undefined }])('refuses %o in the place of a protocol', (given) => {
+    const options = { verifyUrl: 'https://admin.test/', serviceToken: TOKEN, protocol: given };
+    expect(issuesOf(() => new KeyVerifier(options as never))).toEqual([expect.stringContaining('protocol: expected')]);
+  });
+
+  test('shows no credentials when the protocol is inspected or serialised', () => {
+    const own = introspection({ clientId: 'us', clientSecret: TOKEN, tenant: 'org', auth: 'post' });
+    for (const shown of [inspect(own, { depth: 9, showHidden: true }), JSON.stringify(own), JSON.stringify({ own })])
+      expect(shown).not.toContain(TOKEN);
+  });
+});

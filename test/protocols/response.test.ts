@@ -1,0 +1,256 @@
+import { describe, expect, test } from 'vitest';
+
+import type { DecodeContext } from 'keyverify';
+import { defineProtocol, type ProtocolDefinition, type VerdictDefinition } from 'keyverify/protocols';
+
+import { decodeResponse } from '../../src/protocol/decode.js';
+import { response } from '../helpers/responses.js';
+
+const NOW = Date.parse('2026-01-01T00:00:00Z');
+const CONTEXT: DecodeContext = { secrets: ['sk-good-0123456789abcdef'], askedAt: NOW, scope: undefined };
+const VERDICT = { flag: 'valid', client: 'client', tenant: 'tenant' };
+const GOOD = { valid: true, client: 'acme', tenant: 'cust-A' };
+
+const decode = (definition: ProtocolDefinition, status: number, body?: unknown) =>
+  decodeResponse(defineProtocol(definition), response(status, body), CONTEXT);
+const read = (verdict: VerdictDefinition, body: unknown) => decode({ verdict }, 200, body);
+const problem = (verdict: VerdictDefinition, body: unknown): string => {
+  const decoded = read(verdict, body);
+  return 'failure' in decoded ? decoded.failure.message.replace('keyverify: the key server answered with ', '') : '';
+};
+
+describe('a flag', () => {
+  test.each(['true', 1, 'yes', {}, [], null, undefined])('that is %j is no verdict', (valid) => {
+    expect(read(VERDICT, { ...GOOD, valid })).toMatchObject({ failure: { kind: 'invalid_response' } });
+  });
+
+  test('may be picked by a function, which has to say exactly true or false as well', () => {
+    const by = (flag: unknown) => read({ ...VERDICT, flag: () => flag }, GOOD);
+    expect(by(true)).toMatchObject({ kind: 'verified' });
+    expect(by(false)).toMatchObject({ kind: 'rejected' });
+    for (const flag of [1, 'true', {}, undefined])
+      expect(by(flag)).toMatchObject({ failure: { kind: 'invalid_response' } });
+  });
+
+  test('is not inherited', () => {
+    expect(problem({ ...VERDICT, flag: 'constructor.name' }, GOOD)).toBe(
+      'no verdict: missing or wrong: constructor.name',
+    );
+    expect(read({ ...VERDICT, flag: '__proto__.valid' }, JSON.parse('{"__proto__":{"valid":true},"client":"a","tenant":"b"}'))).toMatchObject({ kind: 'verified', claims: {} }); // prettier-ignore
+  });
+});
+
+describe('an identity', () => {
+  const OWNER = { identity: 'owner', client: 'owner.id', tenant: 'owner.org' };
+
+  test('is an object for a good key, and null for a bad one', () => {
+    expect(read(OWNER, { owner: { id: 'acme', org: 'cust-A' }, plan: 'pro' })).toMatchObject({
+      kind: 'verified',
+      claims: { owner: { id: 'acme' }, plan: 'pro' },
+    });
+    expect(read(OWNER, { owner: null })).toMatchObject({ kind: 'rejected', result: { reason: 'rejected' } });
+  });
+
+  test.each([undefined, false, true, '', 'acme', [], [{ id: 'acme', org: 'cust-A' }]])('is not %j', (owner) => {
+    expect(read(OWNER, { owner })).toMatchObject({ failure: { kind: 'invalid_response' } });
+  });
+
+  test('may be the whole response', () => {
+    const whole = { identity: '.', client: 'id', tenant: 'id' };
+    expect(read(whole, { id: 'acme', plan: 'pro' })).toMatchObject({
+      client: 'acme',
+      tenant: 'acme',
+      claims: { plan: 'pro' },
+    });
+    for (const body of ['null', '[]', '7']) expect(problem(whole, body)).toBe('no verdict: not a JSON object');
+  });
+
+  test.each(['valid', 'active', 'isActive', 'success'])(
+    'that says %s: false does not verify: it has a flag',
+    (flag) => {
+      const whole = { identity: '.', client: 'id', tenant: 'id' };
+      expect(read(whole, { id: 'acme', [flag]: false })).toMatchObject({ failure: { kind: 'invalid_response' } });
+      expect(read(whole, { id: 'acme', [flag]: true })).toMatchObject({ kind: 'verified' });
+    },
+  );
+});
+
+describe('what is picked', () => {
+  const DEEP: VerdictDefinition = {
+    flag: 'data.ok',
+    client: 'data.owner.id',
+    tenant: (json) => (json as { data: { org: unknown } }).data.org,
+    keyId: 'data.id',
+    expires: { at: 'data.ends', unit: 'ms' },
+    claims: 'data',
+  };
+  const DATA = { ok: true, owner: { id: 'acme' }, org: 'cust-A', id: 'k-1', ends: 1_800_000_000_000, plan: 'pro' };
+
+  test('may be anywhere, and claims are what is left where they are', () => {
+    expect(read(DEEP, { data: DATA })).toMatchObject({
+      kind: 'verified',
+      client: 'acme',
+      tenant: 'cust-A',
+      keyId: 'k-1',
+      expiresAt: 1_800_000_000_000,
+    });
+    const decoded = read(DEEP, { data: DATA });
+    expect('claims' in decoded && decoded.claims).toEqual({ owner: { id: 'acme' }, org: 'cust-A', plan: 'pro' });
+  });
+
+  test('may be nothing for key id, end and claims', () => {
+    expect(read(DEEP, { data: { ...DATA, id: null, ends: null } })).toMatchObject({
+      keyId: undefined,
+      expiresAt: undefined,
+    });
+    for (const meta of [null, undefined])
+      expect(read({ ...VERDICT, claims: 'meta' }, { ...GOOD, meta })).toMatchObject({ claims: {} });
+    expect(read({ ...VERDICT, claims: () => ({ a: 1 }) }, GOOD)).toMatchObject({ claims: { a: 1 } });
+  });
+
+  test('is named where it is missing or wrong, together with what is like it, and is never guessed', () => {
+    expect(problem(VERDICT, { isValid: true, clientId: 'acme', tenant: 7 })).toBe(
+      'no verdict: missing or wrong: valid (there is isValid), client (there is clientId), tenant',
+    );
+    expect(problem(DEEP, { data: { ...DATA, owner: { user_id: 7 }, org: '', id: 7, ends: 'never' } })).toBe(
+      'no verdict: missing or wrong: data.owner.id (there is user_id), tenant (picked by a function), data.id, data.ends',
+    );
+    expect(problem({ ...VERDICT, claims: 'meta' }, { ...GOOD, meta: [] })).toBe('no verdict: missing or wrong: meta');
+  });
+
+  test('by a function that throws is no verdict', () => {
+    expect(read(DEEP, { data: null })).toMatchObject({ failure: { kind: 'invalid_response' } });
+    expect(read({ ...DEEP, flag: () => true }, {})).toMatchObject({
+      failure: {
+        kind: 'invalid_response',
+        message: 'keyverify: the key server answered with something the protocol could not read',
+      },
+    });
+  });
+});
+
+describe('the end of a key', () => {
+  const S = 1_800_000_000;
+  const ISO = '2027-01-15T08:00:00Z';
+  const end = (unit: 'iso' | 's' | 'ms' | 'iso-or-s', at: unknown): unknown => {
+    const decoded = read({ ...VERDICT, expires: { at: 'ends', unit } }, { ...GOOD, ends: at });
+    return 'expiresAt' in decoded ? decoded.expiresAt : 'failure' in decoded ? decoded.failure.kind : decoded.kind;
+  };
+
+  test('is in the unit that is said, and in no other', () => {
+    expect([end('iso', ISO), end('s', S), end('ms', S * 1_000), end('iso-or-s', S), end('iso-or-s', ISO)]).toEqual(
+      Array.from({ length: 5 }, () => S * 1_000),
+    );
+    const wrong = [end('iso', S), end('s', ISO), end('ms', ISO), end('s', S * 1_000), end('ms', S), end('iso', 'soon')];
+    expect(wrong).toEqual(wrong.map(() => 'invalid_response'));
+    for (const unit of ['iso', 's', 'ms', 'iso-or-s'] as const)
+      for (const at of [true, {}, [], '']) expect(end(unit, at)).toBe('invalid_response');
+    expect([end('s', 0), end('iso', '1970-01-01T00:00:00Z'), end('ms', 0)]).toEqual([
+      'rejected',
+      'rejected',
+      'invalid_response',
+    ]);
+  });
+});
+
+describe('a reason', () => {
+  const REASON = { ...VERDICT, reason: 'error.code', reasons: { GONE: 'revoked' }, faults: ['DB_DOWN'] };
+  const reason = (code: unknown, valid = false) => read(REASON, { ...GOOD, valid, error: { code } });
+
+  test('is called by our name for it, or stays as it is', () => {
+    expect(reason('GONE')).toMatchObject({ result: { reason: 'revoked' } });
+    expect(reason('ODD')).toMatchObject({ result: { reason: 'ODD' } });
+    expect(reason('constructor')).toMatchObject({ result: { reason: 'constructor' } });
+    expect(reason(7)).toMatchObject({ result: { reason: 'rejected' } });
+  });
+
+  test('that is a fault of the key server is no verdict, whatever the flag says', () => {
+    for (const valid of [true, false])
+      expect(reason('DB_DOWN', valid)).toEqual({
+        failure: {
+          kind: 'server_error',
+          message: 'keyverify: the key server reports a fault of its own: DB_DOWN',
+          status: undefined,
+          retryAfterMs: undefined,
+        },
+      });
+  });
+});
+
+describe('a status', () => {
+  const verdict = { ...VERDICT, reason: 'why', faults: ['DB_DOWN'] };
+  const definition: ProtocolDefinition = {
+    verdict,
+    accepts: [200, 201],
+    rejects: [
+      { status: 404, when: (json) => (json as { code: string }).code === 'no_key', reason: 'unknown_key' },
+      { status: 401, when: (json) => (json as { code: string }).code === 'bad_key' },
+      { status: 403, ambiguous: true },
+      { status: 429, when: (json) => (json as { code: string }).code === 'key_limit' },
+    ],
+  };
+
+  test('of a verdict is one of those that are accepted', () => {
+    expect(decode(definition, 201, GOOD)).toMatchObject({ kind: 'verified' });
+    expect(decode(definition, 202, GOOD)).toMatchObject({ failure: { kind: 'invalid_response', status: 202 } });
+  });
+
+  test('rejects a key where its rule says so', () => {
+    expect(decode(definition, 404, { code: 'no_key' })).toMatchObject({
+      result: { reason: 'unknown_key' },
+      ambiguous: false,
+    });
+    expect(decode(definition, 401, { code: 'bad_key', why: 'revoked' })).toMatchObject({
+      result: { reason: 'revoked' },
+    });
+    expect(decode(definition, 403, { why: 'blocked' })).toMatchObject({
+      result: { reason: 'blocked' },
+      ambiguous: true,
+    });
+    expect(decode(definition, 403, '<html>')).toMatchObject({ result: { reason: 'rejected' }, ambiguous: true });
+    expect(decode(definition, 429, { code: 'key_limit' })).toMatchObject({ result: { reason: 'rate_limited' } });
+  });
+
+  test('is a failure like any other where its rule does not say so', () => {
+    expect(decode(definition, 404, { code: 'no_route' })).toMatchObject({ failure: { kind: 'misconfigured' } });
+    expect(decode(definition, 404, '<html>')).toMatchObject({ failure: { kind: 'misconfigured' } });
+    expect(decode(definition, 401, { code: 'bad_token' })).toMatchObject({ failure: { tokenRefused: true } });
+    expect(decode(definition, 429, { code: 'busy' })).toMatchObject({ failure: { kind: 'rate_limited' } });
+    expect(decode(definition, 404, 'null')).toMatchObject({ failure: { kind: 'invalid_response' } });
+    const truthy = { ...definition, rejects: [{ status: 404, when: () => 'yes' as never }] };
+    expect(decode(truthy, 404, {})).toMatchObject({ failure: { kind: 'misconfigured' } });
+  });
+
+  test('rejects no key where the key server reports its own fault', () => {
+    expect(decode(definition, 403, { why: 'DB_DOWN' })).toMatchObject({ failure: { kind: 'server_error' } });
+  });
+
+  test('has its body read only where that matters', () => {
+    const needs = async (given: ProtocolDefinition) => {
+      const { needsBody } = await defineProtocol(given).encode({
+        url: 'https://a.test',
+        key: 'k',
+        token: '',
+        scope: undefined,
+      });
+      return [200, 201, 400, 401, 403, 404, 500].filter(needsBody);
+    };
+    return Promise.all([
+      expect(needs(definition)).resolves.toEqual([200, 201, 401, 403, 404]),
+      expect(needs({ verdict: VERDICT, rejects: [{ status: 401, ambiguous: true }] })).resolves.toEqual([200]),
+    ]);
+  });
+});
+
+test('a verdict may be read by a function, whose answer is checked like any other', () => {
+  const by = (verdict: ProtocolDefinition['verdict'], status = 200) =>
+    decode({ verdict, rejects: [{ status: 404, ambiguous: true }] }, status, [GOOD]);
+  expect(by((json) => ({ kind: 'verified', ...(json as [typeof GOOD])[0] }))).toMatchObject({
+    client: 'acme',
+    claims: {},
+  });
+  expect(by(() => ({ kind: 'rejected', reason: 'revoked' }))).toMatchObject({ result: { reason: 'revoked' } });
+  expect(by(() => ({ kind: 'rejected' }), 404)).toMatchObject({ result: { reason: 'rejected' }, ambiguous: true });
+  expect(by(() => true as never)).toMatchObject({ failure: { kind: 'invalid_response' } });
+  expect(by(() => expect.fail('no'))).toMatchObject({ failure: { kind: 'invalid_response' } });
+});

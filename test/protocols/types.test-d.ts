@@ -1,0 +1,48 @@
+import { assertType, describe, expectTypeOf, test } from 'vitest';
+import * as z from 'zod';
+
+import { KeyVerifier, type ProtocolAnswer, type WireProtocol } from 'keyverify';
+import { defineProtocol, unkey, type DefinedProtocol, type ProtocolDefinition } from 'keyverify/protocols';
+
+const VERDICT = { flag: 'ok', client: 'id', tenant: 'org' } as const;
+
+describe('a verifier with a protocol', () => {
+  test('infers its claims from the schema, whatever the protocol', async () => {
+    const claims = z.object({ plan: z.enum(['free', 'pro']), seats: z.number() });
+    const verifier = new KeyVerifier({ protocol: unkey({ tenant: 'data.meta.tenant' }), claims });
+    expectTypeOf(verifier).toEqualTypeOf<KeyVerifier<false, { plan: 'free' | 'pro'; seats: number }>>();
+    const result = await verifier.verify('sk-1');
+    if (result.status === 'verified')
+      expectTypeOf(result.claims).toEqualTypeOf<{ plan: 'free' | 'pro'; seats: number }>();
+  });
+
+  test('has untyped claims without a schema, and may fail open as ever', () => {
+    const protocol = defineProtocol({ verdict: VERDICT });
+    expectTypeOf(new KeyVerifier({ protocol })).toEqualTypeOf<KeyVerifier>();
+    expectTypeOf(new KeyVerifier({ protocol, failOpen: true })).toEqualTypeOf<KeyVerifier<true>>();
+    assertType<WireProtocol>(protocol);
+  });
+});
+
+describe('a definition', () => {
+  test('says whether a key is good in one way, and picks by a path or a function', () => {
+    expectTypeOf(defineProtocol({ verdict: { ...VERDICT, tenant: (json) => json } })).toEqualTypeOf<DefinedProtocol>();
+    // @ts-expect-error: a tenant is required
+    defineProtocol({ verdict: { flag: 'ok', client: 'id' } });
+    // @ts-expect-error: there is no such option
+    defineProtocol({ verdict: VERDICT, headres: {} });
+    // @ts-expect-error: a status is a rule of its own only by `ambiguous: true`
+    assertType<ProtocolDefinition['rejects']>([{ status: 401, ambiguous: false }]);
+    // @ts-expect-error: RFC 7662 names no tenant, and neither does Unkey
+    unkey({});
+  });
+
+  test('may read a verdict by a function, which returns what any protocol does', () => {
+    defineProtocol({
+      verdict: (json): ProtocolAnswer =>
+        json === null ? { kind: 'rejected' } : { kind: 'verified', client: 'a', tenant: 'b' },
+    });
+    // @ts-expect-error: a failure that would open is none that a response can be
+    defineProtocol({ verdict: () => ({ failure: { kind: 'unreachable', message: '' } }) });
+  });
+});

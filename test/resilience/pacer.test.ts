@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+
+import { Pacer } from '../../src/resilience/pacer.js';
+
+test('a pacer allows the first at once, then so many a second, evenly spread', () => {
+  const pacer = new Pacer(4);
+  const taken = Array.from({ length: 2_000 }, (_, mono) => mono).filter((mono) => pacer.tryTake(mono));
+  expect(taken).toEqual([0, 250, 500, 750, 1_000, 1_250, 1_500, 1_750]);
+});
+
+test('a pacer saves nothing up while nobody asks', () => {
+  const pacer = new Pacer(10);
+  expect(pacer.tryTake(-50)).toBe(true);
+  expect([60_000, 60_000, 60_099.9, 60_100].map((mono) => pacer.tryTake(mono))).toEqual([true, false, false, true]);
+});

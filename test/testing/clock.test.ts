@@ -1,0 +1,108 @@
+import { describe, expect, it, vi } from 'vitest';
+
+import { testClock, type TestClock } from 'keyverify/testing';
+
+const START = Date.parse('2026-01-01T00:00:00Z');
+
+/** Both clocks, as far as they have moved. */
+const moved = (clock: TestClock): number[] => [clock.wall() - START, clock.monotonic() - 1_000];
+
+describe('a test clock', () => {
+  it.each([
+    [undefined, START],
+    [{}, START],
+    [{ wall: 5 }, 5],
+    [{ wall: new Date(7) }, 7],
+  ])('starts where it is told: %o', (options, wall) => {
+    expect(testClock(options).wall()).toBe(wall);
+  });
+
+  it('stands still until it is advanced, on both clocks', async () => {
+    const clock = testClock();
+    await new Promise(setImmediate);
+    expect(moved(clock)).toEqual([0, 0]);
+    await clock.advance(1_500);
+    expect(moved(clock)).toEqual([1_500, 1_500]);
+  });
+
+  it('runs the timers that fall due, in order, each at its own time', async () => {
+    const clock = testClock();
+    const ran: [string, number][] = [];
+    const run = (name: string) => () => void ran.push([name, clock.monotonic() - 1_000]);
+    clock.after(20, run('later'));
+    clock.after(10, run('sooner'));
+    clock.after(10, run('sooner, set second'));
+    clock.after(31, run('too late'));
+    await clock.advance(30);
+    expect(ran).toEqual([
+      ['sooner', 10],
+      ['sooner, set second', 10],
+      ['later', 20],
+    ]);
+    expect([clock.pending, ...moved(clock)]).toEqual([1, 30, 30]);
+    await clock.advance(1);
+    expect(ran.at(-1)).toEqual(['too late', 31]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('runs timers that a timer sets, and one that is due already', async () => {
+    const clock = testClock();
+    const ran: number[] = [];
+    const every = (): void => {
+      ran.push(clock.monotonic() - 1_000);
+      clock.after(10, every);
+    };
+    clock.after(0, every);
+    await clock.advance(25);
+    expect(ran).toEqual([0, 10, 20]);
+  });
+
+  it('lets promises settle after each timer and at the end', async () => {
+    const clock = testClock();
+    const seen: string[] = [];
+    clock.after(1, () => void Promise.resolve().then(() => seen.push('promise')));
+    clock.after(2, () => seen.push('timer'));
+    await clock.advance(5);
+    expect(seen).toEqual(['promise', 'timer']);
+  });
+
+  it('does not run a timer that was cancelled', async () => {
+    const clock = testClock();
+    const run = vi.fn();
+    clock.after(1, run)();
+    await clock.advance(1);
+    expect(run).not.toHaveBeenCalled();
+  });
+
+  it('jumps on one clock alone, without running timers', async () => {
+    const clock = testClock();
+    const run = vi.fn();
+    clock.after(10, run);
+    clock.jumpWall(-60_000);
+    clock.jumpMono(50);
+    expect(moved(clock)).toEqual([-60_000, 50]);
+    expect(run).not.toHaveBeenCalled();
+    await clock.advance(0);
+    expect(run).toHaveBeenCalledOnce();
+    expect(moved(clock)).toEqual([-60_000, 50]);
+  });
+
+  it('rejects with what a timer throws', async () => {
+    const clock = testClock();
+    clock.after(1, () => {
+      throw new Error('in a timer');
+    });
+    await expect(clock.advance(1)).rejects.toThrow('in a timer');
+  });
+
+  it('works under the fake timers of a test runner', async () => {
+    vi.useFakeTimers();
+    try {
+      const clock = testClock();
+      await clock.advance(10);
+      expect(moved(clock)).toEqual([10, 10]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+
+import { afterAll, beforeEach, describe, expect, it, test } from 'vitest';
+
+import { keyServerCases, startKeyServer, type Fault, type KeyServer } from 'keyverify/testing';
+
+import { failing } from './run.js';
+
+const KEY = 'sk-good-0123456789';
+const TOKEN = 'token-0123456789';
+const OFF = 'sk-off-0123456789';
+const KNOWN = [KEY, OFF].map((key) => createHash('sha256').update(key).digest('hex'));
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+const server = await startKeyServer({
+  serviceTokens: [TOKEN],
+  keys: {
+    [KEY]: { client: 'acme', tenant: 'cust-A', expiresAt: 4e12, claims: { plan: 'pro' } },
+    [OFF]: { client: 'acme', tenant: 'cust-A', reason: 'disabled' },
+  },
+});
+afterAll(async () => await server.close());
+beforeEach(() => server.clearFaults());
+
+const subject = { verifyUrl: server.verifyUrl, serviceToken: TOKEN, key: KEY, scope: 'cust-A', otherScope: 'cust-B' };
+
+describe('the embedded key server', () => {
+  test.each(keyServerCases({ ...subject, rejectedKeys: { [OFF]: 'disabled' } }))(
+    '$name',
+    async ({ run }) => await run(),
+  );
+
+  it('need have no rejected keys', async () => {
+    expect(await failing(keyServerCases(subject))).toEqual([]);
+  });
+});
+
+describe('the suite for key servers', () => {
+  const json = (value: unknown, status = 200): Fault => ({
+    kind: 'raw',
+    status,
+    headers: JSON_TYPE,
+    body: JSON.stringify(value),
+  });
+  const GOOD = { valid: true, client: 'acme', tenant: 'cust-A' };
+  const all = keyServerCases({ ...subject, rejectedKeys: { [OFF]: 'disabled' } });
+  const matching = (names: readonly RegExp[]): unknown[] => names.map((name): unknown => expect.stringMatching(name));
+
+  it.each<[string, Parameters<KeyServer['injectFault']>[0], RegExp[]]>([
+    [
+      'verifies everything',
+      json(GOOD),
+      [/another scope/, /bad key/, /unknown key as/, /odd/, /token/, /malformed/, /many/],
+    ],
+    [
+      'rejects everything',
+      json({ valid: false, reason: 'unknown_key' }),
+      [/good key, w/, /another/, /bad key/, /token/, /malformed/, /many/],
+    ],
+    [
+      'answers an unknown key with a 404',
+      ({ fingerprint = '' }) => (KNOWN.includes(fingerprint) ? undefined : { kind: 'status', status: 404 }),
+      [/unknown key as/, /odd/, /many/],
+    ],
+    ['redirects', { kind: 'redirect', location: server.verifyUrl }, all.map(() => /./)],
+    ['sends too much', { kind: 'huge-body', bytes: 65_536 }, all.map(() => /./)],
+    ['sends HTML', { kind: 'html' }, all.map(() => /./)],
+    ['forgets the tenant', json({ valid: true, client: 'acme' }), all.map(() => /./)],
+    ['does not check the scope', ({ scope }) => (scope === 'cust-B' ? json(GOOD) : undefined), [/another scope/]],
+    [
+      'breaks at a malformed body',
+      ({ fingerprint }) => (fingerprint === undefined ? { kind: 'status', status: 500 } : undefined),
+      [/malformed/],
+    ],
+    ['does not look at the token', ({ tokenAccepted }) => (tokenAccepted ? undefined : json(GOOD)), [/token/]],
+    [
+      'refuses the token with a 404',
+      ({ tokenAccepted }) => (tokenAccepted ? undefined : { kind: 'status', status: 404 }),
+      [/token/],
+    ],
+    ['repeats the key', json({ ...GOOD, key: KEY }), all.map(() => /./)],
+    ['repeats the token', json({ ...GOOD, token: TOKEN }), all.map(() => /./)],
+    [
+      'encodes its response',
+      { kind: 'raw', status: 200, headers: { ...JSON_TYPE, 'content-encoding': 'br' }, body: '' },
+      all.map(() => /./),
+    ],
+  ])('fails a key server that %s', async (_, fault, names) => {
+    server.injectFault(fault);
+    expect(await failing(all)).toEqual(matching(names));
+  });
+});

@@ -1,0 +1,204 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+
+import { runtimeTransport } from '../../src/transport/runtime/node.js';
+import { sharedLookup } from '../../src/transport/runtime/shared-lookup.js';
+import type { Transport } from '../../src/transport/transport.js';
+import { ask, serve } from '../helpers/http.js';
+import { breathe, until } from '../helpers/rig.js';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.useRealTimers();
+});
+
+function pool(verifyUrl: string): Transport {
+  const transport = runtimeTransport({ verifyUrl, timeoutMs: 2000, maxConcurrency: 64 });
+  onTestFinished(async () => await transport.close?.());
+  return transport;
+}
+
+const send = async (transport: Transport, url: string) => await transport.send(ask(url)).response;
+
+describe('the pool', () => {
+  test('never makes a request wait behind others', async () => {
+    const server = await serve(() => undefined);
+    const transport = pool(server.origin);
+    await transport.warmUp?.();
+    const exchanges = Array.from({ length: 200 }, () => transport.send(ask(server.origin)));
+    for (const { response, isSent } of exchanges) {
+      response.catch(() => undefined);
+      expect(isSent?.()).toBe(true);
+    }
+    await until(() => server.heard.length === 200);
+  });
+
+  test('keeps connections for the next request, but none for longer than it lives', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const server = await serve((response) => response.setHeader('keep-alive', 'timeout=300').end('{}'));
+    const transport = pool(server.origin);
+    const next = async () => {
+      await send(transport, server.origin);
+      await breathe();
+      return server.connections;
+    };
+    expect([await next(), await next()]).toEqual([1, 1]);
+    vi.setSystemTime(Date.now() + 59_000);
+    expect(await next()).toBe(1);
+    vi.setSystemTime(Date.now() + 2000);
+    expect(await next()).toBe(2);
+  });
+
+  test("is not told by the server's hint to keep an idle connection past any NAT", async () => {
+    const { Pool } = await import('undici');
+    const { openConnections } = await import('../../src/transport/runtime/pool.js');
+    const seen: unknown[] = [];
+    class Spy extends Pool {
+      constructor(...options: ConstructorParameters<typeof Pool>) {
+        super(...options);
+        seen.push(...options);
+      }
+    }
+    const { EnvHttpProxyAgent } = await import('undici');
+    const { main, spare } = openConnections(
+      { Pool: Spy, EnvHttpProxyAgent },
+      { verifyUrl: 'http://x.test/v', timeoutMs: 7, maxConcurrency: 3 },
+    );
+    await Promise.all([main.destroy(), spare?.destroy()]);
+    const bounds = { keepAliveTimeout: 4000, keepAliveMaxTimeout: 4000, allowH2: false, pipelining: 1 };
+    expect(seen).toMatchObject([
+      'http://x.test',
+      { ...bounds, connect: { timeout: 7 }, connections: 3 },
+      'http://x.test',
+      { ...bounds, connect: { timeout: 7 } },
+    ]);
+    expect(seen[3]).not.toHaveProperty('connections');
+  });
+
+  test('has a connection for each request, also beyond the limit, and no more than the limit while that will do', async () => {
+    const server = await serve((response) => setTimeout(() => response.end('{}'), 20));
+    const transport = runtimeTransport({ verifyUrl: server.origin, timeoutMs: 2000, maxConcurrency: 2 });
+    onTestFinished(async () => await transport.close?.());
+    const send = async (count: number): Promise<void> => {
+      const exchanges = Array.from({ length: count }, () => transport.send(ask(server.origin)));
+      await until(() => exchanges.every(({ isSent }) => isSent?.() === true));
+      await Promise.all(exchanges.map(async ({ response }) => await response));
+    };
+    await transport.warmUp?.();
+    for (let i = 0; i < 5; i++) await send(2);
+    expect(server.connections).toBe(2);
+    await send(5);
+    expect(server.connections).toBe(5);
+  });
+
+  test('ends what is in the air when it is closed, and may be closed again or unused', async () => {
+    const server = await serve(() => undefined);
+    const transport = pool(server.origin);
+    await transport.close?.();
+    const { response } = transport.send(ask(server.origin));
+    const rejection = expect(response).rejects.toMatchObject({ kind: 'misconfigured' });
+    await until(() => server.heard.length === 1);
+    await transport.close?.();
+    await rejection;
+    await transport.close?.();
+    await until(() => server.cutOff === 1);
+  });
+});
+
+describe('a look-up', () => {
+  test('of a name is made once for all that wait for it, and anew afterwards', () => {
+    const made: ((error: Error | null) => void)[] = [];
+    const lookups: unknown[] = [];
+    const lookup = sharedLookup(
+      Object.assign(
+        (hostname: string, options: object, callback: (error: Error | null) => void) => {
+          lookups.push([hostname, options]);
+          made.push(callback);
+        },
+        { __promisify__: () => expect.fail('unused') },
+      ) as unknown as Parameters<typeof sharedLookup>[0],
+    );
+    const tell = vi.fn();
+    lookup('keys.test', { all: true }, tell);
+    lookup('keys.test', { all: true }, tell);
+    lookup('other.test', { all: true }, tell);
+    lookup('keys.test', { all: true, family: 4 }, tell);
+    expect(lookups).toHaveLength(3);
+    const error = new Error('none');
+    made[0]?.(error);
+    expect(tell.mock.calls).toEqual([[error], [error]]);
+    lookup('keys.test', { all: true }, tell);
+    expect(lookups).toHaveLength(4);
+  });
+
+  test('finds the key server by its name', async () => {
+    const server = await serve((response) => response.end('{}'));
+    const url = server.origin.replace('127.0.0.1', 'localhost');
+    expect(await send(pool(url), url)).toMatchObject({ status: 200 });
+  });
+
+  test('of a name that does not exist is an outage', async () => {
+    const url = 'http://keys.invalid/';
+    await expect(send(pool(url), url)).rejects.toMatchObject({ kind: 'unreachable', unconnected: true });
+  });
+});
+
+describe('a proxy of the environment', () => {
+  /** Answers CONNECT by this status; 200 opens a tunnel to the port, whatever the name. */
+  async function proxy(status: number) {
+    const asked: (string | undefined)[] = [];
+    const server = createServer().on('connect', (request, socket) => {
+      asked.push(request.url);
+      socket.on('error', () => undefined);
+      socket.write(`HTTP/1.1 ${status} Answer\r\n\r\n`);
+      if (status !== 200) return void socket.end();
+      const upstream = connect(Number(request.url?.split(':')[1]), '127.0.0.1').on('error', () => undefined);
+      socket.pipe(upstream).pipe(socket);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    return { asked, url: `http://127.0.0.1:${String(typeof address === 'object' ? address?.port : undefined)}` };
+  }
+
+  test.each(['http_proxy', 'HTTP_PROXY'])('is used: %s', async (name) => {
+    const { asked, url } = await proxy(200);
+    vi.stubEnv(name, url);
+    const server = await serve((response) => response.end('{}'));
+    const verifyUrl = server.origin.replace('127.0.0.1', 'keys.invalid');
+    const transport = pool(verifyUrl);
+    const exchange = transport.send(ask(verifyUrl));
+    expect(await exchange.response).toMatchObject({ status: 200 });
+    expect(exchange.isSent?.()).toBe(true);
+    expect(asked).toEqual([verifyUrl.replace('http://', '')]);
+  });
+
+  test.each([407, 403, 502])('that answers %i is no outage', async (status) => {
+    vi.stubEnv('HTTPS_PROXY', (await proxy(status)).url);
+    const url = 'https://keys.invalid/';
+    await expect(send(pool(url), url)).rejects.toMatchObject({
+      kind: 'misconfigured',
+      message: expect.stringContaining('a proxy refused the connection') as string,
+    });
+  });
+
+  test('is not used where NO_PROXY says so, for another protocol, or for this machine', async () => {
+    const { asked, url } = await proxy(502);
+    vi.stubEnv('HTTPS_PROXY', url);
+    await expect(send(pool('http://keys.invalid/'), 'http://keys.invalid/')).rejects.toMatchObject({
+      unconnected: true,
+    });
+    vi.stubEnv('http_proxy', url);
+    const server = await serve((response) => response.end('{}'));
+    expect(await send(pool(server.origin), server.origin)).toMatchObject({ status: 200 });
+    vi.stubEnv('NO_PROXY', 'keys.invalid');
+    await expect(send(pool('http://keys.invalid/'), 'http://keys.invalid/')).rejects.toMatchObject({
+      unconnected: true,
+    });
+    expect(asked).toEqual([]);
+  });
+});
