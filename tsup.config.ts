@@ -1,17 +1,21 @@
+import { readdirSync } from 'node:fs';
+
 import { defineConfig, type Options } from 'tsup';
 
 /** One subpath for each framework. */
 const adapters = Object.fromEntries(
-  ['express', 'fastify', 'fetch', 'grpc', 'hono', 'koa', 'nest', 'node', 'ws'].map((name) => [
-    name,
-    `src/adapters/${name}.ts`,
-  ]),
+  readdirSync('src/adapters')
+    .map((file) => file.replace(/\.ts$/, ''))
+    .map((name) => [name, `src/adapters/${name}.ts`]),
 );
 
 const entry = {
   index: 'src/index.ts',
   guard: 'src/guard/index.ts',
   protocols: 'src/protocols/index.ts',
+  otel: 'src/observe/otel.ts',
+  redis: 'src/fleet/redis.ts',
+  sse: 'src/fleet/sse.ts',
   'testing/index': 'src/testing/index.ts',
   ...adapters,
 };

@@ -11,7 +11,9 @@ export default defineConfig({
       { find: '#transport', replacement: source('transport/runtime/node.ts') },
       { find: /^keyverify$/, replacement: source('index.ts') },
       { find: /^keyverify\/(guard|protocols|testing)$/, replacement: source('$1/index.ts') },
-      { find: /^keyverify\/(\w+)$/, replacement: source('adapters/$1.ts') },
+      { find: 'keyverify/otel', replacement: source('observe/otel.ts') },
+      { find: /^keyverify\/(redis|sse)$/, replacement: source('fleet/$1.ts') },
+      { find: /^keyverify\/([\w.]+)$/, replacement: source('adapters/$1.ts') },
     ],
   },
   test: {

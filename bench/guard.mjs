@@ -1,4 +1,7 @@
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
+
 import { KeyVerifier } from '../dist/index.js';
+import { otel } from '../dist/otel.js';
 import { TOKEN, instantTransport, keyOf } from './lib/keys.mjs';
 
 /**
@@ -9,16 +12,18 @@ const CALLS = 4_000;
 const KEYS = 64;
 const ROUNDS = 10;
 /** Measured: 370 and 690. A result object for each hit would add at least 80. */
-const LIMITS = { 'peek()': 400, 'await verify()': 730 };
+const LIMITS = { 'peek()': 400, 'await verify()': 730, 'await verify(), with otel': 730 };
 
 const keys = Array.from({ length: KEYS }, (_, i) => keyOf(i));
-const verifier = new KeyVerifier({
+const options = {
   verifyUrl: 'http://127.0.0.1:1/',
   serviceToken: TOKEN,
   transport: instantTransport(() => 0),
   cacheTtlMs: 86_400_000,
-});
-for (const key of keys) await verifier.verify(key);
+};
+const verifier = new KeyVerifier(options);
+const observed = new KeyVerifier({ ...options, observers: [otel({ meterProvider: new MeterProvider() })] });
+for (const key of keys) await Promise.all([verifier.verify(key), observed.verify(key)]);
 
 const heapUsed = () => process.memoryUsage().heapUsed;
 
@@ -39,6 +44,9 @@ const measured = {
   }),
   'await verify()': await bytes(async () => {
     for (let i = 0; i < CALLS; i++) await verifier.verify(keys[i % KEYS]);
+  }),
+  'await verify(), with otel': await bytes(async () => {
+    for (let i = 0; i < CALLS; i++) await observed.verify(keys[i % KEYS]);
   }),
 };
 for (const [name, limit] of Object.entries(LIMITS)) {

@@ -8,12 +8,12 @@ const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 's
 
 const app = express();
 
-app.get('/orders', apiKeyAuth(verifier), (req, res) => {
-  res.json({ tenant: req.identity.tenant });
+app.get('/orders', apiKeyAuth(verifier), (_, res) => {
+  res.json({ tenant: res.locals.identity.tenant });
 });
 
-app.get('/catalogue', apiKeyAuth(verifier, { optional: true }), (req, res) => {
-  res.json({ tenant: req.identity?.tenant ?? null });
+app.get('/catalogue', apiKeyAuth(verifier, { optional: true }), (_, res) => {
+  res.json({ tenant: res.locals.identity?.tenant ?? null });
 });
 
 const http = app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1', () => {

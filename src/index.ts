@@ -1,5 +1,5 @@
 export { fingerprint, KeyVerifier } from './verifier.js';
-export type { PresentedKey, Verifier, VerifyOptions } from './core/verifier.js';
+export type { AnyVerifyOptions, PresentedKey, Verifier, VerifyOptions } from './core/verifier.js';
 export type { KeyVerifierOptions } from './options/options.js';
 export type { KeyFormat } from './core/admit.js';
 export { isFailedOpen, isRejected, isUnavailable, isVerified } from './core/result.js';
@@ -12,24 +12,41 @@ export type {
   Verified,
   VerifyResult,
 } from './core/result.js';
-export { InvalidOptionsError, isKeyVerifyError, KeyVerifyError } from './core/errors.js';
+export { InvalidOptionsError, isKeyVerifyError, KeyVerifyError, NotPublishedError } from './core/errors.js';
 export type { ErrorCode } from './core/errors.js';
 export { VerifyFailure } from './core/failure.js';
 export type { AttemptFailure, Evidence, FailureDetails, FailureKind } from './core/failure.js';
 export type { Selector } from './core/selector.js';
 export type { Clock } from './core/clock.js';
 export type {
+  AbortEvent,
+  AskEvent,
+  AskOutcome,
   BreakerEvent,
   BreakerState,
   ControlEvent,
   FailOpenEvent,
   FailureEvent,
   InvalidateEvent,
+  ObservedVerifier,
   Observer,
+  RevocationEvent,
+  RevocationGapEvent,
+  SharedEvent,
   StaleEvent,
   VerdictEvent,
 } from './core/events.js';
-export type { Stats } from './core/stats.js';
+export type { RevocationStats, SharedStats, Stats, StatusCounts } from './core/stats.js';
+export type {
+  FollowContext,
+  PositionedMessage,
+  Revocation,
+  RevocationSelector,
+  RevocationSink,
+  RevocationSource,
+} from './fleet/revocation.js';
+export type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from './fleet/shared-cache.js';
+export type { CheckOptions, CheckResult, Health } from './core/health.js';
 export type { Freshness } from './core/verdict.js';
 export type { Logger } from './core/logger.js';
 export type { BreakerOptions } from './core/breaker.js';

@@ -1,4 +1,4 @@
-import { sha256 } from '#platform';
+import { diagnosticsObserver, sha256 } from '#platform';
 
 import type { Entry } from './cache/entry.js';
 import { parseSelector } from './cache/selector.js';
@@ -8,20 +8,31 @@ import { isAdmissible, isHashable, localRejection } from './core/admit.js';
 import { cachedClock, type Instant } from './core/clock.js';
 import { VerifyFailure } from './core/failure.js';
 import { toHex } from './core/fingerprint.js';
+import type { CheckOptions, CheckResult, Health } from './core/health.js';
 import type { DefaultClaims, Rejected, Verified, VerifyResult } from './core/result.js';
-import type { Selector } from './core/selector.js';
+import type { Selector, StoredSelector } from './core/selector.js';
 import type { Stats } from './core/stats.js';
-import { VERIFY_NOW, type PresentedKey, type Verifier, type VerifyOptions } from './core/verifier.js';
+import {
+  VERIFY_NOW,
+  type AnyVerifyOptions,
+  type PresentedKey,
+  type Verifier,
+  type VerifyOptions,
+} from './core/verifier.js';
 import { Observers } from './observe/observers.js';
 import { ResultCounter } from './observe/stats.js';
 import type { KeyVerifierOptions } from './options/options.js';
 import { resolveOptions, type ResolvedOptions } from './options/resolve.js';
 import { decide, staleResult } from './cache/policy.js';
 
-const NO_OPTIONS: VerifyOptions = Object.freeze({});
+const NO_OPTIONS: AnyVerifyOptions = Object.freeze({});
 
 type Result<Claims> = VerifyResult<Claims, boolean>;
 type Served<Claims> = Verified<Claims> | Rejected;
+
+/** A selector as events and other processes are told of it. */
+const toPublic = (stored: StoredSelector): StoredSelector =>
+  'fingerprint' in stored ? { fingerprint: toHex(stored.fingerprint) } : stored;
 
 /**
  * Verifies API keys against a central key server. Build one for each service and scope at start, and share it: the cache
@@ -52,24 +63,30 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   constructor(options: KeyVerifierOptions<FailOpen, Claims> = {}) {
     this.#options = resolveOptions(options);
     this.#cache = new VerdictCache(this.#options);
-    this.#observers = new Observers(this.#options.observers);
+    this.#observers = new Observers([...diagnosticsObserver(), ...this.#options.observers]);
     this.#now = cachedClock(this.#options.clock);
-    this.#loader = new VerdictLoader(this.#options, this.#cache, this.#observers);
+    this.#loader = new VerdictLoader(
+      this.#options,
+      this.#cache,
+      this.#observers,
+      () => this.#counter.snapshot().results,
+    );
+    this.#observers.tell((o) => o.onAttach?.(this));
   }
 
   /**
    * Verifies one key. Failures of the network or the key server are results, too: it rejects only with the reason of the
    * caller's own `signal`.
    */
+  verify(key: PresentedKey, options?: VerifyOptions): Promise<VerifyResult<Claims, FailOpen>>;
+  /** Fails closed for this call. */
   verify(
     key: PresentedKey,
-    options?: VerifyOptions & { readonly failOpen?: undefined },
-  ): Promise<VerifyResult<Claims, FailOpen>>;
-  /** Fails closed for this call. */
-  verify(key: PresentedKey, options: VerifyOptions & { readonly failOpen: false }): Promise<VerifyResult<Claims>>;
+    options: VerifyOptions<false> & { readonly failOpen: false },
+  ): Promise<VerifyResult<Claims>>;
   /** May fail open for this call. */
-  verify(key: PresentedKey, options?: VerifyOptions): Promise<Result<Claims>>;
-  verify(key: PresentedKey, options: VerifyOptions = NO_OPTIONS): Promise<Result<Claims>> {
+  verify(key: PresentedKey, options?: AnyVerifyOptions): Promise<Result<Claims>>;
+  verify(key: PresentedKey, options: AnyVerifyOptions = NO_OPTIONS): Promise<Result<Claims>> {
     const { signal } = options;
     // What an executor throws is what its promise rejects with.
     if (signal?.aborted === true) return new Promise(() => signal.throwIfAborted());
@@ -80,7 +97,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   /** Like `verify()`, but without a promise where no wait is needed, and with a signal that is made only for a wait. */
   [VERIFY_NOW](
     key: PresentedKey,
-    options: VerifyOptions,
+    options: AnyVerifyOptions,
     signal?: () => AbortSignal,
   ): Result<Claims> | Promise<Result<Claims>> {
     return this.#verify(key, options, signal);
@@ -90,7 +107,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
    * The result if no wait is needed, else `undefined`. Counts, and refreshes ahead, like `verify()`:
    * `verifier.verifyCached(key) ?? (await verifier.verify(key))` spares a cached verdict its promise.
    */
-  verifyCached(key: PresentedKey, options: VerifyOptions = NO_OPTIONS): Served<Claims> | undefined {
+  verifyCached(key: PresentedKey, options: AnyVerifyOptions = NO_OPTIONS): Served<Claims> | undefined {
     if (!isHashable(key)) return this.#counter.count(localRejection(key));
     const fingerprint = sha256(key);
     const entry = this.#cache.get(fingerprint);
@@ -111,29 +128,50 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
    * for a selector that isn't one. By anything but the key or its fingerprint, it looks at every cached verdict.
    */
   invalidate(selector: Selector): number {
-    const stored = parseSelector(selector, sha256);
-    this.#loader.detach('fingerprint' in stored ? stored.fingerprint : undefined);
-    const count = this.#cache.invalidate(stored);
-    const told = 'fingerprint' in stored ? { fingerprint: toHex(stored.fingerprint) } : stored;
-    this.#observers.tell((o) => o.onInvalidate?.({ selector: told, count }));
-    return count;
+    return this.#invalidate(parseSelector(selector, sha256, 'invalidate'));
+  }
+
+  /**
+   * The same, in this process at once and then in every process that follows the same source of revocations. Resolves when
+   * it is published; rejects with `NotPublishedError` if that failed, and with `InvalidOptionsError` like `invalidate()`.
+   */
+  async revoke(selector: Selector): Promise<void> {
+    const stored = parseSelector(selector, sha256, 'revoke');
+    this.#invalidate(stored);
+    await this.#loader.publish(toPublic(stored));
   }
 
   /** Forgets everything, as if nothing had been asked yet. */
   clear(): void {
     this.#loader.detach();
-    const count = this.#cache.clear();
+    const count = this.#cache.clear(this.#options.clock.monotonic());
     this.#observers.tell((o) => o.onInvalidate?.({ selector: 'all', count }));
   }
 
-  /** Loads what the first question would have to wait for, a service token included. Rejects if there is none to be had. */
+  /**
+   * Loads what the first question would have to wait for: the transport, the service token, and revocations that are
+   * retained. Rejects if there is no token to be had.
+   */
   async warmUp(): Promise<void> {
     await this.#loader.warmUp();
   }
 
   /** What happened so far, in numbers. */
   stats(): Stats {
-    return this.#counter.snapshot({ entries: this.#cache.sizes, ...this.#loader.counts });
+    return { ...this.#counter.snapshot(), ...this.#loader.counts };
+  }
+
+  /** What is known about the key server, without asking it: by the latest questions, control questions included. */
+  health(): Health {
+    return this.#loader.health;
+  }
+
+  /**
+   * Asks the key server about a made-up key now, or as soon as a second has passed since that was last done. Failures are
+   * results: it rejects only with the reason of the caller's own `signal`.
+   */
+  async check(options: CheckOptions = {}): Promise<CheckResult> {
+    return await this.#loader.check(options);
   }
 
   /**
@@ -142,15 +180,23 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
    */
   async close(): Promise<void> {
     await this.#loader.close();
+    this.#observers.tell((o) => o.onDetach?.(this));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
+  #invalidate(stored: StoredSelector): number {
+    this.#loader.detach('fingerprint' in stored ? stored.fingerprint : undefined);
+    const count = this.#cache.invalidate([{ selector: stored }], this.#options.clock.monotonic());
+    this.#observers.tell((o) => o.onInvalidate?.({ selector: toPublic(stored), count }));
+    return count;
+  }
+
   #verify(
     key: PresentedKey,
-    options: VerifyOptions,
+    options: AnyVerifyOptions,
     signal?: () => AbortSignal,
   ): Result<Claims> | Promise<Result<Claims>> {
     if (!isHashable(key)) return this.#counter.count(localRejection(key));
@@ -164,14 +210,19 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   }
 
   /** The hot path: what is cached and needs no wait. Counts it. */
-  #serve(fingerprint: string, key: string, entry: Entry<Claims>, options: VerifyOptions): Served<Claims> | undefined {
+  #serve(
+    fingerprint: string,
+    key: string,
+    entry: Entry<Claims>,
+    options: AnyVerifyOptions,
+  ): Served<Claims> | undefined {
     const now = this.#now();
     const age = entry.age(now);
     this.#cache.touch(fingerprint, entry, age);
     if (age < entry.ttlMs && age < (options.maxAgeMs ?? Infinity)) {
-      if (age >= entry.ttlMs * this.#options.refreshAheadRatio && age >= entry.refreshAtAge && entry.result.valid)
+      if (age >= entry.refreshAtAge && entry.result.valid)
         this.#refreshAhead(fingerprint, key, entry, age, now.mono, options);
-      return this.#counter.hit(entry.result);
+      return this.#counter.count(entry.result);
     }
     const backoff = entry.backoffFailure(now.mono);
     const failure = backoff ?? this.#loader.blockedBy(now.mono);
@@ -187,7 +238,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     entry: Entry<Claims>,
     age: number,
     mono: number,
-    options: VerifyOptions,
+    options: AnyVerifyOptions,
   ): void {
     const isBlocked = (entry.backoffFailure(mono) ?? this.#loader.blockedBy(mono)) !== undefined;
     // Where the refresh succeeds, another entry takes the place of this one.
@@ -198,7 +249,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     fingerprint: string,
     key: string,
     entry: Entry<Claims> | undefined,
-    options: VerifyOptions,
+    options: AnyVerifyOptions,
   ): Promise<Result<Claims>> {
     if (entry === undefined && !isAdmissible(key, this.#options.keyFormat))
       return this.#counter.count(localRejection(key));
@@ -207,14 +258,18 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     return this.#counter.count(this.#decide(fingerprint, outcome, options));
   }
 
-  #decide(fingerprint: string, failure: VerifyFailure, options: VerifyOptions): Result<Claims> {
+  #decide(fingerprint: string, failure: VerifyFailure, options: AnyVerifyOptions): Result<Claims> {
     // Read anew: another caller may have learned of the key meanwhile, or invalidated it.
     const entry = this.#cache.get(fingerprint);
     const stale = entry && this.#stale(fingerprint, entry, entry.age(this.#now()), failure, options);
-    const mayOpen = (options.failOpen ?? this.#options.failOpen) && !this.#cache.isInvalidated(fingerprint);
+    const failOpen: unknown = options.failOpen ?? this.#options.failOpen;
+    // By identity: without a compiler it may be 'false'.
+    const mayOpen = failOpen === true && !this.#cache.isInvalidated(fingerprint);
     const result = decide(stale, failure, mayOpen);
-    if (result.status === 'failed-open')
+    if (result.status === 'failed-open') {
+      this.#loader.logs.failedOpen(failure);
       this.#observers.tell((o) => o.onFailOpen?.({ fingerprint: toHex(fingerprint), failure, result }));
+    }
     return result;
   }
 
@@ -223,7 +278,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     entry: Entry<Claims>,
     age: number,
     failure: VerifyFailure,
-    { maxAgeMs = Infinity }: VerifyOptions,
+    { maxAgeMs = Infinity }: AnyVerifyOptions,
   ): Served<Claims> | undefined {
     const { staleIfErrorMs } = this.#options;
     const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs });

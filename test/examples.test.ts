@@ -94,7 +94,7 @@ describe('the examples', { timeout: 30_000 }, () => {
   it('are all driven here, and run.ts knows them', async () => {
     const files = readdirSync('examples').map((file) => file.replace('.ts', ''));
     const names = ['express', 'fastify', 'fetch', 'grpc', 'hono', 'koa', 'nest', 'node', 'ws'];
-    expect(files.filter((file) => !['run', 'demo'].includes(file))).toEqual(names);
+    expect(files.filter((file) => !['run', 'demo', 'fleet'].includes(file))).toEqual(names);
     const failed = promisify(execFile)(process.execPath, [...command, 'nothing'], { env });
     await expect(failed).rejects.toMatchObject({
       code: 1,

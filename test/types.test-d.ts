@@ -13,6 +13,8 @@ import {
   type Rejected,
   type Verified,
   type Verifier,
+  type AnyVerifyOptions,
+  type VerifyOptions,
   type VerifyResult,
 } from 'keyverify';
 
@@ -40,6 +42,18 @@ describe('failing open is in the type only where it was opted into', () => {
   test('a call may override it', () => {
     expectTypeOf(closed.verify('', { failOpen: true })).resolves.toEqualTypeOf<VerifyResult<DefaultClaims, true>>();
     expectTypeOf(open.verify('', { failOpen: false })).resolves.toEqualTypeOf<VerifyResult>();
+    // A variable leaves the result what the verifier makes it, unless its type says that it may open.
+    expectTypeOf(closed.verify('', {} as VerifyOptions)).resolves.toEqualTypeOf<VerifyResult>();
+    expectTypeOf(open.verify('', {} as VerifyOptions)).resolves.toEqualTypeOf<VerifyResult<DefaultClaims, true>>();
+    expectTypeOf(
+      open.verify('', { failOpen: false } as VerifyOptions<false> & { failOpen: false }),
+    ).resolves.toEqualTypeOf<VerifyResult>();
+    expectTypeOf(closed.verify('', {} as VerifyOptions<true>)).resolves.toEqualTypeOf<
+      VerifyResult<DefaultClaims, boolean>
+    >();
+    expectTypeOf(closed.verify('', {} as AnyVerifyOptions)).resolves.toEqualTypeOf<
+      VerifyResult<DefaultClaims, boolean>
+    >();
     expectTypeOf(closed.verify('', { maxAgeMs: 0 })).resolves.toEqualTypeOf<VerifyResult>();
     expectTypeOf(open.verify('', { maxAgeMs: 0 })).resolves.toEqualTypeOf<VerifyResult<DefaultClaims, true>>();
   });

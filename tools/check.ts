@@ -41,8 +41,19 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     slow: true,
   },
   chaos: { command: 'npm run chaos -- --seconds 15 --seed 265380', about: 'the chaos test, for 15 s', slow: true },
+  rules: {
+    command:
+      'cd docs/operations && promtool check rules keyverify.rules.yml && promtool test rules keyverify.rules.test.yml',
+    about: 'the alerts, by promtool of the Debian package `prometheus`',
+    slow: true,
+  },
   workflows: { command: inRehearsal('lint:workflows'), about: 'actionlint on the workflows', slow: true },
   release: { command: 'npm run rehearse', about: 'a release on loopback, from commit to install', slow: true },
+  environments: {
+    command: 'npm run test:environments',
+    about: 'the packed package with every package manager and test runner',
+    slow: true,
+  },
   runtimes: { command: 'npm run test:runtimes', about: 'the packed package on every runtime', slow: true },
 };
 

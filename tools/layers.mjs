@@ -7,6 +7,7 @@ export const LAYERS = [
   ['resilience'],
   ['platform', 'transport'],
   ['protocol'],
+  ['fleet'],
   ['cache', 'observe', 'options'],
   ['client'],
   ['verifier.ts'],
@@ -17,13 +18,17 @@ export const LAYERS = [
 
 /** The files that may import `node:` modules. All others run without Node. */
 const NODE = [
-  'src/platform/server.ts',
+  'src/platform/{server,channels}.ts',
   'src/transport/runtime/{pool,shared-lookup}.ts',
   'src/guard/node.ts',
   'src/adapters/*.ts',
   'src/testing/**/*.ts',
 ];
 const NODE_MODULES = { regex: '^node:', message: 'This file runs without Node.' };
+
+/** An entry point of its own: without it, the package works where there is no OpenTelemetry. */
+const OTEL = { regex: String.raw`/otel\.js$|^@opentelemetry/`, message: 'Only keyverify/otel needs OpenTelemetry.' };
+const OTEL_FILES = ['src/observe/otel.ts', 'src/observe/otel-metrics.ts'];
 
 /** What no file of `unit` may import: its own layer, apart from itself, and the layers above. */
 function higherLayers(unit, rank) {
@@ -47,8 +52,9 @@ export function layerRules() {
       const files = unit.endsWith('.ts') ? [`src/${unit}`] : [`src/${unit}/**/*.ts`];
       const patterns = higherLayers(unit, rank);
       return [
-        { files, ignores: NODE, rules: rules([...patterns, NODE_MODULES]) },
-        { files: NODE.map((node) => [...files, node]), rules: rules(patterns) },
+        { files, ignores: NODE, rules: rules([...patterns, OTEL, NODE_MODULES]) },
+        { files: NODE.map((node) => [...files, node]), rules: rules([...patterns, OTEL]) },
+        { files: OTEL_FILES.map((file) => [...files, file]), rules: rules([...patterns, NODE_MODULES]) },
       ];
     }),
   );

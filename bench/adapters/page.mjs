@@ -10,6 +10,7 @@ const WHEN = {
   'rate-limited': 'The key server says that this key has made too many requests.',
   unavailable: 'There is no verdict: the key server is down, overloaded or incoherent, or this service is overloaded.',
   internal: 'This service is misconfigured, or a callback threw. The response says no more than that.',
+  aborted: 'The caller left before there was a verdict: nobody reads this response, and `onDenied` is not called.',
 };
 
 function problem([name, { status, title, challenge }]) {
@@ -44,7 +45,9 @@ export function page(rows, timeoutMs) {
 
 Every denial of every adapter is a row of one table, sent as \`application/problem+json\` (RFC 9457) with
 \`Cache-Control: no-store\` and \`X-Request-Id\`. Its \`type\` is the URN \`urn:keyverify:problem:\` followed by one of the
-names below, and stays stable. \`reason\` is more specific. \`requestId\` is the \`X-Request-Id\` of the request, or a new one.
+names below, and stays stable. \`reason\` is more specific. \`requestId\` is the framework's id of the
+request, else its \`X-Request-Id\`, else a new one. \`Retry-After\` is 5, 30 or 60 seconds: the time rounded up, so that nobody can tell
+exactly when the next question is asked.
 
 ${Object.entries(DENIALS).map(problem).join('\n')}
 ## Other guards

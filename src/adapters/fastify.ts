@@ -4,8 +4,9 @@ import type { FastifyInstance } from 'fastify';
 import type { DefaultClaims, Verified } from '../core/result.js';
 import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
+import { Identities } from '../guard/identities.js';
 import { guardNode } from '../guard/node.js';
-import type { GuardOptions, RouteOptions } from '../guard/options.js';
+import { checkRouteOptions, type GuardOptions, type RouteOptions } from '../guard/options.js';
 import type { ClosedVerifier, DefaultVerifier, VerifierSource } from '../guard/verifier.js';
 
 export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
@@ -43,14 +44,30 @@ declare module 'fastify' {
   }
 }
 
+const identities = new Identities<unknown>();
+const DECORATED = Symbol.for('keyverify.fastify');
+
 // eslint-disable-next-line @typescript-eslint/require-await -- bad options have to reject, a throw would end the process
 const plugin = async (app: FastifyInstance, { verifier, ...options }: ApiKeyAuthOptions): Promise<void> => {
   const guard = createGuard<DefaultVerifier, false>(verifier, options);
-  if (!app.hasRequestDecorator('identity')) app.decorateRequest('identity');
+  if (!app.hasDecorator(DECORATED)) {
+    app.decorate(DECORATED, true);
+    // A getter, so that nothing but a guard sets it.
+    app.decorateRequest<unknown, string>('identity', {
+      getter() {
+        return identities.get(this);
+      },
+    });
+  }
+  app.addHook('onRoute', ({ config }) => {
+    if (config?.keyverify !== undefined) checkRouteOptions(config.keyverify);
+  });
   app.addHook('onRequest', (request, reply, done) => {
-    proceed(guardNode(guard, request.raw, reply.raw, request.routeOptions.config.keyverify), (decision) => {
+    const { raw, headers, id, routeOptions } = request;
+    const read = { headers, rawHeaders: raw.rawHeaders, url: raw.url, id };
+    proceed(guardNode(guard, read, reply.raw, routeOptions.config.keyverify), (decision) => {
       if (decision.allowed) {
-        Object.assign(request, { identity: decision.identity });
+        identities.admit(request, decision);
         done();
         return;
       }
@@ -62,7 +79,7 @@ const plugin = async (app: FastifyInstance, { verifier, ...options }: ApiKeyAuth
 
 /**
  * A plugin: the routes of the scope it is registered in, and of the scopes inside it, need a valid key. It sets
- * `request.identity`. Rejects with `InvalidOptionsError`.
+ * `request.identity`. Rejects with `InvalidOptionsError`; a route with wrong options throws it, once the plugin is loaded.
  *
  * @example
  * ```ts

@@ -1,9 +1,11 @@
 /** `keyverify/grpc`: a server interceptor for `@grpc/grpc-js`. It reads the key from the metadata of the call. */
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 
+import { InvalidOptionsError } from '../core/errors.js';
 import { proceed } from '../guard/decision.js';
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
+import { Identities } from '../guard/identities.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
@@ -19,6 +21,7 @@ const CODES: Readonly<Record<number, status>> = {
   403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
   429: status.RESOURCE_EXHAUSTED,
+  499: status.CANCELLED,
   503: status.UNAVAILABLE,
 };
 
@@ -31,12 +34,32 @@ function toStatus({ status: code, headers, reason }: Denial): Parameters<ServerI
   return { code: CODES[code] ?? status.INTERNAL, details: reason, metadata };
 }
 
+/** Marks the metadata of a call, so that the copies which other interceptors make have the same identity. */
+const CALL = 'keyverify-call';
+
+/** The options of a guard, and the methods that need none. */
+export type GrpcOptions<Claims, FailOpen extends boolean, Optional extends boolean> = GuardOptions<
+  Claims,
+  FailOpen,
+  Optional
+> & {
+  /** Methods that need no key, by path: `['/grpc.health.v1.Health/Check']`. They have no identity. Default: none. */
+  readonly exemptMethods?: readonly string[];
+};
+
 /** Guards the calls of a gRPC server. */
 export interface GrpcAuth<Identity> {
   /** For `new Server({ interceptors: [interceptor] })`. The message of a denial's status is its reason. */
   readonly interceptor: ServerInterceptor;
-  /** The caller. Throws for a call that has not been through the interceptor. */
+  /** The caller. Throws for a call that the interceptor has not admitted. */
   readonly identityOf: (call: { readonly metadata: Metadata }) => Identity;
+}
+
+const isPath = (value: unknown): boolean => typeof value === 'string' && /^\/[^/]+\/[^/]+$/.test(value);
+
+function checkExemptions(exempt: unknown): void {
+  if (!Array.isArray(exempt) || !exempt.every(isPath))
+    throw new InvalidOptionsError(["exemptMethods: expected an array of paths such as '/shop.Orders/List'"]);
 }
 
 /**
@@ -45,7 +68,7 @@ export interface GrpcAuth<Identity> {
  *
  * @example
  * ```ts
- * const { interceptor, identityOf } = apiKeyAuth(verifier);
+ * const { interceptor, identityOf } = apiKeyAuth(verifier, { exemptMethods: ['/grpc.health.v1.Health/Check'] });
  * const server = new Server({ interceptors: [interceptor] });
  * server.addService(orders, {
  *   list: (call, callback) => callback(null, { tenant: identityOf(call).tenant }),
@@ -58,36 +81,51 @@ export function apiKeyAuth<
   Optional extends boolean = false,
 >(
   verifier: VerifierSource<V>,
-  options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
+  options: GrpcOptions<ClaimsOf<V>, FailOpen, Optional> = {},
 ): GrpcAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
-  const guard = createGuard(verifier, options);
-  const admitted = new WeakMap<Metadata, { readonly identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> }>();
+  const { exemptMethods = [], ...guardOptions } = options;
+  const guard = createGuard<V, FailOpen, Optional>(verifier, guardOptions);
+  checkExemptions(exemptMethods);
+  const identities = new Identities<IdentityOf<ClaimsOf<V>, FailOpen, Optional>>();
+  /** The metadata of the calls that are running, by their mark. */
+  const running = new Map<string, Metadata>();
 
-  const interceptor: ServerInterceptor = (_method, call) =>
-    new ServerInterceptingCall(call, {
-      start(next) {
-        const left = new AbortController();
-        next({
-          onCancel: () => left.abort(),
-          onReceiveMetadata(metadata, pass) {
-            const header = (name: string): string[] => metadata.get(name).map(String);
-            proceed(guard({ header, url: '', signal: () => left.signal }), (decision) => {
-              if (decision.allowed) {
-                admitted.set(metadata, decision);
-                pass(metadata);
-              } else call.sendStatus(toStatus(decision.denial));
-            });
-          },
-        });
+  const interceptor: ServerInterceptor = ({ path }, call) => {
+    const mark = crypto.randomUUID();
+    const left = new AbortController();
+    const onReceiveMetadata = (metadata: Metadata, pass: (metadata: Metadata) => void): void => {
+      metadata.remove(CALL);
+      if (exemptMethods.includes(path)) {
+        pass(metadata);
+        return;
+      }
+      const header = (name: string): string[] => metadata.get(name).map(String);
+      proceed(guard({ header, url: '', signal: () => left.signal }), (decision) => {
+        if (!decision.allowed) {
+          call.sendStatus(toStatus(decision.denial));
+          return;
+        }
+        identities.admit(metadata, decision);
+        if (!left.signal.aborted) running.set(mark, metadata);
+        metadata.set(CALL, mark);
+        pass(metadata);
+      });
+    };
+    const onCancel = (): void => {
+      left.abort();
+      running.delete(mark);
+    };
+    return new ServerInterceptingCall(call, {
+      start: (next) => next({ onCancel, onReceiveMetadata }),
+      sendStatus: (status, next) => {
+        running.delete(mark);
+        next(status);
       },
     });
+  };
 
   return {
     interceptor,
-    identityOf({ metadata }) {
-      const decision = admitted.get(metadata);
-      if (decision === undefined) throw new Error('keyverify: the interceptor has not seen this call');
-      return decision.identity;
-    },
+    identityOf: ({ metadata }) => identities.of(running.get(String(metadata.get(CALL)[0])) ?? metadata),
   };
 }

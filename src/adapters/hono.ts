@@ -21,6 +21,12 @@ function waitUntilOf(c: Context): ((work: Promise<unknown>) => void) | undefined
   }
 }
 
+/** Set by the middleware `hono/request-id`, if that has run. */
+function requestIdOf(c: Context): string | undefined {
+  const id: unknown = c.get('requestId');
+  return typeof id === 'string' ? id : undefined;
+}
+
 /**
  * A middleware that admits requests with a valid key and sets `c.var.identity`. Throws `InvalidOptionsError`.
  *
@@ -41,7 +47,7 @@ export function apiKeyAuth<
 ): MiddlewareHandler<{ Variables: { identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> } }> {
   const guard = createGuard(verifier, options);
   return async (c, next) => {
-    const decision = await guard(fromRequest(c.req.raw, waitUntilOf(c)));
+    const decision = await guard(fromRequest(c.req.raw, waitUntilOf(c), requestIdOf(c)));
     if (!decision.allowed) return toResponse(decision.denial, c.req.raw);
     c.set('identity', decision.identity);
     await next();

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 
 import { proceed } from '../guard/decision.js';
+import { InvalidOptionsError } from '../core/errors.js';
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
 import { subprotocols } from '../guard/key-sources.js';
@@ -23,6 +24,14 @@ function writeDenial(socket: Duplex, { status, headers, body }: Denial): void {
   const lines = all.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} Denied\r\n${lines}\r\n${body}`);
+}
+
+/** Nothing reads the socket before there is a decision, so its end would go unnoticed. To read nothing takes no byte from it. */
+function watchEnd(socket: Duplex): () => void {
+  const onReadable = (): void => void socket.read(0);
+  const onEnd = (): void => void socket.destroy();
+  socket.on('readable', onReadable).on('end', onEnd);
+  return () => void socket.off('readable', onReadable).off('end', onEnd);
 }
 
 /** A server answers with one of the subprotocols offered: a key must not be among them. */
@@ -65,10 +74,14 @@ export function apiKeyAuth<
   options: GuardOptions<ClaimsOf<V>, FailOpen, Optional> = {},
 ): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
   const guard = createGuard(verifier, options);
+  // Any other server would open the socket itself, before there is a decision.
+  if (wss.options.noServer !== true) throw new InvalidOptionsError(['wss: expected a server with noServer: true']);
   return (request, socket, head) => {
     // The HTTP server no longer handles this socket: an error of it during the wait would end the process.
     socket.on('error', () => socket.destroy());
+    const unwatch = watchEnd(socket);
     proceed(guardNode(guard, request, socket), (decision) => {
+      unwatch();
       if (!decision.allowed) {
         writeDenial(socket, decision.denial);
         return;

@@ -9,6 +9,18 @@ export interface Backoff {
   readonly failure: VerifyFailure;
 }
 
+/** How long a verdict is fresh, in milliseconds. */
+export interface EntryFreshness {
+  readonly ttlMs: number;
+  /** Default: `ttlMs`. */
+  readonly fullTtlMs?: number;
+  readonly refreshAtAge: number;
+  readonly noStale: boolean;
+}
+
+/** The part of the window in which a suspect verdict is refreshed in the background: the rest is for it to succeed. */
+const REFRESH_WITHIN = 0.8;
+
 /** Entries count the wall clock from here: V8 keeps a small whole number without a memory access. */
 const ORIGIN = Date.now();
 
@@ -18,25 +30,34 @@ export class Entry<Claims> {
   readonly result: Verified<Claims> | Rejected;
   /** When it was asked for, on the monotonic clock. */
   readonly mono: number;
-  readonly ttlMs: number;
+  /** How long it is fresh. Revocations and gaps shorten it, nothing lengthens it. */
+  ttlMs: number;
+  /** What `ttlMs` was when it was written: how long it is honoured while there is no other verdict counts from here. */
+  readonly fullTtlMs: number;
   /** Never served past its TTL. */
   readonly noStale: boolean;
   readonly #wholeMono: number;
   readonly #wall: number;
   /** How old it was when it was last moved to the front of the LRU, in whole milliseconds. */
   touchedAtAge = 0;
-  /** How old it has to be for another refresh ahead of its expiry, in whole milliseconds. */
-  refreshAtAge = 0;
+  /** How old it has to be for a refresh ahead of its expiry, in whole milliseconds. */
+  refreshAtAge: number;
   backoff: Backoff | undefined;
   #stale: Verified<Claims> | Rejected | undefined;
 
-  constructor(result: Verified<Claims> | Rejected, askedAt: Instant, ttlMs: number, noStale: boolean) {
+  constructor(
+    result: Verified<Claims> | Rejected,
+    askedAt: Instant,
+    { ttlMs, fullTtlMs = ttlMs, refreshAtAge, noStale }: EntryFreshness,
+  ) {
     this.result = result;
     this.mono = askedAt.mono;
     // Floored, so older: V8 boxes fractions, which costs a memory access per hit.
     this.#wholeMono = Math.floor(askedAt.mono);
     this.#wall = askedAt.wall - ORIGIN;
     this.ttlMs = ttlMs;
+    this.fullTtlMs = fullTtlMs;
+    this.refreshAtAge = refreshAtAge;
     this.noStale = noStale;
   }
 
@@ -45,9 +66,32 @@ export class Entry<Claims> {
     return Math.max(now.wall - ORIGIN - this.#wall, now.mono - this.#wholeMono);
   }
 
+  isFresh(age: number, maxAgeMs: number): boolean {
+    return age < this.ttlMs && age < maxAgeMs;
+  }
+
+  /** Whether it was asked for at this moment, in epoch milliseconds. */
+  isFrom(wall: number): boolean {
+    return wall - ORIGIN === this.#wall;
+  }
+
   /** Whether the key has ended by itself. */
   hasEnded(age: number): boolean {
     return this.result.valid && age >= (this.result.expiresAt ?? Infinity) - ORIGIN - this.#wall;
+  }
+
+  /** Ends its freshness at this age. */
+  expireAt(age: number): void {
+    this.ttlMs = Math.min(this.ttlMs, Math.max(0, Math.floor(age)));
+  }
+
+  /**
+   * It may have been revoked since it had this age: it is asked about again within `windowMs`, at a moment that `share`
+   * (0 to 1) picks, and is fresh no longer than that.
+   */
+  suspectSince(age: number, windowMs: number, share: number): void {
+    this.expireAt(age + windowMs);
+    this.refreshAtAge = Math.min(this.refreshAtAge, Math.ceil(age + windowMs * REFRESH_WITHIN * share));
   }
 
   /** Why this key isn't to be asked about right now, if it isn't. */

@@ -33,9 +33,9 @@ export function staleResult<Claims>(
   // A known refusal, or a key that has ended, is never too old to outweigh a failure.
   if (!entry.result.valid) return entry.asStale();
   if (entry.hasEnded(age)) return EXPIRED;
-  const bound = callersCanCause(failure) ? Math.min(entry.ttlMs, staleIfErrorMs) : staleIfErrorMs;
+  const bound = callersCanCause(failure) ? Math.min(entry.fullTtlMs, staleIfErrorMs) : staleIfErrorMs;
   // By `<`: a bound that is no number must not last forever.
-  return !entry.noStale && age < entry.ttlMs + bound && age < maxAgeMs ? entry.asStale() : undefined;
+  return !entry.noStale && age < entry.fullTtlMs + bound && age < maxAgeMs ? entry.asStale() : undefined;
 }
 
 /** Our load, the server's rate limit, keys revoked at once, and a failure of this key while others were answered. */

@@ -6,14 +6,14 @@ const FINGERPRINT = /^[0-9a-f]{64}$/;
 const NAMES = ['key', 'fingerprint', 'keyId', 'client', 'tenant'];
 
 /** Checks a selector, and replaces a key by its fingerprint. */
-export function parseSelector(selector: Selector, sha256: (key: string) => string): StoredSelector {
+export function parseSelector(selector: Selector, sha256: (key: string) => string, method: string): StoredSelector {
   const entries: [string, unknown][] = Object.entries(selector);
   const [[name, value] = []] = entries;
   if (entries.length !== 1 || name === undefined || !NAMES.includes(name) || typeof value !== 'string' || value === '')
-    throw new InvalidOptionsError([`invalidate: expected one of ${NAMES.join(', ')}, with a string`]);
+    throw new InvalidOptionsError([`${method}: expected one of ${NAMES.join(', ')}, with a string`]);
   if ('key' in selector) return { fingerprint: sha256(selector.key) };
   if ('fingerprint' in selector && !FINGERPRINT.test(selector.fingerprint))
-    throw new InvalidOptionsError(['invalidate: fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits']);
+    throw new InvalidOptionsError([`${method}: fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits`]);
   // A copy: it is kept while answers are on their way, and the caller may reuse the object.
   return 'fingerprint' in selector ? { fingerprint: fromHex(selector.fingerprint) } : { ...selector };
 }

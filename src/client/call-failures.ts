@@ -9,13 +9,6 @@ export const misconfigured = (message: string, cause?: Error): AttemptFailure =>
   cause,
 });
 
-/** A response that is no verdict after all. */
-export const refused = (message: string, cause?: Error): AttemptFailure => ({
-  kind: 'invalid_response',
-  message: `keyverify: the key server's response was refused: ${message}`,
-  cause,
-});
-
 /** A rejection that is not believed: our own token or URL may be the reason. */
 export const doubtful = (status: number): AttemptFailure => ({
   kind: 'misconfigured',
@@ -39,6 +32,16 @@ export const ABANDONED: AttemptFailure = {
 export const UNUSABLE = misconfigured(
   'transport, fetch, protocol or serviceToken returned neither a response nor an error',
 );
+
+export const NO_SLOT: AttemptFailure = {
+  kind: 'timeout',
+  message: 'keyverify: the key server answers nobody, and too many questions wait for it already',
+};
+
+export const EXHAUSTED: AttemptFailure = {
+  kind: 'overloaded',
+  message: 'keyverify: no answer, but this process is out of threads or file descriptors',
+};
 
 /** A transport classifies its own errors. Any other error is a mistake in the transport, and denies. */
 export function transportFailure(error: unknown, secrets: readonly string[]): AttemptFailure {

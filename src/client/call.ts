@@ -2,26 +2,17 @@ import type { Clock, Instant } from '../core/clock.js';
 import type { AttemptFailure } from '../core/failure.js';
 import { mayBeOutage } from '../core/failure.js';
 import { redactError } from '../core/redact.js';
-import { rejected, verified } from '../core/result.js';
 import { isObject } from '../core/schema.js';
 import type { Verdict } from '../core/verdict.js';
-import type { ClaimsRead, ClaimsReader } from '../protocol/claims.js';
+import type { ClaimsReader } from '../protocol/claims.js';
 import { decodeResponse } from '../protocol/decode.js';
 import type { DecodedVerdict, WireProtocol } from '../protocol/protocol.js';
 import { type Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { retriesLeft, retryDelayMs } from '../resilience/retry.js';
 import type { Exchange, Transport, WireRequest, WireResponse } from '../transport/transport.js';
 import type { AmbiguousRejections } from './ambiguity.js';
-import {
-  ABANDONED,
-  BUSY,
-  TIMEOUT,
-  UNUSABLE,
-  doubtful,
-  misconfigured,
-  refused,
-  transportFailure,
-} from './call-failures.js';
+import { ABANDONED, BUSY, TIMEOUT, UNUSABLE, doubtful, misconfigured, transportFailure } from './call-failures.js';
+import { readVerdict } from './read-verdict.js';
 import type { ServiceToken } from './token.js';
 
 export interface CallOptions<Claims> {
@@ -69,6 +60,8 @@ export class Call<Claims> {
   attempts = 0;
   /** When the first request was sent, on the monotonic clock. */
   firstSentAt: number | undefined;
+  /** How far our clock is ahead of the server's, by its latest response, in milliseconds. */
+  clockSkewMs: number | undefined;
   readonly #options: CallOptions<Claims>;
   readonly #deps: CallDeps;
   readonly #context: CallContext;
@@ -148,11 +141,8 @@ export class Call<Claims> {
 
   /** The next outcome of an open attempt, waited for up to `ms`. */
   async #next(ms: number): Promise<Outcome<Claims> | typeof TIMED_OUT> {
-    const [first, ...others] = this.#open.values();
-    // With none open, there is nothing to wait for but the time.
-    const attempts =
-      others.length === 0 ? (first ?? new Promise<never>(() => undefined)) : Promise.race(this.#open.values());
-    const attempt = await this.#context.deadline.race(attempts, ms);
+    // With none open, there is nothing to wait for but the time: a race of none never ends.
+    const attempt = await this.#context.deadline.race(Promise.race(this.#open.values()), ms);
     if (attempt === TIMED_OUT) return TIMED_OUT;
     this.#open.delete(attempt);
     return attempt.outcome;
@@ -165,7 +155,7 @@ export class Call<Claims> {
       return misconfigured('serviceToken() gave no token in time');
     }
     if (waitsFor === 'request') return misconfigured('the protocol made no request in time');
-    if (waitsFor === 'claims') return refused('the schema in claims did not finish in time');
+    if (waitsFor === 'claims') return misconfigured('the schema in claims did not finish in time');
     const { deadline } = this.#context;
     return deadline.leftMs === 0 && (await deadline.isOwnLoad()) ? BUSY : TIMEOUT;
   }
@@ -207,12 +197,13 @@ export class Call<Claims> {
         return transportFailure(error, secrets);
       }
       if (!isObject(response)) return UNUSABLE;
+      this.clockSkewMs = clockSkewMs(response, (askedAt.wall + clock.wall()) / 2);
       const decoded = decodeResponse(protocol, response, { secrets, askedAt: askedAt.wall, scope });
       if ('failure' in decoded) return await this.#renewToken(decoded.failure, token, attempt);
       const doubt = this.#doubt(decoded, response.status, askedAt);
       if (doubt !== undefined) return await this.#renewToken(doubt, token, attempt);
       attempt.waitsFor = 'claims';
-      const read = this.#read(decoded, askedAt);
+      const read = readVerdict(decoded, askedAt, this.#options, this.#context.key);
       return read instanceof Promise ? await read : read;
     } catch {
       // The caller's own transport or protocol may throw anything. It must not cost a slot.
@@ -262,35 +253,13 @@ export class Call<Claims> {
       return misconfigured('serviceToken() failed', redactError(error, [this.#context.key]));
     }
   }
+}
 
-  /** Waits only for an asynchronous schema. */
-  #read(decoded: DecodedVerdict, askedAt: Instant): Outcome<Claims> | Promise<Outcome<Claims>> {
-    const { freshness } = decoded;
-    if (decoded.kind === 'rejected') return { result: decoded.result, freshness, askedAt };
-    const conclude = (read: ClaimsRead<Claims>): Outcome<Claims> => {
-      if ('wrong' in read) return refused(`its claims do not fit the schema: ${read.wrong}`);
-      const { client, tenant, keyId, expiresAt } = decoded;
-      // It may have ended while the answer was on the way, or while the schema was checked.
-      if (expiresAt !== undefined && expiresAt <= this.#now(askedAt))
-        return { result: rejected('server', 'expired'), freshness, askedAt };
-      const identity = { client, tenant, keyId, claims: read.claims, verifiedAt: askedAt.wall, expiresAt };
-      return { result: verified('server', identity), freshness, askedAt };
-    };
-    const failed = (error: unknown): AttemptFailure =>
-      refused('the schema in claims failed', redactError(error, [this.#context.key]));
-    try {
-      const read = this.#options.readClaims(decoded.claims);
-      return read instanceof Promise ? read.then(conclude).catch(failed) : conclude(read);
-    } catch (error) {
-      return failed(error);
-    }
-  }
-
-  /** Epoch milliseconds, by the clock that has gone further since then. */
-  #now({ wall, mono }: Instant): number {
-    const { clock } = this.#options;
-    return Math.max(clock.wall(), wall + clock.monotonic() - mono);
-  }
+/** `Date` counts in whole seconds, and so is half a second old on average. In a response from a cache it is older. */
+function clockSkewMs(response: WireResponse, wall: number): number | undefined {
+  if (response.header('age') !== undefined) return undefined;
+  const date = Date.parse(response.header('date') ?? '');
+  return Number.isNaN(date) ? undefined : Math.round(wall - date - 500);
 }
 
 /** One attempt and its outcome. */

@@ -15,13 +15,19 @@ export interface ControlResult {
   readonly durationMs: number;
   /** `undefined` if it was answered. */
   readonly failure: AttemptFailure | undefined;
+  /** How far our clock is ahead of the server's, in milliseconds, where that is known. */
+  readonly clockSkewMs?: number | undefined;
 }
 
 /** Asks once about a made-up key. */
 type AskControl = (
   key: string,
   timeoutMs: number,
-) => { readonly isSent: boolean; readonly result: Promise<AttemptFailure | undefined> };
+) => {
+  readonly isSent: boolean;
+  readonly result: Promise<AttemptFailure | undefined>;
+  readonly clockSkewMs?: number | undefined;
+};
 
 export interface ControlOptions {
   readonly clock: Clock;
@@ -50,6 +56,7 @@ export class ControlQuestions {
   #cancelTimer: (() => void) | undefined;
   #closed = false;
   #count = 0;
+  #clockSkewMs: number | undefined;
 
   constructor(options: ControlOptions) {
     this.#options = options;
@@ -102,7 +109,7 @@ export class ControlQuestions {
     if (failure?.kind === 'unreachable' && failure.unconnected !== true) failure = await this.#once(sentAt, timeoutMs);
     this.#pending = undefined;
     this.#nextAt = Math.min(clock.monotonic() + CONTROL_INTERVAL_MS, this.#nextAt);
-    this.#last = { sentAt, durationMs: clock.monotonic() - sentAt, failure };
+    this.#last = { sentAt, durationMs: clock.monotonic() - sentAt, failure, clockSkewMs: this.#clockSkewMs };
     onResult(this.#last);
   }
 
@@ -122,6 +129,8 @@ export class ControlQuestions {
         return asked.isSent;
       },
     };
-    return await asked.result;
+    const failure = await asked.result;
+    this.#clockSkewMs = asked.clockSkewMs;
+    return failure;
   }
 }

@@ -110,11 +110,11 @@ export class OutageEvidence {
     return this.#failedInRow >= this.#needed ? this.#grade(failure, failure) : 'none';
   }
 
-  /** Whether a failed question is evidence of an outage. Waits, within its deadline, for what can still be found out. */
+  /** Whether a failed question, which has ended, is evidence of an outage. Waits, within its deadline, for what can still be found out. */
   async confirm(call: WatchedCall, failure: AttemptFailure, deadline: Deadline): Promise<Evidence> {
     if (call.firstSentAt === undefined) return 'none';
     // Some of those that were sent with it may yet be answered: a server that sheds load refuses faster than it answers.
-    const others = [...this.#calls].filter((other) => other !== call);
+    const others = [...this.#calls];
     for (;;) {
       if (this.answeredSince(call)) return 'none';
       const isOver = deadline.leftMs <= 0;

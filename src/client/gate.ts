@@ -22,8 +22,9 @@ const DEFAULT_PAUSE_MS = 1000;
  */
 const QUEUE_RATIO = 0.5;
 
-/** During every pause, so many questions a second are asked in each lane: nobody can keep others out by causing a pause. */
-const TRICKLE_PER_SECOND = 10;
+/** During every pause, so many questions a second are asked all the same: nobody can keep others out by causing a pause. */
+const KNOWN_PER_SECOND = 10;
+const UNKNOWN_PER_SECOND = 5;
 
 /**
  * The server gets slower when an answer takes this much longer than the latest ones did: requests queue there. One that is
@@ -37,7 +38,7 @@ export class Gate {
   readonly bulkhead: Bulkhead;
   readonly #options: GateOptions;
   readonly #breaker: Breaker<VerifyFailure> | undefined;
-  readonly #pacers = { high: new Pacer(TRICKLE_PER_SECOND), low: new Pacer(TRICKLE_PER_SECOND) };
+  readonly #pacers = { high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(UNKNOWN_PER_SECOND) };
   #pausedUntil = -Infinity;
   /** How long the latest answers took: an average in which each counts for half of all before it. */
   #latestMs = 0;

@@ -1,45 +1,34 @@
 import type { BreakerOptions } from '../core/breaker.js';
-import type { Instant } from '../core/clock.js';
-import type { BreakerState } from '../core/events.js';
+import type { AskEvent, AskOutcome, BreakerState } from '../core/events.js';
 import { mayBeOutage, VerifyFailure, type AttemptFailure, type Evidence } from '../core/failure.js';
 import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
 import { AmbiguousRejections } from './ambiguity.js';
+import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
+import { EXHAUSTED, NO_SLOT } from './call-failures.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
 import { OutageEvidence, type WatchedCall } from './evidence.js';
 import { Gate } from './gate.js';
 
 export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
+  /** Origin and path of `verifyUrl`: what may be shown of it. */
+  readonly publicUrl: string;
   readonly timeoutMs: number;
   readonly retries: number;
   readonly maxConcurrency: number;
   readonly breaker: BreakerOptions | false;
   readonly controlKey: () => string;
   readonly onBreaker: (state: BreakerState, failure: VerifyFailure | undefined) => void;
-  readonly onControl: (failure: VerifyFailure | undefined, durationMs: number) => void;
-}
-
-/** One question to the key server. */
-export interface KeyQuestion {
-  readonly key: string;
-  /** Whether this key was good when it was last asked about: such questions go before those about unknown keys. */
-  readonly isKnown: boolean;
-  /** Whether there is a cached verdict that says so. */
-  readonly wasGood?: boolean | undefined;
-  /** Whether a failure may let the caller in: the evidence has to be calibrated for that. */
-  readonly mayOpen: boolean;
-  /** Told when the first request is sent. */
-  readonly onSent: (at: Instant) => void;
-}
-
-/** A verdict, and what it took. */
-export interface Answer<Claims> {
-  readonly verdict: Verdict<Claims>;
-  readonly attempts: number;
-  readonly durationMs: number;
+  readonly onControl: (failure: VerifyFailure | undefined, durationMs: number, result: ControlResult) => void;
+  /** Called around each question that is asked. */
+  readonly onAsk: <Asked>(
+    event: AskEvent,
+    ask: () => Promise<Asked>,
+    toOutcome: (asked: Asked) => AskOutcome,
+  ) => Promise<Asked>;
 }
 
 /** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
@@ -60,6 +49,7 @@ export class KeyServerClient<Claims> {
   readonly #ambiguity = new AmbiguousRejections();
   /** Calls that hold a slot of the lane for unknown keys, oldest first. */
   readonly #unknown = new Set<Call<Claims>>();
+  readonly #totals = { requests: 0, retries: 0 };
   #calibrates = false;
   #cancelProbe: (() => void) | undefined;
 
@@ -86,7 +76,7 @@ export class KeyServerClient<Claims> {
 
   get counts() {
     const { active, queued } = this.#gate.bulkhead;
-    return { active, queued, controls: this.#controls.count, breaker: this.#gate.breakerState };
+    return { active, queued, controls: this.#controls.count, breaker: this.#gate.breakerState, ...this.#totals };
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -101,25 +91,34 @@ export class KeyServerClient<Claims> {
 
   /** Asks, unless the gate refuses; with `trickle`, although it does. */
   async ask(question: KeyQuestion, trickle = false): Promise<Answer<Claims> | VerifyFailure> {
-    const { clock } = this.#options;
-    const startedAt = clock.monotonic();
+    const mono = this.#options.clock.monotonic();
     const lane = laneOf(question.isKnown);
-    const blocked = trickle ? undefined : this.#gate.blockedBy(startedAt);
-    if (blocked !== undefined && !this.#gate.tryTrickle(lane, startedAt)) return blocked;
-    if (!this.#gate.bulkhead.tryAcquire(lane)) {
-      this.#giveUpHanging(startedAt);
-      const failure = await this.#gate.enter(lane);
-      if (failure !== undefined) return await this.#refused(failure, startedAt);
-    }
-    this.#calibrates ||= question.mayOpen;
+    const blocked = trickle ? undefined : this.#gate.blockedBy(mono);
+    if (blocked !== undefined && !this.#gate.tryTrickle(lane, mono)) return blocked;
     // What is asked during a pause is asked once.
-    const isPaused = trickle || blocked !== undefined;
-    return await this.#call(question, lane, startedAt, isPaused ? 0 : this.#options.retries);
+    const retries = trickle || blocked !== undefined ? 0 : this.#options.retries;
+    return await this.#options.onAsk(question.event, () => this.#ask(question, lane, retries), outcomeOf);
+  }
+
+  /** Asks a control question as soon as the interval allows. */
+  requestControl(): void {
+    this.#controls.request();
   }
 
   close(): void {
     this.#cancelProbe?.();
     this.#controls.close();
+  }
+
+  async #ask(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
+    const { startedAt } = question;
+    if (!this.#gate.bulkhead.tryAcquire(lane)) {
+      this.#giveUpHanging(this.#options.clock.monotonic());
+      const failure = await this.#gate.enter(lane);
+      if (failure !== undefined) return await this.#refused(failure, startedAt);
+    }
+    this.#calibrates ||= question.mayOpen;
+    return await this.#call(question, lane, startedAt, retries);
   }
 
   async #call(
@@ -143,11 +142,11 @@ export class KeyServerClient<Claims> {
     this.#gate.bulkhead.release(lane);
     this.#unknown.delete(call);
     this.#evidence.end(call);
-    const { attempts } = call;
+    const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
       this.#recordAnswer(mono, mono - outcome.askedAt.mono, attempts - 1);
-      return { verdict: outcome, attempts, durationMs: mono - startedAt };
+      return { verdict: outcome, attempts, durationMs: mono - startedAt, clockSkewMs };
     }
     const failure = await this.#toFailure(outcome, call, deadline, startedAt);
     this.#gate.recordFailure(failure, clock.monotonic(), outcome.status);
@@ -190,9 +189,11 @@ export class KeyServerClient<Claims> {
     return this.#evidence.answeredSince(call) ? 'none' : open.evidence;
   }
 
-  /** Runs a call. No answer counts as our own load while this process is out of threads or file descriptors. */
+  /** Runs a call. Where nothing gets through because this process is out of threads or descriptors, that is what failed. */
   async #run(call: Call<Claims>): Promise<Verdict<Claims> | AttemptFailure> {
     const outcome = await call.run();
+    this.#totals.requests += call.attempts;
+    this.#totals.retries += Math.max(0, call.attempts - 1);
     const isSilent = 'kind' in outcome && outcome.kind !== 'server_error' && mayBeOutage(outcome);
     return isSilent && (await this.#isOverloaded()) ? EXHAUSTED : outcome;
   }
@@ -216,9 +217,19 @@ export class KeyServerClient<Claims> {
     const { clock } = this.#options;
     const deadline = new Deadline(clock, timeoutMs);
     const call = new Call(this.#options, this.#deps, { key, retries: 0, deadline, ambiguity: this.#ambiguity });
-    const result = this.#run(call).then((outcome) => ('kind' in outcome ? outcome : undefined));
+    const startedAt = clock.monotonic();
+    const ask = async (): Promise<AttemptFailure | undefined> => {
+      const outcome = await this.#run(call);
+      return 'kind' in outcome ? outcome : undefined;
+    };
+    const event: AskEvent = { purpose: 'control', url: this.#options.publicUrl };
     return {
-      result,
+      result: this.#options.onAsk(event, ask, (failure) =>
+        controlOutcome(failure, call.attempts, clock.monotonic() - startedAt),
+      ),
+      get clockSkewMs() {
+        return call.clockSkewMs;
+      },
       get isSent() {
         return call.isSent;
       },
@@ -226,18 +237,18 @@ export class KeyServerClient<Claims> {
   }
 
   #recordControl(result: ControlResult): void {
-    const { sentAt, durationMs, failure } = result;
-    const mono = sentAt + durationMs;
+    const { durationMs, failure } = result;
+    const mono = result.sentAt + durationMs;
     const evidence = this.#evidence.recordControl(result);
     if (failure === undefined) {
       this.#recordAnswer(mono, durationMs, 0);
-      this.#options.onControl(undefined, durationMs);
+      this.#options.onControl(undefined, durationMs, result);
       return;
     }
     const { kind, message, cause, retryAfterMs } = failure;
     const failed = new VerifyFailure(kind, message, { cause, retryAfterMs, attempts: 1, durationMs, evidence });
     if (evidence !== 'none') this.#gate.recordFailure(failed, mono, failure.status);
-    this.#options.onControl(failed, durationMs);
+    this.#options.onControl(failed, durationMs, result);
   }
 
   #scheduleProbe(): void {
@@ -277,13 +288,3 @@ export class KeyServerClient<Claims> {
 }
 
 const laneOf = (isKnown: boolean): Lane => (isKnown ? 'high' : 'low');
-
-const NO_SLOT: AttemptFailure = {
-  kind: 'timeout',
-  message: 'keyverify: the key server answers nobody, and too many questions wait for it already',
-};
-
-const EXHAUSTED: AttemptFailure = {
-  kind: 'overloaded',
-  message: 'keyverify: no answer, but this process is out of threads or file descriptors',
-};

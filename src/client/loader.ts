@@ -1,18 +1,27 @@
 import { sharesPromises } from '#platform';
 import { runtimeTransport } from '#transport';
 
+import { Backoffs } from '../cache/backoffs.js';
 import type { VerdictCache } from '../cache/verdict-cache.js';
 import { VerifyFailure } from '../core/failure.js';
 import { toHex } from '../core/fingerprint.js';
 import type { Rejected, Verified } from '../core/result.js';
-import type { VerifyOptions } from '../core/verifier.js';
-import { callSafely } from '../core/events.js';
-import type { Entry } from '../cache/entry.js';
+import type { AnyVerifyOptions } from '../core/verifier.js';
+import { NotPublishedError } from '../core/errors.js';
+import { callSafely, type AskEvent } from '../core/events.js';
+import type { CheckOptions, CheckResult, Health } from '../core/health.js';
+import type { StoredSelector } from '../core/selector.js';
+import { NO_FLEET_STATS, type Stats } from '../core/stats.js';
 import type { Observers } from '../observe/observers.js';
-import { Warnings } from '../observe/warnings.js';
+import { HealthMonitor } from '../observe/health.js';
+import { Logs } from '../observe/logs.js';
+import { noFailures } from '../observe/stats.js';
 import type { ResolvedOptions } from '../options/resolve.js';
 import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import type { Transport } from '../transport/transport.js';
+import { Checks, toCheckResult } from './checks.js';
+import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
+import { createFleet, type Fleet, type HowToAsk } from './fleet.js';
 import { KeyServerClient } from './key-server-client.js';
 import { SingleFlight, type Flight, type OnSent } from './single-flight.js';
 import { ServiceToken } from './token.js';
@@ -21,8 +30,8 @@ import { unlessAborted } from './unless-aborted.js';
 /** The outcome of a load. */
 export type LoadOutcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
 
-/** How long a key isn't asked about after a failure, at most, in milliseconds. Half of it is random. */
-const REFRESH_BACKOFF_MS = 1000;
+/** `check()` may have to wait for a control question that is being asked; each is given `timeoutMs`, and repeated once. */
+const CHECK_TIMEOUTS = 4;
 
 /** Loads verdicts, one flight for each fingerprint, and caches them. */
 export class VerdictLoader<Claims> {
@@ -33,37 +42,76 @@ export class VerdictLoader<Claims> {
   readonly #token: ServiceToken;
   readonly #transport: Transport;
   readonly #client: KeyServerClient<Claims>;
-  readonly #warnings: Warnings;
-  /** Entries that back off after a failure, the oldest first. */
-  readonly #backingOff = new Set<Entry<Claims>>();
+  readonly logs: Logs;
+  readonly #health: HealthMonitor;
+  readonly #checks = new Checks();
+  readonly #failures = noFailures();
+  #coalesced = 0;
+  #refreshes = 0;
+  readonly #fleet: Fleet<Claims> | undefined;
+  readonly #backoffs = new Backoffs<Claims>();
   #closed = false;
 
-  constructor(options: ResolvedOptions<Claims>, cache: VerdictCache<Claims>, observers: Observers<Claims>) {
+  constructor(
+    options: ResolvedOptions<Claims>,
+    cache: VerdictCache<Claims>,
+    observers: Observers<Claims>,
+    results: () => Stats['results'],
+  ) {
     this.#options = options;
     this.#cache = cache;
     this.#observers = observers;
     this.#token = new ServiceToken(options.serviceToken);
-    this.#transport =
-      options.transport ??
-      runtimeTransport({
-        ...options,
-        warn: (message) => callSafely((text: string) => options.logger.warn(text), message),
-      });
-    this.#warnings = new Warnings(options.logger);
+    this.logs = new Logs(options.logger, options, results);
+    const warn = (message: string): void => this.logs.transport(message);
+    this.#transport = options.transport ?? runtimeTransport({ ...options, warn });
     this.#client = new KeyServerClient(
       {
         ...options,
         // An isolate may end a request at any time, and the slot that it holds would never come back.
         maxConcurrency: sharesPromises ? options.maxConcurrency : Infinity,
-        onBreaker: (state, failure) => observers.tell((o) => o.onBreaker?.({ state, failure })),
-        onControl: (failure, durationMs) => observers.tell((o) => o.onControl?.({ failure, durationMs })),
+        onBreaker: (state, failure) => {
+          this.logs.breakerChanged(failure, options.clock.monotonic());
+          observers.tell((o) => o.onBreaker?.({ state, failure }));
+        },
+        onControl: this.#recordControl.bind(this),
+        onAsk: (event, ask, toOutcome) => observers.around(event, ask, toOutcome),
       },
       { transport: this.#transport, token: this.#token, sharesPromises },
     );
+    this.#health = new HealthMonitor({
+      clock: options.clock,
+      breaker: () => this.#client.counts.breaker,
+      askControl: () => this.#client.requestControl(),
+      sharesPromises,
+    });
+    this.#fleet = createFleet(options, cache, observers, { token: this.#token, detach: this.detach.bind(this) });
   }
 
   get counts() {
-    return this.#client.counts;
+    const { sizes: entries, evictions } = this.#cache;
+    const [coalesced, refreshes] = [this.#coalesced, this.#refreshes];
+    const fleet = this.#fleet?.counts ?? NO_FLEET_STATS;
+    const { counts } = this.#client;
+    return { ...counts, ...fleet, failures: { ...this.#failures }, coalesced, refreshes, entries, evictions };
+  }
+
+  get health(): Health {
+    return this.#health.health;
+  }
+
+  /** Asks a control question. Rejects only with the reason of the caller's signal. */
+  async check({ signal }: CheckOptions): Promise<CheckResult> {
+    signal?.throwIfAborted();
+    if (this.#closed) return toCheckResult(0, CLOSED);
+    const { clock, timeoutMs } = this.#options;
+    const startedAt = clock.monotonic();
+    const result = this.#checks.wait(startedAt);
+    this.#client.requestControl();
+    const deadline = new Deadline(clock, CHECK_TIMEOUTS * timeoutMs + CONTROL_INTERVAL_MS, startedAt);
+    const checked = deadline.race(result);
+    const first = await (signal === undefined ? checked : unlessAborted(checked, signal));
+    return first === TIMED_OUT ? toCheckResult(clock.monotonic() - startedAt, NO_CONTROL) : first;
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -72,25 +120,35 @@ export class VerdictLoader<Claims> {
   }
 
   /** Asks, or waits for the answer to the same question. Rejects only with the reason of the caller's signal. */
-  load(fingerprint: string, key: string, call: VerifyOptions): Promise<LoadOutcome<Claims>> {
-    const { outcome } = this.#flightToJoin(fingerprint, call) ?? this.#start(fingerprint, key, call);
-    return call.signal === undefined ? outcome : unlessAborted(outcome, call.signal);
+  load(fingerprint: string, key: string, call: AnyVerifyOptions): Promise<LoadOutcome<Claims>> {
+    const flight = this.#flightToJoin(fingerprint, call);
+    if (flight !== undefined) this.#recordJoin(flight);
+    const { outcome } = flight ?? this.#start(fingerprint, key, call, 'verify');
+    if (call.signal === undefined) return outcome;
+    return unlessAborted(outcome, call.signal).catch((reason: unknown) => {
+      this.#observers.tell((o) => o.onAbort?.({ fingerprint: toHex(fingerprint) }));
+      throw reason;
+    });
   }
 
   /** Asks in the background, unless somebody is asking already; `false` where there is no background. */
-  refresh(fingerprint: string, key: string, call: VerifyOptions): boolean {
+  refresh(fingerprint: string, key: string, call: AnyVerifyOptions): boolean {
     if (this.#closed || (!sharesPromises && call.waitUntil === undefined)) return false;
     if (this.#flights.get(fingerprint) !== undefined) return true;
-    callSafely(call.waitUntil, this.#start(fingerprint, key, call).outcome);
+    const fleet = this.#fleet?.sharesVerdicts === true ? this.#fleet : undefined;
+    const work = fleet
+      ? this.#refreshOnce(fleet, fingerprint, key, call)
+      : this.#start(fingerprint, key, call, 'refresh').outcome;
+    this.#inBackground(work, call);
     return true;
   }
 
   /** Asks in the background although the gate refuses, as often as the trickle allows. */
-  trickle(fingerprint: string, key: string, mono: number, call: VerifyOptions): void {
+  trickle(fingerprint: string, key: string, mono: number, call: AnyVerifyOptions): void {
     if (this.#closed || this.#flights.get(fingerprint) !== undefined) return;
     if (!sharesPromises && call.waitUntil === undefined) return;
     if (!this.#client.tryTrickle(this.#cache.isKnown(fingerprint), mono)) return;
-    callSafely(call.waitUntil, this.#start(fingerprint, key, call, true).outcome);
+    callSafely(call.waitUntil, this.#start(fingerprint, key, call, 'refresh', { trickle: true }).outcome);
   }
 
   /** Lets nobody join the flight of this key any more, or of any key. */
@@ -98,9 +156,18 @@ export class VerdictLoader<Claims> {
     this.#flights.detach(fingerprint);
   }
 
+  /** Publishes to every process that follows the same streams. */
+  async publish(selector: StoredSelector): Promise<void> {
+    if (this.#fleet === undefined) throw new NotPublishedError('keyverify: revoke() needs the option revocations');
+    await this.#fleet.publish(selector);
+  }
+
   async warmUp(): Promise<void> {
     const { clock, timeoutMs } = this.#options;
-    const work = Promise.all([this.#token.current ?? this.#token.fetch(sharesPromises), this.#transport.warmUp?.()]);
+    const token = this.#token.current ?? this.#token.fetch(sharesPromises);
+    const work = Promise.all([token, this.#transport.warmUp?.()]);
+    // In an outage, the revocations may be out of reach; that is no reason not to start.
+    if (this.#fleet !== undefined) await new Deadline(clock, timeoutMs).race(this.#fleet.start());
     if ((await new Deadline(clock, timeoutMs).race(work)) !== TIMED_OUT) return;
     this.#token.forget();
     throw new VerifyFailure('misconfigured', 'keyverify: serviceToken() or the transport was not ready in time');
@@ -109,61 +176,112 @@ export class VerdictLoader<Claims> {
   async close(): Promise<void> {
     this.#closed = true;
     this.#client.close();
+    this.#fleet?.close();
+    this.#checks.end(CLOSED);
+    this.#health.close(CLOSED);
     await this.#flights.settled();
     // What the caller brought is the caller's to close.
     if (this.#options.transport === undefined) await this.#transport.close?.();
   }
 
-  #flightToJoin(fingerprint: string, { maxAgeMs }: VerifyOptions): Flight<LoadOutcome<Claims>> | undefined {
+  #flightToJoin(fingerprint: string, { maxAgeMs }: AnyVerifyOptions): Flight<LoadOutcome<Claims>> | undefined {
     const flight = this.#flights.get(fingerprint);
     if (flight?.sentAt === undefined || maxAgeMs === undefined) return flight;
     return this.#options.clock.monotonic() - flight.sentAt.mono < maxAgeMs ? flight : undefined;
   }
 
-  #start(fingerprint: string, key: string, call: VerifyOptions, trickle = false): Flight<LoadOutcome<Claims>> {
-    const ask = (onSent: OnSent) => this.#ask(fingerprint, key, call, onSent, trickle);
-    return this.#flights.start(fingerprint, ask, sharesPromises);
+  #recordJoin({ event }: Flight<LoadOutcome<Claims>>): void {
+    this.#coalesced++;
+    this.#observers.tell((o) => o.onJoin?.(event));
+  }
+
+  #start(
+    fingerprint: string,
+    key: string,
+    call: AnyVerifyOptions,
+    purpose: AskEvent['purpose'],
+    how: HowToAsk<Claims> = {},
+  ): Flight<LoadOutcome<Claims>> {
+    if (purpose === 'refresh') this.#refreshes++;
+    const event: AskEvent = { purpose, url: this.#options.publicUrl };
+    const ask = (onSent: OnSent) => this.#ask(fingerprint, key, call, event, onSent, how);
+    return this.#flights.start(fingerprint, event, ask, sharesPromises);
+  }
+
+  /** Refreshes a verdict, unless another process did or is about to. Not a flight: nobody may have to wait for that. */
+  async #refreshOnce(fleet: Fleet<Claims>, fingerprint: string, key: string, call: AnyVerifyOptions): Promise<void> {
+    const look = await fleet.look(fingerprint, key, this.#options.clock.monotonic());
+    if (look?.result !== undefined || !(await fleet.lease(fingerprint))) return;
+    if (this.#flights.get(fingerprint) !== undefined) return;
+    await this.#start(fingerprint, key, call, 'refresh', { look }).outcome;
   }
 
   async #ask(
     fingerprint: string,
     key: string,
-    { failOpen = this.#options.failOpen }: VerifyOptions,
+    call: AnyVerifyOptions,
+    event: AskEvent,
     onSent: OnSent,
-    trickle: boolean,
+    { trickle = false, look: known }: HowToAsk<Claims>,
   ): Promise<LoadOutcome<Claims>> {
-    if (this.#closed) return new VerifyFailure('misconfigured', 'keyverify: this verifier is closed');
+    if (this.#closed) return CLOSED;
+    const startedAt = this.#options.clock.monotonic();
+    const look = known ?? (this.#fleet && (await this.#fleet.look(fingerprint, key, startedAt, call.maxAgeMs)));
+    if (look?.result !== undefined) return look.result;
     const { position } = this.#cache;
+    const positions = this.#fleet?.positions ?? {};
     const isKnown = this.#cache.isKnown(fingerprint);
     const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
-    const answer = await this.#client.ask({ key, isKnown, wasGood, mayOpen: failOpen, onSent }, trickle);
+    const question = {
+      event,
+      key,
+      startedAt,
+      isKnown,
+      wasGood,
+      mayOpen: call.failOpen ?? this.#options.failOpen,
+      onSent,
+    };
+    const answer = await this.#client.ask(question, trickle);
     if (answer instanceof VerifyFailure) {
       this.#recordFailure(fingerprint, answer);
       return answer;
     }
-    const { verdict, attempts, durationMs } = answer;
-    this.#cache.set(fingerprint, verdict, position);
-    const { result } = verdict;
+    const { verdict, attempts, durationMs, clockSkewMs } = answer;
+    this.#health.answered();
+    this.logs.answered();
+    const { result, freshness } = verdict;
+    const isCached = this.#cache.set(fingerprint, verdict, position, this.#fleet?.maxTtlMs);
+    // A flood of made-up keys writes nothing.
+    if (this.#fleet && isCached && look !== undefined && (result.valid || isKnown || look.isKnown))
+      this.#inBackground(this.#fleet.share(fingerprint, verdict, look.fence, positions), call);
+    if (result.valid) this.logs.verdict(freshness, clockSkewMs);
     this.#observers.tell((o) => o.onVerdict?.({ fingerprint: toHex(fingerprint), result, attempts, durationMs }));
     return result;
   }
 
+  #inBackground(work: Promise<unknown>, { waitUntil }: AnyVerifyOptions): void {
+    this.#flights.track(work);
+    callSafely(waitUntil, work);
+  }
+
   #recordFailure(fingerprint: string, failure: VerifyFailure): void {
-    const { clock, random } = this.#options;
-    const mono = clock.monotonic();
-    // A failure weighs more than a verdict: in a long outage, every entry would come to hold one.
-    for (const entry of this.#backingOff) {
-      if (entry.backoffFailure(mono) !== undefined) break;
-      entry.backoff = undefined;
-      this.#backingOff.delete(entry);
-    }
-    const entry = this.#cache.get(fingerprint);
-    if (entry !== undefined) {
-      entry.backoff = { until: mono + REFRESH_BACKOFF_MS * (1 - random() / 2), failure };
-      this.#backingOff.delete(entry);
-      this.#backingOff.add(entry);
-    }
-    this.#warnings.misconfigured(failure, mono);
+    const mono = this.#options.clock.monotonic();
+    this.#backoffs.begin(this.#cache.get(fingerprint), failure, mono, this.#options.random());
+    this.#failures[failure.kind]++;
+    this.#health.failed(failure, false);
+    this.logs.failed(failure, mono);
     this.#observers.tell((o) => o.onFailure?.({ fingerprint: toHex(fingerprint), failure }));
   }
+
+  #recordControl(failure: VerifyFailure | undefined, durationMs: number, result: ControlResult): void {
+    if (failure === undefined) {
+      this.#health.answered();
+      this.logs.answered();
+    } else this.#health.failed(failure, true);
+    if (this.#checks.settle(result, failure)) this.#client.requestControl();
+    this.#observers.tell((o) => o.onControl?.({ failure, durationMs }));
+  }
 }
+
+const CLOSED = new VerifyFailure('misconfigured', 'keyverify: this verifier is closed');
+const NO_CONTROL = new VerifyFailure('timeout', 'keyverify: no control question was answered in time');

@@ -1,4 +1,5 @@
 import type { Instant } from '../core/clock.js';
+import type { AskEvent } from '../core/events.js';
 
 /** Told when the first request is sent. */
 export type OnSent = (at: Instant) => void;
@@ -7,9 +8,12 @@ export type OnSent = (at: Instant) => void;
 export class Flight<Outcome> {
   /** When the first request was sent; `undefined` until then. */
   sentAt: Instant | undefined;
+  /** What observers are told of it. */
+  readonly event: AskEvent;
   readonly outcome: Promise<Outcome>;
 
-  constructor(ask: (onSent: OnSent) => Promise<Outcome>) {
+  constructor(event: AskEvent, ask: (onSent: OnSent) => Promise<Outcome>) {
+    this.event = event;
     this.outcome = ask((at) => {
       this.sentAt = at;
     });
@@ -26,8 +30,13 @@ export class SingleFlight<Outcome> {
   }
 
   /** Starts a flight; where promises can't be shared, nobody will find it. */
-  start(fingerprint: string, ask: (onSent: OnSent) => Promise<Outcome>, shares: boolean): Flight<Outcome> {
-    const flight = new Flight(ask);
+  start(
+    fingerprint: string,
+    event: AskEvent,
+    ask: (onSent: OnSent) => Promise<Outcome>,
+    shares: boolean,
+  ): Flight<Outcome> {
+    const flight = new Flight(event, ask);
     if (!shares) return flight;
     this.#flights.set(fingerprint, flight);
     this.track(flight.outcome, () => {

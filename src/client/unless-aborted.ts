@@ -2,16 +2,16 @@
 const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 
 function onAbort(signal: AbortSignal, leave: () => void): () => void {
-  let leavers = waiting.get(signal);
-  if (leavers === undefined) {
-    const all = new Set<() => void>();
-    leavers = all;
-    waiting.set(signal, all);
-    const leaveAll = (): void => all.forEach((each) => each());
-    signal.addEventListener('abort', leaveAll, { once: true });
-  }
+  const leavers = waiting.get(signal) ?? listen(signal);
   leavers.add(leave);
-  return () => waiting.get(signal)?.delete(leave);
+  return () => leavers.delete(leave);
+}
+
+function listen(signal: AbortSignal): Set<() => void> {
+  const leavers = new Set<() => void>();
+  waiting.set(signal, leavers);
+  signal.addEventListener('abort', () => leavers.forEach((leave) => leave()));
+  return leavers;
 }
 
 /** Waits for the outcome, but no longer than the caller wants to: rejects with the signal's reason. */

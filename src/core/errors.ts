@@ -1,7 +1,7 @@
 import type { FailureKind } from './failure.js';
 
 /** The stable `code` of every error this library creates. */
-export type ErrorCode = `KEYVERIFY_${Uppercase<FailureKind>}` | 'KEYVERIFY_INVALID_OPTIONS';
+export type ErrorCode = `KEYVERIFY_${Uppercase<FailureKind>}` | 'KEYVERIFY_INVALID_OPTIONS' | 'KEYVERIFY_NOT_PUBLISHED';
 
 /** In the global registry, so that copies of this library (ESM beside CJS, another realm) know each other's errors. */
 const BRAND = Symbol.for('keyverify.error');
@@ -9,6 +9,14 @@ const BRAND = Symbol.for('keyverify.error');
 /** The base of every error this library creates. Its message and cause never hold a key or a service token. */
 export abstract class KeyVerifyError extends Error {
   abstract readonly code: ErrorCode;
+
+  /**
+   * The error as plain data, with its kind, code and message: for `JSON.stringify()`, and for `structuredClone()` and
+   * `postMessage()`, which keep of an error itself no more than name, message and stack.
+   */
+  toJSON(): { readonly name: string; readonly message: string; readonly code: ErrorCode } {
+    return Object.assign({}, this, { name: this.name, message: this.message, code: this.code });
+  }
 
   // On the prototype: a field would be printed with each error.
   // eslint-disable-next-line @typescript-eslint/class-literal-property-style
@@ -36,6 +44,12 @@ export class InvalidOptionsError extends KeyVerifyError {
     super(`keyverify: invalid options\n${issues.map((issue) => `  - ${issue}`).join('\n')}`);
     this.issues = issues;
   }
+}
+
+/** Why `revoke()` rejects: the keys are revoked in this process, but the others may not know. */
+export class NotPublishedError extends KeyVerifyError {
+  override readonly name = 'NotPublishedError';
+  readonly code = 'KEYVERIFY_NOT_PUBLISHED';
 }
 
 /**

@@ -1,6 +1,8 @@
-import type { VerifyFailure } from './failure.js';
+import type { FailureKind, VerifyFailure } from './failure.js';
+import type { Health } from './health.js';
 import type { FailedOpen, Rejected, Verified } from './result.js';
 import type { StoredSelector } from './selector.js';
+import type { Stats } from './stats.js';
 
 /** The key server gave a verdict. */
 export interface VerdictEvent<Claims> {
@@ -48,11 +50,70 @@ export interface ControlEvent {
   readonly durationMs: number;
 }
 
+/** A caller's own signal ended its wait. It got no result, and the question goes on for the others. */
+export interface AbortEvent {
+  /** SHA-256 of the key, as 64 hexadecimal digits. */
+  readonly fingerprint: string;
+}
+
 /** Verdicts were forgotten. */
 export interface InvalidateEvent {
   readonly selector: StoredSelector | 'all';
   /** How many verdicts were forgotten. */
   readonly count: number;
+}
+
+/** An operation on the shared cache ended. */
+export interface SharedEvent {
+  readonly operation: 'get' | 'put' | 'lease';
+  /**
+   * `hit`: an entry was found, put or leased. `miss`: it was not. `unreadable`: it was forged, altered or moved, or sealed
+   * with another secret. `timeout`, `error`: the store failed.
+   */
+  readonly outcome: 'hit' | 'miss' | 'unreadable' | 'timeout' | 'error';
+  /** How long it took, in milliseconds. */
+  readonly durationMs: number;
+}
+
+/** A stream said that keys were revoked or changed. */
+export interface RevocationEvent {
+  /** The name of the stream. */
+  readonly source: string;
+  /** How many messages came together. */
+  readonly messages: number;
+  /** How many verdicts were forgotten, or are asked about anew. */
+  readonly count: number;
+}
+
+/** Revocations may have been lost: every verdict is asked about again, spread over 30 seconds. */
+export interface RevocationGapEvent {
+  /** The name of the stream. */
+  readonly source: string;
+}
+
+/** A question to the key server: one object for the whole of it, retries included. */
+export interface AskEvent {
+  /** `verify`: a caller waits for it. `refresh`: nobody does. `control`: it is about a made-up key, see `docs/outages.md`. */
+  readonly purpose: 'verify' | 'refresh' | 'control';
+  /** Origin and path of the key server. */
+  readonly url: string;
+}
+
+/** How a question ended. */
+export interface AskOutcome {
+  readonly outcome: 'verified' | 'rejected' | 'failed';
+  /** Why there is no verdict; `undefined` if there is one. */
+  readonly failure: { readonly kind: FailureKind; readonly message: string; readonly cause?: unknown } | undefined;
+  /** How many requests it took. */
+  readonly attempts: number;
+  /** How long it took, in milliseconds, the wait for a free slot included. */
+  readonly durationMs: number;
+}
+
+/** A verifier, as an observer sees it. */
+export interface ObservedVerifier {
+  stats(): Stats;
+  health(): Health;
 }
 
 /**
@@ -66,7 +127,22 @@ export interface Observer<Claims = unknown> {
   onFailOpen?(event: FailOpenEvent): unknown;
   onBreaker?(event: BreakerEvent): unknown;
   onControl?(event: ControlEvent): unknown;
+  onAbort?(event: AbortEvent): unknown;
   onInvalidate?(event: InvalidateEvent): unknown;
+  onShared?(event: SharedEvent): unknown;
+  onRevocation?(event: RevocationEvent): unknown;
+  onRevocationGap?(event: RevocationGapEvent): unknown;
+  /**
+   * A question is about to be asked. `run` asks it: call it in a context of your own, and requests to the key server are
+   * made in there. It resolves to the outcome, and never rejects. The question is asked once, however often you call it.
+   */
+  onAsk?(event: AskEvent, run: () => Promise<AskOutcome>): unknown;
+  /** Another caller waits for the answer to this question. Called in that caller's context. */
+  onJoin?(event: AskEvent): unknown;
+  /** A verifier was built with this observer. */
+  onAttach?(verifier: ObservedVerifier): unknown;
+  /** That verifier was closed. */
+  onDetach?(verifier: ObservedVerifier): unknown;
 }
 
 /** Calls what a caller passed in. What it throws or rejects with must not become a denied request. */

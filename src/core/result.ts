@@ -8,9 +8,10 @@ export interface Verified<Claims = DefaultClaims> {
   readonly status: 'verified';
   readonly valid: true;
   /**
-   * `server`: asked just now. `cache`: within the TTL. `stale`: past it, honoured because the key server gave no verdict.
+   * `server`: asked just now. `cache`: within the TTL. `shared`: the same, asked by another process. `stale`: past the TTL,
+   * honoured because the key server gave no verdict.
    */
-  readonly source: 'server' | 'cache' | 'stale';
+  readonly source: 'server' | 'cache' | 'shared' | 'stale';
   /** The caller's name, as the key server gives it. */
   readonly client: string;
   /** The customer that the caller belongs to, as the key server gives it. */
@@ -52,7 +53,7 @@ export interface Rejected {
   readonly status: 'rejected';
   readonly valid: false;
   /** `local`: rejected by its shape, without asking. The others are as in `Verified`. */
-  readonly source: 'server' | 'cache' | 'stale' | 'local';
+  readonly source: 'server' | 'cache' | 'shared' | 'stale' | 'local';
   readonly reason: KnownReason | (string & Record<never, never>);
 }
 

@@ -1,12 +1,37 @@
 import type { BreakerState } from './events.js';
-import type { VerifyResult } from './result.js';
+import type { FailureKind } from './failure.js';
+import type { Rejected, Verified, VerifyResult } from './result.js';
 
-export type ResultSource = VerifyResult<unknown, boolean>['source'];
+type ResultSource = VerifyResult<unknown, boolean>['source'];
+
+/** How many results there were. */
+export interface StatusCounts {
+  readonly verified: Readonly<Record<Verified['source'], number>>;
+  readonly rejected: Readonly<Record<Rejected['source'], number>>;
+  readonly 'failed-open': number;
+  readonly 'failed-closed': number;
+}
 
 /** What a verifier did since it was built, and its present state. */
 export interface Stats {
   /** How many results came from each source. */
   readonly results: Readonly<Record<ResultSource, number>>;
+  /** The same by status, and of verdicts by source. */
+  readonly statuses: StatusCounts;
+  /** How many rejections there were for each reason. Beyond 32 different ones, the others count as `other`. */
+  readonly reasons: Readonly<Record<string, number>>;
+  /** How many questions about keys ended without a verdict, by the kind of failure. */
+  readonly failures: Readonly<Record<FailureKind, number>>;
+  /** How many requests were sent to the key server, retries and control questions included. */
+  readonly requests: number;
+  /** How many of them repeated one that had failed. */
+  readonly retries: number;
+  /** How many callers waited for an answer that another one had asked for. */
+  readonly coalesced: number;
+  /** How many cached verdicts were asked about again in the background. */
+  readonly refreshes: number;
+  /** How many verdicts had to make room for others. */
+  readonly evictions: number;
   /** How many keys are cached; those whose verdict was invalidated count until they are asked about again. */
   readonly entries: { readonly verified: number; readonly rejected: number };
   /** How many questions are being asked. */
@@ -16,4 +41,31 @@ export interface Stats {
   /** How many control questions were asked, see `docs/outages.md`. */
   readonly controls: number;
   readonly breaker: BreakerState;
+  /** The shared cache; zeros without one. */
+  readonly shared: SharedStats;
+  /** Streams of revocations; zeros without one. */
+  readonly revocations: RevocationStats;
 }
+
+/** How reads of the shared cache ended, by the outcomes of `SharedEvent`. */
+export interface SharedStats {
+  readonly hits: number;
+  readonly misses: number;
+  readonly unreadable: number;
+  /** Operations of any kind that failed or took too long. */
+  readonly failures: number;
+}
+
+/** What streams of revocations said. */
+export interface RevocationStats {
+  readonly messages: number;
+  readonly gaps: number;
+  /** Whether a stream is down: verdicts are then fresh for `degradedTtlMs` at the most. */
+  readonly behind: boolean;
+}
+
+/** Of a verifier that shares nothing. */
+export const NO_FLEET_STATS: Pick<Stats, 'shared' | 'revocations'> = {
+  shared: { hits: 0, misses: 0, unreadable: 0, failures: 0 },
+  revocations: { messages: 0, gaps: 0, behind: false },
+};

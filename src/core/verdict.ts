@@ -1,5 +1,5 @@
 import type { Instant } from './clock.js';
-import type { Rejected, Verified } from './result.js';
+import type { DefaultClaims, Rejected, Verified } from './result.js';
 
 /** What the key server allows to be done with a verdict, by its `Cache-Control` and `Age`. It only ever shortens. */
 export interface Freshness {
@@ -17,4 +17,6 @@ export interface Verdict<Claims> {
   readonly freshness: Freshness;
   /** When the request was sent that it answers: its age counts from there. */
   readonly askedAt: Instant;
+  /** The claims of a verified key as they were sent, before a schema. */
+  readonly rawClaims?: DefaultClaims | undefined;
 }

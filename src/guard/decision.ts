@@ -2,9 +2,13 @@ import type { Denial } from './denial.js';
 import type { RouteOptions } from './options.js';
 import type { GuardRequest } from './request.js';
 
-/** Whether a request may go on: with the identity of its caller, or not, with the denial to answer instead. */
+/**
+ * Whether a request may go on: with the identity of its caller, or not, with the denial to answer instead. Each has the
+ * other's field as `undefined`, so that `if (!decision.allowed) return decision.denial` compiles without `strict`, too.
+ */
 export type Decision<Identity, Answer = Denial> =
-  { readonly allowed: true; readonly identity: Identity } | { readonly allowed: false; readonly denial: Answer };
+  | { readonly allowed: true; readonly identity: Identity; readonly denial?: undefined }
+  | { readonly allowed: false; readonly denial: Answer; readonly identity?: undefined };
 
 /** What is there at once is not made to wait: a promise costs a service more than a cached verdict does. */
 export type MaybePromise<T> = T | Promise<T>;

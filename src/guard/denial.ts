@@ -12,7 +12,7 @@ export interface ProblemDetails {
   readonly status: number;
   /** Why: `missing_key`, `unknown_key`, `revoked`, `unavailable`, ... */
   readonly reason: string;
-  /** The caller's own `X-Request-Id` if it is well-formed, else a new UUID. */
+  /** The framework's id of the request, else the caller's `X-Request-Id` if it is well-formed, else a new UUID. */
   readonly requestId: string;
 }
 
@@ -77,6 +77,7 @@ export const DENIALS = {
   'rate-limited': { status: 429, title: 'Too many requests with this API key', reason: 'rate_limited' },
   unavailable: { status: 503, title: 'API keys cannot be verified at the moment', reason: 'unavailable' },
   internal: { status: 500, title: 'Internal server error', reason: 'internal_error' },
+  aborted: { status: 499, title: 'The caller has left', reason: 'aborted' },
 } as const satisfies Readonly<Record<string, Row>>;
 
 /** The last part of the `type` of problem details. */
@@ -85,8 +86,9 @@ export type DenialType = keyof typeof DENIALS;
 /** A URN and no address: it must outlive wherever the project is kept. */
 const TYPE_PREFIX = 'urn:keyverify:problem:';
 
-const DEFAULT_RETRY_AFTER_MS = 1000;
-const MAX_RETRY_AFTER_SECONDS = 3600;
+/** The values of `Retry-After`, in seconds. The exact time would tell an attacker when the next question is asked. */
+const RETRY_AFTER_STEPS = [5, 30] as const;
+const LONGEST_RETRY_AFTER = 60;
 
 /** Reasons come from the key server: what is no identifier could be anything, so it is not passed on. */
 const REASON = /^[a-z][a-z0-9_]{0,63}$/;
@@ -132,17 +134,17 @@ export function headersOf(
   return headers;
 }
 
-function retryAfter({ retryAfterMs = DEFAULT_RETRY_AFTER_MS }: FailedClosed['failure']): string {
-  const seconds = Math.ceil(retryAfterMs / 1000);
-  return String(Math.min(Math.max(seconds, 1), MAX_RETRY_AFTER_SECONDS));
+function retryAfter({ retryAfterMs = 0 }: FailedClosed['failure']): string {
+  return String(RETRY_AFTER_STEPS.find((seconds) => retryAfterMs <= seconds * 1000) ?? LONGEST_RETRY_AFTER);
 }
 
-/** The caller's own id is echoed only if it is one: not a way to write headers, and not the key come back. */
+/** An id that came with the request is echoed only if it is one: not a way to write headers, and not the key come back. */
 export function requestIdOf(request: GuardRequest, found: KeyFound): string {
-  const [id, second] = request.header('x-request-id');
-  const own = id !== undefined && second === undefined && REQUEST_ID.test(id) ? id : null;
-  const clean = 'key' in found && own !== null && (found.key === null || !own.includes(found.key));
-  return clean ? own : crypto.randomUUID();
+  const [sent, second] = request.header('x-request-id');
+  const id = request.requestId ?? (second === undefined ? sent : undefined);
+  // The key first: what a regular expression has matched, the engine keeps.
+  const mayBeKey = id === undefined || 'ambiguous' in found || (found.key !== null && id.includes(found.key));
+  return !mayBeKey && REQUEST_ID.test(id) ? id : crypto.randomUUID();
 }
 
 /** Writes a denial. Throws for overrides that don't deny, or that can't be written. */

@@ -4,8 +4,8 @@ import type { Decision, Guard } from './decision.js';
 import { type DenialContext, denialTypeOf, type DenialType, headersOf } from './denial.js';
 import { problemDetails, reasonOf, requestIdOf, toDenial } from './denial.js';
 import { type KeyFound, readKey } from './key-sources.js';
-import { checkGuardOptions, checkRouteOptions } from './options.js';
-import type { GuardOptions, IdentityOf, RouteOptions } from './options.js';
+import { checkGuardOptions, checkRouteOptions, settingsOf } from './options.js';
+import type { GuardOptions, IdentityOf, RouteOptions, Settings } from './options.js';
 import type { GuardRequest } from './request.js';
 import { type AnyVerifier, ask, type ClaimsOf, type DefaultVerifier, type FailOpenBy } from './verifier.js';
 import type { VerifierSource } from './verifier.js';
@@ -43,16 +43,17 @@ export function createGuard(
   source: VerifierSource<DefaultVerifier>,
   options: GuardOptions = {},
 ): Guard<Verified | null> {
-  checkGuardOptions(options);
+  checkGuardOptions(source, options);
   const { realm = 'api', keySources, onDenied } = options;
   const verifierOf = typeof source === 'function' ? lazy(source) : () => source;
-  const merged = new WeakMap<RouteOptions, RouteOptions>();
+  const own = settingsOf(options, {});
+  const merged = new WeakMap<RouteOptions, Settings>();
 
-  const optionsFor = (route: RouteOptions): RouteOptions => {
+  const optionsFor = (route: RouteOptions): Settings => {
     const known = merged.get(route);
     if (known !== undefined) return known;
     checkRouteOptions(route);
-    const both = { ...options, ...route };
+    const both = settingsOf(route, own);
     merged.set(route, both);
     return both;
   };
@@ -68,7 +69,7 @@ export function createGuard(
     try {
       requestId = requestIdOf(request, found);
       const problem = problemDetails(type, requestId, reason);
-      const returned = await onDenied?.(problem, context);
+      const returned = type === 'aborted' ? undefined : await onDenied?.(problem, context);
       const overrides = typeof returned === 'object' ? returned : undefined;
       return { allowed: false, denial: toDenial(problem, headersOf(type, realm, context.result), overrides) };
     } catch {
@@ -80,14 +81,15 @@ export function createGuard(
   const authenticate = async (
     request: GuardRequest,
     found: KeyFound,
-    { optional, authorize }: RouteOptions,
+    { optional, authorize }: Settings,
     asked: ReturnType<typeof ask> | undefined,
   ): Promise<Decision<Verified | null>> => {
     try {
       if ('ambiguous' in found) return await deny(request, found, 'ambiguous-key');
       let identity: Verified | null = null;
-      if (asked !== undefined) {
+      if (found.key !== null) {
         const result = await asked;
+        if (result === undefined) throw new TypeError('keyverify: the verifier gave no result');
         if (isVerified(result)) identity = result;
         else if (!isFailedOpen(result))
           return await deny(request, found, denialTypeOf(result), { result }, reasonOf(result, found.key));
@@ -95,7 +97,8 @@ export function createGuard(
       const authorized: unknown = authorize === undefined || (await authorize(identity));
       return authorized === true ? { allowed: true, identity } : await deny(request, found, 'forbidden');
     } catch (error) {
-      return await deny(request, found, 'internal', { error });
+      // A caller who has left needs no answer, and nobody an alarm.
+      return await deny(request, found, request.signal?.().aborted === true ? 'aborted' : 'internal', { error });
     }
   };
 
@@ -103,7 +106,7 @@ export function createGuard(
     let found: KeyFound = { ambiguous: true };
     try {
       found = readKey(request, keySources);
-      const settings = route === undefined ? options : optionsFor(route);
+      const settings = route === undefined ? own : optionsFor(route);
       const key = 'key' in found ? found.key : null;
       const asked = key === null ? undefined : ask(verifierOf(), key, settings, request);
       if (asked === undefined || asked instanceof Promise || !isVerified(asked) || settings.authorize !== undefined)

@@ -6,7 +6,7 @@ import type { GuardRequest } from './request.js';
  * - `'bearer'`: `Authorization: Bearer <key>`, the scheme in any case.
  * - `{ header }`: the whole value of a header.
  * - `{ query }`: a parameter of the query, for clients that can't send headers. Access logs record it.
- * - `{ cookie }`: a cookie, quoted or not.
+ * - `{ cookie }`: a cookie, quoted or not, percent-decoded.
  * - `{ subprotocol }`: a WebSocket subprotocol with this prefix, for browsers, which can't send headers there:
  *   `new WebSocket(url, ['v1', 'key.sk-1'])` with `{ subprotocol: 'key.' }`.
  */
@@ -27,19 +27,37 @@ export type KeyFound = { readonly key: string | null } | { readonly ambiguous: t
 const BEARER = /^bearer[ \t]/i;
 const BEARER_LENGTH = 'bearer'.length;
 
-/** A comma joins headers that were sent twice, and white space is in no key. */
-const SEVERAL = /[\s,]/;
+/**
+ * Whether a value may be several: a comma joins headers that were sent twice, and white space is in no key. By hand, since
+ * a regular expression would leave the value in RegExp.input.
+ */
+function maybeSeveral(value: string): boolean {
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at);
+    if (code <= 0x20 || code === 0x2c || (code >= 0x80 && value.charAt(at).trim() === '')) return true;
+  }
+  return false;
+}
 
 function fromCookies(lines: readonly string[], name: string): string[] {
   return lines
     .flatMap((line) => line.split(';'))
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => unquoted(pair.slice(name.length + 1)));
+    .map((pair) => decoded(unquoted(pair.slice(name.length + 1))));
 }
 
 function unquoted(value: string): string {
   return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
+}
+
+/** As the parsers of cookies do it: what is not percent-encoded is taken as it is. */
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }
 
 function fromQuery(url: string, name: string): string[] {
@@ -73,7 +91,7 @@ export function readKey(request: GuardRequest, sources: readonly KeySource[] = D
   for (const source of sources)
     for (const value of candidates(request, source)) {
       if (value === '') continue;
-      if (key !== null || SEVERAL.test(value)) return { ambiguous: true };
+      if (key !== null || maybeSeveral(value)) return { ambiguous: true };
       key = value;
     }
   return { key };

@@ -1,18 +1,23 @@
 import type { Guard } from './decision.js';
 import type { Denial } from './denial.js';
 import type { RouteOptions } from './options.js';
+import type { GuardRequest } from './request.js';
 
-/** The parts of an `http.IncomingMessage` that a guard reads; a request of HTTP/2 has them, too. */
+/** The parts of an `http.IncomingMessage` that a guard reads; a request of HTTP/2 and those that shims make have them, too. */
 export interface NodeRequest {
-  /** Names and values in turn, every header as often as it was sent. */
-  readonly rawHeaders: readonly string[];
+  /** By name in lower case. They decide: middleware may have changed them, and shims fill only these. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** Names and values in turn, every header as often as it was sent. They tell only which came twice. */
+  readonly rawHeaders?: readonly string[] | undefined;
   readonly url?: string | undefined;
+  /** The id that Fastify, or a middleware, gave the request. */
+  readonly id?: unknown;
 }
 
 /** Emits `close` when the caller leaves: an `http.ServerResponse`, or the socket of an upgrade. */
 export interface Closable {
   once(event: 'close', listener: () => void): unknown;
-  off(event: 'close', listener: () => void): unknown;
+  removeListener(event: 'close', listener: () => void): unknown;
 }
 
 /** The parts of an `http.ServerResponse` that a denial is written to; a response of HTTP/2 has them, too. */
@@ -23,15 +28,25 @@ export interface NodeResponse extends Closable {
   end(body: string): unknown;
 }
 
-/** Every value of a header, from names and values in turn. */
-function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  const values: string[] = [];
+/** Every value of a header. Node keeps the first `Authorization` of several, so what was sent is counted. */
+function valuesOf({ headers, rawHeaders = [] }: NodeRequest, name: string): readonly string[] {
+  const value = headers[name];
+  if (value === undefined) return [];
+  const sent: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const [sent = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]];
+    const [rawName = '', rawValue = ''] = [rawHeaders[at], rawHeaders[at + 1]];
     // Most names have another length: cheaper to compare than to lower the case of each.
-    if (sent.length === name.length && sent.toLowerCase() === name) values.push(value);
+    if (rawName.length === name.length && rawName.toLowerCase() === name) sent.push(rawValue);
   }
-  return values;
+  if (sent.length > 1) return sent;
+  return typeof value === 'string' ? [value] : value;
+}
+
+/** A request of `node:http` as a guard sees it. */
+export function fromNode(request: NodeRequest, signal?: () => AbortSignal): GuardRequest {
+  const { url = '', id } = request;
+  const requestId = typeof id === 'string' ? id : undefined;
+  return { header: (name) => valuesOf(request, name), url, requestId, signal };
 }
 
 /** Decides about a request of `node:http`. A wait ends when the caller leaves. */
@@ -41,19 +56,25 @@ export function guardNode<Identity>(
   caller: Closable,
   route?: RouteOptions,
 ): ReturnType<Guard<Identity>> {
+  return untilClosed(caller, (signal) => guard(fromNode(request, signal), route));
+}
+
+/** Decides with a signal that aborts when the caller leaves. */
+export function untilClosed<Identity>(
+  caller: Closable,
+  decide: (signal: () => AbortSignal) => ReturnType<Guard<Identity>>,
+): ReturnType<Guard<Identity>> {
   let left: AbortController | undefined;
   const leave = (): void => left?.abort();
-  const signal = (): AbortSignal => {
-    left = new AbortController();
-    caller.once('close', leave);
+  const decision = decide(() => {
+    if (left === undefined) {
+      left = new AbortController();
+      caller.once('close', leave);
+    }
     return left.signal;
-  };
-  const decision = guard(
-    { header: (name) => valuesOf(request.rawHeaders, name), url: request.url ?? '', signal },
-    route,
-  );
-  if (left === undefined || !(decision instanceof Promise)) return decision;
-  return decision.finally(() => caller.off('close', leave));
+  });
+  if (!(decision instanceof Promise)) return decision;
+  return decision.finally(() => left && caller.removeListener('close', leave));
 }
 
 /** Sends a denial, unless something else has answered in the meantime. */

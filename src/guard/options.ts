@@ -1,5 +1,8 @@
 import { InvalidOptionsError } from '../core/errors.js';
+import { lazy } from '../core/lazy.js';
 import type { DefaultClaims, Verified } from '../core/result.js';
+import { check, isBoolean, isFunction, isObject, isText, optional, parse, strict } from '../core/schema.js';
+import { issueMessages } from '../core/messages.js';
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
 import type { KeySource } from './key-sources.js';
 
@@ -7,7 +10,7 @@ import type { KeySource } from './key-sources.js';
 export type IdentityOf<Claims, FailOpen extends boolean, Optional extends boolean> =
   Verified<Claims> | (true extends FailOpen | Optional ? null : never);
 
-/** The options that may differ from route to route. */
+/** The options that may differ from route to route. `undefined` leaves the guard's own in force. */
 export interface RouteOptions<
   Claims = DefaultClaims,
   FailOpen extends boolean = boolean,
@@ -47,23 +50,52 @@ export interface GuardOptions<
   ) => DenialOverrides | undefined | void | Promise<DenialOverrides | undefined | void>;
 }
 
-const ROUTE_NAMES = [
-  'optional',
-  'failOpen',
-  'maxAgeMs',
-  'authorize',
-] as const satisfies readonly (keyof RouteOptions)[];
-const NAMES = [...ROUTE_NAMES, 'keySources', 'realm', 'onDenied'] as const satisfies readonly (keyof GuardOptions)[];
-
 /** Printable, and nothing that could end the quoted string it is part of. */
 const REALM = /^[ !#-[\]-~]*$/;
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const PLACES: readonly string[] = ['header', 'query', 'cookie', 'subprotocol'];
 
-function issuesOf(options: RouteOptions, names: readonly string[]): string[] {
-  const issues = Object.keys(options)
-    .filter((name) => !names.includes(name))
-    .map((name) => `${name} is not an option here: expected one of ${names.join(', ')}`);
-  if (!((options.maxAgeMs ?? 0) >= 0)) issues.push('maxAgeMs is not a number of milliseconds from 0 up');
-  return issues;
+function isKeySource(value: unknown): value is KeySource {
+  if (value === 'bearer') return true;
+  const [[place, name] = [], second] = isObject(value) ? Object.entries(value) : [];
+  if (place === undefined || second !== undefined || !PLACES.includes(place) || !isText(name)) return false;
+  return place !== 'header' || HEADER_NAME.test(name);
+}
+
+const areKeySources = (value: unknown): value is readonly KeySource[] =>
+  Array.isArray(value) && value.length > 0 && value.every(isKeySource);
+
+const schemas = lazy(() => {
+  const flag = () => optional(check(isBoolean, 'true or false'));
+  const func = () => optional(check(isFunction, 'a function'));
+  const route = {
+    optional: flag(),
+    failOpen: flag(),
+    maxAgeMs: optional(
+      check((value): value is number => typeof value === 'number' && value >= 0, 'a number of milliseconds, 0 or more'),
+    ),
+    authorize: func(),
+  };
+  const guard = {
+    ...route,
+    keySources: optional(
+      check(areKeySources, "an array of at least one 'bearer', { header }, { query }, { cookie } or { subprotocol }"),
+    ),
+    realm: optional(
+      check(
+        (value): value is string => typeof value === 'string' && REALM.test(value),
+        'printable ASCII without quotes and backslashes',
+      ),
+    ),
+    onDenied: func(),
+  };
+  return { route, guard };
+});
+
+function issuesOf(options: unknown, kind: 'route' | 'guard'): string[] {
+  const shape = schemas()[kind];
+  const parsed = parse(strict(shape, 'an object'), options, { reportInput: true });
+  return parsed.success ? [] : issueMessages(parsed.error.issues, { '': Object.keys(shape) });
 }
 
 function throwIfAny(issues: readonly string[]): void {
@@ -71,15 +103,27 @@ function throwIfAny(issues: readonly string[]): void {
 }
 
 /** Refuses what would guard a route otherwise than it reads, a misspelt option first of all. */
-export function checkRouteOptions(options: RouteOptions): void {
-  throwIfAny(issuesOf(options, ROUTE_NAMES));
+export function checkRouteOptions(options: unknown): void {
+  throwIfAny(issuesOf(options, 'route'));
 }
 
-/** As for a route, and the rest. */
-export function checkGuardOptions(options: GuardOptions): void {
-  const { realm = '', keySources } = options;
-  const issues = issuesOf(options, NAMES);
-  if (!REALM.test(realm)) issues.push('realm is not printable ASCII without quotes and backslashes');
-  if (keySources?.length === 0) issues.push('keySources is empty: expected at least one source');
+/** As for a route, and the rest, the verifier included. */
+export function checkGuardOptions(verifier: unknown, options: unknown): void {
+  const issues = issuesOf(options, 'guard');
+  if (!isFunction(verifier) && !(isObject(verifier) && isFunction(Reflect.get(verifier, 'verify'))))
+    issues.unshift('verifier: expected an object with verify(), or a function that returns one');
   throwIfAny(issues);
+}
+
+/** What holds for one request. */
+export type Settings = { readonly [Name in keyof RouteOptions]: RouteOptions[Name] | undefined };
+
+/** The options of a route before those of its guard. Name by name: spread, an `undefined` would lift a rule. */
+export function settingsOf(route: Settings, guard: Settings): Settings {
+  return {
+    optional: route.optional ?? guard.optional,
+    failOpen: route.failOpen ?? guard.failOpen,
+    maxAgeMs: route.maxAgeMs ?? guard.maxAgeMs,
+    authorize: route.authorize ?? guard.authorize,
+  };
 }

@@ -7,8 +7,10 @@ export interface GuardRequest {
   readonly header: (name: string) => readonly string[];
   /** Path and query, with or without the origin. Only `{ query }` key sources read it. */
   readonly url: string;
-  /** Makes the signal that aborts when the caller leaves. Called at most once, and only if the guard has to wait. */
+  /** The signal that aborts when the caller leaves. Called only if the guard has to wait, and for the same signal each time. */
   readonly signal?: (() => AbortSignal) | undefined;
+  /** The id that the framework gave the request, if it gave one: a denial has it, too. */
+  readonly requestId?: string | undefined;
   /** Keeps a worker alive for a refresh in the background: see `VerifyOptions`. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }

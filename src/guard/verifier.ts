@@ -1,16 +1,16 @@
 import type { DefaultClaims, Verified, VerifyResult } from '../core/result.js';
-import { VERIFY_NOW, type VerifyOptions } from '../core/verifier.js';
+import { VERIFY_NOW, type AnyVerifyOptions } from '../core/verifier.js';
 import type { MaybePromise } from './decision.js';
-import type { RouteOptions } from './options.js';
+import type { Settings } from './options.js';
 import type { GuardRequest } from './request.js';
 
 /** What a guard asks: a `KeyVerifier`, `stubVerifier()` of the testing kit, or an object of your own. */
 export interface AnyVerifier {
-  verify(key: string, options: VerifyOptions): Promise<VerifyResult<unknown, boolean>>;
+  verify(key: string, options: AnyVerifyOptions): Promise<VerifyResult<unknown, boolean>>;
   /** `KeyVerifier` has it: `verify()` without a promise where no wait is needed. */
   [VERIFY_NOW]?(
     key: string,
-    options: VerifyOptions,
+    options: AnyVerifyOptions,
     signal?: () => AbortSignal,
   ): MaybePromise<VerifyResult<unknown, boolean>>;
 }
@@ -38,10 +38,10 @@ export type ClaimsOf<V extends AnyVerifier> =
 
 /** A verifier whose claims nobody looks at. */
 export interface DefaultVerifier {
-  verify(key: string, options: VerifyOptions): Promise<VerifyResult<DefaultClaims, boolean>>;
+  verify(key: string, options: AnyVerifyOptions): Promise<VerifyResult<DefaultClaims, boolean>>;
   [VERIFY_NOW]?(
     key: string,
-    options: VerifyOptions,
+    options: AnyVerifyOptions,
     signal?: () => AbortSignal,
   ): MaybePromise<VerifyResult<DefaultClaims, boolean>>;
 }
@@ -50,7 +50,7 @@ export interface DefaultVerifier {
 export function ask(
   verifier: DefaultVerifier,
   key: string,
-  { maxAgeMs, failOpen }: RouteOptions,
+  { maxAgeMs, failOpen }: Settings,
   { signal, waitUntil }: GuardRequest,
 ): MaybePromise<VerifyResult<DefaultClaims, boolean>> {
   const options = { waitUntil, maxAgeMs, failOpen };

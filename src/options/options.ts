@@ -7,6 +7,8 @@ import type { Observer } from '../core/events.js';
 import type { DefaultClaims } from '../core/result.js';
 import type { Logger } from '../core/logger.js';
 import type { TokenSource } from '../core/token.js';
+import type { RevocationSource } from '../fleet/revocation.js';
+import type { SharedCache } from '../fleet/shared-cache.js';
 import type { WireProtocol } from '../protocol/protocol.js';
 import type { Fetch } from '../transport/fetch.js';
 import type { Transport } from '../transport/transport.js';
@@ -89,10 +91,30 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly dispatcher?: Dispatcher | (() => Dispatcher) | undefined;
   /** Sends requests by this transport. It is not closed by `close()`. */
   readonly transport?: Transport | undefined;
+  /**
+   * Where processes share verdicts, e.g. `redisCache()`: one asks, all know, also one that starts while the key server is
+   * down. Default: none.
+   */
+  readonly sharedCache?: SharedCache | undefined;
+  /** How long an operation on the shared cache may take. Default: 50. */
+  readonly sharedTimeoutMs?: number | undefined;
+  /**
+   * Verifiers of one key server and scope share verdicts if this is the same, too. Needed with `protocol`: name it and its
+   * settings, e.g. `unkey admin`. Default: none.
+   */
+  readonly sharedNamespace?: string | undefined;
+  /** Where revocations come from, e.g. `redisRevocations()` or `sseRevocations()`. Default: none. */
+  readonly revocations?: RevocationSource | readonly RevocationSource[] | undefined;
+  /** How long a verdict is fresh, at most, while a source of revocations is down. Default: 30 000. */
+  readonly degradedTtlMs?: number | undefined;
   /** Told what happens. Default: none. */
   readonly observers?: readonly Observer<Claims>[] | undefined;
-  /** Where a warning about wrong settings goes, at most once a minute. Default: `console`. */
-  readonly logger?: Logger | undefined;
+  /**
+   * Where lines for the log go: `console`, pino, winston or the like; `false` for nowhere. They tell when an outage begins
+   * and ends, when callers are let in without an identity, and of every other kind of failure at most once a minute.
+   * Default: `console`.
+   */
+  readonly logger?: Logger | false | undefined;
   /** Allows `http:` to another machine. Keys and the service token then travel in the clear. Default: `false`. */
   readonly allowInsecureHttp?: boolean | undefined;
   /** Allows construction in a browser window, where everybody can read the service token. Default: `false`. */

@@ -1,4 +1,4 @@
-import { env } from '#platform';
+import { env, sharesPromises } from '#platform';
 import { dispatcherTransport, fetchTransport } from '#transport';
 
 import { isAdmissible, type KeyFormat } from '../core/admit.js';
@@ -11,6 +11,8 @@ import type { Logger } from '../core/logger.js';
 import type { DefaultClaims } from '../core/result.js';
 import type { TokenSource } from '../core/token.js';
 import { isObject } from '../core/schema.js';
+import type { RevocationSource } from '../fleet/revocation.js';
+import type { SharedCache } from '../fleet/shared-cache.js';
 import { claimsReader, type ClaimsReader } from '../protocol/claims.js';
 import { defaultProtocol } from '../protocol/default.js';
 import type { WireProtocol } from '../protocol/protocol.js';
@@ -22,6 +24,8 @@ import { urlIssue } from './verify-url.js';
 /** The options with their defaults, checked. */
 export interface ResolvedOptions<Claims> {
   readonly verifyUrl: string;
+  /** Origin and path of `verifyUrl`: what may be shown of it. */
+  readonly publicUrl: string;
   readonly serviceToken: TokenSource;
   readonly scope: string | undefined;
   readonly cacheTtlMs: number;
@@ -41,8 +45,13 @@ export interface ResolvedOptions<Claims> {
   readonly protocol: WireProtocol;
   /** The caller's own, if there is one. */
   readonly transport: Transport | undefined;
+  readonly sharedCache: SharedCache | undefined;
+  readonly sharedTimeoutMs: number;
+  readonly sharedNamespace: string | undefined;
+  readonly revocations: readonly RevocationSource[];
+  readonly degradedTtlMs: number;
   readonly observers: readonly Observer<Claims>[];
-  readonly logger: Logger;
+  readonly logger: Logger | false;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -60,6 +69,7 @@ export function resolveOptions<Claims = DefaultClaims>(
     scope: options.scope ?? fromEnv('KEYVERIFY_SCOPE'),
     // Its parts have defaults of their own.
     breaker: options.breaker === undefined || options.breaker === false ? {} : options.breaker,
+    revocations: options.revocations === undefined ? [] : [options.revocations].flat(),
   };
   const { options: valid, issues } = validateOptions(given);
   const url = urlIssue(given.verifyUrl, options.allowInsecureHttp === true);
@@ -69,18 +79,23 @@ export function resolveOptions<Claims = DefaultClaims>(
   const ways = [options.fetch, options.dispatcher, options.transport].filter((way) => way !== undefined);
   if (ways.length > 1) issues.push('fetch, dispatcher, transport: expected at most one of them');
   if (options.dispatcher !== undefined && dispatcherTransport === undefined) issues.push(NO_DISPATCHER);
+  if (!sharesPromises && given.revocations.length > 0) issues.push(NO_STREAMS);
+  if (options.sharedCache !== undefined && options.protocol !== undefined && options.sharedNamespace === undefined)
+    issues.push(NO_NAMESPACE);
   if (inBrowserWindow() && options.dangerouslyAllowBrowser !== true) issues.push(IN_BROWSER);
   if (valid === undefined || issues.length > 0) throw new InvalidOptionsError(issues);
 
   const { fetch, dispatcher, transport } = valid;
   const { logger = console, clock = systemClock, random = Math.random, controlKey = randomControlKey } = valid;
   const verifyUrl = String(given.verifyUrl);
+  const { origin, pathname } = new URL(verifyUrl);
   return Object.freeze({
     ...valid,
     verifyUrl,
     // Nothing is sent then.
     serviceToken: valid.serviceToken === false ? '' : valid.serviceToken,
     keyFormat: keyFormatFor(protocol, valid.keyFormat),
+    publicUrl: origin + pathname,
     breaker: options.breaker !== false && valid.breaker,
     readClaims: claimsReader(options.claims),
     protocol,
@@ -111,6 +126,10 @@ const OWN_TOKEN = 'serviceToken: expected none, since this protocol brings its o
 const NO_SCOPE = 'scope: expected none, since this protocol neither sends it nor compares it with the tenant';
 
 const NO_DISPATCHER = 'dispatcher: expected none, since undici does not run here: pass fetch or transport';
+
+const NO_STREAMS = 'revocations: expected none, since a stream ends here with the request that opened it';
+
+const NO_NAMESPACE = 'sharedNamespace: expected a name for protocol and its settings, since verdicts depend on them';
 
 const IN_BROWSER =
   'refused in a browser window, where everybody can read serviceToken; dangerouslyAllowBrowser: true allows it';

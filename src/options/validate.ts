@@ -16,11 +16,13 @@ import {
 } from '../core/schema.js';
 import { HEADER_VALUE, type TokenSource } from '../core/token.js';
 import type { Logger } from '../core/logger.js';
+import type { RevocationSource } from '../fleet/revocation.js';
+import type { SharedCache } from '../fleet/shared-cache.js';
 import type { WireProtocol } from '../protocol/protocol.js';
 import type { Fetch } from '../transport/fetch.js';
 import type { Transport } from '../transport/transport.js';
 import type { Dispatcher } from '../transport/dispatcher.js';
-import { issueMessages } from './messages.js';
+import { issueMessages } from '../core/messages.js';
 
 const number = (fits: (value: number) => boolean, expected: string) =>
   check((value): value is number => typeof value === 'number' && Number.isFinite(value) && fits(value), expected);
@@ -37,12 +39,21 @@ const isKeyFormat = (value: unknown): value is KeyFormat =>
   isFunction(value) || (value instanceof RegExp && !value.global && !value.sticky);
 const isDispatcher = (value: unknown): value is Dispatcher | (() => Dispatcher) =>
   isFunction(value) || hasMethods(value, ['dispatch']);
+const isLogger = (value: unknown): value is Logger | false => value === false || hasMethods(value, ['warn']);
 const isSchema = (value: unknown): value is object => {
   const standard: unknown = (isObject(value) || isFunction(value)) && Reflect.get(value, '~standard');
   return isObject(standard) && isFunction(Reflect.get(standard, 'validate'));
 };
 const areObservers = (value: unknown): value is readonly Observer<never>[] =>
   Array.isArray(value) && value.every(isObject);
+
+const isSource = (value: unknown): value is RevocationSource => {
+  if (!hasMethods(value, ['follow']) || !isObject(value)) return false;
+  const heartbeatMs: unknown = Reflect.get(value, 'heartbeatMs');
+  return isText(Reflect.get(value, 'name')) && typeof heartbeatMs === 'number' && heartbeatMs > 0;
+};
+const areSources = (value: unknown): value is readonly RevocationSource[] =>
+  Array.isArray(value) && value.every(isSource);
 
 /** The longest delay that timers take; beyond it they fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -91,8 +102,16 @@ const schema = lazy(() => {
     fetch: optional(func<Fetch>()),
     dispatcher: optional(check(isDispatcher, 'an undici dispatcher, or a function that returns one')),
     transport: optional(methods<Transport>(['send'], 'an object with send()')),
+    sharedCache: optional(methods<SharedCache>(['get', 'put', 'lease'], 'an object with get(), put() and lease()')),
+    sharedTimeoutMs: withDefault(timer, 50),
+    sharedNamespace: optional(check(isText, 'a string that is not empty')),
+    revocations: withDefault(
+      check(areSources, 'an object with a name, heartbeatMs and follow(), or an array of them'),
+      [],
+    ),
+    degradedTtlMs: withDefault(duration, 30_000),
     observers: withDefault(check(areObservers, 'an array of objects'), []),
-    logger: optional(methods<Logger>(['warn'], 'an object with warn()')),
+    logger: optional(check(isLogger, 'an object with warn(), or false')),
     allowInsecureHttp: flag,
     dangerouslyAllowBrowser: flag,
     clock: optional(methods<Clock>(['wall', 'monotonic', 'after'], 'an object with wall(), monotonic() and after()')),

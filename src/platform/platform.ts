@@ -1,3 +1,5 @@
+import type { Observer } from '../core/events.js';
+
 /** What differs by runtime, other than how it reaches a server: each module beside this one exports all of it. */
 export interface Platform {
   /** SHA-256 as 32 characters, one for each byte; synchronous. */
@@ -6,4 +8,6 @@ export interface Platform {
   env(name: string): string | undefined;
   /** Whether a promise that one request made may be awaited by another, and outlives the first. */
   readonly sharesPromises: boolean;
+  /** What publishes events to the runtime's diagnostics channels, where it has any. */
+  diagnosticsObserver(): readonly Observer[];
 }

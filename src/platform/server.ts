@@ -3,6 +3,7 @@ import type * as Crypto from 'node:crypto';
 import { fromHex } from '../core/fingerprint.js';
 import type { Platform } from './platform.js';
 
+export { diagnosticsObserver } from './channels.js';
 export { env } from './env.js';
 
 let loaded: typeof Crypto | undefined;

@@ -2,6 +2,7 @@ import type { AttemptFailure } from '../core/failure.js';
 import { containsSecret, redact, redactError, sanitize } from '../core/redact.js';
 import { rejected } from '../core/result.js';
 import { isObject, isText } from '../core/schema.js';
+import type { Freshness } from '../core/verdict.js';
 import type { WireResponse } from '../transport/transport.js';
 import { freshnessOf } from './freshness.js';
 import type { DecodeContext, DecodedVerdict, ProtocolAnswer, ProtocolFailure, WireProtocol } from './protocol.js';
@@ -18,21 +19,23 @@ const MAX_REASON_LENGTH = 128;
 export function decodeResponse(protocol: WireProtocol, response: WireResponse, context: DecodeContext): Decoded {
   if (isNeverVerdict(response.status)) return { failure: statusFailure(response, context.askedAt) };
   try {
-    return checkAnswer(protocol.decode(response, context), protocol, response, context);
+    const cacheControl = protocol.ignoreCacheControl === true ? undefined : response.header('cache-control');
+    const freshness = freshnessOf(cacheControl, response.header('age'));
+    const scope = protocol.scope === 'compared' ? context.scope : undefined;
+    return checkAnswer(protocol.decode(response, context), response.status, freshness, { ...context, scope });
   } catch (error) {
     return invalid('something the protocol could not read', redactError(error, context.secrets));
   }
 }
 
-function checkAnswer(
+/** Checks an answer with this status; with a scope in the context, the tenant has to be the same. */
+export function checkAnswer(
   answer: ProtocolAnswer,
-  protocol: WireProtocol,
-  response: WireResponse,
+  status: number,
+  freshness: Freshness,
   context: DecodeContext,
 ): Decoded {
   if ('failure' in answer) return { failure: checkFailure(answer.failure, context.secrets) };
-  const cacheControl = protocol.ignoreCacheControl === true ? undefined : response.header('cache-control');
-  const freshness = freshnessOf(cacheControl, response.header('age'));
   const reject = (reason: string, ambiguous = false): Decoded => ({
     kind: 'rejected',
     result: rejected('server', reason),
@@ -42,12 +45,11 @@ function checkAnswer(
   // A rejection stands even if its reason can't be used: only a verified key has to be complete.
   if (answer.kind === 'rejected')
     return reject(isUsable(answer.reason, context.secrets) ? answer.reason : 'rejected', answer.ambiguous === true);
-  const problem = verifiedProblem(answer, response.status, context.secrets);
+  const problem = verifiedProblem(answer, status, context.secrets);
   if (problem !== undefined) return invalid(`no verdict: ${problem}`);
   const { client, tenant, keyId, expiresAt, claims } = answer;
   if (expiresAt !== undefined && expiresAt <= context.askedAt) return reject('expired');
-  if (protocol.scope === 'compared' && context.scope !== undefined && tenant !== context.scope)
-    return reject('scope_mismatch');
+  if (context.scope !== undefined && tenant !== context.scope) return reject('scope_mismatch');
   const safeClaims = sanitize({ ...claims }, context.secrets);
   return { kind: 'verified', client, tenant, keyId, expiresAt, claims: safeClaims, freshness };
 }

@@ -1,7 +1,7 @@
 import { HEADER_VALUE } from '../core/token.js';
 import { lazy } from '../core/lazy.js';
 import { anything, check, isBoolean, isFunction, isText, optional, parse, strict } from '../core/schema.js';
-import { issueMessages } from '../options/messages.js';
+import { issueMessages } from '../core/messages.js';
 import { isNeverVerdict } from '../protocol/status.js';
 import { isRecord } from './pick.js';
 import { combinationIssues } from './combinations.js';

@@ -7,6 +7,7 @@
 export type { KeyRecord } from './book.js';
 export { testClock, type TestClock, type TestClockOptions } from './clock.js';
 export type { Fault } from './faults.js';
+export { memoryFleet, type MemoryFleet, type MemoryFleetOptions } from './fleet.js';
 export type { KeyServerRequest } from './log.js';
 export { startKeyServer, type KeyServer, type KeyServerCounts, type KeyServerOptions } from './key-server.js';
 export type { ListenerOptions } from './listener.js';
@@ -26,4 +27,10 @@ export {
 export { keyServerCases, type KeyServerUnderTest } from './suites/key-server.js';
 export { observerCases, type MakeObserver } from './suites/observer.js';
 export { protocolCases, type ProtocolUnderTest, type SampleResponse } from './suites/protocol.js';
+export {
+  revocationSourceCases,
+  type MakeRevocationSource,
+  type RevocationSourceUnderTest,
+} from './suites/revocation-source.js';
+export { sharedCacheCases, type MakeSharedCache } from './suites/shared-cache.js';
 export { transportCases, type MakeTransport } from './suites/transport.js';

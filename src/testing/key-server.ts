@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { Rejected } from '../core/result.js';
+import type { Revocation, RevocationSource } from '../fleet/revocation.js';
 import type { DefinedProtocol } from '../protocols/define.js';
 import { KeyBook, type KeyRecord } from './book.js';
 import { dialectOf, type Dialect } from './dialect.js';
@@ -8,7 +9,8 @@ import { parseBody, VerifyEndpoint, VERIFY_PATH } from './endpoint.js';
 import type { Respond } from './reply.js';
 import { applyFault, later, send, type Fault, type PendingReply } from './faults.js';
 import { Listener, type ListenerOptions } from './listener.js';
-import { RequestLog, type KeyServerRequest } from './log.js';
+import { REVOCATIONS_PATH, RevocationStream } from './revocation-stream.js';
+import { fingerprintOf, RequestLog, type KeyServerRequest } from './log.js';
 
 /** How a key server is set up. Every duration is in milliseconds. */
 export interface KeyServerOptions extends ListenerOptions {
@@ -24,6 +26,10 @@ export interface KeyServerOptions extends ListenerOptions {
   readonly cacheControl?: string;
   /** How long every response takes. Default: 0. */
   readonly delayMs?: number;
+  /** How often the stream of revocations sends a heartbeat, in milliseconds. Default: 1 000. */
+  readonly heartbeatMs?: number;
+  /** Where revocations are published beside its own stream, e.g. `redisRevocations()`. Default: nowhere else. */
+  readonly publishTo?: Pick<RevocationSource, 'publish'>;
   /** The time by which keys expire, in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number;
 }
@@ -60,6 +66,7 @@ export class KeyServer {
   readonly #dialect: Dialect | undefined;
   readonly #endpoint: VerifyEndpoint;
   readonly #log = new RequestLog();
+  readonly #stream: RevocationStream;
   readonly #counts = { requests: 0, valid: 0, rejected: 0, refused: 0, faults: 0, maxInFlight: 0 };
   #inFlight = 0;
   #tokens: ReadonlySet<unknown>;
@@ -67,13 +74,14 @@ export class KeyServer {
   #faultyRequests = 0;
 
   constructor(options: KeyServerOptions) {
-    const { keys, protocol, respond, cacheControl } = options;
+    const { keys, protocol, respond, cacheControl, heartbeatMs = 1_000 } = options;
     this.#options = options;
     this.#listener = new Listener(options, this.#receive.bind(this));
     this.#book = new KeyBook(keys);
     this.#dialect = protocol && dialectOf(protocol, respond, this.#book);
     this.#endpoint = new VerifyEndpoint(this.#book, cacheControl, this.#dialect);
     this.#tokens = new Set(options.serviceTokens ?? this.#dialect?.serviceTokens ?? ['service-token']);
+    this.#stream = new RevocationStream(heartbeatMs);
   }
 
   /** The port that it listens on. */
@@ -106,19 +114,36 @@ export class KeyServer {
     return this.#log.asked(key);
   }
 
-  /** Issues a key, or replaces what is known about it. A revoked key is good again. */
+  /** Issues a key, or replaces what is known about it, and says so to all who follow. A revoked key is good again. */
   issue(key: string, record: KeyRecord): void {
     this.#book.issue(key, record);
+    this.publish({ type: 'changed', select: { fingerprint: fingerprintOf(key) } });
   }
 
-  /** Rejects a key from now on. Default reason: `'revoked'`. */
+  /** Rejects a key from now on, and says so to all who follow. Default reason: `'revoked'`. */
   revoke(key: string, reason: Rejected['reason'] = 'revoked'): void {
     this.#book.reject(key, reason);
+    this.publish({ type: 'revoked', select: { fingerprint: fingerprintOf(key) } });
   }
 
-  /** Makes a key unknown. */
+  /** Makes a key unknown, and says so to all who follow. */
   forget(key: string): void {
     this.#book.forget(key);
+    this.publish({ type: 'revoked', select: { fingerprint: fingerprintOf(key) } });
+  }
+
+  /** Publishes to all who follow its stream, `GET /internal/revocations`, and to `publishTo`. */
+  publish(revocation: Revocation): void {
+    const message = { at: (this.#options.now ?? Date.now)(), ...revocation };
+    this.#stream.publish(message);
+    // A store that is down loses it, as it would in production without an outbox.
+    this.#options.publishTo?.publish?.(message).catch(() => undefined);
+  }
+
+  /** Begins the stream of revocations anew, as a server does that keeps none of it: who followed it is told of a gap. */
+  restartStream(): void {
+    this.#stream.restart();
+    this.dropConnections();
   }
 
   /** Accepts only these service tokens from now on. */
@@ -175,6 +200,10 @@ export class KeyServer {
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
+    if (request.method === 'GET' && request.url === REVOCATIONS_PATH) {
+      this.#stream.open(request, response, this.#tokens.has(request.headers['x-service-token']));
+      return;
+    }
     this.#counts.maxInFlight = Math.max(this.#counts.maxInFlight, ++this.#inFlight);
     response.on('close', () => this.#inFlight--);
     const chunks: Buffer[] = [];

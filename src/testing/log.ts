@@ -34,7 +34,7 @@ const MAX_REQUESTS = 1_000;
 const MAX_COUNTED_KEYS = 100_000;
 const SECRET_HEADERS = ['x-service-token', 'authorization', 'proxy-authorization', 'cookie'];
 
-const fingerprintOf = (key: string): string => hash('sha256', key, 'hex');
+export const fingerprintOf = (key: string): string => hash('sha256', key, 'hex');
 
 /** In place: nothing else reads the message, and a copy would cost more than the rest of the log. */
 function redactHeaders(headers: IncomingHttpHeaders, others: readonly string[]): void {

@@ -14,10 +14,17 @@ import {
   type Verified,
   type VerifyResult,
 } from '../core/result.js';
+import type { CheckOptions, CheckResult, Health } from '../core/health.js';
 import type { Selector } from '../core/selector.js';
-import type { Stats } from '../core/stats.js';
-import { VERIFY_NOW, type PresentedKey, type Verifier, type VerifyOptions } from '../core/verifier.js';
-import { ResultCounter } from '../observe/stats.js';
+import { NO_FLEET_STATS, type Stats } from '../core/stats.js';
+import {
+  VERIFY_NOW,
+  type AnyVerifyOptions,
+  type PresentedKey,
+  type Verifier,
+  type VerifyOptions,
+} from '../core/verifier.js';
+import { noFailures, ResultCounter } from '../observe/stats.js';
 import { decide } from '../cache/policy.js';
 import { claimsReader, type ClaimsReader } from '../protocol/claims.js';
 import { decodeResponse } from '../protocol/decode.js';
@@ -59,6 +66,8 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   readonly #counter = new ResultCounter();
   #failure: VerifyFailure | undefined;
   #calls = 0;
+  /** Since when it is available or not, in epoch milliseconds. */
+  #since = Date.now();
 
   constructor({ keys, failOpen, claims }: StubVerifierOptions<FailOpen, Claims>) {
     this.#book = new KeyBook(keys);
@@ -84,34 +93,36 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   unavailable(kind: FailureKind = 'unreachable'): void {
     const evidence = mayBeOutage({ kind }) ? 'proven' : 'none';
     this.#failure = new VerifyFailure(kind, `the stub is set to fail as ${kind}`, { evidence });
+    this.#since = Date.now();
   }
 
   /** Ends `unavailable()`. */
   recover(): void {
     this.#failure = undefined;
+    this.#since = Date.now();
   }
 
+  verify(key: PresentedKey, options?: VerifyOptions): Promise<VerifyResult<Claims, FailOpen>>;
   verify(
     key: PresentedKey,
-    options?: VerifyOptions & { readonly failOpen?: undefined },
-  ): Promise<VerifyResult<Claims, FailOpen>>;
-  verify(key: PresentedKey, options: VerifyOptions & { readonly failOpen: false }): Promise<VerifyResult<Claims>>;
-  verify(key: PresentedKey, options?: VerifyOptions): Promise<Result<Claims>>;
-  verify(key: PresentedKey, options: VerifyOptions = {}): Promise<Result<Claims>> {
+    options: VerifyOptions<false> & { readonly failOpen: false },
+  ): Promise<VerifyResult<Claims>>;
+  verify(key: PresentedKey, options?: AnyVerifyOptions): Promise<Result<Claims>>;
+  verify(key: PresentedKey, options: AnyVerifyOptions = {}): Promise<Result<Claims>> {
     return new Promise((resolve) => {
       options.signal?.throwIfAborted();
       resolve(this[VERIFY_NOW](key, options));
     });
   }
 
-  [VERIFY_NOW](key: PresentedKey, options: VerifyOptions): Result<Claims> | Promise<Result<Claims>> {
+  [VERIFY_NOW](key: PresentedKey, options: AnyVerifyOptions): Result<Claims> | Promise<Result<Claims>> {
     this.#calls++;
     if (!isVerifiable(key)) return this.#counter.count(localRejection(key));
     const cached = this.#cached(key, options);
     return cached === undefined ? this.#load(key, options) : this.#counter.count(cached);
   }
 
-  verifyCached(key: PresentedKey, options: VerifyOptions = {}): Served<Claims> | undefined {
+  verifyCached(key: PresentedKey, options: AnyVerifyOptions = {}): Served<Claims> | undefined {
     this.#calls++;
     const served = isVerifiable(key) ? this.#cached(key, options) : localRejection(key);
     return served && this.#counter.count(served);
@@ -122,10 +133,15 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   }
 
   invalidate(selector: Selector): number {
-    const stored = parseSelector(selector, sha256);
+    const stored = parseSelector(selector, sha256, 'invalidate');
     const selected = [...this.#cache].filter(([fingerprint, { result }]) => selects(stored, fingerprint, result));
     for (const [fingerprint] of selected) this.#cache.delete(fingerprint);
     return selected.length;
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async revoke(selector: Selector): Promise<void> {
+    this.invalidate(selector);
   }
 
   clear(): void {
@@ -140,7 +156,20 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     const results = [...this.#cache.values()].map(({ result }) => result.valid);
     const count = results.filter((valid) => valid).length;
     const entries = { verified: count, rejected: results.length - count };
-    return this.#counter.snapshot({ entries, active: 0, queued: 0, controls: 0, breaker: 'closed' });
+    return { ...NOTHING, ...NO_FLEET_STATS, ...this.#counter.snapshot(), failures: noFailures(), entries };
+  }
+
+  /** `down` between `unavailable()` and `recover()`. */
+  health(): Health {
+    const [since, failure] = [this.#since, this.#failure];
+    if (failure === undefined) return { status: 'ok', since, breaker: 'closed' };
+    return { status: 'down', since, failure, breaker: 'closed' };
+  }
+
+  async check({ signal }: CheckOptions = {}): Promise<CheckResult> {
+    signal?.throwIfAborted();
+    const failure = this.#failure;
+    return await Promise.resolve({ ok: failure === undefined, ...(failure && { failure }), latencyMs: 0 });
   }
 
   async close(): Promise<void> {
@@ -151,7 +180,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     await this.close();
   }
 
-  #cached(key: string, { maxAgeMs = Infinity }: VerifyOptions): Served<Claims> | undefined {
+  #cached(key: string, { maxAgeMs = Infinity }: AnyVerifyOptions): Served<Claims> | undefined {
     const cached = this.#cache.get(sha256(key));
     if (cached === undefined || this.#failure !== undefined) return undefined;
     const { result, storedAt } = cached;
@@ -160,10 +189,11 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     return hasEnded || now - storedAt >= maxAgeMs ? undefined : result;
   }
 
-  async #load(key: string, options: VerifyOptions): Promise<Result<Claims>> {
+  async #load(key: string, options: AnyVerifyOptions): Promise<Result<Claims>> {
     const loaded = this.#failure ?? (await this.#ask(key));
     if (!(loaded instanceof VerifyFailure)) return this.#counter.count(loaded);
-    return this.#counter.count(decide(undefined, loaded, options.failOpen ?? this.#failOpen));
+    const failOpen: unknown = options.failOpen ?? this.#failOpen;
+    return this.#counter.count(decide(undefined, loaded, failOpen === true));
   }
 
   async #ask(key: string): Promise<Served<Claims> | VerifyFailure> {
@@ -187,17 +217,33 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     if (verdict.kind === 'rejected') return verdict.result;
     try {
       const read = await this.#readClaims(verdict.claims);
-      if ('wrong' in read) return invalid(`claims do not fit the schema: ${read.wrong}`);
+      if ('wrong' in read) return unfit(`do not fit the schema: ${read.wrong}`);
       return verified('server', { ...verdict, claims: read.claims, verifiedAt: now });
     } catch {
-      return invalid('the schema in claims failed');
+      return unfit('make the schema fail');
     }
   }
 }
 
 const HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' };
 
+/** What a stub never does. */
+const NOTHING = {
+  requests: 0,
+  retries: 0,
+  coalesced: 0,
+  refreshes: 0,
+  evictions: 0,
+  active: 0,
+  queued: 0,
+  controls: 0,
+  breaker: 'closed',
+} as const;
+
 const isVerifiable = (key: unknown): key is string => isHashable(key) && isAdmissible(key, undefined);
+
+const unfit = (problem: string): VerifyFailure =>
+  new VerifyFailure('misconfigured', `the stub knows this key, but its claims ${problem}`);
 
 const invalid = (problem: string): VerifyFailure =>
   new VerifyFailure('invalid_response', `the stub knows this key, but not as a verdict: ${problem}`);

@@ -3,20 +3,18 @@ import { createServer } from 'node:http';
 import connect from 'connect';
 import express from 'express';
 import express4 from 'express4';
-import type { Verified } from 'keyverify';
 import { apiKeyAuth } from 'keyverify/express';
 import { adapterRoutes } from 'keyverify/testing';
+import { describe, expect, it } from 'vitest';
 
+import { acme, saying } from '../guard/verifiers.js';
 import { listen } from './listen.js';
 import { testAdapter } from './suite.js';
-
-/** Connect has no types for what a middleware leaves on a request. */
-const identityOf = (req: object): Verified | null => (req as { identity: Verified | null }).identity;
 
 testAdapter('Express 5', async (verifier, handler) => {
   const app = express();
   for (const [path, options] of Object.entries(adapterRoutes)) {
-    app.all(path, apiKeyAuth(verifier, options), (req, res) => void res.json(handler(req.identity)));
+    app.all(path, apiKeyAuth(verifier, options), (_, res) => void res.json(handler(res.locals.identity)));
   }
   return await listen(createServer(app));
 });
@@ -24,7 +22,7 @@ testAdapter('Express 5', async (verifier, handler) => {
 testAdapter('Express 4', async (verifier, handler) => {
   const app = express4();
   for (const [path, options] of Object.entries(adapterRoutes)) {
-    app.all(path, apiKeyAuth(verifier, options), (req, res) => void res.json(handler(req.identity)));
+    app.all(path, apiKeyAuth(verifier, options), (_, res) => void res.json(handler(res.locals.identity)));
   }
   return await listen(createServer(app));
 });
@@ -32,8 +30,43 @@ testAdapter('Express 4', async (verifier, handler) => {
 testAdapter('connect', async (verifier, handler) => {
   const app = connect();
   for (const [path, options] of Object.entries(adapterRoutes)) {
-    app.use(path, apiKeyAuth(verifier, options));
-    app.use(path, (req, res) => res.end(JSON.stringify(handler(identityOf(req)))));
+    const auth = apiKeyAuth(verifier, options);
+    app.use(path, auth);
+    app.use(path, (req, res) => res.end(JSON.stringify(handler(auth.identityOf(req)))));
   }
   return await listen(createServer(app));
+});
+
+describe('the middleware for Express', () => {
+  it('tells the caller wherever it was mounted, and nobody where it has not run', async () => {
+    const auth = apiKeyAuth(saying(acme));
+    const app = express();
+    app.get('/public', (req, res) => void res.json(auth.identityOf(req)));
+    app.use(
+      auth,
+      express.Router().get('/orders', (req, res) => void res.json(auth.identityOf(req).client)),
+    );
+    app.use((error: Error, _: express.Request, res: express.Response, next: express.NextFunction) => {
+      if (res.headersSent) next();
+      else res.status(500).json(error.message);
+    });
+    const { url, close } = await listen(createServer(app));
+    const ask = async (path: string): Promise<unknown> =>
+      await (await fetch(url + path, { headers: { 'x-api-key': 'sk-1' } })).json();
+    expect(await ask('/orders')).toBe('acme');
+    expect(await ask('/public')).toMatch(/no guard has admitted this request/);
+    await close();
+  });
+
+  it('denies with the id that a middleware before it gave the request', async () => {
+    const app = express();
+    app.use((req, _, next) => {
+      Object.assign(req, { id: 'req-of-mine' });
+      next();
+    });
+    app.use(apiKeyAuth(saying(acme)));
+    const { url, close } = await listen(createServer(app));
+    expect((await fetch(url)).headers.get('x-request-id')).toBe('req-of-mine');
+    await close();
+  });
 });

@@ -7,7 +7,7 @@ import { guardedRoutes, routes } from '../../src/testing/suites/adapter-routes.j
 import { testAdapter } from './suite.js';
 
 testAdapter('Fastify', async (verifier, handler) => {
-  const app = Fastify();
+  const app = Fastify({ requestIdHeader: 'x-request-id' });
   void app.register((scope, _, done) => {
     // Not awaited: the routes below are there before the plugin is loaded, and are guarded nonetheless.
     void scope.register(apiKeyAuth, { verifier, failOpen: false });
@@ -56,6 +56,59 @@ describe('the plugin for Fastify', () => {
 
   it('refuses options that do not say what they mean', async () => {
     const options = { verifier, optinal: true } as const;
-    await expect(Fastify().register(apiKeyAuth, options)).rejects.toThrow(/optinal is not an option here/);
+    await expect(Fastify().register(apiKeyAuth, options)).rejects.toThrow(
+      /optinal: there is no such option, did you mean optional\?/,
+    );
+  });
+
+  it('refuses a route with wrong options at start', async () => {
+    const app = Fastify();
+    await app.register(apiKeyAuth, { verifier });
+    const route = (keyverify: unknown) => (): unknown =>
+      app.get('/', { config: { keyverify: keyverify as { optional: true } } }, () => 'in');
+    expect(route({ optinal: true })).toThrow(/optinal: there is no such option, did you mean optional\?/);
+    expect(route({ optional: 'false' })).toThrow(/optional: expected true or false/);
+    expect(route(null)).toThrow(/expected an object/);
+  });
+
+  it('denies each request of such a route that was there before the plugin', async () => {
+    const app = Fastify();
+    void app.register(apiKeyAuth, { verifier });
+    app.get('/', { config: { keyverify: { optinal: true } as object } }, () => 'in');
+    expect((await app.inject('/')).statusCode).toBe(500);
+  });
+
+  it('denies with the id of the request that Fastify logs', async () => {
+    const app = Fastify({ genReqId: () => 'req-of-fastify' });
+    await app.register(apiKeyAuth, { verifier });
+    const { headers } = await app.inject({ url: '/', headers: { 'x-request-id': 'req-7' } });
+    expect(headers['x-request-id']).toBe('req-of-fastify');
+  });
+
+  it('reads headers that a hook before it has set', async () => {
+    const app = Fastify();
+    app.addHook('onRequest', (request, _, done) => {
+      request.headers = { 'x-api-key': 'sk-1' };
+      done();
+    });
+    await app.register(apiKeyAuth, { verifier });
+    app.get('/', ({ identity }) => identity.client);
+    expect((await app.inject('/')).body).toBe('acme');
+  });
+
+  it('is the only one that sets the identity', async () => {
+    const app = Fastify();
+    await app.register((scope, _, done) => {
+      void scope.register(apiKeyAuth, { verifier });
+      scope.get('/', (request) => {
+        Reflect.set(request, 'identity', { client: 'mallory' });
+        return { client: request.identity.client };
+      });
+      done();
+    });
+    const { body } = await app.inject({ url: '/', headers: { 'x-api-key': 'sk-1' } });
+    expect(JSON.parse(body)).toEqual({ client: 'acme' });
+    const taken = Fastify().decorateRequest('identity');
+    await expect(taken.register(apiKeyAuth, { verifier })).rejects.toThrow(/identity/);
   });
 });

@@ -1,4 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
+import type { AnyVerifyOptions, Verified } from 'keyverify';
 import { apiKeyAuth } from 'keyverify/grpc';
 import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
 import { describe, expect, it } from 'vitest';
@@ -125,6 +126,112 @@ describe('the interceptor for gRPC', () => {
 
   it('knows nobody of a call that it has not seen', () => {
     const { identityOf } = apiKeyAuth(saying(acme));
-    expect(() => identityOf({ metadata: new grpc.Metadata() })).toThrow(/has not seen this call/);
+    expect(() => identityOf({ metadata: new grpc.Metadata() })).toThrow(/no guard has admitted this request/);
   });
+});
+
+describe('the interceptor for gRPC, for each call', () => {
+  /** Asks a server whose interceptors are these who calls. */
+  const asking = async (
+    { interceptor, identityOf }: ReturnType<typeof apiKeyAuth>,
+    sent: Record<string, string>,
+    signal: AbortSignal | null,
+    ...others: grpc.ServerInterceptor[]
+  ) => {
+    const server = new grpc.Server({ interceptors: [interceptor, ...others] });
+    const calls: grpc.ServerUnaryCall<object, object>[] = [];
+    const me = (call: grpc.ServerUnaryCall<object, object>, callback: grpc.sendUnaryData<object>): void => {
+      calls.push(call);
+      try {
+        callback(null, { client: (identityOf(call) as Verified).client });
+      } catch (error) {
+        callback({ code: grpc.status.INTERNAL, details: (error as Error).message });
+      }
+    };
+    server.addService({ me: method('/me') }, { me });
+    const { url, close } = await serve(server);
+    const client = new grpc.Client(url, grpc.credentials.createInsecure());
+    const metadata = new grpc.Metadata();
+    for (const [name, value] of Object.entries(sent)) metadata.set(name, value);
+    const { path, requestSerialize, responseDeserialize } = method('/me');
+    const told = await new Promise<unknown>((resolve) => {
+      const done = (error: grpc.ServiceError | null, value?: object): void => resolve(error?.details ?? value);
+      const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, {}, metadata, done);
+      signal?.addEventListener('abort', () => call.cancel());
+    });
+    client.close();
+    await close();
+    return { told, calls };
+  };
+
+  const withKey = { 'x-api-key': 'sk-1' };
+  const copying =
+    (copy: (metadata: grpc.Metadata) => grpc.Metadata): grpc.ServerInterceptor =>
+    (_, call) =>
+      new grpc.ServerInterceptingCall(call, {
+        start: (next) => next({ onReceiveMetadata: (metadata, pass) => pass(copy(metadata)) }),
+      });
+
+  it('knows the caller by a copy of the metadata, too, while the call runs', async () => {
+    const merged = (metadata: grpc.Metadata): grpc.Metadata => {
+      const copy = new grpc.Metadata();
+      copy.merge(metadata);
+      return copy;
+    };
+    for (const copy of [merged, (metadata: grpc.Metadata) => metadata.clone()]) {
+      const auth = apiKeyAuth(saying(acme));
+      const { told, calls } = await asking(auth, withKey, null, copying(copy));
+      expect(told).toEqual({ client: 'acme' });
+      // The call is over: nothing is kept of it.
+      expect(() => calls.map((call) => auth.identityOf(call))).toThrow(/no guard has admitted/);
+    }
+  });
+
+  it('keeps nothing of a call that was cancelled before it was admitted', async () => {
+    const client = new AbortController();
+    const seen: grpc.Metadata[] = [];
+    const verify = async (_: string, { signal }: AnyVerifyOptions): Promise<Verified> => {
+      const left = new Promise((resolve) => signal?.addEventListener('abort', resolve));
+      client.abort();
+      await left;
+      return acme;
+    };
+    const auth = apiKeyAuth({ verify });
+    const keeping = copying((metadata) => {
+      seen.push(metadata);
+      return metadata;
+    });
+    await asking({ ...auth, interceptor: keeping }, withKey, client.signal, auth.interceptor);
+    expect(seen.map((metadata) => metadata.get('keyverify-call').length)).toEqual([1]);
+    expect(() => seen.map((metadata) => auth.identityOf({ metadata: metadata.clone() }))).toThrow(
+      /no guard has admitted/,
+    );
+  });
+
+  it('takes no identity from the metadata that a caller sends', async () => {
+    const forged = { ...withKey, 'keyverify-call': 'forged' };
+    const { told, calls } = await asking(apiKeyAuth(saying(acme)), forged, null);
+    expect(told).toEqual({ client: 'acme' });
+    expect(calls[0]?.metadata.get('keyverify-call')).not.toContain('forged');
+  });
+
+  it('needs no key for a method that is exempt, which then has no identity', async () => {
+    const verifier = saying(acme);
+    const auth = apiKeyAuth(verifier, { exemptMethods: ['/test.Test/me'] });
+    const { told, calls } = await asking(auth, { 'keyverify-call': 'forged' }, null);
+    expect(told).toMatch(/no guard has admitted/);
+    expect(calls[0]?.metadata.get('keyverify-call')).toEqual([]);
+    expect(verifier.asked).toEqual([]);
+    expect((await asking(apiKeyAuth(verifier, { exemptMethods: ['/test.Test/you'] }), {}, null)).told).toBe(
+      'missing_key',
+    );
+  });
+
+  it.each(['/test.Test/me', ['test.Test/me'], ['/test.Test'], [1]])(
+    'refuses %j as the methods that are exempt',
+    (exempt) => {
+      const options = { exemptMethods: exempt as string[] };
+      expect(() => apiKeyAuth(saying(acme), options)).toThrow(/exemptMethods: expected an array of paths/);
+    },
+  );
 });

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
+import { requestId } from 'hono/request-id';
 import { apiKeyAuth } from 'keyverify/hono';
 import { adapterRoutes } from 'keyverify/testing';
 import { describe, expect, it, vi } from 'vitest';
@@ -28,5 +29,13 @@ describe('the middleware for Hono', () => {
     const work = Promise.resolve();
     verifier.asked[0]?.options?.waitUntil?.(work);
     expect(context.waitUntil).toHaveBeenCalledExactlyOnceWith(work);
+  });
+
+  it('denies with the id that the middleware request-id gave the request', async () => {
+    const app = new Hono()
+      .use(requestId({ generator: () => 'req-of-hono' }))
+      .use(apiKeyAuth(saying(acme)))
+      .get('/', (c) => c.text('in'));
+    expect((await app.request('/')).headers.get('x-request-id')).toBe('req-of-hono');
   });
 });

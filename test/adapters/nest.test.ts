@@ -48,7 +48,9 @@ testAdapter(
 testAdapter(
   'Nest on Fastify',
   async (verifier, handler) =>
-    await deploy(await NestFactory.create(moduleOf(verifier, handler), new FastifyAdapter())),
+    await deploy(
+      await NestFactory.create(moduleOf(verifier, handler), new FastifyAdapter({ requestIdHeader: 'x-request-id' })),
+    ),
 );
 
 describe('the guard for Nest', () => {

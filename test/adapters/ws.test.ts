@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 
+import type { Verified } from 'keyverify';
 import { apiKeyAuth } from 'keyverify/ws';
 import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
 import { describe, expect, it } from 'vitest';
@@ -49,6 +50,43 @@ testAdapter(
 );
 
 describe('an upgrade', () => {
+  it.each([{ port: 0 }, { server: createServer() }])('is refused to a server that opens sockets itself', (options) => {
+    const wss = new WebSocketServer(options);
+    expect(() => apiKeyAuth(saying(acme), wss, () => expect.unreachable())).toThrow(
+      /wss: expected a server with noServer: true/,
+    );
+    wss.close();
+  });
+
+  it('keeps what a client sends before the decision', async () => {
+    let decide = (): void => undefined;
+    const decided = new Promise<Verified>((resolve) => {
+      decide = () => resolve(acme);
+    });
+    const wss = new WebSocketServer({ noServer: true });
+    const server = createServer();
+    const heard = new Promise((resolve) => {
+      const onConnection = (socket: WebSocket): void =>
+        void socket.once('message', (data: Buffer) => resolve(data.toString()));
+      const upgrade = apiKeyAuth({ verify: async () => await decided }, wss, onConnection);
+      server.on('upgrade', (request, socket, head) => {
+        upgrade(request, socket, head);
+        // A masked frame with the text "hi", in a packet of its own.
+        client.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]), () => {
+          socket.once('readable', decide);
+        });
+      });
+    });
+    const { url, close } = await listen(server);
+    const client = connect(Number(new URL(url).port), '127.0.0.1');
+    client.write(
+      'GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Api-Key: sk-1\r\n\r\n',
+    );
+    expect(await heard).toBe('hi');
+    client.destroy();
+    await close();
+  });
+
   it('that breaks during the wait does not take the process with it', async () => {
     const verifier = { verify: async () => await new Promise<never>(() => undefined) };
     const upgrade = apiKeyAuth(verifier, new WebSocketServer({ noServer: true }), () => expect.unreachable());

@@ -7,7 +7,7 @@ import { ASKED_AT, later, rejected, verified } from '../helpers/verdicts.js';
 
 const TTL = 1_000;
 const entry = (result: Verified | Rejected = verified(), askedAt = ASKED_AT): Entry<Verified['claims']> =>
-  new Entry(result, askedAt, TTL, false);
+  new Entry(result, askedAt, { ttlMs: TTL, refreshAtAge: 0, noStale: false });
 
 describe('the age of an entry', () => {
   test('follows the wall clock where the monotonic clock slept', () => {
@@ -75,12 +75,44 @@ describe('a stale verdict', () => {
     verified({ source: 'cache' }),
     rejected('disabled', 'cache'),
   ])('is the cached one with another source: %o', (result) => {
-    expect(new Entry(result, later(0), TTL, true).asStale()).toStrictEqual({ ...result, source: 'stale' });
+    expect(new Entry(result, later(0), { ttlMs: TTL, refreshAtAge: 0, noStale: true }).asStale()).toStrictEqual({
+      ...result,
+      source: 'stale',
+    });
   });
 
   test('is one frozen object, however often it is served', () => {
     const old = entry();
     expect(Object.isFrozen(old.asStale())).toBe(true);
     expect(old.asStale()).toBe(old.asStale());
+  });
+});
+
+describe('an entry that may be out of date', () => {
+  test('is fresh up to the age at which something happened, and never longer than it was', () => {
+    const changed = entry();
+    changed.expireAt(400.5);
+    expect(changed).toMatchObject({ ttlMs: 400, fullTtlMs: TTL });
+    changed.expireAt(900);
+    expect(changed.ttlMs).toBe(400);
+    changed.expireAt(-5);
+    expect(changed.ttlMs).toBe(0);
+  });
+
+  test.each([
+    [0, 100],
+    [0.5, 140],
+    [1, 180],
+  ])('is refreshed within most of the window, by its share of %d, and fresh for all of it', (share, atAge) => {
+    const suspect = new Entry(verified(), ASKED_AT, { ttlMs: TTL, refreshAtAge: 900, noStale: false });
+    suspect.suspectSince(100, 100, share);
+    expect(suspect).toMatchObject({ ttlMs: 200, fullTtlMs: TTL, refreshAtAge: atAge });
+    suspect.suspectSince(150, 100, share);
+    expect(suspect).toMatchObject({ ttlMs: 200, refreshAtAge: atAge });
+  });
+
+  test('is known by when it was asked for', () => {
+    expect(entry().isFrom(ASKED_AT.wall)).toBe(true);
+    expect(entry().isFrom(ASKED_AT.wall + 1)).toBe(false);
   });
 });

@@ -5,15 +5,16 @@ import type { StoredSelector } from '../../src/core/selector.js';
 import { rejected, verified } from '../helpers/verdicts.js';
 
 const VERDICT = verified({ client: 'acme', tenant: 'cust-A', keyId: 'k-1' });
-const MAX_LOGGED = 1024;
+const MAX_SELECTORS = 16_384;
+const SELECTORS: readonly [StoredSelector, StoredSelector][] = [
+  [{ fingerprint: 'f' }, { fingerprint: 'g' }],
+  [{ keyId: 'k-1' }, { keyId: 'acme' }],
+  [{ client: 'acme' }, { client: 'cust-A' }],
+  [{ tenant: 'cust-A' }, { tenant: 'acme' }],
+];
 
 describe('a selector', () => {
-  test.each<[StoredSelector, StoredSelector]>([
-    [{ fingerprint: 'f' }, { fingerprint: 'g' }],
-    [{ keyId: 'k-1' }, { keyId: 'acme' }],
-    [{ client: 'acme' }, { client: 'cust-A' }],
-    [{ tenant: 'cust-A' }, { tenant: 'acme' }],
-  ])('%o selects what it names, %o does not', (right, wrong) => {
+  test.each(SELECTORS)('%o selects what it names, %o does not', (right, wrong) => {
     expect(selects(right, 'f', VERDICT)).toBe(true);
     expect(selects(wrong, 'f', VERDICT)).toBe(false);
   });
@@ -29,71 +30,117 @@ describe('a selector', () => {
   });
 });
 
-describe('an answer', () => {
-  test('is invalidated by a selector that was logged after it was asked for, not by an earlier one', () => {
-    const log = new InvalidationLog();
-    const before = log.position;
-    log.add({ fingerprint: 'f' });
-    expect(log.invalidatedSince(before, 'f', VERDICT)).toBe(true);
-    expect(log.invalidatedSince(log.position, 'f', VERDICT)).toBe(false);
-    expect(log.invalidatedSince(before, 'g', VERDICT)).toBe(false);
+describe('an answer to this process', () => {
+  test.each(SELECTORS)('is invalidated by %o if it was asked for before, not by %o', (right, wrong) => {
+    for (const [selector, expected] of [
+      [right, true],
+      [wrong, false],
+    ] as const) {
+      const log = new InvalidationLog();
+      expect(log.add(selector, { position: 3, mono: 0 })).toBe(true);
+      expect(log.invalidatedSince(2, 'f', VERDICT)).toBe(expected);
+      expect(log.invalidatedSince(3, 'f', VERDICT)).toBe(false);
+      expect(log.invalidatedSince(2, 'g', rejected())).toBe(selector === wrong && 'fingerprint' in wrong);
+    }
   });
 
-  test('is invalidated by any one of several selectors', () => {
+  test('without a key id is not selected by one', () => {
     const log = new InvalidationLog();
-    for (const tenant of ['cust-A', 'cust-B', 'cust-C']) log.add({ tenant });
-    const of = (tenant: string) => verified({ tenant });
-    expect(['cust-A', 'cust-B', 'cust-C', 'cust-D'].map((tenant) => log.invalidatedSince(0, 'f', of(tenant)))).toEqual([
-      true,
-      true,
-      true,
-      false,
-    ]);
-    expect(log.invalidatedSince(1, 'f', of('cust-A'))).toBe(false);
-    expect(log.invalidatedSince(1, 'f', of('cust-B'))).toBe(true);
+    log.add({ keyId: 'k-1' }, { position: 3, mono: 0 });
+    expect(log.invalidatedSince(0, 'f', verified())).toBe(false);
   });
 
-  test('is invalidated by addAll, whatever its key, unless it was asked for afterwards', () => {
+  test('is invalidated by "all", unless it was asked for afterwards', () => {
     const log = new InvalidationLog();
-    const before = log.position;
-    log.addAll();
-    expect(log.position).toBe(before + 1);
-    expect(log.invalidatedSince(before, 'f', VERDICT)).toBe(true);
-    expect(log.invalidatedSince(log.position, 'f', VERDICT)).toBe(false);
+    log.add('all', { position: 3, mono: 0 });
+    expect(log.invalidatedSince(2, 'f', VERDICT)).toBe(true);
+    expect(log.invalidatedSince(2, 'f', rejected())).toBe(true);
+    expect(log.invalidatedSince(3, 'f', VERDICT)).toBe(false);
+  });
+
+  test('is invalidated by the latest of several', () => {
+    const log = new InvalidationLog();
+    for (const position of [5, 3]) log.add({ tenant: 'cust-A' }, { position, mono: 0 });
+    expect(log.invalidatedSince(4, 'f', VERDICT)).toBe(true);
   });
 });
 
-describe('the bound of the log', () => {
-  const addOthers = (log: InvalidationLog, count: number): void => {
-    for (let at = 0; at < count; at++) log.add({ fingerprint: `other-${at}` });
+describe('an answer to another process', () => {
+  const asked = (mono: number, positions = {}) => ({ mono, positions });
+
+  test('is invalidated by this process if it may have been asked for before', () => {
+    const log = new InvalidationLog();
+    log.add({ tenant: 'cust-A' }, { position: 1, mono: 100 });
+    expect(log.invalidatedSince(asked(100, { s: '9-9' }), 'f', VERDICT)).toBe(true);
+    expect(log.invalidatedSince(asked(101), 'f', VERDICT)).toBe(false);
+  });
+
+  test('is invalidated by a stream if that process had not read so far', () => {
+    const log = new InvalidationLog();
+    const stream = { source: 's', position: '10-2' };
+    log.add({ tenant: 'cust-A' }, { position: 1, mono: 100, stream });
+    const invalidated = (position: string) => log.invalidatedSince(asked(500, { s: position }), 'f', VERDICT);
+    expect(['9-9', '10-1', '10-2', '10-3', '11-0', 'rubbish'].map(invalidated)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  test('is judged by the time if that process follows no such stream', () => {
+    const log = new InvalidationLog();
+    log.add({ tenant: 'cust-A' }, { position: 1, mono: 100, stream: { source: 's', position: '10-2' } });
+    expect(log.invalidatedSince(asked(100, { other: '99-0' }), 'f', VERDICT)).toBe(true);
+    expect(log.invalidatedSince(asked(101), 'f', VERDICT)).toBe(false);
+  });
+
+  test('is judged by each stream by itself', () => {
+    const log = new InvalidationLog();
+    for (const [source, position] of [
+      ['s', '10-0'],
+      ['t', '20-0'],
+    ] as const)
+      log.add({ tenant: 'cust-A' }, { position: 1, mono: 100, stream: { source, position } });
+    expect(log.invalidatedSince(asked(500, { s: '10-0', t: '19-0' }), 'f', VERDICT)).toBe(true);
+    expect(log.invalidatedSince(asked(500, { s: '10-0', t: '20-0' }), 'f', VERDICT)).toBe(false);
+  });
+});
+
+test('a stream may deliver twice, and late: that is nothing new', () => {
+  const log = new InvalidationLog();
+  const add = (position: string): boolean =>
+    log.add({ keyId: 'k' }, { position: 1, mono: 0, stream: { source: 's', position } });
+  expect(['10-1', '10-1', '10-0', '9-5', '10-2'].map(add)).toEqual([true, false, false, false, true]);
+});
+
+describe('the bound', () => {
+  const addOthers = (log: InvalidationLog, count: number, from = 0): void => {
+    for (let at = from; at < from + count; at++) {
+      const stream = { source: 's', position: `${at + 1}-0` };
+      log.add({ fingerprint: `other-${at}` }, { position: at + 1, mono: at, stream });
+    }
   };
 
-  test('is 1 024 selectors exactly', () => {
+  test('is 16 384 selectors exactly', () => {
     const log = new InvalidationLog();
-    addOthers(log, MAX_LOGGED);
+    addOthers(log, MAX_SELECTORS);
     expect(log.invalidatedSince(0, 'f', VERDICT)).toBe(false);
     expect(log.invalidatedSince(0, 'other-0', VERDICT)).toBe(true);
   });
 
-  test('invalidates every answer that was asked for before the first entry, and no later one', () => {
+  test('invalidates every answer that was asked for before what was dropped, and no later one', () => {
     const log = new InvalidationLog();
-    addOthers(log, MAX_LOGGED + 1);
-    expect(log.invalidatedSince(0, 'f', VERDICT)).toBe(true);
-    expect(log.invalidatedSince(1, 'f', VERDICT)).toBe(false);
-    expect(log.invalidatedSince(1, 'other-1', VERDICT)).toBe(true);
-    addOthers(log, 1);
+    log.add({ tenant: 'cust-X' }, { position: 1, mono: 7 });
+    addOthers(log, MAX_SELECTORS + 1, 1);
     expect(log.invalidatedSince(1, 'f', VERDICT)).toBe(true);
     expect(log.invalidatedSince(2, 'f', VERDICT)).toBe(false);
-  });
-
-  test('counts anew after addAll, and what addAll invalidated stays invalidated', () => {
-    const log = new InvalidationLog();
-    addOthers(log, MAX_LOGGED);
-    const before = log.position;
-    log.addAll();
-    const after = log.position;
-    addOthers(log, MAX_LOGGED);
-    expect(log.invalidatedSince(before, 'f', VERDICT)).toBe(true);
-    expect(log.invalidatedSince(after, 'f', VERDICT)).toBe(false);
+    const shared = (mono: number, position: string) =>
+      log.invalidatedSince({ mono, positions: { s: position } }, 'f', VERDICT);
+    expect(shared(7, '2-0')).toBe(true);
+    expect(shared(8, '2-0')).toBe(false);
+    expect(shared(8, '1-9')).toBe(true);
   });
 });

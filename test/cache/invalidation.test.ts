@@ -3,10 +3,21 @@ import { describe, expect, test } from 'vitest';
 import type { DefaultClaims } from 'keyverify';
 
 import { VerdictCache } from '../../src/cache/verdict-cache.js';
-import { NO_STORE, rejected, verdict, verified } from '../helpers/verdicts.js';
+import type { StoredSelector } from '../../src/core/selector.js';
+import { ASKED_AT, NO_STORE, rejected, verdict, verified } from '../helpers/verdicts.js';
 
 const empty = (): VerdictCache<DefaultClaims> =>
-  new VerdictCache({ cacheTtlMs: 1_000, rejectedTtlMs: 100, maxEntries: 4, maxRejectedEntries: 2, random: () => 0 });
+  new VerdictCache({
+    cacheTtlMs: 1_000,
+    rejectedTtlMs: 100,
+    maxEntries: 4,
+    maxRejectedEntries: 2,
+    refreshAheadRatio: 0.9,
+    random: () => 0,
+  });
+
+const forget = (verdicts: VerdictCache<DefaultClaims>, selector: StoredSelector | 'all'): number =>
+  verdicts.invalidate([{ selector }], 0);
 
 const filled = (): VerdictCache<DefaultClaims> => {
   const verdicts = empty();
@@ -34,25 +45,25 @@ describe('invalidation', () => {
     [{ tenant: 'cust-X' }, 0, 'abcr', ''],
   ] as const)('by %o forgets %i verdicts, keeps %s and marks %s', (selector, count, rest, marked) => {
     const verdicts = filled();
-    expect(verdicts.invalidate(selector)).toBe(count);
+    expect(forget(verdicts, selector)).toBe(count);
     expect(kept(verdicts)).toBe(rest);
     expect(invalidated(verdicts)).toBe(marked);
     // Nothing is left to forget.
-    expect(verdicts.invalidate(selector)).toBe(0);
+    expect(forget(verdicts, selector)).toBe(0);
     expect(invalidated(verdicts)).toBe(marked);
   });
 
   test('leaves a key that was good among the known ones, which go first, and makes no other one known', () => {
     const verdicts = filled();
-    for (const fingerprint of ['a', 'r', 'x']) verdicts.invalidate({ fingerprint });
-    verdicts.invalidate({ tenant: 'cust-B' });
+    for (const fingerprint of ['a', 'r', 'x']) forget(verdicts, { fingerprint });
+    forget(verdicts, { tenant: 'cust-B' });
     expect(which((fingerprint) => verdicts.isKnown(fingerprint))).toBe('abc');
   });
 
   test('wins over an answer that was asked for before it, not over a later one', () => {
     const verdicts = empty();
     const before = verdicts.position;
-    verdicts.invalidate({ tenant: 'cust-A' });
+    forget(verdicts, { tenant: 'cust-A' });
     verdicts.set('a', verdict(verified()), before);
     expect(kept(verdicts)).toBe('');
     verdicts.set('a', verdict(verified()), verdicts.position);
@@ -65,7 +76,7 @@ describe('invalidation', () => {
   ])('lasts until a later answer %s', (_, result, rest) => {
     const verdicts = filled();
     const before = verdicts.position;
-    verdicts.invalidate({ fingerprint: 'a' });
+    forget(verdicts, { fingerprint: 'a' });
     verdicts.set('a', verdict(result, 1), before);
     expect(invalidated(verdicts)).toBe('a');
     verdicts.set('a', verdict(result, 1), verdicts.position);
@@ -75,7 +86,7 @@ describe('invalidation', () => {
 
   test('also ends with an answer that is not kept', () => {
     const verdicts = filled();
-    verdicts.invalidate({ fingerprint: 'a' });
+    forget(verdicts, { fingerprint: 'a' });
     verdicts.set('a', verdict(verified(), 1, NO_STORE), verdicts.position);
     expect(invalidated(verdicts)).toBe('');
     expect(kept(verdicts)).toBe('bcr');
@@ -83,7 +94,7 @@ describe('invalidation', () => {
 
   test('is bounded like the verdicts: made-up fingerprints do not evict verified keys', () => {
     const verdicts = filled();
-    for (let at = 0; at < 10; at++) verdicts.invalidate({ fingerprint: `made-up-${at}` });
+    for (let at = 0; at < 10; at++) forget(verdicts, { fingerprint: `made-up-${at}` });
     expect(kept(verdicts)).toBe('abc');
     expect(verdicts.sizes).toEqual({ verified: 3, rejected: 2 });
   });
@@ -92,19 +103,108 @@ describe('invalidation', () => {
 describe('clear', () => {
   test('forgets everything, marks included, and says how many', () => {
     const verdicts = filled();
-    expect(verdicts.clear()).toBe(4);
+    expect(verdicts.clear(0)).toBe(4);
     expect(kept(verdicts)).toBe('');
     expect(verdicts.sizes).toEqual({ verified: 0, rejected: 0 });
-    verdicts.invalidate({ fingerprint: 'x' });
-    verdicts.clear();
+    forget(verdicts, { fingerprint: 'x' });
+    verdicts.clear(0);
     expect(invalidated(verdicts)).toBe('');
   });
 
   test('wins over an answer that is in the air', () => {
     const verdicts = filled();
     const before = verdicts.position;
-    verdicts.clear();
+    verdicts.clear(0);
     verdicts.set('a', verdict(verified()), before);
     expect(kept(verdicts)).toBe('');
+  });
+});
+
+describe('what other processes say', () => {
+  const NOW = { wall: ASKED_AT.wall + 100, mono: ASKED_AT.mono + 100 };
+  const at = (position: string) => ({ source: 's', position });
+  const shared = (mono: number, position?: string) => ({
+    mono,
+    positions: position === undefined ? {} : { s: position },
+  });
+
+  test('is applied once, however often it is delivered', () => {
+    const verdicts = filled();
+    const revoked = [{ selector: { tenant: 'cust-B' }, stream: at('5-0') }];
+    expect(verdicts.invalidate(revoked, 0)).toBe(2);
+    verdicts.set('b', verdict(verified({ tenant: 'cust-B' }), 1), verdicts.position);
+    expect(verdicts.invalidate(revoked, 0)).toBe(0);
+    expect(kept(verdicts)).toBe('abr');
+  });
+
+  test('about all keys also keeps out those of which nothing is known, until they are cleared', () => {
+    const verdicts = filled();
+    expect(verdicts.isInvalidated('x')).toBe(false);
+    expect(forget(verdicts, 'all')).toBe(4);
+    expect(invalidated(verdicts)).toBe('abcrx');
+    verdicts.clear(0);
+    expect(invalidated(verdicts)).toBe('');
+  });
+
+  test('of a change ends the freshness of a verdict, and keeps it for an outage', () => {
+    const verdicts = filled();
+    expect(verdicts.expire([{ selector: { client: 'acme' }, stream: at('5-0') }], NOW)).toBe(2);
+    expect(['a', 'b', 'c'].map((fingerprint) => verdicts.get(fingerprint)?.ttlMs)).toEqual([100, 100, 1_000]);
+    const before = verdicts.position;
+    expect(verdicts.expire([{ selector: { fingerprint: 'x' }, stream: at('6-0') }], NOW)).toBe(0);
+    verdicts.set('x', verdict(verified(), 1), before);
+    expect(verdicts.get('x')).toMatchObject({ ttlMs: 0, fullTtlMs: 1_000 });
+  });
+
+  test('refuses a shared verdict that was asked for before it, by the position of the process that asked', () => {
+    const verdicts = empty();
+    verdicts.invalidate([{ selector: { tenant: 'cust-A' }, stream: at('5-1') }], 50);
+    const set = (asked: ReturnType<typeof shared>) => verdicts.set('a', verdict(verified()), asked);
+    expect(set(shared(40))).toBe(false);
+    expect(set(shared(50))).toBe(false);
+    expect(set(shared(90, '5-0'))).toBe(false);
+    expect(invalidated(verdicts)).toBe('a');
+    expect(set(shared(51))).toBe(true);
+    expect(set(shared(40, '5-1'))).toBe(true);
+    expect(kept(verdicts)).toBe('a');
+  });
+
+  test('leaves what this process knows better', () => {
+    const verdicts = filled();
+    verdicts.set('a', verdict(verified(), 10), verdicts.position);
+    verdicts.invalidate([{ selector: { tenant: 'cust-X' }, stream: at('5-1') }], 50);
+    expect(verdicts.set('a', verdict(verified({ tenant: 'cust-X' })), shared(0))).toBe(false);
+    expect(kept(verdicts)).toBe('abcr');
+  });
+
+  test('may have been lost: verdicts are fresh no longer than a window, from then on', () => {
+    const verdicts = new VerdictCache<DefaultClaims>({
+      cacheTtlMs: 300_000,
+      rejectedTtlMs: 100,
+      maxEntries: 4,
+      maxRejectedEntries: 2,
+      refreshAheadRatio: 0.9,
+      random: () => 0,
+    });
+    const fingerprint = '\x80\x00';
+    verdicts.set(fingerprint, verdict(verified()), 0);
+    verdicts.invalidate([{ selector: { fingerprint: 'gone' } }], 0);
+    const before = verdicts.position;
+    verdicts.suspect(NOW);
+    expect(verdicts.get(fingerprint)).toMatchObject({ ttlMs: 30_100, refreshAtAge: 12_100, fullTtlMs: 300_000 });
+    for (const asked of [before, shared(NOW.mono)]) {
+      verdicts.set(fingerprint, verdict(verified(), 20), asked);
+      expect(verdicts.get(fingerprint)?.ttlMs).toBe(30_080);
+    }
+    for (const asked of [verdicts.position, shared(NOW.mono + 1)]) {
+      verdicts.set(fingerprint, verdict(verified(), 200), asked);
+      expect(verdicts.get(fingerprint)).toMatchObject({ ttlMs: 300_000, refreshAtAge: 270_000 });
+    }
+  });
+
+  test('is capped while a source is down', () => {
+    const verdicts = empty();
+    verdicts.set('a', verdict(verified()), 0, 300);
+    expect(verdicts.get('a')).toMatchObject({ ttlMs: 300, fullTtlMs: 1_000, refreshAtAge: 270 });
   });
 });

@@ -43,7 +43,7 @@ function stale(
   failure = OUTAGE,
   { ttlMs = TTL, noStale = false, staleIfErrorMs = STALE, maxAgeMs = Infinity } = {},
 ): string | undefined {
-  const entry = new Entry(result, ASKED_AT, ttlMs, noStale);
+  const entry = new Entry(result, ASKED_AT, { ttlMs, refreshAtAge: ttlMs, noStale });
   const served = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs });
   if (served === undefined) return undefined;
   return served.valid ? `valid ${served.source}` : `${served.reason} ${served.source}`;
@@ -120,7 +120,7 @@ describe('what is known, however old,', () => {
 
 describe('a verdict that was refreshed in the meantime', () => {
   test.each([verified({ source: 'cache' }), rejected('revoked', 'cache')])('is served as it is: %o', (result) => {
-    const entry = new Entry(result, ASKED_AT, TTL, true);
+    const entry = new Entry(result, ASKED_AT, { ttlMs: TTL, refreshAtAge: TTL, noStale: true });
     const options = { staleIfErrorMs: 0, maxAgeMs: 1_000 };
     expect(staleResult(entry, 999.9, OUTAGE, options)).toBe(entry.result);
     expect(staleResult(entry, 1_000, OUTAGE, options)).not.toBe(entry.result);

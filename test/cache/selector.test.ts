@@ -10,7 +10,7 @@ const sha256 = (key: string): string => createHash('sha256').update(key).digest(
 const FINGERPRINT = createHash('sha256').update('sk-1').digest('hex');
 const ONE_OF = 'invalidate: expected one of key, fingerprint, keyId, client, tenant, with a string';
 
-const parse = (selector: Selector) => parseSelector(selector, sha256);
+const parse = (selector: Selector) => parseSelector(selector, sha256, 'invalidate');
 
 const issues = (selector: unknown): unknown => {
   try {

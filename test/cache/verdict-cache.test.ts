@@ -11,6 +11,7 @@ function cache(options: Partial<VerdictCacheOptions> = {}): VerdictCache<Default
     rejectedTtlMs: 100,
     maxEntries: 3,
     maxRejectedEntries: 2,
+    refreshAheadRatio: 0.9,
     random: () => 0,
     ...options,
   });
@@ -140,7 +141,7 @@ describe('a rate limit on a key', () => {
 
   test('leaves an invalidated key invalidated', () => {
     const verdicts = cache();
-    verdicts.invalidate({ fingerprint: 'f' });
+    verdicts.invalidate([{ selector: { fingerprint: 'f' } }], 0);
     verdicts.set('f', verdict(rejected('rate_limited')), verdicts.position);
     expect(verdicts.isInvalidated('f')).toBe(true);
   });

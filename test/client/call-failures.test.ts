@@ -1,14 +1,19 @@
 import { describe, expect, test, vi } from 'vitest';
 
 import { defaultProtocol } from '../../src/protocol/default.js';
-import { TransportError, type WireResponse } from '../../src/transport/transport.js';
+import { TransportError, type WireRequest, type WireResponse } from '../../src/transport/transport.js';
 import { KEY, startCall, TOKEN, type CallSetup } from '../helpers/call.js';
 import { GOOD_BODY, response } from '../helpers/responses.js';
 
 const GOOD = response(200, GOOD_BODY);
 const UNUSABLE = 'keyverify: transport, fetch, protocol or serviceToken returned neither a response nor an error';
-const REFUSED = "keyverify: the key server's response was refused:";
 const never = new Promise<never>(() => undefined);
+
+/** The default protocol needs no promise. */
+function asRequest(request: WireRequest | Promise<WireRequest>): WireRequest {
+  if (request instanceof Promise) throw new Error('it takes its time');
+  return request;
+}
 
 describe('what a transport rejects with', () => {
   test.each(['unreachable', 'misconfigured', 'invalid_response', 'overloaded'] as const)(
@@ -117,6 +122,16 @@ describe('a protocol', () => {
     expect(await end()).toEqual({ kind: 'invalid_response', message, cause });
     expect(told.suspects).toBe(0);
   });
+
+  test('may name more secrets', async () => {
+    const encode: typeof defaultProtocol.encode = (question) => ({
+      ...asRequest(defaultProtocol.encode(question)),
+      secrets: ['signature-0123456789'],
+    });
+    const replies = [new TransportError('unreachable', 'can not send signature-0123456789')];
+    const { end } = startCall({ protocol: { ...defaultProtocol, encode }, retries: 0, replies });
+    expect(await end()).toMatchObject({ message: 'can not send [redacted]' });
+  });
 });
 
 describe('the service token', () => {
@@ -223,9 +238,9 @@ describe('claims', () => {
   });
 
   test('that do not fit the schema are no verdict', async () => {
-    const message = `${REFUSED} its claims do not fit the schema: plan, seats`;
+    const message = 'keyverify: the verdict does not fit the schema in claims: plan, seats';
     expect(await reading(() => ({ wrong: 'plan, seats' })).end()).toEqual({
-      kind: 'invalid_response',
+      kind: 'misconfigured',
       message,
       cause: undefined,
     });
@@ -233,8 +248,8 @@ describe('claims', () => {
 
   test('whose schema does not finish are no verdict, and no sign of an outage', async () => {
     const { end, landed, told, clock } = reading(async () => await never);
-    const message = `${REFUSED} the schema in claims did not finish in time`;
-    expect(await end()).toEqual({ kind: 'invalid_response', message, cause: undefined });
+    const message = 'keyverify: the schema in claims did not finish in time';
+    expect(await end()).toEqual({ kind: 'misconfigured', message, cause: undefined });
     expect([landed.afterMs, told.suspects, clock.pending]).toEqual([2_000, 0, 0]);
   });
 
@@ -248,7 +263,7 @@ describe('claims', () => {
     ['rejects', async () => await Promise.reject(new Error(`odd: ${KEY}`))],
   ])('whose schema %s are no verdict, and tell no key', async (_, readClaims) => {
     const failure = await reading(readClaims).end();
-    expect(failure).toMatchObject({ kind: 'invalid_response', message: `${REFUSED} the schema in claims failed` });
+    expect(failure).toMatchObject({ kind: 'misconfigured', message: 'keyverify: the schema in claims failed' });
     expect(failure).toMatchObject({ cause: { message: 'odd: [redacted]' } });
   });
 
@@ -271,6 +286,8 @@ describe('a key that ends while its answer is on the way', () => {
     clock.jumpMono(monoMs);
     clock.jumpWall(wallMs);
     await answer(0, response(200, { ...GOOD_BODY, expires_at: (startedAt.wall + 2_000) / 1_000 }));
-    expect(landed.value).toMatchObject({ result: reason === undefined ? { valid: true } : { valid: false, reason } });
+    expect(landed.value).toMatchObject({
+      result: reason === undefined ? { valid: true } : { valid: false, source: 'server', reason },
+    });
   });
 });

@@ -28,6 +28,7 @@ describe('a question', () => {
       },
       freshness: { maxAgeMs: Infinity, noStore: false, noStale: false },
       askedAt: startedAt,
+      rawClaims: { plan: 'pro' },
     });
     expect(call).toMatchObject({ attempts: 1, firstSentAt: startedAt.mono, isSent: false });
     expect(told).toEqual({ sent: [startedAt], suspects: 0 });
@@ -97,6 +98,12 @@ describe('a retry', () => {
     expect([call.attempts, told.suspects]).toEqual([1, 0]);
   });
 
+  test('is not made where it is not welcome', async () => {
+    const { end, call } = startCall({ context: { mayRetry: () => false }, replies: [response(503), GOOD] });
+    expect(await end()).toMatchObject({ kind: 'server_error' });
+    expect(call.attempts).toBe(1);
+  });
+
   test('waits for Retry-After where the time allows, and else is not made', async () => {
     const shed = response(503, '', { 'retry-after': '1' });
     const fits = startCall({ replies: [shed, GOOD], timeoutMs: 1_010 });
@@ -112,12 +119,13 @@ describe('a retry', () => {
     [1, [0, 1_000]],
     [3, [0, 500, 1_000, 1_500]],
   ])('is sent in equal shares of the deadline where the server hangs: %i retries', async (retries, expected) => {
-    const { end, clock, startedAt, transport, requests, told, landed } = startCall({ retries });
+    // What hung has waited long enough: its retry is not put off.
+    const { end, clock, startedAt, transport, requests, told, landed } = startCall({ retries, random: () => 0.9 });
     const sentAt: number[] = [];
     transport.script = () => void sentAt.push(clock.monotonic() - startedAt.mono);
     expect(await end()).toEqual({ kind: 'timeout', message: 'keyverify: the key server gave no answer in time' });
     expect([retries === 0 ? [0] : [0, ...sentAt], landed.afterMs]).toEqual([expected, 2_000]);
-    // Without a retry, half of the time is suspicious, too.
+    // A wait of half of the whole time is suspicious by itself.
     expect(told.suspects).toBe(retries === 0 ? 2 : retries + 1);
     expect(requests.map(({ abortedBy }) => abortedBy?.message)).toEqual(expected.map(() => 'no longer waited for'));
     expect(clock.pending).toBe(0);

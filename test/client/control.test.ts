@@ -108,6 +108,7 @@ describe('the interval', () => {
     await asked[0]?.finish();
     controls.request();
     controls.request();
+    expect(clock.pending).toBe(1);
     await clock.advance(nextAt - tookMs - 1);
     expect(asked).toHaveLength(1);
     await clock.advance(1);

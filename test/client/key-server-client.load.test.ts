@@ -71,7 +71,7 @@ describe('a question that waits for a slot', () => {
     await ask('sk-admitted');
     await answer('sk-1', OUT);
     await answer('control-1', OUT);
-    expect(client.counts).toEqual({ active: 2, queued: 1, controls: 1, breaker: 'open' });
+    expect(client.counts).toMatchObject({ active: 2, queued: 1, controls: 1, breaker: 'open' });
     await clock.advance(1_000);
     expect(waiting.outcome).toMatchObject({ kind: 'timeout', isOutage: true, durationMs: 1_000 });
     await clock.advance(250);
@@ -170,6 +170,29 @@ describe('a server that gets slower', () => {
     expect(client.counts.active).toBe(43);
     await answer('sk-0', GOOD);
     expect(client.counts.active).toBe(38);
+  });
+});
+
+describe('a retry', () => {
+  /** How many requests a question sends that is shed. */
+  const requests = async ({ isFull = true, isAnswered = true }) => {
+    const { ask, answer, clock, keys } = clientOf({ maxConcurrency: 2, retries: 1 });
+    await ask('sk-shed');
+    await ask('sk-good');
+    await clock.advance(10);
+    if (isAnswered) await answer('sk-good', GOOD);
+    if (isFull && isAnswered) await ask('sk-other');
+    await answer('sk-shed', OUT);
+    await clock.advance(0);
+    return keys().filter((key) => key === 'sk-shed').length;
+  };
+
+  test.each([
+    ['is not made where every slot is taken while others are answered', {}, 1],
+    ['is made where there is room', { isFull: false }, 2],
+    ['is made where nobody is answered', { isAnswered: false }, 2],
+  ])('%s', async (_, given, expected) => {
+    expect(await requests(given)).toBe(expected);
   });
 });
 

@@ -14,7 +14,7 @@ describe('a question', () => {
     const { ask, answer, clock, client } = clientOf({ retries: 1, random: () => 0.5 });
     const onSent = vi.fn();
     const asked = await ask('sk-1', { onSent });
-    expect(client.counts).toEqual({ active: 1, queued: 0, controls: 0, breaker: 'closed' });
+    expect(client.counts).toMatchObject({ active: 1, queued: 0, controls: 0, breaker: 'closed' });
     await clock.advance(20);
     await answer('sk-1', OUT);
     // Not one control question: it is for failures that remain.
@@ -31,7 +31,7 @@ describe('a question', () => {
     await clock.advance(30);
     await answer('sk-1', response(404, '', { 'retry-after': '7' }));
     expect(asked.outcome).toMatchObject({ kind: 'misconfigured', attempts: 1, durationMs: 30, evidence: 'none' });
-    expect(client.counts).toEqual({ active: 0, queued: 0, controls: 0, breaker: 'closed' });
+    expect(client.counts).toMatchObject({ active: 0, queued: 0, controls: 0, breaker: 'closed' });
   });
 
   test('keeps the Retry-After and the cause of its failure', async () => {
@@ -84,7 +84,7 @@ describe('a failure', () => {
   });
 
   test('of a control question for another reason is no evidence, and counts for nothing', async () => {
-    const { ask, answer, client, events } = clientOf({
+    const { ask, answer, client, events, blocked } = clientOf({
       breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
     });
     const asked = await ask();
@@ -93,7 +93,7 @@ describe('a failure', () => {
     expect(asked.outcome).toMatchObject({ kind: 'server_error', isOutage: false });
     expect(events).toEqual(['control rate_limited none 0']);
     // It would pause all callers, for what a question of our own met.
-    expect([client.counts.breaker, client.blockedBy(1e9)]).toEqual(['closed', undefined]);
+    expect([client.counts.breaker, blocked()]).toEqual(['closed', undefined]);
   });
 
   test('counts a retry that was needed as a failure of a flaky server', async () => {
@@ -148,12 +148,24 @@ describe('the breaker', () => {
     expect(keys()).toEqual(['sk-2', 'sk-4', 'sk-5']);
   });
 
+  test.each([true, false])(
+    'lets what is asked meanwhile be asked once, without a retry: by trickle %s',
+    async (trickle) => {
+      const { ask, keys } = await opened({ retries: 3 });
+      expect((await ask('sk-2', {}, trickle)).outcome).toMatchObject({ attempts: 1 });
+      expect(keys()).toEqual(['sk-2']);
+    },
+  );
+
   test('is probed by a control question each second, on a background timer, until that is answered', async () => {
     const { answerAll, clock, keys, events, blocked } = await opened();
+    const after = vi.spyOn(clock, 'after');
     await clock.advance(999);
     expect([keys(), clock.pending]).toEqual([[], 1]);
     await clock.advance(1);
     expect(keys()).toEqual(['control-2']);
+    // A probe keeps no process alive.
+    expect(after).toHaveBeenCalledWith(1_000, expect.any(Function), true);
     expect(events).toEqual([
       'breaker half-open server_error',
       'breaker open server_error',
@@ -227,7 +239,7 @@ describe('the breaker', () => {
     answerAll(REFUSED);
     expect((await ask('sk-2')).outcome).toBeUndefined();
     await answer('sk-poison', OUT);
-    expect(poison.outcome).toMatchObject({ isOutage: false });
+    expect(poison.outcome).toMatchObject({ evidence: 'none' });
   });
 
   test('leaves no timer once the client is closed', async () => {

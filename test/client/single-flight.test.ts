@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 
 import { SingleFlight, type OnSent } from '../../src/client/single-flight.js';
 
+const EVENT = { purpose: 'verify', url: 'https://admin.test/verify' } as const;
+
 /** A question whose answer a test gives itself. */
 function question() {
   let land: (answer: string) => void = () => undefined;
@@ -18,7 +20,7 @@ describe('a flight', () => {
   test('is found until it has landed', async () => {
     const flights = new SingleFlight<string>();
     const { ask, land } = question();
-    const flight = flights.start('f', ask, true);
+    const flight = flights.start('f', EVENT, ask, true);
     expect(flights.get('f')).toBe(flight);
     expect(flights.get('g')).toBeUndefined();
     land('answer');
@@ -28,7 +30,7 @@ describe('a flight', () => {
 
   test('says when its first request was sent', () => {
     const { ask, send } = question();
-    const flight = new SingleFlight<string>().start('f', ask, true);
+    const flight = new SingleFlight<string>().start('f', EVENT, ask, true);
     expect(flight.sentAt).toBeUndefined();
     const at = { wall: 1, mono: 2 };
     send(at);
@@ -38,7 +40,7 @@ describe('a flight', () => {
   test('is not shared where promises can not be, nor waited for', async () => {
     const flights = new SingleFlight<string>();
     const { ask, land } = question();
-    const flight = flights.start('f', ask, false);
+    const flight = flights.start('f', EVENT, ask, false);
     expect(flights.get('f')).toBeUndefined();
     await flights.settled();
     land('answer');
@@ -48,9 +50,9 @@ describe('a flight', () => {
   test('clears only itself when it lands', async () => {
     const flights = new SingleFlight<string>();
     const [old, young] = [question(), question()];
-    const first = flights.start('f', old.ask, true);
+    const first = flights.start('f', EVENT, old.ask, true);
     flights.detach('f');
-    const second = flights.start('f', young.ask, true);
+    const second = flights.start('f', EVENT, young.ask, true);
     old.land('old');
     await first.outcome;
     await Promise.resolve();
@@ -59,7 +61,7 @@ describe('a flight', () => {
 
   test('is detached alone, or with all the others', () => {
     const flights = new SingleFlight<string>();
-    for (const fingerprint of ['a', 'b', 'c']) flights.start(fingerprint, question().ask, true);
+    for (const fingerprint of ['a', 'b', 'c']) flights.start(fingerprint, EVENT, question().ask, true);
     flights.detach('b');
     expect(['a', 'b', 'c'].map((fingerprint) => flights.get(fingerprint) !== undefined)).toEqual([true, false, true]);
     flights.detach();
@@ -76,7 +78,7 @@ describe('settled', () => {
     const flights = new SingleFlight<string>();
     const order: string[] = [];
     const { ask, land } = question();
-    flights.start('f', ask, true);
+    flights.start('f', EVENT, ask, true);
     flights.detach();
     let finish = (): void => undefined;
     const landed = flights.settled().then(() => order.push('all landed'));
@@ -92,7 +94,7 @@ describe('settled', () => {
   test('waits for work only once', async () => {
     const flights = new SingleFlight<string>();
     const { ask, land } = question();
-    const { outcome } = flights.start('f', ask, true);
+    const { outcome } = flights.start('f', EVENT, ask, true);
     land('answer');
     await outcome;
     await flights.settled();

@@ -13,6 +13,13 @@ describe('a caller with a signal', () => {
     controller.abort(new Error('too late'));
   });
 
+  test('gets the outcome, where both come at once', async () => {
+    const controller = new AbortController();
+    const waiting = unlessAborted(Promise.resolve('verdict'), controller.signal);
+    controller.abort(new Error('a moment too late'));
+    expect(await waiting).toBe('verdict');
+  });
+
   test('gets an outcome of undefined, too', async () => {
     const outcome: Promise<unknown> = Promise.resolve(undefined);
     expect(await unlessAborted(outcome, new AbortController().signal)).toBeUndefined();

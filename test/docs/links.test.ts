@@ -42,7 +42,7 @@ describe('pages', () => {
 
   test('README, or a page of its own, names every subpath', () => {
     const subpaths = Object.keys(manifest.exports).filter((subpath) => /^\.\/\w+$/.test(subpath));
-    const pages = ['README.md', 'docs/testing.md', 'docs/key-server.md'];
+    const pages = ['README.md', 'docs/testing.md', 'docs/key-server.md', 'docs/fleet.md'];
     const text = pages.map((page) => readFileSync(resolve(ROOT, page), 'utf8')).join('\n');
     expect(subpaths.filter((subpath) => !text.includes(`keyverify/${subpath.slice(2)}`))).toEqual([]);
   });

@@ -9,7 +9,7 @@ export const PAGES = [
   'CONTRIBUTING.md',
   'SECURITY.md',
   'THIRD-PARTY-NOTICES.md',
-  ...readdirSync(resolve(ROOT, 'docs'))
+  ...readdirSync(resolve(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ];

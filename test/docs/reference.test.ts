@@ -16,7 +16,7 @@ const types = membersOf({
   Kind: 'kv.FailureKind',
   Methods: 'kv.KeyVerifier<false, kv.DefaultClaims>',
   Observer: 'kv.Observer',
-  Failure: 'Omit<kv.VerifyFailure, keyof Error>',
+  Failure: "Omit<kv.VerifyFailure, keyof Error | 'toJSON'>",
   Evidence: 'kv.Evidence',
 });
 const guards = membersOf({ Guard: "import('keyverify/express').GuardOptions" });

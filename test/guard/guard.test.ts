@@ -2,12 +2,13 @@ import { describe, expect, it, vi } from 'vitest';
 
 import { InvalidOptionsError } from '../../src/core/errors.js';
 import { type Decision, proceed } from '../../src/guard/decision.js';
-import { VERIFY_NOW } from '../../src/core/verifier.js';
 import { createGuard } from '../../src/guard/guard.js';
 import type { GuardOptions, RouteOptions } from '../../src/guard/options.js';
+import type { DefaultVerifier } from '../../src/guard/verifier.js';
 import type { GuardRequest } from '../../src/guard/request.js';
-import type { DefaultClaims, Verified, VerifyResult } from '../../src/core/result.js';
+import type { Rejected, Verified } from '../../src/core/result.js';
 import type { ProblemDetails } from '../../src/guard/denial.js';
+import { VERIFY_NOW, type VerifyOptions } from '../../src/core/verifier.js';
 import { acme, failedClosed, failedOpen, rejected, saying } from './verifiers.js';
 
 const requestWith = (headers: Record<string, string | string[]>): GuardRequest => ({
@@ -37,30 +38,24 @@ describe('a guard', () => {
   });
 
   it('answers at once, without a promise and a signal, where the verifier can', async () => {
-    const withoutWait = (result: VerifyResult<DefaultClaims, boolean>) => ({
-      ...saying(acme),
-      [VERIFY_NOW]: vi.fn(() => result),
-    });
+    const answering = (result: Verified | Rejected) => ({ ...saying(acme), [VERIFY_NOW]: vi.fn(() => result) });
     const signal = vi.fn(() => new AbortController().signal);
     const waitUntil = vi.fn();
-    const cached = withoutWait({ ...acme, source: 'cache' });
+    const cached = answering({ ...acme, source: 'cache' });
     const guard = createGuard(cached, { maxAgeMs: 5, failOpen: false });
     expect(guard({ ...withKey, signal, waitUntil })).toEqual({
       allowed: true,
       identity: { ...acme, source: 'cache' },
     });
-    expect(cached[VERIFY_NOW]).toHaveBeenCalledExactlyOnceWith(
-      'sk-1',
-      { waitUntil, maxAgeMs: 5, failOpen: false },
-      signal,
-    );
-    const refused = withoutWait(rejected('revoked'));
+    const options = { waitUntil, maxAgeMs: 5, failOpen: false };
+    expect(cached[VERIFY_NOW]).toHaveBeenCalledExactlyOnceWith('sk-1', options, signal);
+    const refused = answering(rejected('revoked'));
     expect(await denied(createGuard(refused)({ ...withKey, signal }))).toMatchObject({ status: 401 });
     expect([cached.asked, refused.asked]).toEqual([[], []]);
     expect(signal).not.toHaveBeenCalled();
   });
 
-  it('denies when the verifier throws', async () => {
+  it('denies when the verifier throws instead of rejecting', async () => {
     const verifier = { ...saying(acme), [VERIFY_NOW]: () => { throw new Error('inside'); } }; // prettier-ignore
     const denial = await denied(createGuard(verifier)(withKey));
     expect(denial.status).toBe(500);
@@ -68,7 +63,7 @@ describe('a guard', () => {
   });
 
   it('asks authorize() about a remembered caller, too', async () => {
-    const verifier = { ...saying(acme), verifyCached: () => acme };
+    const verifier = { ...saying(acme), [VERIFY_NOW]: () => acme };
     expect((await denied(createGuard(verifier, { authorize: () => false })(withKey))).reason).toBe('not_allowed');
     expect(await createGuard(verifier, { authorize: () => true })(withKey)).toEqual({ allowed: true, identity: acme });
   });
@@ -137,7 +132,7 @@ describe('a guard', () => {
       const verifier = { verify: async () => await Promise.resolve(said as unknown as Verified) };
       for (const optional of [false, true]) {
         expect((await denied(createGuard(verifier, { optional })(withKey))).status).toBe(500);
-        const cachedOnly = { ...verifier, verifyCached: () => said as unknown as Verified };
+        const cachedOnly = { ...verifier, [VERIFY_NOW]: () => said as unknown as Verified };
         expect((await denied(createGuard(cachedOnly, { optional })(withKey))).status).toBe(500);
       }
     },
@@ -220,6 +215,17 @@ describe('the request id of a denial', () => {
     const onDenied = (): never => { throw new Error('inside'); }; // prettier-ignore
     const denial = await denied(createGuard(saying(rejected('revoked')), { onDenied })(request));
     expect(denial).toMatchObject({ status: 500, headers: { 'x-request-id': 'req-7' } });
+  });
+
+  it('is that of the framework, if it is well-formed and not the key', async () => {
+    const guard = createGuard(saying(rejected('revoked')));
+    const idFor = async (requestId: string) =>
+      (await denied(guard({ ...requestWith({ 'x-api-key': 'sk-1', 'x-request-id': 'req-7' }), requestId }))).headers[
+        'x-request-id'
+      ];
+    expect(await idFor('req-a')).toBe('req-a');
+    expect(await idFor('req a')).toMatch(UUID);
+    expect(await idFor('req-sk-1')).toMatch(UUID);
   });
 
   it.each<[string, Record<string, string | string[]>]>([
@@ -309,7 +315,19 @@ describe('what differs for a route', () => {
     });
   });
 
+  it('never lifts a rule by undefined', async () => {
+    const options = { authorize: () => false, optional: false, failOpen: false, maxAgeMs: 0 } as const;
+    const verifier = saying(acme);
+    const guard = createGuard(verifier, options);
+    const nothing = { authorize: undefined, optional: undefined, failOpen: undefined, maxAgeMs: undefined };
+    expect((await denied(guard(withKey, nothing as unknown as RouteOptions))).reason).toBe('not_allowed');
+    expect(verifier.asked).toMatchObject([{ options: { failOpen: false, maxAgeMs: 0 } }]);
+    expect((await denied(guard(withoutKey, nothing as unknown as RouteOptions))).reason).toBe('missing_key');
+  });
+
   it.each<[string, unknown]>([
+    ['null', null],
+    ['a string for a boolean', { optional: 'false' }],
     ['an option that does not exist', { optinal: true }],
     ['an option of the guard', { keySources: ['bearer'] }],
     ['an age that is none', { maxAgeMs: -1 }],
@@ -322,14 +340,87 @@ describe('what differs for a route', () => {
 });
 
 describe('the options of a guard', () => {
+  const source = /keySources: expected an array of at least one 'bearer'/;
+
   it.each<[string, unknown, RegExp]>([
-    ['a name it does not know', { optinal: true }, /optinal is not an option here: expected one of optional, /],
-    ['an age that is no number', { maxAgeMs: Number.NaN }, /maxAgeMs is not a number of milliseconds/],
-    ['a realm that ends its quotes', { realm: 'a", error="' }, /realm is not printable ASCII/],
-    ['a realm with a backslash', { realm: 'a\\b' }, /realm is not printable ASCII/],
-    ['no place to look for a key in', { keySources: [] }, /keySources is empty/],
+    ['a name it does not know', { optinal: true }, /optinal: there is no such option, did you mean optional\?/],
+    ['an age that is no number', { maxAgeMs: Number.NaN }, /maxAgeMs: expected a number of milliseconds, 0 or more/],
+    ['an age below 0', { maxAgeMs: -1 }, /maxAgeMs: expected a number of milliseconds, 0 or more, got -1/],
+    ['an age in words', { maxAgeMs: '0' }, /maxAgeMs: expected a number of milliseconds, 0 or more, got a string/],
+    ['a string for optional', { optional: 'false' }, /optional: expected true or false, got a string of 5 characters/],
+    ['a string for failOpen', { failOpen: 'false' }, /failOpen: expected true or false, got a string of 5 characters/],
+    ['null for authorize', { authorize: null }, /authorize: expected a function, got null/],
+    ['an object for onDenied', { onDenied: {} }, /onDenied: expected a function/],
+    ['a realm that ends its quotes', { realm: 'a", error="' }, /realm: expected printable ASCII/],
+    ['a realm with a backslash', { realm: 'a\\b' }, /realm: expected printable ASCII/],
+    ['a realm that is no text', { realm: 1 }, /realm: expected printable ASCII/],
+    ['no place to look for a key in', { keySources: [] }, source],
+    ['a place that is no array', { keySources: 'bearer' }, source],
+    ['a place that it does not know', { keySources: ['basic'] }, source],
+    ['a place of an unknown kind', { keySources: [{ haeder: 'x-api-key' }] }, source],
+    ['two places in one', { keySources: [{ header: 'x-api-key', query: 'key' }] }, source],
+    ['a place without a name', { keySources: [{ cookie: '' }] }, source],
+    ['a header that is none', { keySources: [{ header: 'x api key' }] }, source],
+    ['a place that is nothing', { keySources: [null] }, source],
   ])('are refused for %s', (_, options, message) => {
     expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(InvalidOptionsError);
     expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(message);
+  });
+
+  it.each([undefined, null, {}, { verify: true }])('are refused for %j in place of a verifier', (verifier) => {
+    expect(() => createGuard(verifier as unknown as DefaultVerifier)).toThrow(
+      /verifier: expected an object with verify\(\)/,
+    );
+  });
+
+  it('are refused with every mistake at once', () => {
+    const options = { optinal: true, realm: '"' } as unknown as GuardOptions;
+    expect(() => createGuard(null as unknown as DefaultVerifier, options)).toThrow(
+      /verifier: [^]*realm: [^]*optinal: /,
+    );
+  });
+
+  it('may be undefined, each of them', async () => {
+    const options = { optional: undefined, authorize: undefined, keySources: undefined, realm: undefined };
+    const guard = createGuard(saying(acme), options as unknown as GuardOptions);
+    expect(await guard(withKey)).toEqual({ allowed: true, identity: acme });
+    expect((await denied(guard(withoutKey))).headers['www-authenticate']).toBe('Bearer realm="api"');
+  });
+});
+
+describe('a caller who has left', () => {
+  const leaving = () => {
+    const left = new AbortController();
+    const verifier = {
+      verify: async (_: string, { signal }: VerifyOptions) =>
+        await new Promise<never>((_resolve, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason as Error));
+        }),
+    };
+    return { left, verifier, request: { ...withKey, signal: () => left.signal } };
+  };
+
+  it('is neither denied nor an error: no hook is told', async () => {
+    const { left, verifier, request } = leaving();
+    const onDenied = vi.fn();
+    const decision = createGuard(verifier, { onDenied })(request);
+    left.abort();
+    expect(await denied(decision)).toMatchObject({ status: 499, reason: 'aborted' });
+    expect(onDenied).not.toHaveBeenCalled();
+  });
+
+  it('is not admitted on an optional route either', async () => {
+    const { left, verifier, request } = leaving();
+    const decision = createGuard(verifier, { optional: true })(request);
+    left.abort();
+    expect((await denied(decision)).status).toBe(499);
+  });
+
+  it('does not hide an error of the verifier from those who stay', async () => {
+    const onDenied = vi.fn();
+    const error = new Error('inside');
+    const request = { ...withKey, signal: () => new AbortController().signal };
+    expect((await denied(createGuard(saying(error), { onDenied })(request))).status).toBe(500);
+    expect(onDenied).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ status: 500 }), { error });
   });
 });

@@ -69,6 +69,19 @@ describe('reading a key off a request', () => {
     expect(read({ cookie: `key=${value}` }, [{ cookie: 'key' }])).toEqual({ key });
   });
 
+  it('decodes a cookie, as the parsers of cookies do', () => {
+    const sources: KeySource[] = [{ cookie: 'key' }];
+    expect(read({ cookie: 'key=sk%2B1%3D' }, sources)).toEqual({ key: 'sk+1=' });
+    expect(read({ cookie: 'key="sk%2B1"' }, sources)).toEqual({ key: 'sk+1' });
+    expect(read({ cookie: 'key=100%' }, sources)).toEqual({ key: '100%' });
+    expect(read({ cookie: 'key=sk-1%20sk-2' }, sources)).toEqual(ambiguous);
+  });
+
+  it.each([' ', '\t', ',', '\u00a0', '\u2003'])('takes no value with %j in it for one key', (separator) => {
+    expect(read({ 'x-api-key': `sk-1${separator}sk-2` })).toEqual(ambiguous);
+    expect(read({ 'x-api-key': 'schlüssel' })).toEqual({ key: 'schlüssel' });
+  });
+
   it('reads a subprotocol of a WebSocket', () => {
     const sources: KeySource[] = [{ subprotocol: 'key.' }];
     expect(read({ 'sec-websocket-protocol': 'v1, key.sk-1' }, sources)).toEqual({ key: 'sk-1' });
@@ -86,6 +99,8 @@ describe('reading a key off a request', () => {
   it('leaves no key with the engine, which keeps the last text that matched', () => {
     read({ authorization: 'Bearer sk-0123456789' });
     read({ cookie: 'key="sk-0123456789"' }, [{ cookie: 'key' }]);
+    read({ authorization: 'Bearer sk-0123456789, Bearer sk-0123456789' });
+    read({ 'x-api-key': ['sk-0123456789', 'sk-0123456789 '] });
     const { input } = RegExp as unknown as { input: string };
     expect(input).not.toContain('sk-0123456789');
   });

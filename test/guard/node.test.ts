@@ -3,17 +3,19 @@ import { createServer } from 'node:http';
 
 import { describe, expect, it } from 'vitest';
 
-import { VERIFY_NOW } from '../../src/core/verifier.js';
 import { createGuard } from '../../src/guard/guard.js';
-import { sendDenial, guardNode } from '../../src/guard/node.js';
+import { guardNode, type NodeRequest, sendDenial } from '../../src/guard/node.js';
+import { VERIFY_NOW } from '../../src/core/verifier.js';
 import { listen } from '../adapters/listen.js';
 import { acme, rejected, saying } from './verifiers.js';
+
+const withKey = { headers: { 'x-api-key': 'sk-1' } };
 
 describe('a request of node:http', () => {
   it('is no longer waited for once its caller has left, and nobody listens when the wait is over', async () => {
     const verifier = saying(acme);
     const caller = new EventEmitter();
-    const decision = guardNode(createGuard(verifier), { rawHeaders: ['X-Api-Key', 'sk-1'] }, caller);
+    const decision = guardNode(createGuard(verifier), withKey, caller);
     expect(verifier.asked[0]?.options?.signal?.aborted).toBe(false);
     caller.emit('close');
     expect(verifier.asked[0]?.options?.signal?.aborted).toBe(true);
@@ -24,28 +26,42 @@ describe('a request of node:http', () => {
 
   it('is listened to for as long as the wait takes', async () => {
     const caller = new EventEmitter();
-    const decision = guardNode(createGuard(saying(acme)), { rawHeaders: ['X-Api-Key', 'sk-1'] }, caller);
+    const decision = guardNode(createGuard(saying(acme)), withKey, caller);
     expect(caller.listenerCount('close')).toBe(1);
     expect(await decision).toEqual({ allowed: true, identity: acme });
     expect(caller.listenerCount('close')).toBe(0);
   });
 
-  it.each<[string, string[], string]>([
-    ['each value of a name, in any case of it', ['X-Api-Key', 'sk-1', 'x-api-key', 'sk-2'], 'ambiguous_key'],
-    ['no value of a name as long', ['X-Foo-Bar', 'sk-1'], 'missing_key'],
-    ['no value of a name as long beside it', ['X-Foo-Bar', 'sk-1', 'X-Api-Key', 'sk-2'], 'revoked'],
-    ['a name without a value as one that is empty', ['X-Api-Key'], 'missing_key'],
-  ])('has in its headers %s', async (_, rawHeaders, reason) => {
+  it.each<[string, NodeRequest, string]>([
+    ['the key that its headers have', { headers: { 'x-api-key': 'sk-1' } }, 'revoked'],
+    ['the key that middleware has set', { headers: { 'x-api-key': 'sk-1' }, rawHeaders: ['Host', 'here'] }, 'revoked'],
+    ['no key that middleware has deleted', { headers: {}, rawHeaders: ['X-Api-Key', 'sk-1'] }, 'missing_key'],
+    [
+      'two keys, of which Node keeps the first',
+      {
+        headers: { authorization: 'Bearer sk-1' },
+        rawHeaders: ['Authorization', 'Bearer sk-1', 'authorization', 'Bearer sk-2'],
+      },
+      'ambiguous_key',
+    ],
+    ['two keys in an array, as a shim makes it', { headers: { 'x-api-key': ['sk-1', 'sk-2'] } }, 'ambiguous_key'],
+    [
+      'nothing of another name as long',
+      { headers: { 'x-api-key': 'sk-1' }, rawHeaders: ['X-Foo-Bar', 'sk-2', 'X-Api-Key', 'sk-1'] },
+      'revoked',
+    ],
+    ['a name without a value as nothing', { headers: { 'x-api-key': 'sk-1' }, rawHeaders: ['X-Api-Key'] }, 'revoked'],
+  ])('has %s', async (_, request, reason) => {
     const guard = createGuard(saying(rejected('revoked')));
-    expect(await guardNode(guard, { rawHeaders }, new EventEmitter())).toMatchObject({ denial: { reason } });
+    expect(await guardNode(guard, request, new EventEmitter())).toMatchObject({ denial: { reason } });
   });
 
   it('has the query of its URL, if it has one', async () => {
     const verifier = saying(acme);
     const guard = createGuard(verifier, { keySources: [{ query: 'key' }] });
-    await guardNode(guard, { rawHeaders: [], url: '/orders?key=sk-1' }, new EventEmitter());
+    await guardNode(guard, { headers: {}, url: '/orders?key=sk-1' }, new EventEmitter());
     expect(verifier.asked).toMatchObject([{ key: 'sk-1' }]);
-    expect(await guardNode(guard, { rawHeaders: [] }, new EventEmitter())).toMatchObject({
+    expect(await guardNode(guard, { headers: {} }, new EventEmitter())).toMatchObject({
       denial: { reason: 'missing_key' },
     });
   });
@@ -61,12 +77,12 @@ describe('a request of node:http', () => {
 
   it('is not listened to where there is no wait', async () => {
     const caller = new EventEmitter();
-    const withoutWait = { ...saying(acme), [VERIFY_NOW]: () => acme };
-    const request = { rawHeaders: ['Host', 'here', 'AUTHORIZATION', 'Bearer sk-1'] };
-    expect(guardNode(createGuard(withoutWait), request, caller)).toEqual({ allowed: true, identity: acme });
+    const cachedOnly = { ...saying(acme), [VERIFY_NOW]: () => acme };
+    const request = { headers: { authorization: 'Bearer sk-1' } };
+    expect(guardNode(createGuard(cachedOnly), request, caller)).toEqual({ allowed: true, identity: acme });
     expect(caller.listenerCount('close')).toBe(0);
     // A denial takes its time, but waits for nobody who could leave.
-    await guardNode(createGuard(saying(acme)), { rawHeaders: [] }, caller);
+    await guardNode(createGuard(saying(acme)), { headers: {} }, caller);
     expect(caller.listenerCount('close')).toBe(0);
   });
 

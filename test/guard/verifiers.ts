@@ -9,7 +9,7 @@ import {
   verified,
   type VerifyResult,
 } from '../../src/core/result.js';
-import type { VerifyOptions } from '../../src/core/verifier.js';
+import type { AnyVerifyOptions } from '../../src/core/verifier.js';
 
 export const acme: Verified = verified('server', { client: 'acme', tenant: 'eu-1', claims: {}, verifiedAt: 0 });
 
@@ -29,8 +29,8 @@ export const failedOpen: FailedOpen = {
 };
 
 interface Scripted<FailOpen extends boolean> {
-  verify(key?: string | null, options?: VerifyOptions): Promise<VerifyResult<DefaultClaims, FailOpen>>;
-  readonly asked: { key: string | null | undefined; options: VerifyOptions | undefined }[];
+  verify(key?: string | null, options?: AnyVerifyOptions): Promise<VerifyResult<DefaultClaims, FailOpen>>;
+  readonly asked: { key: string | null | undefined; options: AnyVerifyOptions | undefined }[];
 }
 
 /** A verifier that says what it is told to say. */

@@ -1,9 +1,9 @@
 import { testClock } from 'keyverify/testing';
 
-import { Call, type CallOptions } from '../../src/client/call.js';
+import { Call, type CallContext, type CallOptions } from '../../src/client/call.js';
 import { ServiceToken } from '../../src/client/token.js';
-import type { TokenSource } from '../../src/core/token.js';
 import type { Instant } from '../../src/core/clock.js';
+import type { TokenSource } from '../../src/core/token.js';
 import { claimsAsSent } from '../../src/protocol/claims.js';
 import { defaultProtocol } from '../../src/protocol/default.js';
 import { Deadline } from '../../src/resilience/deadline.js';
@@ -15,6 +15,8 @@ export const TOKEN = 'service-token-0123456789';
 
 export interface CallSetup extends Partial<Omit<CallOptions<unknown>, 'clock'>> {
   readonly source?: TokenSource;
+  /** What else the call is told. */
+  readonly context?: Partial<CallContext>;
   readonly shares?: boolean;
   readonly retries?: number;
   readonly timeoutMs?: number;
@@ -24,7 +26,7 @@ export interface CallSetup extends Partial<Omit<CallOptions<unknown>, 'clock'>> 
 
 /** A call that has started, over a transport whose requests the test answers. */
 export function startCall(setup: CallSetup = {}) {
-  const { source = TOKEN, shares = true, retries = 1, timeoutMs = 2_000, replies = [], ...options } = setup;
+  const { source = TOKEN, shares = true, retries = 1, timeoutMs = 2_000, replies = [], context, ...options } = setup;
   const clock = testClock();
   const startedAt = { wall: clock.wall(), mono: clock.monotonic() };
   const transport = new FakeTransport();
@@ -48,6 +50,7 @@ export function startCall(setup: CallSetup = {}) {
       deadline: new Deadline(clock, timeoutMs),
       onSent: (at) => told.sent.push(at),
       onSuspect: () => told.suspects++,
+      ...context,
     },
   );
   const outcome = call.run();

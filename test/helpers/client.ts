@@ -1,14 +1,10 @@
 import { testClock } from 'keyverify/testing';
 
-import {
-  KeyServerClient,
-  type Answer,
-  type KeyQuestion,
-  type KeyServerClientOptions,
-} from '../../src/client/key-server-client.js';
+import type { Answer, KeyQuestion } from '../../src/client/asked.js';
+import { KeyServerClient, type KeyServerClientOptions } from '../../src/client/key-server-client.js';
 import { ServiceToken } from '../../src/client/token.js';
-import type { TokenSource } from '../../src/core/token.js';
 import type { VerifyFailure } from '../../src/core/failure.js';
+import type { TokenSource } from '../../src/core/token.js';
 import { claimsAsSent } from '../../src/protocol/claims.js';
 import { defaultProtocol } from '../../src/protocol/default.js';
 import type { WireResponse } from '../../src/transport/transport.js';
@@ -49,6 +45,8 @@ export function clientOf(setup: ClientSetup = {}) {
         events.push(
           `control ${failure === undefined ? 'answered' : `${failure.kind} ${failure.evidence}`} ${String(durationMs)}`,
         ),
+      onAsk: async (_event, ask) => await ask(),
+      publicUrl: 'http://admin.test/verify',
       ...options,
     },
     { transport, token: new ServiceToken(source), sharesPromises },
@@ -56,7 +54,18 @@ export function clientOf(setup: ClientSetup = {}) {
   /** Asks, and waits for no more than promises. */
   const ask = async (key = 'sk-1', question: Partial<KeyQuestion> = {}, trickle?: boolean): Promise<Asked> => {
     const asked: Asked = { outcome: undefined };
-    const whole = { key, isKnown: false, wasGood: false, mayOpen: false, onSent: () => undefined, ...question };
+    const event = { purpose: 'verify', url: 'http://admin.test/verify' } as const;
+    const startedAt = clock.monotonic();
+    const whole = {
+      event,
+      key,
+      startedAt,
+      isKnown: false,
+      wasGood: false,
+      mayOpen: false,
+      onSent: () => undefined,
+      ...question,
+    };
     void client.ask(whole, trickle).then((outcome) => (asked.outcome = outcome));
     await clock.advance(0);
     return asked;

@@ -5,6 +5,7 @@ import { VerdictLoader } from '../../src/client/loader.js';
 import { toHex } from '../../src/core/fingerprint.js';
 import { VerifyFailure } from '../../src/core/failure.js';
 import type { VerifyOptions } from '../../src/core/verifier.js';
+import { ResultCounter } from '../../src/observe/stats.js';
 import { Observers } from '../../src/observe/observers.js';
 import type { KeyVerifierOptions } from '../../src/options/options.js';
 import { resolveOptions } from '../../src/options/resolve.js';
@@ -47,7 +48,12 @@ export function loaderOf(options: KeyVerifierOptions<boolean> = {}) {
     ...options,
   });
   const cache = new VerdictCache(resolved);
-  const loader = new VerdictLoader(resolved, cache, new Observers(resolved.observers));
+  const loader = new VerdictLoader(
+    resolved,
+    cache,
+    new Observers(resolved.observers),
+    () => new ResultCounter().snapshot().results,
+  );
   const load = async (key = KEY, call: VerifyOptions = {}): Promise<Loading> => {
     const loading: Loading = { outcome: undefined };
     void loader.load(sha256(key), key, call).then(

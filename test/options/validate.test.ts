@@ -56,7 +56,7 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     ['observers', OBSERVERS, {}, AN_OBJECT],
     ['observers', OBSERVERS, [{}, null], 'an array'],
     ['observers', OBSERVERS, [() => undefined], 'an array'],
-    ['logger', 'an object with warn()', {}, AN_OBJECT],
+    ['logger', 'an object with warn(), or false', {}, AN_OBJECT],
     ['clock', 'an object with wall(), monotonic() and after()', {}, AN_OBJECT],
     ['random', FUNCTION, 0.5, '0.5'],
     ['breaker', BREAKER, true, 'true'],

@@ -62,7 +62,7 @@ test('a schema that returns a promise of another library is waited for, not take
   const validate = (): never =>
     untyped({ then: (tell: (checked: unknown) => void) => tell({ issues: [{ message: '' }] }) });
   const verifier = build({ retries: 0, claims: { '~standard': { version: 1, vendor: 'test', validate } } });
-  expect(brief(await verifier.verify(GOOD))).toBe('closed invalid_response');
+  expect(brief(await verifier.verify(GOOD))).toBe('closed misconfigured');
 });
 
 test('a dispatcher that is closed, or too old, is no outage', async () => {

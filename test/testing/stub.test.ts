@@ -89,7 +89,7 @@ describe('the claims of a stub', () => {
     expect(await stub.verify('sk-1')).toMatchObject({ status: 'verified', claims: { plan: 4 } });
     expect(await stub.verify('sk-2')).toMatchObject({
       status: 'failed-closed',
-      failure: { kind: 'invalid_response', message: expect.stringContaining('plan') as string },
+      failure: { kind: 'misconfigured', message: expect.stringContaining('plan') as string },
     });
   });
 
@@ -100,8 +100,30 @@ describe('the claims of a stub', () => {
       throw new Error('sk-1');
     });
     const result = await stubVerifier({ keys: record, claims: broken }).verify('sk-1');
-    expect(result).toMatchObject({ status: 'failed-closed', failure: { kind: 'invalid_response' } });
+    expect(result).toMatchObject({ status: 'failed-closed', failure: { kind: 'misconfigured' } });
     expect(inspect(result)).not.toContain('sk-1');
+  });
+});
+
+describe('health() and check() of a stub', () => {
+  it('are well until it is unavailable, and after it', async () => {
+    vi.useFakeTimers({ now: NOW, toFake: ['Date'] });
+    const stub = stubVerifier({ keys });
+    expect(stub.health()).toEqual({ status: 'ok', since: NOW, breaker: 'closed' });
+    expect(await stub.check()).toEqual({ ok: true, latencyMs: 0 });
+    vi.setSystemTime(NOW + 1_000);
+    stub.unavailable('timeout');
+    const failure: unknown = expect.objectContaining({ kind: 'timeout' });
+    expect(stub.health()).toEqual({ status: 'down', since: NOW + 1_000, failure, breaker: 'closed' });
+    expect(await stub.check()).toEqual({ ok: false, failure, latencyMs: 0 });
+    vi.setSystemTime(NOW + 2_000);
+    stub.recover();
+    expect(stub.health()).toEqual({ status: 'ok', since: NOW + 2_000, breaker: 'closed' });
+  });
+
+  it('check() rejects with the reason of its signal', async () => {
+    const reason = new Error('gone');
+    await expect(stubVerifier().check({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 });
 
@@ -162,13 +184,17 @@ describe('the cache of a stub', () => {
     expect(stub.verifyCached('sk-1')).toMatchObject({ status: 'verified', source: 'cache' });
     expect(stub.peek('sk-1')).toMatchObject({ status: 'verified', source: 'cache' });
     expect(stub.calls).toBe(3);
-    expect(stub.stats()).toEqual({
-      results: { server: 1, cache: 1, stale: 0, local: 0, 'fail-open': 0, 'fail-closed': 0 },
+    expect(stub.stats()).toMatchObject({
+      results: { server: 1, shared: 0, cache: 1, stale: 0, local: 0, 'fail-open': 0, 'fail-closed': 0 },
+      requests: 0,
+      failures: { unreachable: 0 },
       entries: { verified: 1, rejected: 0 },
       active: 0,
       queued: 0,
       controls: 0,
       breaker: 'closed',
+      shared: { hits: 0, misses: 0, unreadable: 0, failures: 0 },
+      revocations: { messages: 0, gaps: 0, behind: false },
     });
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 
+import type { AbortEvent } from '../../core/events.js';
 import type { Verified } from '../../core/result.js';
 import { KeyVerifier } from '../../verifier.js';
 import { startKeyServer, type KeyServer } from '../key-server.js';
@@ -14,6 +15,8 @@ export interface AdapterRig {
   readonly service: AdapterService;
   /** The identities that handlers were called with. */
   readonly reached: readonly (Verified | null)[];
+  /** The fingerprints that a caller was waiting for who has left. */
+  readonly left: readonly string[];
   readonly call: (call: AdapterCall) => Promise<AdapterReply>;
   readonly send: (
     path: AdapterPath,
@@ -30,6 +33,8 @@ export interface AdapterUnderTest {
   readonly call?: (call: AdapterCall) => Promise<AdapterReply>;
   /** Whether it has methods, and denials with headers and a body. Default: `true`. */
   readonly http?: boolean;
+  /** Whether a caller can leave before the response. Default: `true`. */
+  readonly leaves?: boolean;
 }
 
 const keys = {
@@ -54,9 +59,11 @@ export async function withRig(
   const onRejection = rejections.push.bind(rejections);
   process.on('unhandledRejection', onRejection);
   const reached: (Verified | null)[] = [];
+  const left: string[] = [];
   const keyServer = await startKeyServer({ keys, serviceTokens: [serviceToken] });
   const base = { verifyUrl: keyServer.verifyUrl, serviceToken, scope: 'cust-A', retries: 0, breaker: false } as const;
-  const verifier = new KeyVerifier({ ...base, logger: { warn: () => undefined }, ...limits });
+  const observers = [{ onAbort: ({ fingerprint }: AbortEvent) => left.push(fingerprint) }];
+  const verifier = new KeyVerifier({ ...base, observers, logger: { warn: () => undefined }, ...limits });
   const service = await serve(verifier, (identity) => {
     reached.push(identity);
     return { tenant: identity?.tenant ?? null };
@@ -68,7 +75,7 @@ export async function withRig(
     return reply;
   };
   try {
-    await run({ keyServer, verifier, service, reached, call, send });
+    await run({ keyServer, verifier, service, reached, left, call, send });
     await setImmediate();
     assert.deepEqual(rejections, []);
   } finally {

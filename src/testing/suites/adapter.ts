@@ -1,4 +1,4 @@
-import { cases, httpCases, overloaded, type AdapterCheck } from './adapter-cases.js';
+import { cases, httpCases, leavingCases, overloaded, type AdapterCheck } from './adapter-cases.js';
 import { withRig, type AdapterUnderTest, type Limits } from './adapter-rig.js';
 import type { ContractCase } from './contract-case.js';
 
@@ -23,7 +23,11 @@ export function adapterCases(adapter: AdapterUnderTest): readonly ContractCase[]
     name,
     run: async () => await withRig(adapter, limits, check),
   });
-  const checks = { ...cases, ...(adapter.http !== false && httpCases) };
+  const checks = {
+    ...cases,
+    ...(adapter.leaves !== false && leavingCases),
+    ...(adapter.http !== false && httpCases),
+  };
   return [
     ...Object.entries(checks).map(([name, check]) => toCase(name, check)),
     toCase('answers 503 under overload, and does not fail open for it', overloaded, {

@@ -1,11 +1,12 @@
 import { deepEqual } from 'node:assert/strict';
 
-import type { Observer } from '../../core/events.js';
+import type { AskEvent, AskOutcome, ObservedVerifier, Observer } from '../../core/events.js';
 import { VerifyFailure } from '../../core/failure.js';
 import { failedOpen, rejected, verified } from '../../core/result.js';
 import { KeyVerifier } from '../../verifier.js';
 import { testClock } from '../clock.js';
 import { startKeyServer } from '../key-server.js';
+import { stubVerifier } from '../stub.js';
 import type { ContractCase } from './contract-case.js';
 
 /** Makes the observer under test, anew for each case. */
@@ -19,6 +20,14 @@ const failure = Object.freeze(
 );
 const identity = { client: 'acme', tenant: 'cust-A', claims: {}, verifiedAt: 0 };
 const known = verified('server', { ...identity, keyId: 'key_1', expiresAt: 1, claims: { plan: 'pro' } });
+
+const ask: AskEvent = Object.freeze({ purpose: 'verify', url: 'https://admin.test/internal/verify-key' });
+const OUTCOMES: readonly AskOutcome[] = [
+  { outcome: 'verified', failure: undefined, attempts: 1, durationMs: 0 },
+  { outcome: 'failed', failure, attempts: 2, durationMs: 2_000.5 },
+];
+const stub = stubVerifier();
+const verifier: ObservedVerifier = Object.freeze({ stats: () => stub.stats(), health: () => stub.health() });
 
 /** Every kind of event, with all that may be in one. */
 const EVENTS: Events = {
@@ -42,6 +51,7 @@ const EVENTS: Events = {
     { failure, durationMs: 1_000 },
     { failure: undefined, durationMs: 0.5 },
   ],
+  onAbort: [{ fingerprint }],
   onInvalidate: [
     { selector: 'all', count: 0 },
     { selector: { fingerprint }, count: 1 },
@@ -49,13 +59,27 @@ const EVENTS: Events = {
     { selector: { client: 'acme' }, count: 2 },
     { selector: { tenant: 'cust-A' }, count: 3 },
   ],
+  onShared: [
+    { operation: 'get', outcome: 'hit', durationMs: 0.5 },
+    { operation: 'put', outcome: 'miss', durationMs: 1 },
+    { operation: 'lease', outcome: 'timeout', durationMs: 50 },
+  ],
+  onRevocation: [{ source: 'keyverify:revocations', messages: 2, count: 1 }],
+  onRevocationGap: [{ source: 'keyverify:revocations' }],
+  onAsk: [ask, { ...ask, purpose: 'refresh' }, { ...ask, purpose: 'control' }],
+  onJoin: [ask],
+  onAttach: [verifier],
+  onDetach: [verifier],
 };
 
 /** Tells the observer one kind of event. They are frozen: an observer that changes them throws. */
 async function tell(observer: Observer, name: keyof Observer): Promise<void> {
   for (const event of EVENTS[name]) {
     const method: unknown = Reflect.get(observer, name);
-    if (typeof method === 'function') await Reflect.apply(method, observer, [Object.freeze({ ...event })]);
+    for (const outcome of OUTCOMES) {
+      const run = (): Promise<AskOutcome> => Promise.resolve(Object.freeze({ ...outcome }));
+      if (typeof method === 'function') await Reflect.apply(method, observer, [Object.freeze({ ...event }), run]);
+    }
   }
 }
 
@@ -68,7 +92,7 @@ interface Run {
 /** Runs a verifier through verdicts, an outage with a stale verdict and one that fails open, and invalidations. */
 async function runVerifier(observers: readonly Observer[]): Promise<Run> {
   const events: string[] = [];
-  const names = Object.keys(EVENTS).filter((name) => name !== 'onBreaker' && name !== 'onControl');
+  const names = ['onVerdict', 'onFailure', 'onStale', 'onFailOpen', 'onInvalidate'];
   const recorder: Observer = Object.fromEntries(names.map((name) => [name, () => events.push(name)]));
   await using keyServer = await startKeyServer({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
   const { verifyUrl } = keyServer;
@@ -99,7 +123,20 @@ const EXPECTED: Run = {
  * ```
  */
 export function observerCases(makeObserver: MakeObserver): readonly ContractCase[] {
-  const names = ['onVerdict', 'onFailure', 'onStale', 'onFailOpen', 'onBreaker', 'onControl', 'onInvalidate'] as const;
+  const names = [
+    ...([
+      'onVerdict',
+      'onFailure',
+      'onStale',
+      'onFailOpen',
+      'onBreaker',
+      'onControl',
+      'onAbort',
+      'onInvalidate',
+    ] as const),
+    ...(['onAsk', 'onJoin', 'onAttach', 'onDetach'] as const),
+    ...(['onShared', 'onRevocation', 'onRevocationGap'] as const),
+  ];
   return [
     ...names.map((name) => ({
       name: `takes every event of ${name}, without throwing or changing it`,

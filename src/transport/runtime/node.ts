@@ -46,7 +46,7 @@ export const runtimeTransport: TransportRuntime['runtimeTransport'] = (options) 
       };
     } catch (error) {
       options.warn?.(
-        `keyverify: undici can not be loaded, so fetch is used, which is slower: a bundler has to keep undici external (${String(error)})`,
+        `keyverify: undici can not be loaded, so fetch is used, which is slower (${String(error)}). In a bundle, keep undici external.`,
       );
       return fetchTransport(globalFetch);
     }

@@ -3,12 +3,12 @@ import { KeyVerifier, type Clock, type Exchange, type Transport } from 'keyverif
 import { Random } from '../lib/random.js';
 
 /** The step of the clock, in milliseconds. */
-const TICK_MS = 10;
+export const TICK_MS = 10;
 /** How long the key server takes to answer, and the network to refuse a connection, in milliseconds. */
 const ANSWER_MS = 10;
 
 /** The clock of the simulation. It advances in ticks; promises settle between two of them. */
-class SimulatedClock implements Clock {
+export class SimulatedClock implements Clock {
   now = 0;
   readonly #timers = new Map<number, Set<() => void>>();
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { issueMessages } from '../../src/options/messages.js';
+import { issueMessages } from '../../src/core/messages.js';
 import { anything, isText, parse, strict, check } from '../../src/core/schema.js';
 
 type Shape = Parameters<typeof strict>[0];

@@ -1,0 +1,53 @@
+/** `keyverify/elysia`: a plugin that sets `identity` in the context of the routes behind it. */
+import { Elysia } from 'elysia';
+
+import { fromRequest, toResponse } from '../guard/fetch.js';
+import { createGuard } from '../guard/guard.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
+
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
+
+/** Elysia answers with the response of an error that has one. */
+class DeniedError extends Error {
+  override readonly name = 'DeniedError';
+  readonly #response: Response;
+
+  constructor(reason: string, response: Response) {
+    super(reason);
+    this.#response = response;
+  }
+
+  toResponse(): Response {
+    return this.#response;
+  }
+}
+
+/**
+ * A plugin that admits requests with a valid key, for the routes behind it in the same instance.
+ * Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * new Elysia()
+ *   .use(apiKeyAuth(verifier))
+ *   .get('/orders', ({ identity }) => ({ tenant: identity.tenant }))
+ *   .listen(3000);
+ * ```
+ */
+export function apiKeyAuth<
+  V extends AnyVerifier,
+  FailOpen extends boolean = FailOpenBy<V>,
+  Optional extends boolean = false,
+>(verifier: VerifierSource<V>, options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>) {
+  const guard = createGuard(verifier, options);
+  return new Elysia().resolve({ as: 'scoped' }, async ({ request }) => {
+    const decision = await guard(fromRequest(request));
+    if (!decision.allowed) throw new DeniedError(decision.denial.reason, toResponse(decision.denial, request));
+    const { identity }: { identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> } = decision;
+    return { identity };
+  });
+}

@@ -1,0 +1,128 @@
+/** `keyverify/lambda`: for AWS Lambda behind a function URL or API Gateway, and for its authorizers. */
+import type { Denial } from '../guard/denial.js';
+import { createGuard } from '../guard/guard.js';
+import { fromEvent, type LambdaEvent, methodOf } from '../guard/lambda.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
+
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
+export type { LambdaEvent } from '../guard/lambda.js';
+
+/** A response as API Gateway and function URLs take it. */
+export interface LambdaResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What an authorizer is called with: of a REST API (`TOKEN`, `REQUEST`), or of an HTTP API (version 1.0 or 2.0). */
+export interface AuthorizerEvent extends LambdaEvent {
+  readonly version?: string;
+  /** Of a `TOKEN` authorizer: the value of the header that is its identity source. */
+  readonly authorizationToken?: string;
+  readonly methodArn?: string;
+}
+
+/** The caller, as API Gateway hands it on: `event.requestContext.authorizer`. */
+export type AuthorizerContext = Readonly<Record<'client' | 'tenant' | 'keyId', string>>;
+
+/** What an authorizer answers: simple for version 2.0 of an HTTP API, else a policy. */
+export type AuthorizerResult =
+  | { readonly isAuthorized: boolean; readonly context: AuthorizerContext }
+  | {
+      readonly principalId: string;
+      readonly policyDocument: {
+        readonly Version: '2012-10-17';
+        readonly Statement: readonly [
+          { readonly Action: 'execute-api:Invoke'; readonly Effect: 'Allow' | 'Deny'; readonly Resource: string },
+        ];
+      };
+      readonly context: AuthorizerContext;
+    };
+
+/** The ways to guard with a function. */
+export interface LambdaAuth<Identity> {
+  /** Wraps a handler: it gets the identity after the event, then what Lambda passes. */
+  readonly protect: <Event extends LambdaEvent, Result, Rest extends readonly unknown[]>(
+    handler: (event: Event, identity: Identity, ...rest: Rest) => Result | Promise<Result>,
+  ) => (event: Event, ...rest: Rest) => Promise<Result | LambdaResponse>;
+  /**
+   * The handler of an authorizer. A key that is not valid is a 401, one that may not do this a 403. Without a verdict it
+   * throws, which API Gateway answers with 500: an authorizer can't say 503. Switch off the cache of API Gateway, or a
+   * revoked key works until that ends.
+   */
+  readonly authorizer: (event: AuthorizerEvent) => Promise<AuthorizerResult>;
+}
+
+function toResult({ status, headers, body }: Denial, event: LambdaEvent): LambdaResponse {
+  return { statusCode: status, headers, body: methodOf(event) === 'HEAD' ? '' : body };
+}
+
+function toAuthorizerResult(
+  { version, methodArn = '*' }: AuthorizerEvent,
+  isAuthorized: boolean,
+  identity: { readonly client: string; readonly tenant: string; readonly keyId?: string } | null,
+): AuthorizerResult {
+  const { client = '', tenant = '', keyId = '' } = identity ?? {};
+  const context = { client, tenant, keyId };
+  if (version === '2.0') return { isAuthorized, context };
+  const statement = {
+    Action: 'execute-api:Invoke',
+    Effect: isAuthorized ? 'Allow' : 'Deny',
+    Resource: methodArn,
+  } as const;
+  return {
+    principalId: client === '' ? 'unknown' : client,
+    policyDocument: { Version: '2012-10-17', Statement: [statement] },
+    context,
+  };
+}
+
+/**
+ * Guards Lambda functions. Throws `InvalidOptionsError`.
+ *
+ * @example A function URL, or a route of API Gateway
+ * ```ts
+ * const { protect } = apiKeyAuth(verifier);
+ *
+ * export const handler = protect((event, identity) => ({ statusCode: 200, body: identity.tenant }));
+ * ```
+ *
+ * @example An authorizer
+ * ```ts
+ * export const handler = apiKeyAuth(verifier).authorizer;
+ * ```
+ */
+export function apiKeyAuth<
+  V extends AnyVerifier,
+  FailOpen extends boolean = FailOpenBy<V>,
+  Optional extends boolean = false,
+>(
+  verifier: VerifierSource<V>,
+  options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
+): LambdaAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
+  const guard = createGuard(verifier, options);
+  return {
+    protect:
+      (handler) =>
+      async (event, ...rest) => {
+        const decision = await guard(fromEvent(event));
+        return decision.allowed ? await handler(event, decision.identity, ...rest) : toResult(decision.denial, event);
+      },
+    async authorizer(event) {
+      const { authorizationToken: token } = event;
+      const read = fromEvent(event);
+      const decision = await guard(
+        token === undefined ? read : { ...read, header: (name) => (name === 'authorization' ? [token] : []) },
+      );
+      if (decision.allowed) return toAuthorizerResult(event, true, decision.identity);
+      const { status, reason } = decision.denial;
+      if (status === 403) return toAuthorizerResult(event, false, null);
+      // API Gateway answers this very message with 401, and any other with 500.
+      throw new Error(status === 401 || status === 400 ? 'Unauthorized' : reason);
+    },
+  };
+}

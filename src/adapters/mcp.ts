@@ -1,0 +1,71 @@
+/** `keyverify/mcp`: verifies the bearer of a server of the Model Context Protocol, for `requireBearerAuth` of its SDK. */
+import {
+  InsufficientScopeError,
+  InvalidTokenError,
+  type OAuthError,
+  ServerError,
+  TooManyRequestsError,
+} from '@modelcontextprotocol/sdk/server/auth/errors.js';
+import type { OAuthTokenVerifier } from '@modelcontextprotocol/sdk/server/auth/provider.js';
+
+import type { Verified } from '../core/result.js';
+import type { Denial } from '../guard/denial.js';
+import { createGuard } from '../guard/guard.js';
+import type { GuardOptions } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, VerifierSource } from '../guard/verifier.js';
+
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
+
+/** The options of a guard that the SDK leaves something to decide for. It never fails open: a client needs an id. */
+export type McpOptions<Claims> = Pick<GuardOptions<Claims, false, false>, 'maxAgeMs' | 'authorize' | 'onDenied'> & {
+  /** The scopes of a key, which the SDK compares with `requiredScopes`. Default: none. */
+  readonly scopes?: (identity: Verified<Claims>) => readonly string[];
+};
+
+/** The SDK refuses a token that does not end. A key is verified for each request, so this much suffices. */
+const UNLIMITED_SECONDS = 300;
+
+/** The SDK makes 401, 403, 400 and 500 of these; it has no 503. */
+function toError({ status, reason }: Denial): OAuthError {
+  if (status === 401 || status === 400) return new InvalidTokenError(reason);
+  if (status === 403) return new InsufficientScopeError(reason);
+  return status === 429 ? new TooManyRequestsError(reason) : new ServerError(reason);
+}
+
+/**
+ * A verifier of access tokens. The identity is in `extra.identity` of the `AuthInfo` that tools get; its `clientId` is
+ * `client`. The SDK puts the key itself into `token`: don't log that. Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * app.post('/mcp', requireBearerAuth({ verifier: apiKeyAuth(verifier) }), handler);
+ * ```
+ */
+export function apiKeyAuth<V extends AnyVerifier>(
+  verifier: VerifierSource<V>,
+  { scopes, ...options }: McpOptions<ClaimsOf<V>> = {},
+): OAuthTokenVerifier {
+  const guard = createGuard<V, false>(verifier, {
+    ...options,
+    keySources: ['bearer'],
+    failOpen: false,
+    optional: false,
+  });
+  return {
+    async verifyAccessToken(token) {
+      const header = (name: string): string[] => (name === 'authorization' ? [`Bearer ${token}`] : []);
+      const decision = await guard({ header, url: '' });
+      if (!decision.allowed) throw toError(decision.denial);
+      const { identity } = decision;
+      const expiresAt = Math.floor((identity.expiresAt ?? Date.now() + UNLIMITED_SECONDS * 1000) / 1000);
+      return {
+        token,
+        clientId: identity.client,
+        scopes: [...(scopes?.(identity) ?? [])],
+        expiresAt,
+        extra: { identity },
+      };
+    },
+  };
+}

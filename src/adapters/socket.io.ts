@@ -1,0 +1,57 @@
+/** `keyverify/socket.io`: a middleware for a server or a namespace of Socket.IO. */
+import type { ExtendedError } from 'socket.io';
+
+import { proceed } from '../guard/decision.js';
+import { createGuard } from '../guard/guard.js';
+import { fromHandshake, type HandshakeSocket } from '../guard/handshake.js';
+import { Identities } from '../guard/identities.js';
+import { type Closable, untilClosed } from '../guard/node.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
+
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
+
+/** A middleware for `io.use()`. */
+export interface SocketAuth<Identity> {
+  (socket: HandshakeSocket & { readonly conn: Closable }, next: (error?: ExtendedError) => void): void;
+  /** The caller. Throws for a socket that the middleware has not admitted. */
+  readonly identityOf: (socket: object) => Identity;
+}
+
+/**
+ * A middleware that opens a socket for clients with a valid key, in a header or as `auth: { token: key }`. The client is
+ * told of a denial by `connect_error`: the message is the reason, `data` the problem details. A socket that is open stays
+ * so. Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const auth = apiKeyAuth(verifier);
+ * io.use(auth).on('connection', (socket) => {
+ *   socket.emit('hello', auth.identityOf(socket).client);
+ * });
+ * ```
+ */
+export function apiKeyAuth<
+  V extends AnyVerifier,
+  FailOpen extends boolean = FailOpenBy<V>,
+  Optional extends boolean = false,
+>(
+  verifier: VerifierSource<V>,
+  options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
+): SocketAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
+  const guard = createGuard(verifier, options);
+  const identities = new Identities<IdentityOf<ClaimsOf<V>, FailOpen, Optional>>();
+  const middleware: (...args: Parameters<SocketAuth<unknown>>) => void = (socket, next) => {
+    const decision = untilClosed(socket.conn, (signal) => guard(fromHandshake(socket, signal)));
+    proceed(decision, (decided) => {
+      if (decided.allowed) {
+        identities.admit(socket, decided);
+        next();
+      } else next(Object.assign(new Error(decided.denial.reason), { data: decided.denial.content }));
+    });
+  };
+  return Object.assign(middleware, { identityOf: (socket: object) => identities.of(socket) });
+}

@@ -1,0 +1,81 @@
+/** `keyverify/trpc`: for the middleware of a tRPC procedure. */
+import { TRPCError } from '@trpc/server';
+
+import type { Denial } from '../guard/denial.js';
+import { fromRequest } from '../guard/fetch.js';
+import { createGuard } from '../guard/guard.js';
+import { fromNode, guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
+import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
+
+export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
+export type { KeySource } from '../guard/key-sources.js';
+export type { GuardOptions, IdentityOf } from '../guard/options.js';
+export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
+
+/** The context of a procedure: what the adapters of tRPC pass to `createContext`. */
+export interface TrpcContext {
+  readonly req: Request | NodeRequest;
+  /** With an adapter for Node: gets the headers of a denial. */
+  readonly res?: NodeResponse | undefined;
+  /** With the adapter for fetch: gets the headers of a denial. */
+  readonly resHeaders?: Headers | undefined;
+}
+
+/** HTTP statuses as codes of tRPC; all others are INTERNAL_SERVER_ERROR. */
+const CODES: Readonly<Record<number, TRPCError['code']>> = {
+  400: 'BAD_REQUEST',
+  401: 'UNAUTHORIZED',
+  403: 'FORBIDDEN',
+  404: 'NOT_FOUND',
+  429: 'TOO_MANY_REQUESTS',
+  499: 'CLIENT_CLOSED_REQUEST',
+  503: 'SERVICE_UNAVAILABLE',
+};
+
+const isFetch = (req: Request | NodeRequest): req is Request => typeof req.headers.get === 'function';
+
+/** The body is left to tRPC, so of the headers those about it, too. */
+function sendHeaders({ headers }: Denial, { res, resHeaders }: TrpcContext): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (name === 'content-type') continue;
+    resHeaders?.set(name, value);
+    res?.setHeader(name, value);
+  }
+}
+
+/**
+ * A function that tells the caller of a procedure, or throws a `TRPCError` whose message is the reason.
+ * Throws `InvalidOptionsError`.
+ *
+ * @example
+ * ```ts
+ * const t = initTRPC.context<{ req: IncomingMessage; res: ServerResponse }>().create();
+ * const auth = apiKeyAuth(verifier);
+ * const guarded = t.procedure.use(async ({ ctx, next }) => next({ ctx: { identity: await auth(ctx) } }));
+ *
+ * const router = t.router({ orders: guarded.query(({ ctx }) => ({ tenant: ctx.identity.tenant })) });
+ * ```
+ */
+export function apiKeyAuth<
+  V extends AnyVerifier,
+  FailOpen extends boolean = FailOpenBy<V>,
+  Optional extends boolean = false,
+>(
+  verifier: VerifierSource<V>,
+  options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
+): (context: TrpcContext) => Promise<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
+  const guard = createGuard(verifier, options);
+  return async (context) => {
+    const { req, res } = context;
+    const decision = await (isFetch(req)
+      ? guard(fromRequest(req))
+      : res === undefined
+        ? guard(fromNode(req))
+        : guardNode(guard, req, res));
+    if (decision.allowed) return decision.identity;
+    sendHeaders(decision.denial, context);
+    const { status, reason } = decision.denial;
+    throw new TRPCError({ code: CODES[status] ?? 'INTERNAL_SERVER_ERROR', message: reason });
+  };
+}

@@ -1,0 +1,23 @@
+import type { VerifyFailure } from '../core/failure.js';
+import type { Entry } from './entry.js';
+
+/** How long a key isn't asked about after a failure, at most, in milliseconds. Half of it is random. */
+const BACKOFF_MS = 1000;
+
+/** Entries that back off after a failure, the oldest first. */
+export class Backoffs<Claims> {
+  readonly #entries = new Set<Entry<Claims>>();
+
+  begin(entry: Entry<Claims> | undefined, failure: VerifyFailure, mono: number, random: number): void {
+    // A failure weighs more than a verdict: in a long outage, every entry would come to hold one.
+    for (const oldest of this.#entries) {
+      if (oldest.backoffFailure(mono) !== undefined) break;
+      oldest.backoff = undefined;
+      this.#entries.delete(oldest);
+    }
+    if (entry === undefined) return;
+    entry.backoff = { until: mono + BACKOFF_MS * (1 - random / 2), failure };
+    this.#entries.delete(entry);
+    this.#entries.add(entry);
+  }
+}

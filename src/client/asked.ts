@@ -1,0 +1,41 @@
+import type { Instant } from '../core/clock.js';
+import type { AskEvent, AskOutcome } from '../core/events.js';
+import { VerifyFailure, type AttemptFailure } from '../core/failure.js';
+import type { Verdict } from '../core/verdict.js';
+
+/** One question to the key server. */
+export interface KeyQuestion {
+  /** What observers are told of it. */
+  readonly event: AskEvent;
+  readonly key: string;
+  /** When the caller began to wait, on the monotonic clock. */
+  readonly startedAt: number;
+  /** Whether this key was good when it was last asked about: such questions go before those about unknown keys. */
+  readonly isKnown: boolean;
+  /** Whether there is a cached verdict that says so. */
+  readonly wasGood: boolean;
+  /** Whether a failure may let the caller in: then it has to be found out first what evidence is worth here. */
+  readonly mayOpen: boolean;
+  /** Told when the first request is sent. */
+  readonly onSent: (at: Instant) => void;
+}
+
+/** A verdict, and what it took. */
+export interface Answer<Claims> {
+  readonly verdict: Verdict<Claims>;
+  readonly attempts: number;
+  readonly durationMs: number;
+  /** How far our clock is ahead of the server's, in milliseconds, where that is known. */
+  readonly clockSkewMs: number | undefined;
+}
+
+export function outcomeOf(asked: Answer<unknown> | VerifyFailure): AskOutcome {
+  const { attempts, durationMs } = asked;
+  if (asked instanceof VerifyFailure) return { outcome: 'failed', failure: asked, attempts, durationMs };
+  return { outcome: asked.verdict.result.status, failure: undefined, attempts, durationMs };
+}
+
+/** A made-up key is rejected by every server that is well. */
+export function controlOutcome(failure: AttemptFailure | undefined, attempts: number, durationMs: number): AskOutcome {
+  return { outcome: failure === undefined ? 'rejected' : 'failed', failure, attempts, durationMs };
+}

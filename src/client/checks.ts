@@ -1,0 +1,44 @@
+import type { VerifyFailure } from '../core/failure.js';
+import type { CheckResult } from '../core/health.js';
+import type { ControlResult } from './control.js';
+
+interface Waiting {
+  readonly since: number;
+  readonly resolve: (result: CheckResult) => void;
+}
+
+/** Those who wait for a control question that is asked after they came. */
+export class Checks {
+  readonly #waiting = new Set<Waiting>();
+
+  /** `mono`: now. Waits until `settle()` or `end()`. */
+  async wait(mono: number): Promise<CheckResult> {
+    return await new Promise((resolve) => void this.#waiting.add({ since: mono, resolve }));
+  }
+
+  /** A control question has ended. Returns whether some wait for another, since that one was sent before they came. */
+  settle({ sentAt, durationMs, clockSkewMs }: ControlResult, failure: VerifyFailure | undefined): boolean {
+    const result = toCheckResult(durationMs, failure, clockSkewMs);
+    for (const waiting of this.#waiting) {
+      if (waiting.since > sentAt) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve(result);
+    }
+    return this.#waiting.size > 0;
+  }
+
+  /** No control question will be asked any more. */
+  end(failure: VerifyFailure): void {
+    for (const { resolve } of this.#waiting) resolve(toCheckResult(0, failure));
+    this.#waiting.clear();
+  }
+}
+
+export function toCheckResult(latencyMs: number, failure?: VerifyFailure, clockSkewMs?: number): CheckResult {
+  return Object.freeze({
+    ok: failure === undefined,
+    ...(failure && { failure }),
+    latencyMs,
+    ...(clockSkewMs !== undefined && { clockSkewMs }),
+  });
+}

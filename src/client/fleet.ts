@@ -1,0 +1,251 @@
+import type { CacheRevocation, VerdictCache } from '../cache/verdict-cache.js';
+import type { Clock, Instant } from '../core/clock.js';
+import { NotPublishedError } from '../core/errors.js';
+import type { SharedEvent } from '../core/events.js';
+import { fromHex } from '../core/fingerprint.js';
+import type { Rejected, Verified } from '../core/result.js';
+import type { StoredSelector } from '../core/selector.js';
+import type { RevocationStats, SharedStats } from '../core/stats.js';
+import type { Verdict } from '../core/verdict.js';
+import { RevocationFollower, type FollowedRevocation } from '../fleet/follower.js';
+import { FORMAT, type SharedVerdict } from '../fleet/record.js';
+import type { Positions, RevocationSource } from '../fleet/revocation.js';
+import type { SharedCache } from '../fleet/shared-cache.js';
+import { SharedVerdicts, type SharedFinding } from '../fleet/shared-verdicts.js';
+import type { Observers } from '../observe/observers.js';
+import type { ClaimsReader } from '../protocol/claims.js';
+import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
+import { readVerdict } from './read-verdict.js';
+import type { ServiceToken } from './token.js';
+
+export interface FleetOptions<Claims> {
+  readonly sharedCache: SharedCache | undefined;
+  readonly sharedTimeoutMs: number;
+  readonly revocations: readonly RevocationSource[];
+  readonly degradedTtlMs: number;
+  readonly cacheTtlMs: number;
+  readonly staleIfErrorMs: number;
+  readonly timeoutMs: number;
+  readonly verifyUrl: string;
+  readonly scope: string | undefined;
+  readonly sharedNamespace: string | undefined;
+  readonly readClaims: ClaimsReader<Claims>;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+export interface FleetDeps {
+  readonly token: ServiceToken;
+  /** Lets nobody join the flight of this key any more, or of any key. */
+  readonly detach: (fingerprint?: string) => void;
+}
+
+/** What a look into the shared cache came to. */
+export interface SharedLook<Claims> {
+  /** The time of the store, in epoch milliseconds. */
+  readonly fence: number;
+  /** Whether there was an entry. */
+  readonly isKnown: boolean;
+  /** The verdict, if it was new to this process, is cached now, and is fresh. */
+  readonly result: Verified<Claims> | Rejected | undefined;
+}
+
+/** How a question is asked. */
+export interface HowToAsk<Claims> {
+  /** Although the gate refuses. */
+  readonly trickle?: boolean;
+  /** What the shared cache said already. */
+  readonly look?: SharedLook<Claims> | undefined;
+}
+
+/** What this process has to do with others: verdicts that they share, and revocations that reach them all. */
+export class Fleet<Claims> {
+  readonly #options: FleetOptions<Claims>;
+  readonly #cache: VerdictCache<Claims>;
+  readonly #observers: Observers<Claims>;
+  readonly #detach: (fingerprint?: string) => void;
+  readonly #shared: SharedVerdicts | undefined;
+  readonly #follower: RevocationFollower | undefined;
+  readonly #sharedStats = { hits: 0, misses: 0, unreadable: 0, failures: 0 };
+  readonly #streamStats = { messages: 0, gaps: 0 };
+
+  constructor(
+    options: FleetOptions<Claims>,
+    cache: VerdictCache<Claims>,
+    observers: Observers<Claims>,
+    deps: FleetDeps,
+  ) {
+    const {
+      sharedCache,
+      revocations,
+      verifyUrl,
+      scope = '',
+      sharedNamespace = '',
+      cacheTtlMs,
+      staleIfErrorMs,
+    } = options;
+    this.#options = options;
+    this.#cache = cache;
+    this.#observers = observers;
+    this.#detach = deps.detach;
+    const namespace = JSON.stringify([FORMAT, verifyUrl, scope, sharedNamespace]);
+    const onOperation = this.#onOperation.bind(this);
+    if (sharedCache !== undefined)
+      this.#shared = new SharedVerdicts(sharedCache, { ...options, namespace, onOperation });
+    if (revocations.length > 0)
+      this.#follower = new RevocationFollower(revocations, {
+        ...options,
+        token: async (refused = '') => {
+          deps.token.refuse(refused);
+          return deps.token.current ?? (await deps.token.fetch(true));
+        },
+        retainMs: cacheTtlMs + staleIfErrorMs,
+        onRevocations: this.#onRevocations.bind(this),
+        onGap: this.#onGap.bind(this),
+      });
+  }
+
+  get sharesVerdicts(): boolean {
+    return this.#shared !== undefined;
+  }
+
+  get counts(): { readonly shared: SharedStats; readonly revocations: RevocationStats } {
+    const behind = this.#follower?.isBehind === true;
+    return { shared: { ...this.#sharedStats }, revocations: { ...this.#streamStats, behind } };
+  }
+
+  /** Where the streams of revocations stand. */
+  get positions(): Positions {
+    return this.#follower?.positions ?? {};
+  }
+
+  /** How long a verdict may be fresh now, in milliseconds. */
+  get maxTtlMs(): number {
+    return this.#follower?.isBehind === true ? this.#options.degradedTtlMs : Infinity;
+  }
+
+  /** Follows the streams, from the first call on. Resolves when everything that is retained has been read. */
+  async start(): Promise<void> {
+    await this.#follower?.start();
+  }
+
+  close(): void {
+    this.#follower?.close();
+  }
+
+  /** Looks for a verdict of another process, and caches it. `undefined` if the store can't say. */
+  async look(
+    fingerprint: string,
+    key: string,
+    startedAt: number,
+    maxAgeMs = Infinity,
+  ): Promise<SharedLook<Claims> | undefined> {
+    const { clock, timeoutMs, sharedTimeoutMs } = this.#options;
+    const caughtUp = this.start();
+    if (this.#shared === undefined) return undefined;
+    // What is retained takes a moment to be read, at the very start.
+    if (this.#follower?.isCaughtUp === false && this.maxTtlMs === Infinity)
+      await new Deadline(clock, Math.min(sharedTimeoutMs, timeoutMs), startedAt).race(caughtUp);
+    const budgetMs = startedAt + timeoutMs - clock.monotonic();
+    const found = await this.#shared.read(fingerprint, [key], budgetMs);
+    if (found === undefined) return undefined;
+    const { now: fence, verdict } = found;
+    const result = verdict && (await this.#adopt(fingerprint, key, verdict, found));
+    const entry = this.#cache.get(fingerprint);
+    const isFresh = entry?.isFresh(entry.age(this.#now()), maxAgeMs) === true;
+    return { fence, isKnown: verdict !== undefined, result: isFresh ? result : undefined };
+  }
+
+  /** Shares a verdict that was asked for after this look. */
+  async share(fingerprint: string, verdict: Verdict<Claims>, fence: number, positions: Positions): Promise<void> {
+    const { cacheTtlMs, staleIfErrorMs } = this.#options;
+    const { result, freshness, askedAt } = verdict;
+    const ttlMs = result.valid ? Math.min(cacheTtlMs, freshness.maxAgeMs) : cacheTtlMs;
+    const leftMs = result.valid && result.expiresAt !== undefined ? result.expiresAt - askedAt.wall : Infinity;
+    const keepMs = Math.min(leftMs, ttlMs + (result.valid && freshness.noStale ? 0 : staleIfErrorMs));
+    await this.#shared?.write(fingerprint, verdict, { fence, positions, keepMs });
+  }
+
+  /** Whether this process is the one to refresh the verdict on this key. */
+  async lease(fingerprint: string): Promise<boolean> {
+    return (await this.#shared?.lease(fingerprint, this.#options.timeoutMs)) ?? true;
+  }
+
+  /** Publishes a revocation to every process. Rejects if that failed, or if there is no source that can. */
+  async publish(select: StoredSelector): Promise<void> {
+    const { revocations, timeoutMs, clock } = this.#options;
+    const publishers = revocations.filter((source) => source.publish !== undefined);
+    if (publishers.length === 0)
+      throw new NotPublishedError('keyverify: none of the sources in revocations can publish');
+    const message = { type: 'revoked' as const, select, at: clock.wall() };
+    const work = Promise.all(publishers.map(async (source) => await source.publish?.(message)));
+    const done = await new Deadline(clock, timeoutMs).race(work).catch(() => undefined);
+    if (done === undefined || done === TIMED_OUT)
+      throw new NotPublishedError('keyverify: the revocation may not have reached the other processes');
+  }
+
+  async #adopt(
+    fingerprint: string,
+    key: string,
+    { decoded, askedAt: wall, positions }: SharedVerdict,
+    { ageMs }: SharedFinding,
+  ): Promise<Verified<Claims> | Rejected | undefined> {
+    const now = this.#now();
+    const mono = now.mono - Math.max(0, ageMs, now.wall - wall);
+    const verdict = await readVerdict(decoded, { wall, mono }, this.#options, key, 'shared');
+    if ('kind' in verdict || this.#cache.get(fingerprint)?.isFrom(wall) === true) return undefined;
+    // Before it is known what was revoked meanwhile, it is good for an outage alone.
+    const maxTtlMs = this.#follower?.isCaughtUp === false ? 0 : this.maxTtlMs;
+    const isCached = this.#cache.set(fingerprint, verdict, { mono, positions }, maxTtlMs);
+    return isCached ? verdict.result : undefined;
+  }
+
+  #now(): Instant {
+    const { clock } = this.#options;
+    return { wall: clock.wall(), mono: clock.monotonic() };
+  }
+
+  #onOperation(event: SharedEvent): void {
+    const { operation, outcome } = event;
+    if (outcome === 'error' || outcome === 'timeout') this.#sharedStats.failures++;
+    else if (operation === 'get') this.#sharedStats[COUNTERS[outcome]]++;
+    this.#observers.tell((o) => o.onShared?.(event));
+  }
+
+  #onRevocations(source: string, messages: readonly FollowedRevocation[]): void {
+    const of = (type: FollowedRevocation['type']): CacheRevocation[] =>
+      messages.filter((message) => message.type === type).map(toCacheRevocation);
+    const now = this.#now();
+    const [revoked, changed] = [of('revoked'), of('changed')];
+    for (const { selector } of [...revoked, ...changed])
+      this.#detach(selector !== 'all' && 'fingerprint' in selector ? selector.fingerprint : undefined);
+    const count = this.#cache.invalidate(revoked, now.mono) + this.#cache.expire(changed, now);
+    this.#streamStats.messages += messages.length;
+    this.#observers.tell((o) => o.onRevocation?.({ source, messages: messages.length, count }));
+  }
+
+  #onGap(source: string): void {
+    this.#streamStats.gaps++;
+    this.#cache.suspect(this.#now());
+    this.#observers.tell((o) => o.onRevocationGap?.({ source }));
+  }
+}
+
+const COUNTERS = { hit: 'hits', miss: 'misses', unreadable: 'unreadable' } as const;
+
+function toCacheRevocation({ select, source, position }: FollowedRevocation): CacheRevocation {
+  const stream = { source, position };
+  if ('all' in select) return { selector: 'all', stream };
+  return { selector: 'fingerprint' in select ? { fingerprint: fromHex(select.fingerprint) } : select, stream };
+}
+
+/** `undefined` for a verifier that shares nothing. */
+export function createFleet<Claims>(
+  options: FleetOptions<Claims>,
+  cache: VerdictCache<Claims>,
+  observers: Observers<Claims>,
+  deps: FleetDeps,
+): Fleet<Claims> | undefined {
+  if (options.sharedCache === undefined && options.revocations.length === 0) return undefined;
+  return new Fleet(options, cache, observers, deps);
+}

@@ -1,0 +1,75 @@
+import type { DefaultClaims } from '../core/result.js';
+import { isObject } from '../core/schema.js';
+import type { Verdict } from '../core/verdict.js';
+import { checkAnswer } from '../protocol/decode.js';
+import type { DecodedVerdict, ProtocolAnswer } from '../protocol/protocol.js';
+import { readVerdict } from '../protocol/verdict.js';
+import { isPosition, type Positions } from './revocation.js';
+
+/** Part of every namespace: entries of another format are never found. */
+export const FORMAT = 1;
+
+/** A verdict of another process. */
+export interface SharedVerdict {
+  readonly decoded: DecodedVerdict;
+  /** When it was asked for, by the wall clock of the process that asked, in epoch milliseconds. */
+  readonly askedAt: number;
+  /** Where the streams of revocations stood for that process when it asked. */
+  readonly positions: Positions;
+}
+
+/** A verdict as text: what the key server said, not what a schema made of it. `undefined` for claims that are not JSON. */
+export function toRecord(
+  { result, freshness, askedAt, rawClaims }: Verdict<unknown>,
+  positions: Positions,
+): string | undefined {
+  const verdict = result.valid
+    ? {
+        valid: true,
+        client: result.client,
+        tenant: result.tenant,
+        key_id: result.keyId,
+        expires_at: result.expiresAt === undefined ? undefined : new Date(result.expiresAt).toISOString(),
+        claims: rawClaims,
+      }
+    : { valid: false, reason: result.reason };
+  const { maxAgeMs, noStore, noStale } = freshness;
+  try {
+    // Without a limit, maxAgeMs becomes null.
+    return JSON.stringify({ askedAt: askedAt.wall, maxAgeMs, noStore, noStale, positions, verdict });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a record like a response from the wire; `undefined` if it is none. */
+export function parseRecord(text: string, secrets: readonly string[]): SharedVerdict | undefined {
+  let record: unknown;
+  try {
+    record = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isObject(record)) return undefined;
+  const field = (name: string): unknown => Reflect.get(record, name);
+  const [askedAt, maxAgeMs, noStore, noStale] = ['askedAt', 'maxAgeMs', 'noStore', 'noStale'].map(field);
+  const positions = field('positions');
+  if (typeof askedAt !== 'number' || !isPositions(positions)) return undefined;
+  if (typeof noStore !== 'boolean' || typeof noStale !== 'boolean') return undefined;
+  if (maxAgeMs !== null && typeof maxAgeMs !== 'number') return undefined;
+  const freshness = { maxAgeMs: maxAgeMs ?? Infinity, noStore, noStale };
+  const answer = withOwnClaims(readVerdict(field('verdict')));
+  const decoded = answer && checkAnswer(answer, 200, freshness, { secrets, askedAt, scope: undefined });
+  return decoded === undefined || 'failure' in decoded ? undefined : { decoded, askedAt, positions };
+}
+
+/** Claims lie in a field of their own, so that none of them can pass for another field. */
+function withOwnClaims(answer: ProtocolAnswer): ProtocolAnswer | undefined {
+  if (!('client' in answer)) return answer;
+  const claims = answer.claims?.['claims'];
+  return isClaims(claims) ? { ...answer, claims } : undefined;
+}
+
+const isClaims = (value: unknown): value is DefaultClaims => isObject(value);
+
+const isPositions = (value: unknown): value is Positions => isObject(value) && Object.values(value).every(isPosition);

@@ -1,0 +1,122 @@
+/**
+ * `keyverify/redis`: verdicts and revocations shared through Redis or Valkey, by the client that you have.
+ *
+ * @module
+ */
+import { InvalidOptionsError } from '../core/errors.js';
+import { isFunction } from '../core/schema.js';
+import type { SendCommand } from './redis-command.js';
+import { sealers, type Sealer } from './seal.js';
+import type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from './shared-cache.js';
+
+export type { SendCommand } from './redis-command.js';
+export { redisRevocations, type RedisRevocationsOptions } from './redis-revocations.js';
+
+/** How `redisCache()` is set up. */
+export interface RedisCacheOptions {
+  /** Sends one command. */
+  readonly send: SendCommand;
+  /**
+   * What entries are sealed with: 32 random bytes or more, as text, the same in all processes. Of a list the first one
+   * seals and all open, so that it can be replaced without a flush.
+   */
+  readonly secret: string | readonly string[];
+  /** What names in Redis begin with. Default: `'keyverify:'`. */
+  readonly prefix?: string | undefined;
+}
+
+/** The time of the store, and the entry. Any type of value may lie there: what is no text is no entry. */
+const GET = `local t = redis.call('TIME')
+local v = redis.pcall('GET', KEYS[1])
+return {t[1], t[2], type(v) == 'string' and v or (v and '?' or '')}`;
+
+/** Sets unless a later entry is there; one from the future is none. */
+const PUT = `local v = redis.pcall('GET', KEYS[1])
+local old = type(v) == 'string' and tonumber(string.match(v, '^(%d+):'))
+if old and old <= tonumber(redis.call('TIME')[1]) * 1000 + 6000 then
+  local new = tonumber(ARGV[1])
+  if old > new or (old == new and ARGV[2] == '0') then return '0' end
+end
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+return '1'`;
+
+const VALUE = /^(\d{1,16}):([\w-]+)$/;
+
+class RedisCache implements SharedCache {
+  readonly #send: SendCommand;
+  readonly #prefix: string;
+  readonly #sealers: readonly [Sealer, ...Sealer[]];
+
+  constructor({ send, secret, prefix = 'keyverify:' }: RedisCacheOptions) {
+    if (!isFunction(send)) throw new InvalidOptionsError(['send: expected a function']);
+    this.#send = send;
+    this.#prefix = prefix;
+    this.#sealers = sealers(secret);
+  }
+
+  async get(key: SharedKey): Promise<SharedRead> {
+    const [sealer, ...others] = this.#sealers;
+    const read = await this.#read(sealer, key);
+    if (others.length === 0) return read;
+    // While a secret is being replaced, the latest entry counts.
+    const reads = [read, ...(await Promise.all(others.map(async (other) => await this.#read(other, key))))];
+    const [latest = read] = reads.toSorted((a, b) => (b.entry?.fence ?? -1) - (a.entry?.fence ?? -1));
+    return { ...latest, now: read.now };
+  }
+
+  async put(key: SharedKey, value: string, { fence, replacesEqual, ttlMs }: SharedPut): Promise<boolean> {
+    const [sealer] = this.#sealers;
+    const name = await this.#nameOf(sealer, key);
+    const sealed = await sealer.seal(value, contextOf(name, key, fence), fence);
+    const values = [String(fence), replacesEqual ? '1' : '0', `${fence}:${sealed}`, String(ttlMs)];
+    return String(await this.#send(['EVAL', PUT, '1', name, ...values], name)) === '1';
+  }
+
+  async lease(key: SharedKey, ms: number): Promise<boolean> {
+    const name = `${await this.#nameOf(this.#sealers[0], key)}:lease`;
+    const reply = await this.#send(['SET', name, '1', 'NX', 'PX', String(Math.ceil(ms))], name);
+    return reply !== null && reply !== undefined;
+  }
+
+  async #nameOf(sealer: Sealer, key: SharedKey): Promise<string> {
+    return `${this.#prefix}v1:${await sealer.idOf(key)}`;
+  }
+
+  async #read(sealer: Sealer, key: SharedKey): Promise<SharedRead> {
+    const name = await this.#nameOf(sealer, key);
+    const reply = await this.#send(['EVAL', GET, '1', name], name);
+    const parts: readonly unknown[] = Array.isArray(reply) ? reply : [];
+    const [seconds, microseconds, stored] = parts;
+    const now = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+    if (stored === '') return { now };
+    const [, fence, sealed] = VALUE.exec(String(stored)) ?? [];
+    const entry = await this.#open(sealer, sealed, contextOf(name, key, Number(fence)), Number(fence));
+    return entry === undefined ? { now, unreadable: true } : { now, entry };
+  }
+
+  async #open(sealer: Sealer, sealed = '', context: string, fence: number): Promise<SharedEntry | undefined> {
+    const value = await sealer.open(sealed, context, fence);
+    return value === undefined ? undefined : { value, fence };
+  }
+}
+
+/** What a sealed value is bound to: it can't be moved to another key or server, nor made younger. */
+const contextOf = (name: string, { namespace }: SharedKey, fence: number): string => `${name}\n${namespace}\n${fence}`;
+
+/**
+ * A shared cache in Redis 6 or later, or Valkey. What lies there is sealed: it shows neither keys nor fingerprints nor whose
+ * they are, and can't be forged. Throws `InvalidOptionsError` without a `send` or a proper secret.
+ *
+ * @example
+ * ```ts
+ * const redis = new Redis(process.env.REDIS_URL); // ioredis
+ * const send = (command) => redis.call(...command);
+ * const verifier = new KeyVerifier({
+ *   sharedCache: redisCache({ send, secret: process.env.KEYVERIFY_SECRET }),
+ *   revocations: redisRevocations({ send }),
+ * });
+ * ```
+ */
+export function redisCache(options: RedisCacheOptions): SharedCache {
+  return new RedisCache(options);
+}

@@ -1,0 +1,137 @@
+import type { Clock } from '../core/clock.js';
+import { check, isObject, isText, loose, optional, parse } from '../core/schema.js';
+import { lazy } from '../core/lazy.js';
+import type { StoredSelector } from '../core/selector.js';
+
+/** Which verdicts a revocation is about: exactly one of these. `fingerprint` is a SHA-256 as 64 hexadecimal digits. */
+export type RevocationSelector = StoredSelector | { readonly all: true };
+
+/**
+ * What happened to keys. `revoked`: they are asked about anew, and until then neither served nor let in. `changed`: they
+ * are asked about anew, and the old verdict may be honoured while the key server is down.
+ */
+export interface Revocation {
+  readonly type: 'revoked' | 'changed';
+  readonly select: RevocationSelector;
+  /** Only services with this scope are concerned. Default: all. */
+  readonly scope?: string | undefined;
+  /** When it happened, in epoch milliseconds. */
+  readonly at?: number | undefined;
+}
+
+/** `heartbeat`: the stream lives. `reset`: events may have been lost. */
+interface StreamSignal {
+  readonly type: 'heartbeat' | 'reset';
+}
+
+export type RevocationMessage = Revocation | StreamSignal;
+
+/** A message, and where it stands in its stream. */
+export interface PositionedMessage {
+  /** Two whole numbers with a hyphen between, like the ids of a Redis stream: later messages have higher ones. */
+  readonly position: string;
+  /** The JSON of a message. What can't be read counts as a gap. */
+  readonly json: string;
+}
+
+/** Where a source delivers to. */
+export interface RevocationSink {
+  /** Messages in order, each at least once. */
+  deliver(messages: readonly PositionedMessage[]): void;
+  /** Messages may have been lost. */
+  gap(): void;
+  /** Everything up to now has been delivered. To be called at least every `heartbeatMs`. */
+  caughtUp(): void;
+}
+
+/** What a source follows its stream with. */
+export interface FollowContext {
+  readonly sink: RevocationSink;
+  /** The position of the last message delivered; `undefined` at first: deliver all that is retained. */
+  readonly from: string | undefined;
+  /** How far back events matter, in milliseconds. */
+  readonly retainMs: number;
+  readonly signal: AbortSignal;
+  readonly verifyUrl: string;
+  /** The service token of the verifier; another one than `refused`, if it has a function for it. */
+  readonly token: (refused?: string) => Promise<string>;
+  readonly clock: Clock;
+}
+
+/** Where revocations come from. */
+export interface RevocationSource {
+  /** The stream, by a name that is the same in every process. */
+  readonly name: string;
+  /** How often the sink hears of a stream that lives, in milliseconds. After three times that long it counts as down. */
+  readonly heartbeatMs: number;
+  /** Follows the stream until the signal aborts; rejects or resolves when it can't go on, and is called again then. */
+  follow(context: FollowContext): Promise<void>;
+  /** Publishes to every process that follows the stream. */
+  publish?(revocation: Revocation): Promise<void>;
+}
+
+const FINGERPRINT = /^[0-9a-f]{64}$/;
+const NAMES = new Set(['fingerprint', 'keyId', 'client', 'tenant']);
+
+const isSelector = (value: unknown): value is RevocationSelector => {
+  const [[name, selected] = [], ...others] = isObject(value) ? Object.entries(value) : [];
+  if (name === undefined || others.length > 0) return false;
+  if (name === 'all') return selected === true;
+  return NAMES.has(name) && isText(selected) && (name !== 'fingerprint' || FINGERPRINT.test(selected));
+};
+
+const revocation = lazy(() =>
+  loose({
+    v: check((v): v is 1 => v === 1),
+    type: check((type): type is 'revoked' | 'changed' => type === 'revoked' || type === 'changed'),
+    select: check(isSelector),
+    scope: optional(check(isText)),
+    at: optional(check((at): at is number => typeof at === 'number')),
+  }),
+);
+const signal = lazy(() =>
+  loose({
+    v: check((v): v is 1 => v === 1),
+    type: check((type): type is 'heartbeat' | 'reset' => type === 'heartbeat' || type === 'reset'),
+  }),
+);
+
+/** No event is longer. */
+const MAX_LENGTH = 4096;
+
+/** Reads a message; `undefined` for one that can't be understood. */
+export function parseMessage(json: string): RevocationMessage | undefined {
+  if (json.length > MAX_LENGTH) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+  const read = parse(signal(), value);
+  if (read.success) return { type: read.data.type };
+  const event = parse(revocation(), value);
+  if (!event.success) return undefined;
+  const { type, select, scope, at } = event.data;
+  return { type, select, scope, at };
+}
+
+export const isRevocation = (message: RevocationMessage): message is Revocation => 'select' in message;
+
+/** A message as it is published. */
+export const toJson = (message: RevocationMessage): string => JSON.stringify({ v: 1, ...message });
+
+/** Where a stream stood, by the name of its source. */
+export type Positions = Readonly<Record<string, string>>;
+
+const POSITION = /^(\d{1,16})-(\d{1,16})$/;
+
+export const isPosition = (value: unknown): value is string => typeof value === 'string' && POSITION.test(value);
+
+/** Whether a position comes before another one; also where one of them can't be read. */
+export function isBefore(position: string, other: string): boolean {
+  const [, major, minor] = POSITION.exec(position) ?? [];
+  const [, otherMajor, otherMinor] = POSITION.exec(other) ?? [];
+  if (major === undefined || otherMajor === undefined) return true;
+  return major === otherMajor ? Number(minor) < Number(otherMinor) : Number(major) < Number(otherMajor);
+}

@@ -1,0 +1,100 @@
+/**
+ * `keyverify/sse`: revocations as server-sent events from the key server, on every runtime that keeps a stream open.
+ *
+ * @module
+ */
+import { InvalidOptionsError } from '../core/errors.js';
+import { VERSION } from '../version.js';
+import { EventStreamParser } from './event-stream.js';
+import type { FollowContext, RevocationSource } from './revocation.js';
+
+/** How `sseRevocations()` is set up. */
+export interface SseRevocationsOptions {
+  /** Where the stream is. Default: `revocations` beside `verifyUrl`, e.g. `https://admin.internal/internal/revocations`. */
+  readonly url?: string | URL | undefined;
+  /** The token for it. Default: the verifier's service token. */
+  readonly token?: string | (() => string | Promise<string>) | undefined;
+  /** How often the key server sends a heartbeat, at least, in milliseconds. Default: 5 000. */
+  readonly heartbeatMs?: number | undefined;
+  /** Opens the stream. Default: the runtime's `fetch`. */
+  readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
+}
+
+const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+class SseRevocations implements RevocationSource {
+  readonly name: string;
+  readonly heartbeatMs: number;
+  readonly #options: SseRevocationsOptions;
+
+  constructor(options: SseRevocationsOptions) {
+    const { url, heartbeatMs = 5_000 } = options;
+    if (!(heartbeatMs > 0)) throw new InvalidOptionsError(['heartbeatMs: expected a positive number of milliseconds']);
+    if (url !== undefined && !isSafe(String(url)))
+      throw new InvalidOptionsError(['url: expected https:, or http: to this machine: anybody could read the token']);
+    this.#options = options;
+    this.heartbeatMs = heartbeatMs;
+    this.name = `sse:${url === undefined ? '' : String(url)}`;
+  }
+
+  async follow({ sink, from, signal, verifyUrl, token: verifierToken }: FollowContext): Promise<void> {
+    const { token, fetch = globalThis.fetch } = this.#options;
+    const url = String(this.#options.url ?? new URL('revocations', verifyUrl));
+    const ask = async (sent: string): Promise<Response> => {
+      const resume = from === undefined ? undefined : { 'last-event-id': from };
+      const headers = { ...HEADERS, 'x-service-token': sent, ...resume };
+      return await fetch(url, { headers, signal, redirect: 'error', cache: 'no-store' });
+    };
+    const own = typeof token === 'function' ? await token() : token;
+    const sent = own ?? (await verifierToken());
+    let response = await ask(sent);
+    if (response.status === 401 && own === undefined) {
+      await response.body?.cancel();
+      response = await ask(await verifierToken(sent));
+    }
+    const type = response.headers.get('content-type') ?? '';
+    if (response.status !== 200 || !type.startsWith('text/event-stream') || response.body === null) {
+      await response.body?.cancel();
+      throw new TypeError(`keyverify: the stream of revocations was answered with ${response.status}`);
+    }
+    const parser = new EventStreamParser();
+    const decoder = new TextDecoder();
+    for await (const bytes of chunksOf(response.body)) {
+      const events = parser.push(decoder.decode(bytes, { stream: true }));
+      if (events.length === 0) continue;
+      sink.deliver(events.map(({ id, data }) => ({ position: id, json: data })));
+      sink.caughtUp();
+    }
+  }
+}
+
+const HEADERS = { accept: 'text/event-stream', 'user-agent': `keyverify/${VERSION}` };
+
+function isSafe(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname));
+}
+
+/** Not every runtime can iterate over a stream. */
+async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
+
+/**
+ * Revocations as server-sent events, `GET …/revocations` beside `verifyUrl`. Throws `InvalidOptionsError` for a URL that
+ * would show the token.
+ *
+ * @example
+ * ```ts
+ * const verifier = new KeyVerifier({ verifyUrl, serviceToken, revocations: sseRevocations() });
+ * ```
+ */
+export function sseRevocations(options: SseRevocationsOptions = {}): RevocationSource {
+  return new SseRevocations(options);
+}

@@ -1,0 +1,71 @@
+import type { FailureKind, VerifyFailure } from '../core/failure.js';
+import type { Stats } from '../core/stats.js';
+
+/** What lines tell about the verifier. */
+export interface Settings {
+  /** Origin and path of `verifyUrl`. */
+  readonly publicUrl: string;
+  readonly failOpen: boolean;
+  readonly cacheTtlMs: number;
+  readonly rejectedTtlMs: number;
+  readonly staleIfErrorMs: number;
+  readonly timeoutMs: number;
+}
+
+type Results = Stats['results'];
+
+/** What to do about it. */
+const ADVICE: Readonly<Record<FailureKind, string>> = {
+  unreachable: 'Check that it runs, and DNS, network and firewall on the way.',
+  timeout: 'Check its load and the network.',
+  server_error: 'Look into its own log.',
+  rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
+  overloaded: 'Look for a flood of unknown keys, and give this process more CPU or a higher maxConcurrency.',
+  circuit_open: 'It is asked again by itself.',
+  misconfigured: 'Check verifyUrl and serviceToken.',
+  invalid_response: 'Check what answers there: it may be a proxy or a login page.',
+};
+
+const because = ({ message, cause }: VerifyFailure): string =>
+  cause instanceof Error && !message.includes(cause.message) ? `${message} (${cause.message})` : message;
+
+/** A failure's message, to go on in a sentence of ours. */
+const reason = (failure: VerifyFailure): string => because(failure).replace('keyverify: ', '');
+
+function duration(ms: number): string {
+  if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
+  return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
+}
+
+/** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
+export const lines = {
+  failure: (failure: VerifyFailure, { publicUrl }: Settings, unsaid: number): string =>
+    `${because(failure)}, at ${publicUrl}.${unsaid > 0 ? ` ${unsaid} more since the last line like this.` : ''} ` +
+    `Callers without a cached verdict are affected. ${ADVICE[failure.kind]}`,
+
+  opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: Settings): string =>
+    `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
+    `${duration(staleIfErrorMs)} past their TTL; all other callers are ` +
+    `${failOpen && failure.isOutage ? 'let in without an identity' : 'denied (503)'}. ${ADVICE[failure.kind]} ` +
+    'It is asked again every few seconds, and the next line says when it is back.',
+
+  closed: ({ publicUrl }: Settings, ms: number, before: Results, now: Results): string =>
+    `keyverify: the key server ${publicUrl} is back after ${duration(ms)}, in which ` +
+    `${now['fail-closed'] - before['fail-closed']} calls were denied, ${now.stale - before.stale} served stale and ` +
+    `${now['fail-open'] - before['fail-open']} let in without an identity. Nothing is left to do.`,
+
+  failedOpen: (failure: VerifyFailure, { publicUrl }: Settings): string =>
+    `keyverify: callers are let in without an identity, whatever their key, since failOpen is on and ${publicUrl} is down: ` +
+    `${reason(failure)}. Set failOpen to false if that is more than you want.`,
+
+  caching: ({ publicUrl }: Settings): string =>
+    `keyverify: ${publicUrl} forbids caching (Cache-Control), so every call asks it and nobody is served while it is down. ` +
+    'Many frameworks send that by default: send "Cache-Control: private, max-age=300" with verdicts, or none.',
+
+  clock: ({ publicUrl }: Settings, skewMs: number): string =>
+    `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
+    `${publicUrl}, so keys end too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both clocks (NTP).`,
+
+  durations: (names: readonly string[]): string =>
+    `keyverify: ${names.join(', ')}: so short that it looks like seconds. Durations are in milliseconds.`,
+};

@@ -1,0 +1,115 @@
+import { callSafely } from '../core/events.js';
+import { mayBeOutage, type FailureKind, type VerifyFailure } from '../core/failure.js';
+import type { Logger } from '../core/logger.js';
+import type { Stats } from '../core/stats.js';
+import type { Freshness } from '../core/verdict.js';
+import { lines, type Settings } from './log-lines.js';
+
+type Once = 'caching' | 'clock' | 'durations' | 'transport';
+
+const INTERVAL_MS = 60_000;
+
+/** Further off than this, a clock ends keys early or late. `Date` and the way there account for a second or two. */
+const MOST_CLOCK_SKEW_MS = 60_000;
+
+/** Durations that are shorter than this are probably meant in seconds. */
+const DURATIONS = [
+  ['cacheTtlMs', 1000],
+  ['rejectedTtlMs', 100],
+  ['staleIfErrorMs', 1000],
+  ['timeoutMs', 20],
+] as const;
+
+/**
+ * Says what somebody has to know who looks into it: a few lines for an outage, at most one a minute for every other kind of
+ * failure, one at all for a setting that defeats the purpose.
+ */
+export class Logs {
+  readonly #logger: Logger | false;
+  readonly #settings: Settings;
+  readonly #results: () => Stats['results'];
+  readonly #said = new Set<Once>();
+  readonly #quietUntil = new Map<FailureKind, number>();
+  readonly #unsaid = new Map<FailureKind, number>();
+  #outage: { readonly since: number; readonly before: Stats['results'] } | undefined;
+  #isOpen = false;
+  #saidFailOpen = false;
+
+  constructor(logger: Logger | false, settings: Settings, results: () => Stats['results']) {
+    this.#logger = logger;
+    this.#settings = settings;
+    this.#results = results;
+    const short = DURATIONS.filter(([name, shortestMs]) => settings[name] > 0 && settings[name] < shortestMs);
+    if (short.length > 0) this.#once('durations', () => lines.durations(short.map(([name]) => name)));
+  }
+
+  /** A question about a key ended without a verdict. */
+  failed(failure: VerifyFailure, mono: number): void {
+    const { kind } = failure;
+    if (mayBeOutage(failure)) this.#outage ??= { since: mono, before: this.#results() };
+    // What belongs to an outage has been said when the breaker opened.
+    if (kind === 'circuit_open' || (this.#isOpen && mayBeOutage(failure))) return;
+    const unsaid = this.#unsaid.get(kind) ?? 0;
+    const isQuiet = mono < (this.#quietUntil.get(kind) ?? -Infinity);
+    this.#unsaid.set(kind, isQuiet ? unsaid + 1 : 0);
+    if (isQuiet) return;
+    this.#quietUntil.set(kind, mono + INTERVAL_MS);
+    this.#warn(() => lines.failure(failure, this.#settings, unsaid));
+  }
+
+  /** The key server gave a verdict: what has failed so far was no outage, or it is over. */
+  answered(): void {
+    if (this.#isOpen || this.#outage === undefined) return;
+    this.#outage = undefined;
+    this.#saidFailOpen = false;
+  }
+
+  /** The breaker changed its state; with a failure, it is open or half-open. */
+  breakerChanged(failure: VerifyFailure | undefined, mono: number): void {
+    if (failure !== undefined) {
+      this.#outage ??= { since: mono, before: this.#results() };
+      if (!this.#isOpen) this.#warn(() => lines.opened(failure, this.#settings));
+      this.#isOpen = true;
+      return;
+    }
+    const outage = this.#outage;
+    this.#isOpen = false;
+    if (outage !== undefined)
+      this.#info(() => lines.closed(this.#settings, mono - outage.since, outage.before, this.#results()));
+    this.answered();
+  }
+
+  /** A caller was let in without an identity. */
+  failedOpen(failure: VerifyFailure): void {
+    if (this.#saidFailOpen) return;
+    this.#saidFailOpen = true;
+    this.#warn(() => lines.failedOpen(failure, this.#settings));
+  }
+
+  /** What the key server said about caching a verdict on a good key, and about the time. */
+  verdict({ noStore, maxAgeMs }: Freshness, clockSkewMs = 0): void {
+    if (noStore || maxAgeMs === 0) this.#once('caching', () => lines.caching(this.#settings));
+    if (Math.abs(clockSkewMs) > MOST_CLOCK_SKEW_MS) this.#once('clock', () => lines.clock(this.#settings, clockSkewMs));
+  }
+
+  /** Another transport stands in for the best one. */
+  transport(message: string): void {
+    this.#once('transport', () => message);
+  }
+
+  #once(about: Once, line: () => string): void {
+    if (this.#said.has(about)) return;
+    this.#said.add(about);
+    this.#warn(line);
+  }
+
+  #warn(line: () => string): void {
+    const logger = this.#logger;
+    if (logger !== false) callSafely(() => logger.warn(line()), undefined);
+  }
+
+  #info(line: () => string): void {
+    const logger = this.#logger;
+    if (logger !== false) callSafely(() => (logger.info ? logger.info(line()) : logger.warn(line())), undefined);
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * `keyverify/otel`: an observer for OpenTelemetry metrics and traces. It needs `@opentelemetry/api`.
+ *
+ * @module
+ */
+import {
+  context,
+  metrics,
+  ROOT_CONTEXT,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Context,
+  type MeterProvider,
+  type Span,
+  type TracerProvider,
+} from '@opentelemetry/api';
+
+import type { AskEvent, AskOutcome, ObservedVerifier, Observer } from '../core/events.js';
+import { VERSION } from '../version.js';
+import { metricsOf, type Metrics } from './otel-metrics.js';
+
+/** Where metrics and spans go. */
+export interface OtelOptions {
+  /** Default: the global one. */
+  readonly meterProvider?: MeterProvider | undefined;
+  /** Default: the global one. */
+  readonly tracerProvider?: TracerProvider | undefined;
+}
+
+/** So many callers who wait for an answer that another one asked for are linked to its span. */
+const MOST_LINKS = 32;
+
+/**
+ * An observer for OpenTelemetry: metrics of every verifier that it is given to, and a span for each question to the key
+ * server, below which the HTTP client's own spans are. Hits cost nothing: their metrics are read from `stats()`.
+ * Start the SDK before you build a verifier. Metrics and spans name no key, client or tenant.
+ *
+ * @example
+ * ```ts
+ * import { KeyVerifier } from 'keyverify';
+ * import { otel } from 'keyverify/otel';
+ *
+ * const verifier = new KeyVerifier({ observers: [otel()] });
+ * ```
+ */
+export function otel({ meterProvider, tracerProvider }: OtelOptions = {}): Observer {
+  return new OtelObserver(meterProvider, tracerProvider ?? trace);
+}
+
+class OtelObserver implements Observer {
+  readonly #meterProvider: MeterProvider | undefined;
+  readonly #tracerProvider: Pick<TracerProvider, 'getTracer'>;
+  readonly #spans = new WeakMap<AskEvent, { readonly span: Span; links: number }>();
+  #metrics: Metrics | undefined;
+
+  constructor(meterProvider: MeterProvider | undefined, tracerProvider: Pick<TracerProvider, 'getTracer'>) {
+    this.#meterProvider = meterProvider;
+    this.#tracerProvider = tracerProvider;
+  }
+
+  onAttach(verifier: ObservedVerifier): void {
+    // Not before: the SDK may have been started meanwhile.
+    this.#metrics ??= metricsOf(this.#meterProvider ?? metrics.getMeterProvider());
+    this.#metrics.add(verifier);
+  }
+
+  onDetach(verifier: ObservedVerifier): void {
+    this.#metrics?.remove(verifier);
+  }
+
+  onAsk(event: AskEvent, run: () => Promise<AskOutcome>): void {
+    // The timer that asks a control question was set by one of the callers, to whom it does not belong.
+    const parent = event.purpose === 'control' ? ROOT_CONTEXT : context.active();
+    const server = serverOf(event.url);
+    const span = this.#startSpan(event, server, parent);
+    this.#spans.set(event, { span, links: 0 });
+    void context.with(trace.setSpan(parent, span), run).then((outcome) => {
+      endSpan(span, outcome);
+      if (event.purpose !== 'control') this.#metrics?.recordQuestion(outcome, server['server.address']);
+    });
+  }
+
+  onJoin(event: AskEvent): void {
+    const joined = this.#spans.get(event);
+    const caller = trace.getSpanContext(context.active());
+    if (joined === undefined || caller === undefined || joined.links === MOST_LINKS) return;
+    joined.links++;
+    joined.span.addLink({ context: caller });
+  }
+
+  #startSpan({ purpose }: AskEvent, server: Attributes, parent: Context): Span {
+    const tracer = this.#tracerProvider.getTracer('keyverify', VERSION);
+    return tracer.startSpan('keyverify.ask', { attributes: { 'keyverify.purpose': purpose, ...server } }, parent);
+  }
+}
+
+function endSpan(span: Span, { outcome, failure, attempts }: AskOutcome): void {
+  span.setAttributes({ 'keyverify.outcome': outcome, 'keyverify.attempts': attempts });
+  if (failure !== undefined) {
+    span.setAttribute('error.type', failure.kind);
+    const cause = failure.cause instanceof Error ? ` (${failure.cause.message})` : '';
+    span.setStatus({ code: SpanStatusCode.ERROR, message: failure.message + cause });
+  }
+  span.end();
+}
+
+interface ServerAttributes extends Attributes {
+  readonly 'server.address': string;
+}
+
+function serverOf(url: string): ServerAttributes {
+  const { hostname, port, protocol } = new URL(url);
+  return { 'server.address': hostname, 'server.port': Number(port || (protocol === 'https:' ? 443 : 80)) };
+}

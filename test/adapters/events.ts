@@ -1,0 +1,99 @@
+import type { LambdaEvent } from 'keyverify/lambda';
+import type { AdapterCall, AdapterReply } from 'keyverify/testing';
+
+/** What a handler of a Lambda function returns for HTTP. */
+interface Result {
+  readonly statusCode?: number;
+  readonly headers?: Readonly<Record<string, string | number | boolean>>;
+  readonly multiValueHeaders?: Readonly<Record<string, readonly (string | number | boolean)[]>>;
+  readonly body?: string;
+  readonly isBase64Encoded?: boolean;
+}
+
+/** The shape of the events: of API Gateway's version 1.0 (REST), or of 2.0 (HTTP, function URLs). */
+export type EventVersion = '1.0' | '2.0';
+
+const requestContext = {
+  accountId: '123456789012',
+  apiId: 'api',
+  domainName: 'api.test',
+  stage: '$default',
+  identity: { sourceIp: '127.0.0.1' },
+};
+
+function grouped(headers: AdapterCall['headers']): Map<string, string[]> {
+  const all = new Map<string, string[]>();
+  for (const [name, value] of headers) all.set(name, [...(all.get(name) ?? []), value]);
+  return all;
+}
+
+/** REST: names as they were sent, and every value beside the last one. */
+function eventV1({ path, method, headers }: AdapterCall) {
+  const [rawPath = '', query = ''] = path.split('?');
+  const parameters = new URLSearchParams(query);
+  const lists = [...new Set(parameters.keys())].map((name) => [name, parameters.getAll(name)] as const);
+  return {
+    version: '1.0',
+    resource: '/{proxy+}',
+    path: rawPath,
+    httpMethod: method,
+    headers: Object.fromEntries(headers),
+    multiValueHeaders: Object.fromEntries(grouped(headers)),
+    queryStringParameters: Object.fromEntries(parameters),
+    multiValueQueryStringParameters: Object.fromEntries(lists),
+    requestContext: { ...requestContext, path: rawPath, httpMethod: method, requestTimeEpoch: 0 },
+    body: null,
+    isBase64Encoded: false,
+  };
+}
+
+/** HTTP: names in lower case, values joined by a comma, cookies apart. */
+function eventV2({ path, method, headers }: AdapterCall) {
+  const [rawPath = '', rawQueryString = ''] = path.split('?');
+  const lower = headers.map(([name, value]) => [name.toLowerCase(), value] as const);
+  const joined = [...grouped(lower)].map(([name, values]) => [name, values.join(',')] as const);
+  const cookies = lower.filter(([name]) => name === 'cookie').map(([, value]) => value);
+  return {
+    version: '2.0',
+    routeKey: '$default',
+    rawPath,
+    rawQueryString,
+    cookies,
+    headers: Object.fromEntries(joined.filter(([name]) => name !== 'cookie')),
+    requestContext: { ...requestContext, http: { method, path: rawPath, protocol: 'HTTP/1.1', sourceIp: '127.0.0.1' } },
+    isBase64Encoded: false,
+  };
+}
+
+export function eventOf(call: AdapterCall, version: EventVersion): LambdaEvent {
+  return (version === '1.0' ? eventV1(call) : eventV2(call)) as LambdaEvent;
+}
+
+/** The handlers that are served, by the URL of their service. */
+const handlers = new Map<string, (call: AdapterCall) => Promise<unknown>>();
+
+/** Serves a handler of events in place of a port: `callHandler()` finds it by its URL. */
+export function serveHandler(handler: (call: AdapterCall) => Promise<unknown>): {
+  url: string;
+  close: () => Promise<boolean>;
+} {
+  const url = `event://${handlers.size}-${Math.random()}`;
+  handlers.set(url, handler);
+  return { url, close: async () => await Promise.resolve(handlers.delete(url)) };
+}
+
+/** Calls a handler as API Gateway does, and reads what it returns in terms of HTTP. */
+export async function callHandler(call: AdapterCall): Promise<AdapterReply> {
+  const result = (await handlers.get(call.url)?.(call)) as Result;
+  const { statusCode = 200, headers = {}, multiValueHeaders = {}, body = '', isBase64Encoded = false } = result;
+  const all = {
+    ...headers,
+    ...Object.fromEntries(Object.entries(multiValueHeaders).map(([name, [value]]) => [name, value])),
+  };
+  return {
+    status: statusCode,
+    headers: Object.fromEntries(Object.entries(all).map(([name, value]) => [name.toLowerCase(), String(value)])),
+    // API Gateway sends no body in the answer to a HEAD.
+    body: call.method === 'HEAD' ? '' : isBase64Encoded ? Buffer.from(body, 'base64').toString() : body,
+  };
+}

@@ -1,0 +1,124 @@
+import { apiKeyAuth, type AuthorizerEvent, type LambdaEvent } from 'keyverify/lambda';
+import { adapterRoutes } from 'keyverify/testing';
+import { describe, expect, it } from 'vitest';
+
+import type { GuardOptions } from '../../src/guard/options.js';
+import { acme, failedClosed, rejected, saying } from '../guard/verifiers.js';
+import { callHandler, eventOf, type EventVersion, serveHandler } from './events.js';
+import { testAdapter } from './suite.js';
+
+for (const version of ['1.0', '2.0'] satisfies EventVersion[]) {
+  testAdapter(
+    `Lambda, events of version ${version}`,
+    (verifier, handler) => {
+      const routes = Object.entries(adapterRoutes).map(([path, options]) => {
+        const { protect } = apiKeyAuth(verifier, options);
+        return [
+          path,
+          protect((_, identity) => ({ statusCode: 200, body: JSON.stringify(handler(identity)) })),
+        ] as const;
+      });
+      const byPath = new Map(routes);
+      return Promise.resolve(serveHandler(async (call) => await byPath.get(call.path)?.(eventOf(call, version))));
+    },
+    { call: callHandler, leaves: false },
+  );
+}
+
+describe('a protected function', () => {
+  const reading = async (event: LambdaEvent, keySources?: GuardOptions['keySources']) => {
+    const verifier = saying(acme);
+    const { protect } = apiKeyAuth(verifier, keySources && { keySources });
+    const result = await protect((_, identity, context: string) => `${identity.client} ${context}`)(event, 'context');
+    return [result, verifier.asked.map(({ key }) => key)];
+  };
+
+  it('hands on the event, the identity and what Lambda passes', async () => {
+    expect(await reading({ headers: { 'x-api-key': 'sk-1' } })).toEqual(['acme context', ['sk-1']]);
+  });
+
+  it.each<[string, LambdaEvent, GuardOptions['keySources']]>([
+    ['a header in any case', { headers: { 'X-Api-Key': 'sk+1' } }, undefined],
+    ['a cookie of version 2.0', { headers: {}, cookies: ['a=b', 'key=sk%2B1'] }, [{ cookie: 'key' }]],
+    ['a cookie of version 1.0', { headers: { Cookie: 'a=b; key=sk%2B1' } }, [{ cookie: 'key' }]],
+    ['the query of version 2.0', { rawQueryString: 'a=b&key=sk%2B1' }, [{ query: 'key' }]],
+    ['the query of version 1.0', { multiValueQueryStringParameters: { key: ['sk+1'] } }, [{ query: 'key' }]],
+    ['the query of a load balancer', { queryStringParameters: { key: 'sk+1' } }, [{ query: 'key' }]],
+  ])('reads a key from %s', async (_, event, keySources) => {
+    expect(await reading(event, keySources)).toEqual(['acme context', ['sk+1']]);
+  });
+
+  it.each<[string, LambdaEvent]>([
+    ['nothing', {}],
+    ['null, as REST has it', { headers: null, multiValueHeaders: null, queryStringParameters: null }],
+    ['a header without a value', { headers: { 'x-api-key': undefined } }],
+  ])('denies a request with %s', async (_, event) => {
+    expect(await reading(event, ['bearer', { header: 'x-api-key' }, { query: 'key' }])).toMatchObject([
+      { statusCode: 401 },
+      [],
+    ]);
+  });
+
+  it('denies with the id that API Gateway gave the request', async () => {
+    const [denial] = await reading({ headers: {}, requestContext: { requestId: 'c6af9ac6-7b61' } });
+    expect(denial).toMatchObject({ headers: { 'x-request-id': 'c6af9ac6-7b61' } });
+  });
+});
+
+describe('an authorizer', () => {
+  const arn = 'arn:aws:execute-api:eu-1:123456789012:api/prod/GET/orders';
+  const context = { client: 'acme', tenant: 'eu-1', keyId: '' };
+  const policy = (effect: string, principalId: string, resource = arn) => ({
+    principalId,
+    policyDocument: {
+      Version: '2012-10-17',
+      Statement: [{ Action: 'execute-api:Invoke', Effect: effect, Resource: resource }],
+    },
+  });
+  const token: AuthorizerEvent = { authorizationToken: 'Bearer sk-1', methodArn: arn };
+  const rest: AuthorizerEvent = { headers: { 'X-Api-Key': 'sk-1' }, methodArn: arn };
+  const http: AuthorizerEvent = { version: '2.0', headers: { authorization: 'Bearer sk-1' } };
+
+  it('hands on the caller, by a policy or simply', async () => {
+    const { authorizer } = apiKeyAuth(saying({ ...acme, keyId: 'key_1' }));
+    const known = { ...context, keyId: 'key_1' };
+    expect(await authorizer(token)).toEqual({ ...policy('Allow', 'acme'), context: known });
+    expect(await authorizer(rest)).toEqual({ ...policy('Allow', 'acme'), context: known });
+    expect(await authorizer(http)).toEqual({ isAuthorized: true, context: known });
+    expect(await authorizer({ ...rest, methodArn: undefined } as unknown as AuthorizerEvent)).toMatchObject(
+      policy('Allow', 'acme', '*'),
+    );
+  });
+
+  it('admits nobody in particular where that is optional', async () => {
+    const { authorizer } = apiKeyAuth(saying(acme), { optional: true });
+    const nobody = { client: '', tenant: '', keyId: '' };
+    expect(await authorizer({ methodArn: arn })).toEqual({ ...policy('Allow', 'unknown'), context: nobody });
+  });
+
+  it('denies by a policy, or simply, a caller who may not do this', async () => {
+    const { authorizer } = apiKeyAuth(saying(acme), { authorize: () => false });
+    const nobody = { client: '', tenant: '', keyId: '' };
+    expect(await authorizer(token)).toEqual({ ...policy('Deny', 'unknown'), context: nobody });
+    expect(await authorizer(http)).toEqual({ isAuthorized: false, context: nobody });
+  });
+
+  it.each([token, rest, http])(
+    'throws what API Gateway answers with 401 for a key that is not valid',
+    async (event) => {
+      await expect(apiKeyAuth(saying(rejected('revoked'))).authorizer(event)).rejects.toThrow(/^Unauthorized$/);
+    },
+  );
+
+  it('throws the same without a key, and with two', async () => {
+    const { authorizer } = apiKeyAuth(saying(acme));
+    await expect(authorizer({ methodArn: arn })).rejects.toThrow(/^Unauthorized$/);
+    await expect(authorizer({ ...rest, multiValueHeaders: { 'x-api-key': ['sk-1', 'sk-2'] } })).rejects.toThrow(
+      /^Unauthorized$/,
+    );
+  });
+
+  it('never calls an outage unauthorized', async () => {
+    await expect(apiKeyAuth(saying(failedClosed('timeout'))).authorizer(token)).rejects.toThrow(/^unavailable$/);
+  });
+});

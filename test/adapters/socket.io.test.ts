@@ -1,0 +1,111 @@
+import { createServer } from 'node:http';
+
+import { apiKeyAuth } from 'keyverify/socket.io';
+import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
+import { Server } from 'socket.io';
+import { io as connect, type ManagerOptions, type SocketOptions } from 'socket.io-client';
+import { describe, expect, it } from 'vitest';
+
+import { acme, saying } from '../guard/verifiers.js';
+import { listen } from './listen.js';
+import { testAdapter } from './suite.js';
+
+const quiet = { reconnection: false, forceNew: true, transports: ['websocket'] } satisfies Partial<ManagerOptions>;
+
+/** A socket on a namespace: what the server emits first is the body, and the data of a refusal are, too. */
+async function callSocket({ url, path, headers, signal }: AdapterCall): Promise<AdapterReply> {
+  const names = [...new Set(headers.map(([name]) => name))];
+  const values = (name: string) => headers.filter((header) => header[0] === name).map(([, value]) => value);
+  const extraHeaders = Object.fromEntries(names.map((name) => [name, values(name)])) as unknown as Record<
+    string,
+    string
+  >;
+  const socket = connect(url + path, { ...quiet, extraHeaders });
+  try {
+    return await new Promise<AdapterReply>((resolve, reject) => {
+      signal?.addEventListener('abort', () => {
+        socket.disconnect();
+        reject(new Error('left'));
+      });
+      socket.once('hello', (body: unknown) => resolve({ status: 200, headers: {}, body: JSON.stringify(body) }));
+      socket.once('connect_error', (error: Error & { data?: Record<string, unknown> }) => {
+        const { data: { status, requestId } = {}, message } = error;
+        const challenges: Record<string, string> = {
+          '400': ', error="invalid_request"',
+          '401': message === 'missing_key' ? '' : ', error="invalid_token"',
+          '403': ', error="insufficient_scope"',
+        };
+        const challenge = message === 'not_allowed' ? undefined : challenges[String(status)];
+        const denial = { reason: message, requestId };
+        resolve({
+          status: Number(status ?? 404),
+          headers: {
+            'x-request-id': requestId,
+            'retry-after': status === 503 ? '5' : undefined,
+            'www-authenticate': challenge === undefined ? undefined : `Bearer realm="api"${challenge}`,
+          },
+          body: JSON.stringify(denial),
+        });
+      });
+    });
+  } finally {
+    socket.disconnect();
+  }
+}
+
+async function serve(io: Server, server: ReturnType<typeof createServer>) {
+  const { url } = await listen(server);
+  return { url, close: async () => await io.close() };
+}
+
+testAdapter(
+  'Socket.IO',
+  async (verifier, handler) => {
+    const server = createServer();
+    const io = new Server(server);
+    for (const [path, options] of Object.entries(adapterRoutes)) {
+      const auth = apiKeyAuth(verifier, options);
+      io.of(path)
+        .use(auth)
+        .on('connection', (socket) => socket.emit('hello', handler(auth.identityOf(socket))));
+    }
+    return await serve(io, server);
+  },
+  { call: callSocket, http: false },
+);
+
+describe('a handshake of Socket.IO', () => {
+  const connecting = async (options: Partial<ManagerOptions & SocketOptions>, key = 'sk-1') => {
+    const server = createServer();
+    const io = new Server(server);
+    const verifier = saying(acme);
+    const auth = apiKeyAuth(verifier);
+    io.use(auth).on('connection', (socket) => socket.emit('hello', auth.identityOf(socket).client));
+    const { url, close } = await serve(io, server);
+    const socket = connect(url, { ...quiet, ...options });
+    const told = await new Promise<string>((resolve) => {
+      socket.once('hello', resolve);
+      socket.once('connect_error', ({ message }) => resolve(message));
+    });
+    socket.disconnect();
+    await close();
+    if (told === 'acme') expect(verifier.asked).toMatchObject([{ key }]);
+    return told;
+  };
+
+  it('may carry the key as auth.token, as browsers can', async () => {
+    expect(await connecting({ auth: { token: 'sk-1' } })).toBe('acme');
+    expect(await connecting({ auth: { token: 1 } })).toBe('missing_key');
+  });
+
+  it('may not carry two', async () => {
+    expect(await connecting({ auth: { token: 'sk-1' }, extraHeaders: { 'x-api-key': 'sk-2' } })).toBe('ambiguous_key');
+    expect(await connecting({ auth: { token: 'sk-1' }, extraHeaders: { authorization: 'Bearer sk-2' } })).toBe(
+      'ambiguous_key',
+    );
+  });
+
+  it('knows nobody of a socket that the middleware has not admitted', () => {
+    expect(() => apiKeyAuth(saying(acme)).identityOf({ data: { identity: acme } })).toThrow(/no guard has admitted/);
+  });
+});

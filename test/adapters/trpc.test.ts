@@ -1,0 +1,73 @@
+import { createServer } from 'node:http';
+
+import { initTRPC } from '@trpc/server';
+import { fetchRequestHandler } from '@trpc/server/adapters/fetch';
+import { createHTTPHandler, type CreateHTTPContextOptions } from '@trpc/server/adapters/standalone';
+import type { Verified } from 'keyverify';
+import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
+import { apiKeyAuth, type TrpcContext } from 'keyverify/trpc';
+import { describe, expect, expectTypeOf, it } from 'vitest';
+
+import { callHttp } from '../../src/testing/suites/adapter-client.js';
+import { acme, saying } from '../guard/verifiers.js';
+import { listen } from './listen.js';
+import { testAdapter } from './suite.js';
+
+/** A query: its data are the body, and the message of an error is the reason. */
+async function callTrpc(call: AdapterCall): Promise<AdapterReply> {
+  const { status, headers, body } = await callHttp(call);
+  const { result, error } = JSON.parse(body) as { result?: { data: unknown }; error?: { message: string } };
+  const denial = { reason: error?.message, requestId: headers['x-request-id'] };
+  return { status, headers, body: JSON.stringify(result?.data ?? denial) };
+}
+
+testAdapter(
+  'tRPC',
+  async (verifier, handler) => {
+    const t = initTRPC.context<CreateHTTPContextOptions>().create();
+    const procedures = Object.entries(adapterRoutes).map(([path, options]) => {
+      const auth = apiKeyAuth(verifier, options);
+      const guarded = t.procedure.use(async ({ ctx, next }) => await next({ ctx: { identity: await auth(ctx) } }));
+      return [path.slice(1), guarded.query(({ ctx }) => handler(ctx.identity))] as const;
+    });
+    const router = t.router(Object.fromEntries(procedures));
+    return await listen(createServer(createHTTPHandler({ router, createContext: (context) => context })));
+  },
+  { call: callTrpc, http: false },
+);
+
+describe('a procedure of tRPC', () => {
+  it('is guarded behind the adapter for fetch, too', async () => {
+    const t = initTRPC.context<TrpcContext>().create();
+    const auth = apiKeyAuth(saying(acme));
+    const guarded = t.procedure.use(async ({ ctx, next }) => await next({ ctx: { identity: await auth(ctx) } }));
+    const router = t.router({
+      me: guarded.query(({ ctx }) => {
+        expectTypeOf(ctx.identity).toEqualTypeOf<Verified>();
+        return ctx.identity.client;
+      }),
+    });
+    const ask = async (headers: Record<string, string>) => {
+      const req = new Request('https://api.test/trpc/me', { headers });
+      return await fetchRequestHandler({ endpoint: '/trpc', req, router, createContext: (context) => context });
+    };
+    const admitted = await ask({ 'x-api-key': 'sk-1' });
+    expect([admitted.status, await admitted.json()]).toEqual([200, { result: { data: 'acme' } }]);
+    const denied = await ask({});
+    expect([denied.status, denied.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="api"']);
+  });
+
+  it('is guarded without a response, as in a WebSocket', async () => {
+    const auth = apiKeyAuth(saying(acme));
+    expect(await auth({ req: { headers: { 'x-api-key': 'sk-1' } } })).toBe(acme);
+    await expect(auth({ req: { headers: {} } })).rejects.toMatchObject({
+      code: 'UNAUTHORIZED',
+      message: 'missing_key',
+    });
+  });
+
+  it('is denied as an internal error for a status that tRPC does not have', async () => {
+    const auth = apiKeyAuth(saying(acme), { onDenied: () => ({ status: 418 }) });
+    await expect(auth({ req: { headers: {} } })).rejects.toMatchObject({ code: 'INTERNAL_SERVER_ERROR' });
+  });
+});

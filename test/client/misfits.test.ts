@@ -1,0 +1,111 @@
+import { InvalidOptionsError, KeyVerifier, type Transport, type VerifyFailure, type VerifyOptions } from 'keyverify';
+import { startKeyServer, stubVerifier } from 'keyverify/testing';
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+
+const base = { verifyUrl: 'http://127.0.0.1:9/', serviceToken: 'service-token', breaker: false } as const;
+
+/** Answers with this verdict, and counts. */
+function answering(verdict: object): Transport & { readonly sent: number } {
+  const transport = {
+    sent: 0,
+    send: () => {
+      transport.sent++;
+      const body = new TextEncoder().encode(JSON.stringify(verdict));
+      const header = (name: string) => (name === 'content-type' ? 'application/json' : undefined);
+      return { response: Promise.resolve({ status: 200, header, body }), abort: () => undefined };
+    },
+  };
+  return transport;
+}
+
+describe('claims that do not fit the schema', () => {
+  const verdict = { valid: true, client: 'acme', tenant: 'cust-A', plan: 1 };
+
+  it.each<[string, object]>([
+    ['do not fit', z.object({ plan: z.string() })],
+    ['make the schema throw', { '~standard': { version: 1, vendor: 'test', validate: () => { throw new Error('odd'); } } }], // prettier-ignore
+  ])('that %s are a mistake of ours, not an outage, and are asked for once', async (_, claims) => {
+    const transport = answering(verdict);
+    const logger = { warn: () => undefined };
+    const verifier = new KeyVerifier({
+      ...base,
+      transport,
+      logger,
+      retries: 3,
+      failOpen: true,
+      claims: claims as never,
+    });
+    expect(await verifier.verify('sk-1')).toMatchObject({
+      status: 'failed-closed',
+      failure: { kind: 'misconfigured', attempts: 1 },
+    });
+    expect(transport.sent).toBe(1);
+  });
+});
+
+describe('failOpen', () => {
+  const open = 'false' as unknown as boolean;
+
+  it('is refused at construction if it is not a boolean', () => {
+    expect(() => new KeyVerifier({ ...base, failOpen: open })).toThrow(InvalidOptionsError);
+  });
+
+  it('opens a call by true alone', async () => {
+    const stub = stubVerifier();
+    stub.unavailable();
+    expect(await stub.verify('sk-1', { failOpen: open })).toMatchObject({ status: 'failed-closed' });
+    expect(await stub.verify('sk-1', { failOpen: true })).toMatchObject({ status: 'failed-open' });
+    await using keyServer = await startKeyServer({ keys: {} });
+    await using verifier = new KeyVerifier({ ...base, verifyUrl: keyServer.verifyUrl, retries: 0 });
+    await verifier.verify('sk-1');
+    await keyServer.stop();
+    // Evidence of the outage first.
+    await vi.waitUntil(async () => (await verifier.verify('sk-2', { failOpen: true })).status === 'failed-open');
+    expect(await verifier.verify('sk-2', { failOpen: open })).toMatchObject({ status: 'failed-closed' });
+  });
+});
+
+describe('a caller who leaves', () => {
+  it('is told to observers by the fingerprint of the key, each caller once', async () => {
+    const left: string[] = [];
+    const transport: Transport = { send: () => ({ response: new Promise(() => undefined), abort: () => undefined }) };
+    const observers = [{ onAbort: ({ fingerprint }: { fingerprint: string }) => left.push(fingerprint) }];
+    const verifier = new KeyVerifier({ ...base, transport, observers });
+    const leaving = new AbortController();
+    const calls = [1, 2].map(async () => await verifier.verify('sk-1', { signal: leaving.signal }));
+    leaving.abort(new Error('left'));
+    for (const call of calls) await expect(call).rejects.toThrow('left');
+    expect(left).toHaveLength(2);
+    expect(left[0]).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe('an error as plain data', () => {
+  it('keeps its kind, code and message through JSON and a structured clone', async () => {
+    const stub = stubVerifier();
+    stub.unavailable('timeout');
+    const result = await stub.verify('sk-1');
+    const { failure } = result as { failure: VerifyFailure };
+    const expected = { name: 'VerifyFailure', kind: 'timeout', code: 'KEYVERIFY_TIMEOUT', message: failure.message };
+    expect(JSON.parse(JSON.stringify(result))).toMatchObject({ failure: expected });
+    expect(structuredClone(failure.toJSON())).toMatchObject(expected);
+    const wrong = new InvalidOptionsError(['a: expected b']);
+    expect(JSON.parse(JSON.stringify(wrong))).toEqual({
+      name: 'InvalidOptionsError',
+      code: 'KEYVERIFY_INVALID_OPTIONS',
+      message: wrong.message,
+      issues: ['a: expected b'],
+    });
+  });
+});
+
+describe('options of a call in a variable', () => {
+  it('leave the result what the verifier makes it', async () => {
+    const options: VerifyOptions = { maxAgeMs: 0 };
+    const stub = stubVerifier({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
+    const result = await stub.verify('sk-1', options);
+    // Compiles only if the result can't be one without a client.
+    expect(result.valid ? result.client.toUpperCase() : '').toBe('ACME');
+  });
+});

@@ -1,0 +1,324 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import * as z from 'zod';
+
+import { InvalidOptionsError, KeyVerifier, type FollowContext, type RevocationSource } from 'keyverify';
+import { redisCache, redisRevocations } from 'keyverify/redis';
+import { sseRevocations } from 'keyverify/sse';
+import { memoryFleet, startKeyServer, testClock } from 'keyverify/testing';
+
+import { RevocationFollower } from '../../src/fleet/follower.js';
+import { parseRecord, toRecord } from '../../src/fleet/record.js';
+import { isBefore, parseMessage, toJson } from '../../src/fleet/revocation.js';
+import { SharedVerdicts } from '../../src/fleet/shared-verdicts.js';
+import { serve } from '../helpers/http.js';
+import { issues } from '../helpers/options.js';
+import { ACME, GOOD, TOKEN, brief, rig, settle, until } from '../helpers/rig.js';
+import { rejected, verdict, verified } from '../helpers/verdicts.js';
+
+const secret = 'a-secret-of-at-least-thirty-two-characters';
+const SHARED_KEY = { fingerprint: 'ab'.repeat(32), namespace: 'n' };
+
+describe('a record', () => {
+  const whole = { ...verdict(verified({ keyId: 'k-1', expiresAt: 2e12 })), rawClaims: { plan: 'pro', valid: false } };
+
+  test('says what the key server said, and where the streams stood', () => {
+    const text = toRecord(whole, { s: '1-2' }) ?? '';
+    expect(parseRecord(text, [])).toEqual({
+      decoded: {
+        kind: 'verified',
+        client: 'acme',
+        tenant: 'cust-A',
+        keyId: 'k-1',
+        expiresAt: 2e12,
+        claims: { plan: 'pro', valid: false },
+        freshness: { maxAgeMs: Infinity, noStore: false, noStale: false },
+      },
+      askedAt: whole.askedAt.wall,
+      positions: { s: '1-2' },
+    });
+    const refusal = toRecord(verdict(rejected('disabled'), 0, { maxAgeMs: 5, noStore: true, noStale: true }), {}) ?? '';
+    expect(parseRecord(refusal, [])?.decoded).toMatchObject({
+      kind: 'rejected',
+      result: { reason: 'disabled' },
+      freshness: { maxAgeMs: 5, noStore: true, noStale: true },
+    });
+  });
+
+  test('that is not whole is none', () => {
+    const record = JSON.parse(toRecord(whole, {}) ?? '') as Record<string, unknown>;
+    const wrong: unknown[] = [
+      null,
+      7,
+      [],
+      ...['askedAt', 'positions', 'noStore', 'noStale', 'verdict'].map((name) => ({ ...record, [name]: undefined })),
+      { ...record, maxAgeMs: '5' },
+      { ...record, positions: { s: 'rubbish' } },
+      { ...record, verdict: { valid: true, client: 'acme' } },
+      { ...record, verdict: { valid: true, client: 'acme', tenant: 'cust-A' } },
+      { ...record, verdict: { valid: true, client: 'acme', tenant: 'cust-A', claims: 'x' } },
+    ];
+    for (const value of wrong) expect(parseRecord(JSON.stringify(value), []), JSON.stringify(value)).toBeUndefined();
+    expect(parseRecord('{', [])).toBeUndefined();
+  });
+
+  test('with the key in it is none, and claims that are no JSON make none', () => {
+    const echo = toRecord({ ...whole, result: verified({ client: 'sk-0123456789' }) }, {}) ?? '';
+    expect(parseRecord(echo, ['sk-0123456789'])).toBeUndefined();
+    expect(toRecord({ ...whole, rawClaims: { big: 1n } }, {})).toBeUndefined();
+  });
+});
+
+describe('messages', () => {
+  test.each([
+    ['', undefined],
+    ['7', undefined],
+    [`{"v":1,"type":"heartbeat","x":"${'x'.repeat(5_000)}"}`, undefined],
+    ['{"v":1,"type":"heartbeat"}', { type: 'heartbeat' }],
+    ['{"v":1,"type":"revoked"}', undefined],
+    ['{"v":1,"type":"revoked","select":{}}', undefined],
+    ['{"v":1,"type":"revoked","select":{"keyId":"k","client":"c"}}', undefined],
+    ['{"v":1,"type":"revoked","select":{"fingerprint":"ABC"}}', undefined],
+    ['{"v":1,"type":"revoked","select":{"all":1}}', undefined],
+    ['{"v":1,"type":"changed","select":{"all":true},"more":1}', { type: 'changed', select: { all: true } }],
+  ])('%s', (json, message) => {
+    expect(parseMessage(json)).toEqual(message);
+  });
+
+  test('positions that can not be read come before all others', () => {
+    expect(['1-1', '1-2', '2-0'].map((position) => isBefore(position, '1-2'))).toEqual([true, false, false]);
+    expect([isBefore('x', '1-1'), isBefore('1-1', 'x')]).toEqual([true, true]);
+  });
+});
+
+describe('what is shared', () => {
+  const options = { clock: testClock(), random: () => 0, sharedTimeoutMs: 50, namespace: 'n', onOperation: vi.fn() };
+  const context = { fence: 1, positions: {}, keepMs: 10 };
+
+  test('is no verdict that is too large, over already, or no JSON', async () => {
+    const put = vi.fn(async () => await Promise.resolve(true));
+    const { sharedCache } = memoryFleet();
+    const get = sharedCache.get.bind(sharedCache);
+    const shared = new SharedVerdicts({ get, put, lease: async () => await Promise.resolve(true) }, options);
+    await shared.write('f', { ...verdict(verified()), rawClaims: { x: 'x'.repeat(20_000) } }, context);
+    await shared.write('f', { ...verdict(verified()), rawClaims: { x: 1n } }, context);
+    await shared.write('f', verdict(verified()), { ...context, keepMs: 0 });
+    expect(put).not.toHaveBeenCalled();
+    await shared.write('f', verdict(verified()), context);
+    expect(put).toHaveBeenCalledOnce();
+  });
+
+  test('is asked about by each process if the store can not lease', async () => {
+    const fails = async (): Promise<never> => await Promise.reject(new Error('down'));
+    const shared = new SharedVerdicts({ get: fails, put: fails, lease: fails }, options);
+    expect(await shared.lease('f', 10)).toBe(true);
+  });
+
+  test('is a miss if it comes from the future', async () => {
+    const { clock, build } = await rig();
+    const { sharedCache } = memoryFleet({ clock });
+    const early = testClock({ wall: clock.wall() + 600_000 });
+    await using ahead = build({ sharedCache, clock: early });
+    expect(brief(await ahead.verify(GOOD))).toBe('valid server');
+    await until(() => sharedCache.size === 1);
+    await using other = build({ sharedCache });
+    expect(brief(await other.verify(GOOD))).toBe('valid server');
+    await clock.advance(595_000);
+    await using later = build({ sharedCache });
+    expect(brief(await later.verify(GOOD))).not.toBe('valid shared');
+  });
+
+  test('is never younger for a clock that is behind', async () => {
+    const { server, clock, build } = await rig();
+    const { sharedCache } = memoryFleet({ clock });
+    await using first = build({ sharedCache });
+    await first.verify(GOOD);
+    await until(() => sharedCache.size === 1);
+    await clock.advance(200_000);
+    const behind = testClock({ wall: clock.wall() - 200_000 });
+    await using verifier = build({ sharedCache, clock: behind });
+    expect(brief(await verifier.verify(GOOD))).toBe('valid shared');
+    await behind.advance(99_999);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await behind.advance(1);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    expect(server.asked(GOOD)).toBeGreaterThanOrEqual(2);
+  });
+
+  test('fits the schema of the process that reads it, or is a miss', async () => {
+    const { server, clock } = await rig();
+    const { sharedCache } = memoryFleet({ clock });
+    const base = { verifyUrl: server.verifyUrl, serviceToken: TOKEN, sharedCache, clock, retries: 0 };
+    await using first = new KeyVerifier(base);
+    await first.verify(GOOD);
+    await until(() => sharedCache.size === 1);
+    await using typed = new KeyVerifier({
+      ...base,
+      claims: z.object({ plan: z.string(), seats: z.number().default(2) }),
+    });
+    expect(await typed.verify(GOOD)).toMatchObject({ source: 'shared', claims: { plan: 'pro', seats: 2 } });
+    await using strict = new KeyVerifier({ ...base, claims: z.object({ plan: z.literal('free') }) });
+    expect(brief(await strict.verify(GOOD))).toBe('closed misconfigured');
+  });
+
+  test('ends with its key, and is kept no longer than the server allows', async () => {
+    const { server, clock, build } = await rig();
+    const { sharedCache } = memoryFleet({ clock });
+    server.issue(GOOD, { ...ACME, expiresAt: clock.wall() + 60_000 });
+    await using first = build({ sharedCache });
+    await first.verify(GOOD);
+    await until(() => sharedCache.size === 1);
+    expect((await sharedCache.get(SHARED_KEY)).entry).toBeUndefined();
+    await server.stop();
+    await clock.advance(60_000);
+    await using late = build({ sharedCache, retries: 0 });
+    expect(brief(await settle(late.verify(GOOD), clock, 3_000))).toBe('closed unreachable');
+  });
+
+  test('is good for an outage alone before it is known what was revoked meanwhile', async () => {
+    const { server, clock, build } = await rig();
+    const { sharedCache } = memoryFleet({ clock });
+    const follow = async (): Promise<void> => await new Promise(() => undefined);
+    const revocations: RevocationSource = { name: 's', heartbeatMs: 1_000, follow };
+    await using first = build({ sharedCache });
+    await first.verify(GOOD);
+    await until(() => sharedCache.size === 1);
+    await using late = build({ sharedCache, revocations, retries: 0 });
+    expect(brief(await settle(late.verify(GOOD), clock, 1_000))).toBe('valid server');
+    await server.stop();
+    await using outage = build({ sharedCache, revocations, retries: 0 });
+    expect(brief(await settle(outage.verify(GOOD), clock, 5_000))).toBe('valid stale');
+  });
+});
+
+describe('a source of revocations', () => {
+  function follow(source: Partial<RevocationSource>) {
+    const clock = testClock();
+    const told: string[] = [];
+    const follower = new RevocationFollower(
+      [{ name: 's', heartbeatMs: 1_000, follow: async () => await Promise.resolve(), ...source }],
+      {
+        clock,
+        random: () => 0,
+        scope: undefined,
+        retainMs: 1,
+        verifyUrl: '',
+        token: async () => await Promise.resolve(''),
+        onGap: () => told.push('gap'),
+        onRevocations: (_, revocations) => told.push(`${revocations.length} revoked`),
+      },
+    );
+    onTestFinished(() => follower.close());
+    return { clock, told, follower };
+  }
+
+  test('is called again whenever it ends, less and less often, and is down after three heartbeats', async () => {
+    const call = vi.fn(() => {
+      throw new Error('no');
+    });
+    const { clock, told, follower } = follow({ follow: call });
+    expect(follower.isBehind).toBe(false);
+    void follower.start();
+    void follower.start();
+    await clock.advance(0);
+    await clock.advance(2_999);
+    expect([follower.isBehind, told]).toEqual([false, []]);
+    expect(call).toHaveBeenCalledTimes(5);
+    await clock.advance(10_000);
+    expect([follower.isBehind, told]).toEqual([true, ['gap']]);
+    follower.close();
+    await clock.advance(100_000);
+    expect(call.mock.calls.length).toBeLessThan(9);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('that was told to end is no longer listened to', async () => {
+    const contexts: FollowContext[] = [];
+    const { clock, told, follower } = follow({
+      follow: async (context) => {
+        contexts.push(context);
+        await new Promise(() => undefined);
+      },
+    });
+    void follower.start();
+    const revoked = { position: '1-1', json: toJson({ type: 'revoked', select: { keyId: 'k' } }) };
+    contexts[0]?.sink.deliver([revoked, { position: 'rubbish', json: revoked.json }]);
+    contexts[0]?.sink.gap();
+    expect([told.splice(0), follower.positions]).toEqual([['gap', '1 revoked', 'gap'], { s: '1-1' }]);
+    await clock.advance(4_000);
+    expect([contexts.length, contexts[1]?.from, contexts[0]?.signal.aborted]).toEqual([2, '1-1', true]);
+    told.length = 0;
+    contexts[0]?.sink.deliver([revoked]);
+    contexts[0]?.sink.gap();
+    contexts[0]?.sink.caughtUp();
+    expect([told, follower.isCaughtUp]).toEqual([[], false]);
+    contexts[1]?.sink.caughtUp();
+    expect(follower.isCaughtUp).toBe(true);
+  });
+});
+
+describe('options of a fleet', () => {
+  test.each([
+    [{ sharedCache: {} }, 'sharedCache: expected an object with get(), put() and lease()'],
+    [{ revocations: 7 }, 'revocations: expected'],
+    [{ revocations: [{ name: '', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
+    [{ revocations: [{ name: 's', heartbeatMs: 0, follow: () => undefined }] }, 'revocations: expected'],
+    [{ sharedTimeoutMs: 0 }, 'sharedTimeoutMs: expected'],
+    [{ degradedTtlMs: -1 }, 'degradedTtlMs: expected'],
+    [
+      { ...memoryFleet(), protocol: { encode: () => undefined, decode: () => undefined } },
+      'sharedNamespace: expected a name',
+    ],
+  ])('%o is refused', (options, issue) => {
+    expect(issues(options)).toEqual([expect.stringContaining(issue)]);
+  });
+
+  test('are those of the stores, too', () => {
+    const send = async (): Promise<unknown> => await Promise.resolve('');
+    expect(() => redisCache({ send: 7 as never, secret })).toThrow(InvalidOptionsError);
+    expect(() => redisCache({ send, secret: 'short' })).toThrow(InvalidOptionsError);
+    expect(() => redisRevocations({ send: 7 as never })).toThrow(InvalidOptionsError);
+    for (const wrong of [{ pollMs: 0 }, { retentionMs: NaN }])
+      expect(() => redisRevocations({ send, ...wrong })).toThrow(InvalidOptionsError);
+  });
+
+  test('replies that are none are errors, of which the core knows what to do', async () => {
+    const send = async (): Promise<unknown> => await Promise.resolve('OK');
+    expect(Number.isNaN((await redisCache({ send, secret }).get(SHARED_KEY)).now)).toBe(true);
+    const { clock, build } = await rig();
+    const verifier = build({ sharedCache: redisCache({ send, secret }), revocations: redisRevocations({ send }) });
+    expect(brief(await settle(verifier.verify(GOOD), clock, 1_000))).toBe('valid server');
+    expect(verifier.stats().shared.failures).toBeGreaterThan(0);
+  });
+});
+
+test('a stream that ends is opened again', async () => {
+  const { origin, heard } = await serve((response) =>
+    response
+      .writeHead(200, { 'content-type': 'text/event-stream' })
+      .end('id: 1-0\ndata: {"v":1,"type":"heartbeat"}\n\n'),
+  );
+  await using verifier = new KeyVerifier({
+    verifyUrl: `${origin}/verify`,
+    serviceToken: TOKEN,
+    revocations: sseRevocations(),
+  });
+  await verifier.warmUp();
+  await until(() => heard.length >= 2);
+  expect(verifier.stats().revocations).toEqual({ messages: 0, gaps: 0, behind: false });
+});
+
+test('a key server goes on where its store does not', async () => {
+  const publish = vi.fn(async () => await Promise.reject(new Error('down')));
+  await using server = await startKeyServer({ publishTo: { publish } });
+  server.revoke('sk-1');
+  server.forget('sk-1');
+  expect(publish).toHaveBeenCalledTimes(2);
+});
+
+test('a fleet in memory may be wiped', async () => {
+  const { sharedCache } = memoryFleet();
+  await sharedCache.put(SHARED_KEY, '1', { fence: 1, replacesEqual: false, ttlMs: 1e6 });
+  await sharedCache.lease(SHARED_KEY, 1e6);
+  sharedCache.clear();
+  expect([sharedCache.size, await sharedCache.lease(SHARED_KEY, 1)]).toEqual([0, true]);
+});

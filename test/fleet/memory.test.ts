@@ -1,0 +1,345 @@
+import { describe, expect, test } from 'vitest';
+
+import { NotPublishedError, type KeyVerifier, type KeyVerifierOptions, type SharedCache } from 'keyverify';
+import { memoryFleet, type MemoryFleet } from 'keyverify/testing';
+
+import { ACME, GOOD, OTHER, brief, rig, settle, until, type Rig } from '../helpers/rig.js';
+
+const TTL = 300_000;
+const WINDOW = 30_000;
+
+interface FleetRig extends Rig {
+  readonly fleet: MemoryFleet;
+  readonly member: <FailOpen extends boolean = false>(options?: KeyVerifierOptions<FailOpen>) => KeyVerifier<FailOpen>;
+}
+
+async function fleetRig(): Promise<FleetRig> {
+  const base = await rig({ [GOOD]: ACME, [OTHER]: { client: 'other', tenant: 'cust-B', keyId: 'k-2' } });
+  const fleet = memoryFleet({ clock: base.clock });
+  return { ...base, fleet, member: (options) => base.build({ ...fleet, ...options }) };
+}
+
+/** What is written in the background has arrived. */
+const shared = async (fleet: MemoryFleet, count = 1): Promise<void> =>
+  await until(() => fleet.sharedCache.size === count);
+
+describe('verdicts', () => {
+  test('are asked for by one process, and known to all, with their age', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const [a, b] = [member(), member()];
+    expect(brief(await a.verify(GOOD))).toBe('valid server');
+    await shared(fleet);
+    await clock.advance(100_000);
+    const result = await b.verify(GOOD);
+    expect(result).toMatchObject({
+      source: 'shared',
+      client: 'acme',
+      tenant: 'cust-A',
+      keyId: 'k-1',
+      claims: { plan: 'pro' },
+    });
+    expect(result.valid && clock.wall() - result.verifiedAt).toBe(100_000);
+    expect(brief(await b.verify(GOOD))).toBe('valid cache');
+    expect(b.stats().shared).toEqual({ hits: 1, misses: 0, unreadable: 0, failures: 0 });
+    await clock.advance(TTL - 100_000 - 1);
+    expect(brief(await b.verify(GOOD))).toBe('valid cache');
+    await server.stop();
+    await clock.advance(1);
+    expect(brief(await b.verify(GOOD))).toBe('valid stale');
+    expect(server.counts.requests).toBeLessThanOrEqual(2);
+  });
+
+  test('are served by a process that starts during an outage, fresh or past their TTL', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    await member().verify(GOOD);
+    await shared(fleet);
+    await server.stop();
+    expect(brief(await member().verify(GOOD))).toBe('valid shared');
+    await clock.advance(TTL);
+    const late = member({ retries: 0 });
+    expect(brief(await settle(late.verify(GOOD), clock, 3_000))).toBe('valid stale');
+    expect(brief(await settle(late.verify(OTHER), clock, 3_000))).toMatch(/^closed/);
+  });
+
+  test('are asked for anew where the caller wants a younger one', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    await member().verify(GOOD);
+    await shared(fleet);
+    await clock.advance(1_000);
+    const b = member();
+    expect(brief(await b.verify(GOOD, { maxAgeMs: 1_000 }))).toBe('valid server');
+    expect(brief(await member().verify(GOOD, { maxAgeMs: 1_001 }))).toBe('valid shared');
+    expect(server.counts.requests).toBe(2);
+  });
+
+  test('are refreshed ahead by one process of all', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const members = [member(), member(), member()];
+    for (const verifier of members) {
+      await verifier.verify(GOOD);
+      await shared(fleet);
+    }
+    await clock.advance(TTL * 0.95);
+    server.injectFault({ kind: 'delay', ms: 5 });
+    for (const verifier of members) expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await until(() => server.counts.valid + server.counts.faults === 2 && server.counts.inFlight === 0);
+    await clock.advance(TTL * 0.045);
+    for (const verifier of members) await verifier.verify(GOOD);
+    await clock.advance(TTL * 0.01);
+    for (const verifier of members) expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    expect(server.counts.requests).toBe(2);
+  });
+
+  test('are not written for keys that nobody knows', async () => {
+    const { fleet, member } = await fleetRig();
+    const verifier = member();
+    for (let i = 0; i < 50; i++) await verifier.verify(`sk-made-up-${i}`);
+    await verifier.close();
+    expect(fleet.sharedCache.size).toBe(0);
+  });
+
+  test('that reject take the place of those that verified', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const a = member({ revocations: [] });
+    await a.verify(GOOD);
+    await shared(fleet);
+    server.revoke(GOOD);
+    await clock.advance(1);
+    expect(brief(await a.verify(GOOD, { maxAgeMs: 1 }))).toBe('rejected server revoked');
+    await a.close();
+    expect(brief(await member({ revocations: [] }).verify(GOOD))).toBe('rejected shared revoked');
+    await server.stop();
+    await clock.advance(TTL);
+    expect(brief(await settle(member({ failOpen: true }).verify(GOOD), clock, 3_000))).toBe('rejected stale revoked');
+  });
+
+  test('of other scopes, servers or protocols are not found', async () => {
+    const { server, fleet, member } = await fleetRig();
+    await member({ scope: 'cust-A' }).verify(GOOD);
+    await shared(fleet);
+    expect(brief(await member({ scope: 'cust-B' }).verify(GOOD))).toBe('rejected server scope_mismatch');
+    expect(brief(await member().verify(GOOD))).toBe('valid server');
+    const elsewhere = `${server.verifyUrl}?`;
+    expect(brief(await member({ scope: 'cust-A', verifyUrl: elsewhere }).verify(GOOD))).toBe('valid server');
+    expect(brief(await member({ scope: 'cust-A' }).verify(GOOD))).toBe('valid shared');
+  });
+
+  test('that no-store forbids are not written', async () => {
+    const { server, fleet, member } = await fleetRig();
+    const body = '{"valid":true,"client":"acme","tenant":"cust-A"}';
+    const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+    server.injectFault({ kind: 'raw', status: 200, headers, body });
+    const verifier = member();
+    await verifier.verify(GOOD);
+    await verifier.close();
+    expect(fleet.sharedCache.size).toBe(0);
+  });
+});
+
+describe('a shared cache that misbehaves', () => {
+  const never = async (): Promise<never> => await new Promise(() => undefined);
+  const throws = (): never => {
+    throw new Error('down');
+  };
+  const broken: readonly [string, Partial<Record<keyof SharedCache, unknown>>][] = [
+    ['rejects', { get: async () => await Promise.reject(new Error('down')) }],
+    ['throws', { get: throws }],
+    ['says nothing', { get: async () => await Promise.resolve(undefined) }],
+    ['has no time', { get: async () => await Promise.resolve({ now: NaN }) }],
+    ['returns rubbish', { get: async () => await Promise.resolve({ now: 1, entry: 7 }) }],
+    ['returns other rubbish', { get: async () => await Promise.resolve({ now: 1, entry: { value: '{}', fence: 1 } }) }],
+    [
+      'returns half a record',
+      { get: async () => await Promise.resolve({ now: 1, entry: { value: '{"askedAt":1', fence: 1 } }) },
+    ],
+  ];
+
+  test.each(broken)('%s, and the verdict is the same', async (_, methods) => {
+    const { member } = await fleetRig();
+    const sharedCache = { put: throws, lease: throws, ...methods } as unknown as SharedCache;
+    const verifier = member({ sharedCache });
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    expect(brief(await verifier.verify('sk-unknown'))).toBe('rejected server unknown_key');
+    await verifier.close();
+  });
+
+  test('hangs: each miss waits for its budget, until the breaker opens; then one in a while finds out, and nobody waits', async () => {
+    const { server, clock, member } = await fleetRig();
+    let gets = 0;
+    let hangs = true;
+    const { sharedCache: works } = memoryFleet({ clock });
+    const sharedCache: SharedCache = {
+      get: async (key) => {
+        gets++;
+        return hangs ? await never() : await works.get(key);
+      },
+      put: async (...put) => await works.put(...put),
+      lease: async (...lease) => await works.lease(...lease),
+    };
+    const verifier = member({ sharedCache, random: () => 0 });
+    for (let i = 0; i < 5; i++) {
+      const before = clock.monotonic();
+      expect(brief(await settle(verifier.verify(`sk-${i}`), clock, 100))).toBe('rejected server unknown_key');
+      expect(clock.monotonic() - before).toBeGreaterThanOrEqual(50);
+    }
+    const before = clock.monotonic();
+    await verifier.verify('sk-5');
+    expect(clock.monotonic() - before).toBe(0);
+    expect(gets).toBe(5);
+    await clock.advance(1_000);
+    await verifier.verify('sk-6');
+    expect(gets).toBe(6);
+    await clock.advance(50);
+    hangs = false;
+    await clock.advance(1_000);
+    await verifier.verify('sk-7');
+    await verifier.verify('sk-8');
+    expect(gets).toBe(8);
+    expect(verifier.stats().shared).toEqual({ hits: 0, misses: 2, unreadable: 0, failures: 6 });
+    expect(server.counts.rejected).toBe(9);
+  });
+
+  test('takes no longer than what is left of timeoutMs', async () => {
+    const { clock, member } = await fleetRig();
+    const verifier = member({ sharedCache: { get: never, put: never, lease: never }, timeoutMs: 20 });
+    const before = clock.monotonic();
+    await settle(verifier.verify(GOOD), clock, 1_000);
+    expect(clock.monotonic() - before).toBeLessThanOrEqual(30);
+  });
+});
+
+describe('a revocation', () => {
+  test.each([{ key: GOOD }, { keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }])(
+    'by %o is effective in every process',
+    async (selector) => {
+      const { server, fleet, member } = await fleetRig();
+      const [a, b] = [member(), member()];
+      for (const verifier of [a, b]) await verifier.verify(GOOD);
+      await shared(fleet);
+      server.revoke(GOOD);
+      await a.revoke(selector);
+      for (const verifier of [a, b, member()])
+        expect(brief(await verifier.verify(GOOD))).toMatch(/^rejected (server|shared) revoked$/);
+      expect(b.stats().revocations).toMatchObject({ messages: 1, gaps: 0, behind: false });
+    },
+  );
+
+  test('holds while the key server is down: neither stale nor open, also in a process that starts then', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const a = member({ failOpen: true, retries: 0 });
+    await a.verify(GOOD);
+    await shared(fleet);
+    await server.stop();
+    await a.revoke({ tenant: 'cust-A' });
+    for (const verifier of [a, member({ failOpen: true, retries: 0 })])
+      expect(brief(await settle(verifier.verify(GOOD), clock, 3_000))).toMatch(/^closed/);
+  });
+
+  test('that was taken back is over: what was asked for later is served, in an outage too', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const a = member();
+    await a.verify(GOOD);
+    await a.revoke({ tenant: 'cust-A' });
+    await until(() => fleet.sharedCache.size === 1);
+    await clock.advance(10);
+    expect(brief(await a.verify(GOOD))).toBe('valid server');
+    await a.close();
+    await server.stop();
+    expect(brief(await member().verify(GOOD))).toBe('valid shared');
+  });
+
+  test('of a change asks anew, and honours the old verdict in an outage', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const verifier = member({ retries: 0 });
+    await verifier.verify(GOOD);
+    await shared(fleet);
+    await fleet.revocations.publish({ type: 'changed', select: { keyId: 'k-1' } });
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    await clock.advance(1);
+    await fleet.revocations.publish({ type: 'changed', select: { all: true } });
+    await server.stop();
+    expect(brief(await settle(verifier.verify(GOOD), clock, 3_000))).toBe('valid stale');
+    expect(brief(await settle(member({ retries: 0 }).verify(GOOD), clock, 3_000))).toBe('valid stale');
+  });
+
+  test('for another scope is none of this service’s business', async () => {
+    const { server, fleet, member } = await fleetRig();
+    const verifier = member({ scope: 'cust-A' });
+    await verifier.verify(GOOD);
+    await fleet.revocations.publish({ type: 'revoked', select: { all: true }, scope: 'cust-B' });
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await fleet.revocations.publish({ type: 'revoked', select: { all: true }, scope: 'cust-A' });
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    expect(server.counts.requests).toBe(2);
+  });
+
+  test('wins over a look into the shared cache that is under way', async () => {
+    const { clock, fleet, member } = await fleetRig();
+    await member().verify(GOOD);
+    await shared(fleet);
+    let proceed: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (proceed = resolve));
+    const sharedCache: SharedCache = {
+      get: async (key) => {
+        const read = await fleet.sharedCache.get(key);
+        await held;
+        return read;
+      },
+      put: async (...put) => await fleet.sharedCache.put(...put),
+      lease: async (...lease) => await fleet.sharedCache.lease(...lease),
+    };
+    const verifier = member({ sharedCache });
+    const result = verifier.verify(GOOD);
+    await clock.advance(1);
+    verifier.invalidate({ tenant: 'cust-A' });
+    proceed();
+    expect(brief(await result)).toBe('valid server');
+  });
+
+  test('that can not be published says so', async () => {
+    const { member, build, clock } = await fleetRig();
+    await expect(build().revoke({ keyId: 'k' })).rejects.toBeInstanceOf(NotPublishedError);
+    const source = { name: 's', heartbeatMs: 1_000, follow: async () => await new Promise<void>(() => undefined) };
+    await expect(member({ revocations: source }).revoke({ keyId: 'k' })).rejects.toThrow('none of the sources');
+    const refuses = { ...source, publish: async () => await Promise.reject(new Error('no')) };
+    await expect(member({ revocations: [refuses] }).revoke({ keyId: 'k' })).rejects.toThrow('may not have reached');
+    const hangs = { ...source, publish: async () => await new Promise<void>(() => undefined) };
+    await expect(settle(member({ revocations: hangs }).revoke({ keyId: 'k' }), clock, 3_000)).rejects.toThrow(
+      'may not have reached',
+    );
+  });
+});
+
+describe('a gap', () => {
+  test('makes verdicts suspect: each is asked about within the window, by one process, and serves until then', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const members = [member(), member(), member()];
+    for (const verifier of members) {
+      await verifier.verify(GOOD);
+      await shared(fleet);
+    }
+    server.revoke(GOOD);
+    fleet.revocations.gap();
+    for (const verifier of members) expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    let refused = 0;
+    for (let passed = 0; passed < WINDOW && refused < 3; passed += 1_000) {
+      await clock.advance(1_000);
+      const results = await Promise.all(members.map(async (verifier) => brief(await verifier.verify(GOOD))));
+      refused = results.filter((result) => result.startsWith('rejected')).length;
+      await new Promise((resolve) => setTimeout(resolve, 3));
+    }
+    expect(refused).toBe(3);
+    expect(server.counts.requests).toBeLessThanOrEqual(4);
+    expect(members[0]?.stats().revocations.gaps).toBe(1);
+  });
+
+  test('in an outage leaves verdicts to stale-if-error', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const verifier = member({ retries: 0 });
+    await verifier.verify(GOOD);
+    fleet.revocations.gap();
+    await server.stop();
+    await clock.advance(WINDOW);
+    expect(brief(await settle(verifier.verify(GOOD), clock, 3_000))).toBe('valid stale');
+  });
+});

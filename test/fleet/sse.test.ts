@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+import { InvalidOptionsError, KeyVerifier, type KeyVerifierOptions } from 'keyverify';
+import { sseRevocations } from 'keyverify/sse';
+import { startKeyServer, type KeyServer } from 'keyverify/testing';
+
+import { serve } from '../helpers/http.js';
+import { ACME, GOOD, TOKEN, brief, until } from '../helpers/rig.js';
+
+const REVOKED = JSON.stringify({ v: 1, type: 'revoked', select: { keyId: 'k-1' } });
+const HEARTBEAT = '{"v":1,"type":"heartbeat"}';
+
+function build(server: KeyServer, options: KeyVerifierOptions = {}): KeyVerifier {
+  const revocations = sseRevocations({ heartbeatMs: 2_000 });
+  const base = { verifyUrl: server.verifyUrl, serviceToken: TOKEN, logger: { warn: () => undefined } };
+  const verifier = new KeyVerifier({ ...base, revocations, ...options });
+  onTestFinished(async () => await verifier.close());
+  return verifier;
+}
+
+async function rig(): Promise<KeyServer> {
+  const keys = { [GOOD]: ACME };
+  const server = await startKeyServer({ keys, serviceTokens: [TOKEN], heartbeatMs: 20 });
+  onTestFinished(async () => await server.close());
+  return server;
+}
+
+async function follower(server: KeyServer, options?: KeyVerifierOptions): Promise<KeyVerifier> {
+  const verifier = build(server, options);
+  await verifier.warmUp();
+  expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+  return verifier;
+}
+
+/** Messages that have come since. */
+const came = async (verifier: KeyVerifier, messages: number): Promise<void> =>
+  await until(() => verifier.stats().revocations.messages >= messages);
+
+describe('revocations as server-sent events', () => {
+  test('reach every process', async () => {
+    const server = await rig();
+    const verifiers = [await follower(server), await follower(server)];
+    server.revoke(GOOD);
+    for (const verifier of verifiers) {
+      await came(verifier, 1);
+      expect(brief(await verifier.verify(GOOD))).toBe('rejected server revoked');
+    }
+    server.issue(GOOD, ACME);
+    for (const verifier of verifiers) {
+      await came(verifier, 2);
+      expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    }
+  });
+
+  test('are not lost by cut connections: what came meanwhile is delivered, without a gap', async () => {
+    const server = await rig();
+    const verifier = await follower(server);
+    for (let i = 0; i < 5; i++) {
+      server.dropConnections();
+      server.publish({ type: 'revoked', select: { keyId: `k-${i}` } });
+      await came(verifier, i + 1);
+    }
+    expect(verifier.stats().revocations).toMatchObject({ messages: 5, gaps: 0 });
+  });
+
+  test.each<[string, (server: KeyServer) => void]>([
+    ['another epoch', (server) => server.restartStream()],
+    [
+      'more messages than are kept',
+      (server) => {
+        server.dropConnections();
+        for (let i = 0; i < 1_100; i++) server.publish({ type: 'revoked', select: { keyId: `lost-${i}` } });
+      },
+    ],
+  ])('tell of a gap: %s', async (_, lose) => {
+    const server = await rig();
+    const verifier = await follower(server);
+    server.publish({ type: 'changed', select: { keyId: 'other' } });
+    await came(verifier, 1);
+    lose(server);
+    await until(() => verifier.stats().revocations.gaps > 0);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+  });
+
+  test('are known to be missing while the server is down, and come back with it', async () => {
+    const server = await rig();
+    const verifier = await follower(server, { revocations: sseRevocations({ heartbeatMs: 100 }) });
+    await server.stop();
+    await until(() => verifier.stats().revocations.gaps > 0);
+    expect(verifier.stats().revocations.behind).toBe(true);
+    await server.start();
+    await until(() => !verifier.stats().revocations.behind);
+    expect(verifier.stats().revocations.gaps).toBe(1);
+  });
+
+  test('take the token from a function, again if it is refused, or one of their own', async () => {
+    const server = await rig();
+    const tokens = ['old', TOKEN];
+    // eslint-disable-next-line @typescript-eslint/require-await
+    const verifier = build(server, { serviceToken: async () => tokens.shift() ?? TOKEN });
+    await verifier.warmUp();
+    server.revoke(GOOD);
+    await came(verifier, 1);
+    for (const token of ['own', async () => await Promise.resolve('own')]) {
+      server.setServiceTokens(['own', TOKEN]);
+      const other = build(server, { revocations: sseRevocations({ token }) });
+      await other.warmUp();
+      server.setServiceTokens([TOKEN]);
+      await came(other, 1);
+    }
+  });
+
+  test('of a stream that is refused are missing', async () => {
+    const server = await rig();
+    const verifier = build(server, { revocations: sseRevocations({ token: 'wrong', heartbeatMs: 10 }) });
+    void verifier.warmUp();
+    await until(() => verifier.stats().revocations.behind);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+  });
+});
+
+describe('a stream that misbehaves', () => {
+  test('half-open: nothing comes any more, and it is opened again', async () => {
+    const { origin, heard } = await serve((response, { url }) => {
+      if (url !== '/revocations') return response.end('{}');
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      return response.write(`id: 1-0\ndata: ${HEARTBEAT}\n\n`);
+    });
+    const options = {
+      verifyUrl: `${origin}/verify`,
+      serviceToken: TOKEN,
+      revocations: sseRevocations({ heartbeatMs: 20 }),
+    };
+    const verifier = new KeyVerifier(options);
+    onTestFinished(async () => await verifier.close());
+    await verifier.warmUp();
+    await until(() => heard.length >= 3);
+    expect(heard[0]?.headers['last-event-id']).toBeUndefined();
+    expect(heard[1]?.headers['last-event-id']).toBe('1-0');
+  });
+
+  test('cut anywhere, with duplicates: every revocation counts once', async () => {
+    const text = [
+      `id: 1-1\ndata: ${REVOKED}\n\n`,
+      `id: 1-1\ndata: ${REVOKED}\n\n`,
+      `id: 1-2\ndata: ${HEARTBEAT}\n\n`,
+    ].join('');
+    const { origin } = await serve(async (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+      for (const byte of Buffer.from(text)) {
+        response.write(Buffer.from([byte]));
+        await new Promise(setImmediate);
+      }
+    });
+    let forgotten = 0;
+    const verifier = new KeyVerifier({
+      verifyUrl: `${origin}/verify`,
+      serviceToken: TOKEN,
+      revocations: sseRevocations({ heartbeatMs: 5_000 }),
+      observers: [{ onRevocation: ({ messages }) => (forgotten += messages) }],
+    });
+    onTestFinished(async () => await verifier.close());
+    await verifier.warmUp();
+    await until(() => forgotten === 2);
+    expect(verifier.stats().revocations.gaps).toBe(0);
+  });
+
+  test.each<[string, number, string, string]>([
+    ['an error', 503, 'text/event-stream', ''],
+    ['no stream', 200, 'application/json', '{}'],
+    ['a redirect', 307, 'text/plain', ''],
+    ['an endless event', 200, 'text/event-stream', `data: ${'x'.repeat(100_000)}`],
+  ])('%s is no stream', async (_, status, type, body) => {
+    const { origin, heard } = await serve((response) =>
+      response.writeHead(status, { 'content-type': type, location: '/elsewhere' }).end(body),
+    );
+    const options = {
+      verifyUrl: `${origin}/verify`,
+      serviceToken: TOKEN,
+      revocations: sseRevocations({ heartbeatMs: 20 }),
+    };
+    const verifier = new KeyVerifier({ ...options, timeoutMs: 100 });
+    onTestFinished(async () => await verifier.close());
+    await verifier.warmUp();
+    await until(() => verifier.stats().revocations.behind);
+    expect(verifier.stats().revocations.messages).toBe(0);
+    expect(heard.every(({ path }) => path === '/revocations')).toBe(true);
+    await sleep(1);
+  });
+});
+
+test('another URL is asked, and the service token not sent in the clear', async () => {
+  const server = await rig();
+  const url = new URL('/internal/revocations', server.url);
+  const verifier = await follower(server, {
+    revocations: sseRevocations({ url, fetch: async (...all) => await fetch(...all) }),
+  });
+  server.revoke(GOOD);
+  await came(verifier, 1);
+  for (const wrong of ['http://keys.example.com/revocations', 'ftp://localhost/', 'rubbish'])
+    expect(() => sseRevocations({ url: wrong })).toThrow(InvalidOptionsError);
+  for (const right of ['https://keys.example.com/r', 'http://localhost/r', 'http://[::1]/r'])
+    sseRevocations({ url: right });
+  for (const heartbeatMs of [0, -1, NaN]) expect(() => sseRevocations({ heartbeatMs })).toThrow(InvalidOptionsError);
+});

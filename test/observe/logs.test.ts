@@ -1,0 +1,238 @@
+import { expect, test } from 'vitest';
+
+import { VerifyFailure, type FailureKind, type Logger } from 'keyverify';
+
+import { mayBeOutage } from '../../src/core/failure.js';
+import { Logs } from '../../src/observe/logs.js';
+
+const URL = 'https://admin.test/internal/verify-key';
+const SETTINGS = {
+  publicUrl: URL,
+  failOpen: false,
+  cacheTtlMs: 300_000,
+  rejectedTtlMs: 10_000,
+  staleIfErrorMs: 3_600_000,
+  timeoutMs: 2_000,
+};
+const NONE = { shared: 0, server: 0, cache: 0, stale: 0, local: 0, 'fail-open': 0, 'fail-closed': 0 };
+const KINDS: readonly FailureKind[] = [
+  'unreachable',
+  'timeout',
+  'server_error',
+  'rate_limited',
+  'overloaded',
+  'misconfigured',
+  'invalid_response',
+];
+
+class Recorder {
+  readonly lines: string[] = [];
+  warn(line: string): void {
+    this.lines.push(`warn ${line}`);
+  }
+  info(line: string): void {
+    this.lines.push(`info ${line}`);
+  }
+}
+
+function logsOf(settings: Partial<typeof SETTINGS> = {}, logger?: Logger | false) {
+  const recorder = new Recorder();
+  let results = NONE;
+  const logs = new Logs(logger ?? recorder, { ...SETTINGS, ...settings }, () => results);
+  return { logs, lines: recorder.lines, count: (more: Partial<typeof NONE>) => (results = { ...results, ...more }) };
+}
+
+const failed = (kind: FailureKind, cause?: Error): VerifyFailure =>
+  new VerifyFailure(kind, `keyverify: it failed as ${kind}`, {
+    cause,
+    evidence: mayBeOutage({ kind }) ? 'proven' : 'none',
+  });
+const refused = failed('unreachable', new Error('connect ECONNREFUSED'));
+
+test.each(KINDS)('a first failure, %s, is told with the URL, the cause, the effect and what to do', (kind) => {
+  const { logs, lines } = logsOf();
+  logs.failed(failed(kind, new Error('the cause')), 0);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(
+    new RegExp(
+      `^warn keyverify: it failed as ${kind} \\(the cause\\), at ${URL}\\. Callers without a cached verdict are affected\\. [A-Z].*\\.$`,
+    ),
+  );
+});
+
+test('a cause that the message has already is not said twice', () => {
+  const { logs, lines } = logsOf();
+  logs.failed(new VerifyFailure('timeout', 'keyverify: too late', { cause: new Error('too late') }), 0);
+  expect(lines[0]).not.toContain('(');
+});
+
+test('each kind of failure is told once a minute, with how often it came meanwhile', () => {
+  const { logs, lines } = logsOf();
+  for (const [kind, mono] of [
+    ['misconfigured', 0],
+    ['misconfigured', 59_999],
+    ['rate_limited', 59_999],
+    ['misconfigured', 60_000],
+    ['misconfigured', 119_999],
+    ['misconfigured', 120_000],
+    ['misconfigured', 200_000],
+  ] as const)
+    logs.failed(failed(kind), mono);
+  expect(lines.map((line) => / as (\w+)/.exec(line)?.[1])).toEqual([
+    'misconfigured',
+    'rate_limited',
+    'misconfigured',
+    'misconfigured',
+    'misconfigured',
+  ]);
+  expect(lines.map((line) => /(\d+) more/.exec(line)?.[1])).toEqual([undefined, undefined, '1', '1', undefined]);
+});
+
+test('an outage is two lines: what it means, and what it came to', () => {
+  const { logs, lines, count } = logsOf();
+  count({ 'fail-closed': 5, stale: 1 });
+  logs.breakerChanged(refused, 10_000);
+  logs.breakerChanged(refused, 11_000);
+  for (const kind of ['unreachable', 'timeout', 'circuit_open'] as const) logs.failed(failed(kind), 12_000);
+  count({ 'fail-closed': 8, stale: 42, 'fail-open': 7 });
+  logs.breakerChanged(undefined, 73_000);
+  expect(lines).toEqual([
+    `warn keyverify: the key server ${URL} is down: it failed as unreachable (connect ECONNREFUSED). ` +
+      'Cached verdicts hold for up to 60 min past their TTL; all other callers are denied (503). ' +
+      'Check that it runs, and DNS, network and firewall on the way. ' +
+      'It is asked again every few seconds, and the next line says when it is back.',
+    `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
+      '7 let in without an identity. Nothing is left to do.',
+  ]);
+});
+
+test('an outage begins with its first failure, not when the breaker opens', () => {
+  const { logs, lines, count } = logsOf();
+  logs.failed(failed('timeout'), 0);
+  count({ 'fail-closed': 5 });
+  logs.breakerChanged(refused, 60_000);
+  logs.answered();
+  logs.breakerChanged(undefined, 3 * 3_600_000);
+  expect(lines.at(-1)).toContain('back after 3 h, in which 5 calls were denied');
+});
+
+test('a failure that was followed by an answer belongs to no outage', () => {
+  const { logs, lines, count } = logsOf();
+  logs.failed(failed('timeout'), 0);
+  count({ 'fail-closed': 5 });
+  logs.answered();
+  logs.breakerChanged(refused, 1_200_000);
+  logs.breakerChanged(undefined, 1_200_000 + 300_000);
+  expect(lines.at(-1)).toContain('back after 5 min, in which 0 calls were denied');
+});
+
+test('a breaker that closes without having been open says nothing', () => {
+  const { logs, lines } = logsOf();
+  logs.breakerChanged(undefined, 0);
+  expect(lines).toEqual([]);
+});
+
+test('what is no sign of an outage is told while the breaker is open, too', () => {
+  const { logs, lines } = logsOf();
+  logs.breakerChanged(refused, 0);
+  logs.failed(failed('misconfigured'), 1);
+  expect(lines[1]).toContain('it failed as misconfigured');
+});
+
+test('callers who are let in are told of once in each outage', () => {
+  const { logs, lines } = logsOf({ failOpen: true });
+  logs.failed(refused, 0);
+  for (let i = 0; i < 3; i++) logs.failedOpen(refused);
+  logs.breakerChanged(refused, 5);
+  logs.failedOpen(refused);
+  logs.breakerChanged(undefined, 10);
+  expect(lines.filter((line) => line.includes('since failOpen is on'))).toHaveLength(1);
+  logs.failed(refused, 100_000);
+  logs.failedOpen(refused);
+  expect(lines.filter((line) => line.includes('since failOpen is on'))).toHaveLength(2);
+  expect(lines[1]).toBe(
+    `warn keyverify: callers are let in without an identity, whatever their key, since failOpen is on and ${URL} is down: ` +
+      'it failed as unreachable (connect ECONNREFUSED). Set failOpen to false if that is more than you want.',
+  );
+});
+
+test.each([
+  [true, 'proven', 'let in without an identity'],
+  [true, 'unproven', 'denied (503)'],
+  [false, 'proven', 'denied (503)'],
+] as const)('with failOpen %s and %s evidence, unknown callers are %s', (failOpen, evidence, effect) => {
+  const { logs, lines } = logsOf({ failOpen });
+  logs.breakerChanged(new VerifyFailure('timeout', 'late', { evidence }), 0);
+  expect(lines[0]).toContain(`all other callers are ${effect}`);
+});
+
+const FRESH = { maxAgeMs: Infinity, noStore: false, noStale: false };
+
+test.each([
+  ['no-store', { ...FRESH, noStore: true, noStale: true }, 1],
+  ['max-age=0', { ...FRESH, maxAgeMs: 0 }, 1],
+  ['max-age=300', { ...FRESH, maxAgeMs: 300_000 }, 0],
+  ['nothing', FRESH, 0],
+])('a server that sends %s for good keys is told of %#', (_header, freshness, times) => {
+  const { logs, lines } = logsOf();
+  for (let i = 0; i < 3; i++) logs.verdict(freshness);
+  expect(lines).toHaveLength(times);
+  for (const line of lines) expect(line).toContain(`${URL} forbids caching`);
+});
+
+test.each([
+  [60_000, undefined],
+  [-60_000, undefined],
+  [3_660_000, 'is 61 min ahead of that of'],
+  [-90_000, 'is 90 s behind that of'],
+])('a clock that is %i ms ahead of the server: %s', (skewMs, text) => {
+  const { logs, lines } = logsOf();
+  for (let i = 0; i < 3; i++) logs.verdict(FRESH, skewMs);
+  expect(lines).toHaveLength(text === undefined ? 0 : 1);
+  if (text !== undefined) expect(lines[0]).toContain(text);
+});
+
+test.each([
+  [{ cacheTtlMs: 300, timeoutMs: 2 }, 'cacheTtlMs, timeoutMs'],
+  [{ rejectedTtlMs: 10 }, 'rejectedTtlMs'],
+  [{ staleIfErrorMs: 600 }, 'staleIfErrorMs'],
+  [{ staleIfErrorMs: 0, cacheTtlMs: 1_000, timeoutMs: 20, rejectedTtlMs: 100 }, undefined],
+])('durations that look like seconds: %j', (settings, names) => {
+  const { lines } = logsOf(settings);
+  expect(lines).toEqual(
+    names === undefined
+      ? []
+      : [`warn keyverify: ${names}: so short that it looks like seconds. Durations are in milliseconds.`],
+  );
+});
+
+test('a transport that stands in for a better one is told of once', () => {
+  const { logs, lines } = logsOf();
+  logs.transport('keyverify: fetch is used');
+  logs.transport('keyverify: fetch is used');
+  expect(lines).toEqual(['warn keyverify: fetch is used']);
+});
+
+test('a logger without info() is warned of the end, too', () => {
+  const lines: string[] = [];
+  const { logs } = logsOf({}, { warn: (line) => lines.push(line) });
+  logs.breakerChanged(refused, 0);
+  logs.breakerChanged(undefined, 0);
+  expect(lines).toHaveLength(2);
+});
+
+test('with logger: false there is nothing', () => {
+  const { logs, lines } = logsOf({ timeoutMs: 2 }, false);
+  logs.breakerChanged(refused, 0);
+  logs.breakerChanged(undefined, 0);
+  logs.failed(failed('misconfigured'), 0);
+  expect(lines).toEqual([]);
+});
+
+test('a logger that throws goes unnoticed', () => {
+  const warn = (): never => {
+    throw new Error('disk full');
+  };
+  const { logs } = logsOf({}, { warn });
+  expect(() => logs.failed(failed('misconfigured'), 0)).not.toThrow();
+});
