@@ -29,7 +29,7 @@ export default defineConfig({
       include: ['src/**/*.ts'],
       reporter: ['text-summary', 'text'],
       // The aim is 100 in each: eleven places in fleet, loader, resolve and the stub are not covered yet.
-      thresholds: { lines: 99.9, branches: 99.7, functions: 99.9, statements: 99.9 },
+      thresholds: { lines: 99.9, branches: 99.7, functions: 100, statements: 99.9 },
     },
   },
 });

@@ -67,7 +67,7 @@ export class Sealer {
   #key(purpose: string): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
     const known = this.#keys.get(purpose);
     if (known !== undefined) return known;
-    // Whoever can write to the store picks the day: the keys that are kept are bounded.
+    // A writer of the store picks the day, so the number of keys that are kept is bounded.
     if (this.#keys.size >= MAX_KEYS) this.#keys.clear();
     const key = this.#crypto.derive(this.#secret, encode(`keyverify shared cache, ${purpose}`));
     this.#keys.set(purpose, key);

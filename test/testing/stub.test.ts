@@ -261,3 +261,13 @@ describe('a stub', () => {
     expect(inspect(stub, { depth: null, showHidden: true }) + JSON.stringify(stub)).not.toContain('sk-1');
   });
 });
+
+it('revoke() forgets what the stub has answered before, like invalidate()', async () => {
+  const verifier = stubVerifier({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
+  await verifier.verify('sk-1');
+  expect(verifier.peek('sk-1')).toMatchObject({ status: 'verified' });
+  await verifier.revoke({ tenant: 'cust-B' });
+  expect(verifier.peek('sk-1')).toMatchObject({ status: 'verified' });
+  await verifier.revoke({ tenant: 'cust-A' });
+  expect(verifier.peek('sk-1')).toBeUndefined();
+});
