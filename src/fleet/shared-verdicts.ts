@@ -37,7 +37,7 @@ const MAX_AHEAD_MS = 5_000;
 
 const FAILED = Symbol('failed');
 
-/** The shared cache, whatever it does: each operation has a deadline, and a breaker keeps a dead store out of the way. */
+/** The shared cache, made safe to ask: each operation has a deadline, and a breaker keeps a dead store out of the way. */
 export class SharedVerdicts {
   readonly #cache: SharedCache;
   readonly #options: SharedVerdictsOptions;

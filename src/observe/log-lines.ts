@@ -55,7 +55,7 @@ export const lines = {
     `${now['fail-open'] - before['fail-open']} let in without an identity. Nothing is left to do.`,
 
   failedOpen: (failure: VerifyFailure, { publicUrl }: Settings): string =>
-    `keyverify: callers are let in without an identity, whatever their key, since failOpen is on and ${publicUrl} is down: ` +
+    `keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${publicUrl} is down: ` +
     `${reason(failure)}. Set failOpen to false if that is more than you want.`,
 
   caching: ({ publicUrl }: Settings): string =>

@@ -13,7 +13,7 @@ export class Observers<Claims> {
     for (const observer of this.#observers) callSafely(event, observer);
   }
 
-  /** Asks within every observer that wants to be around a question: once, whatever they do. `ask` must not reject. */
+  /** Asks within every observer that wants to be around a question: exactly once, even if one throws. `ask` must not reject. */
   around<Answer>(
     event: AskEvent,
     ask: () => Promise<Answer>,

@@ -65,13 +65,13 @@ export interface WireProtocol {
    * Default: neither, so the option `scope` is refused.
    */
   readonly scope?: 'sent' | 'compared' | undefined;
-  /** Whether verdicts are cached whatever `Cache-Control` says. Default: `false`, it may shorten the TTL. */
+  /** Whether to ignore `Cache-Control` when caching verdicts. Default: `false`, it may shorten the TTL. */
   readonly ignoreCacheControl?: boolean | undefined;
   /** Whether a key can be sent at all; one that can't is rejected as `malformed_key`. Default: every key can. */
   admits?(key: string): boolean;
   encode(question: Question): WireRequest | Promise<WireRequest>;
   /**
-   * Never called for a redirect, a 5xx, 408, 421 or 425: those are failures whatever the protocol. What it throws counts as
+   * Never called for a redirect, a 5xx, 408, 421 or 425: those are failures in every protocol. What it throws counts as
    * `invalid_response`.
    */
   decode(response: WireResponse, context: DecodeContext): ProtocolAnswer;

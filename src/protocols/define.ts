@@ -65,7 +65,7 @@ export class DefinedProtocol implements WireProtocol {
  * Speaks to a key server that has a contract of its own, see docs/key-server.md. Throws `InvalidOptionsError`, which names
  * every mistake at once.
  *
- * Whatever it says, only a `true` flag (or an identity object) together with a client and a tenant verifies a key; a
+ * In every definition, only a `true` flag (or an identity object) together with a client and a tenant verifies a key; a
  * redirect, a 5xx, an unlisted status, unreadable JSON or an error thrown by a function is never a verdict.
  *
  * @example

@@ -82,7 +82,7 @@ export interface VerdictDefinition {
   readonly reason?: Pick | undefined;
   /** What the key server's reasons are called here, by its name for them. Others stay as they are. */
   readonly reasons?: Readonly<Record<string, string>> | undefined;
-  /** Reasons that are the key server's own faults: a `server_error`, whatever the flag says. */
+  /** Reasons that are the key server's own faults: a `server_error`, even if the flag is set. */
   readonly faults?: readonly string[] | undefined;
   /** An object, `null` or nothing. Default: `.`, the fields of the response that have no other place in the result. */
   readonly claims?: Pick | undefined;
@@ -115,7 +115,7 @@ export interface ProtocolDefinition {
   /** Which keys are sent at all; others are rejected as `malformed_key`. Default: all that can be sent. */
   readonly admits?: ((key: string) => boolean) | undefined;
   /**
-   * Caches verdicts whatever `Cache-Control` says: for a server that sends `no-store` with everything. Default: `false`, it
+   * Ignores `Cache-Control` when caching verdicts: for a server that sends `no-store` with everything. Default: `false`, it
    * may shorten the TTL.
    */
   readonly ignoreCacheControl?: boolean | undefined;

@@ -151,7 +151,7 @@ test('callers who are let in are told of once in each outage', () => {
   logs.failedOpen(refused);
   expect(lines.filter((line) => line.includes('since failOpen is on'))).toHaveLength(2);
   expect(lines[1]).toBe(
-    `warn keyverify: callers are let in without an identity, whatever their key, since failOpen is on and ${URL} is down: ` +
+    `warn keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${URL} is down: ` +
       'it failed as unreachable (connect ECONNREFUSED). Set failOpen to false if that is more than you want.',
   );
 });
