@@ -168,7 +168,7 @@ export class Fleet<Claims> {
 
   /** Whether this process is the one to refresh the verdict on this key. */
   async lease(fingerprint: string): Promise<boolean> {
-    return (await this.#shared?.lease(fingerprint, this.#options.timeoutMs)) ?? true;
+    return (await this.#shared?.lease(fingerprint, this.#options.timeoutMs)) !== false;
   }
 
   /** Publishes a revocation to every process. Rejects if that failed, or if there is no source that can. */

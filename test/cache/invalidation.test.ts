@@ -188,6 +188,7 @@ describe('what other processes say', () => {
     });
     const fingerprint = '\x80\x00';
     verdicts.set(fingerprint, verdict(verified()), 0);
+    verdicts.set('gone', verdict(verified()), 0);
     verdicts.invalidate([{ selector: { fingerprint: 'gone' } }], 0);
     const before = verdicts.position;
     verdicts.suspect(NOW);

@@ -1,5 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 
+import { memoryFleet } from 'keyverify/testing';
+
 import { sha256 } from '../../src/platform/server.js';
 import { KEY, loaderOf } from '../helpers/loader.js';
 import { GOOD_BODY, response } from '../helpers/responses.js';
@@ -54,6 +56,12 @@ describe('in an isolate', () => {
     await clock.advance(0);
     await answer(GOOD);
     expect(await kept[0]).toMatchObject({ status: 'verified' });
+  });
+
+  test('no revocations can be followed, so their option is refused', async () => {
+    const { build } = await rig();
+    expect(() => build({ revocations: memoryFleet().revocations })).toThrow('revocations: expected none');
+    expect(() => build({ revocations: [] })).not.toThrow();
   });
 
   test('the next caller probes an open breaker, as no timer does', async () => {

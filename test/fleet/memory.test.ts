@@ -90,6 +90,58 @@ describe('verdicts', () => {
     expect(server.counts.requests).toBe(2);
   });
 
+  test('are not refreshed by one who finds that somebody is asking already', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    let proceed: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (proceed = resolve));
+    let leases = 0;
+    const sharedCache: SharedCache = {
+      get: async (key) => await fleet.sharedCache.get(key),
+      put: async (...put) => await fleet.sharedCache.put(...put),
+      lease: async (...lease) => {
+        leases++;
+        await held;
+        return await fleet.sharedCache.lease(...lease);
+      },
+    };
+    const verifier = member({ sharedCache });
+    await verifier.verify(GOOD);
+    await shared(fleet);
+    await clock.advance(TTL * 0.95);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await until(() => leases === 1);
+    server.injectFault({ kind: 'hang' });
+    const asked = verifier.verify(GOOD, { maxAgeMs: 1 });
+    await until(() => server.counts.inFlight === 1);
+    proceed();
+    expect(brief(await settle(asked, clock, 3_000))).toMatch(/^closed/);
+    await verifier.close();
+    expect(verifier.stats()).toMatchObject({ refreshes: 0 });
+  });
+
+  test('are kept for as long as they may be honoured', async () => {
+    const { server, fleet, member } = await fleetRig();
+    const ttls: number[] = [];
+    const sharedCache: SharedCache = {
+      get: async (key) => await fleet.sharedCache.get(key),
+      put: async (key, value, put) => {
+        ttls.push(put.ttlMs);
+        return await fleet.sharedCache.put(key, value, put);
+      },
+      lease: async (...lease) => await fleet.sharedCache.lease(...lease),
+    };
+    const body = '{"valid":true,"client":"acme","tenant":"cust-A"}';
+    for (const control of ['', 'must-revalidate']) {
+      fleet.sharedCache.clear();
+      const headers = { 'content-type': 'application/json', 'cache-control': control };
+      server.injectFault({ kind: 'raw', status: 200, headers, body }, { times: 1 });
+      const verifier = member({ sharedCache, staleIfErrorMs: 1_000 });
+      await verifier.verify(GOOD);
+      await verifier.close();
+    }
+    expect(ttls).toEqual([TTL + 1_000, TTL]);
+  });
+
   test('are not written for keys that nobody knows', async () => {
     const { fleet, member } = await fleetRig();
     const verifier = member();
