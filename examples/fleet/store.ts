@@ -1,12 +1,12 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { spawnSync } from 'node:child_process';
 
 import { Redis } from 'ioredis';
 
 import type { Revocation, RevocationSource, SharedCache } from 'keyverify';
 import { redisCache, redisRevocations } from 'keyverify/redis';
 import { memoryFleet } from 'keyverify/testing';
+
+import { RedisServer } from '../../test/helpers/redis-server.js';
 
 /** What the services share, and what can go wrong with it. */
 export interface Store {
@@ -42,9 +42,8 @@ export async function startStore(): Promise<Store> {
 }
 
 async function startRedis(): Promise<Store> {
-  const port = await freePort();
-  let server = await spawnRedis(port);
-  const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 1 });
+  const server = await RedisServer.start();
+  const redis = new Redis(server.port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 1 });
   redis.on('error', () => undefined);
   const send = async (command: [string, ...string[]]): Promise<unknown> => await redis.call(...command);
   return {
@@ -58,52 +57,17 @@ async function startRedis(): Promise<Store> {
     disturbances: [
       {
         title: 'Redis freezes. A miss waits for 50 ms at most, and after five of them not at all.',
-        run: () => server.kill('SIGSTOP'),
+        run: () => server.freeze(),
       },
-      { title: 'Redis is killed. Each service asks for itself.', run: async () => await kill(server) },
+      { title: 'Redis is killed. Each service asks for itself.', run: async () => await server.kill() },
       {
         title: 'Redis comes back empty.',
-        run: async () => {
-          server = await spawnRedis(port);
-        },
+        run: async () => await server.start(),
       },
     ],
     async close() {
       redis.disconnect();
-      await kill(server);
+      await server.close();
     },
   };
-}
-
-async function spawnRedis(port: number): Promise<ChildProcess> {
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  const server = spawn('redis-server', args, { stdio: 'ignore' });
-  while (!(await accepts(port))) await new Promise((resolve) => setTimeout(resolve, 10));
-  return server;
-}
-
-async function kill(server: ChildProcess): Promise<void> {
-  server.kill('SIGKILL');
-  if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

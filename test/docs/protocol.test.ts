@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createSocket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { json } from 'node:stream/consumers';
@@ -12,6 +12,7 @@ import { keyServerCases, startKeyServer, type Fault } from 'keyverify/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 
+import { freePort } from '../helpers/free-port.js';
 import { ROOT, samples } from './pages.js';
 
 interface Media {
@@ -169,14 +170,6 @@ async function read(value: object): Promise<string> {
   inject({ kind: 'html' }, 0);
   if (result.source === 'fail-closed') return result.failure.kind;
   return result.valid ? 'verified' : 'rejected';
-}
-
-async function freePort(): Promise<number> {
-  const socket = createSocket();
-  await once(socket.listen(0, '127.0.0.1'), 'listening');
-  const { port } = socket.address() as AddressInfo;
-  await new Promise((done) => socket.close(done));
-  return port;
 }
 
 describe.each(

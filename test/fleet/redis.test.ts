@@ -7,7 +7,8 @@ import { KeyVerifier, type KeyVerifierOptions } from 'keyverify';
 import { redisCache, redisRevocations, type SendCommand } from 'keyverify/redis';
 import { startKeyServer, type KeyServer } from 'keyverify/testing';
 
-import { CLIENTS, connectClient, startRedis, withoutRedis, type RedisServer } from '../helpers/redis.js';
+import { CLIENTS, connectClient, startRedis, withoutRedis } from '../helpers/redis.js';
+import type { RedisServer } from '../helpers/redis-server.js';
 import { ACME, GOOD, TOKEN, brief, until } from '../helpers/rig.js';
 
 const secret = 'a-secret-of-at-least-thirty-two-characters';

@@ -1,15 +1,12 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
 
 import { createClient } from '@redis/client';
 import { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 
 import type { SendCommand } from 'keyverify/redis';
+
+import { RedisServer } from './redis-server.js';
 
 const isInstalled = spawnSync('redis-server', ['--version']).status === 0;
 
@@ -21,73 +18,8 @@ if (!isInstalled) {
   console.warn(`${how}: the tests that need it are skipped`);
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  server.close();
-  await once(server, 'close');
-  // A node of a cluster also listens 10 000 above.
-  return address.port < 55_000 ? address.port : await freePort();
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
-/** A redis-server on loopback that keeps nothing. */
-export class RedisServer {
-  readonly port: number;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'keyverify-redis-'));
-  readonly #args: readonly string[];
-  #child: ChildProcess | undefined;
-
-  constructor(port: number, args: readonly string[] = []) {
-    this.port = port;
-    this.#args = args;
-  }
-
-  async start(): Promise<void> {
-    const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#directory];
-    const lasting = ['--save', '', '--appendonly', 'no', '--daemonize', 'no', ...this.#args];
-    this.#child = spawn('redis-server', [...args, ...lasting], { stdio: 'ignore' });
-    while (!(await accepts(this.port))) await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-
-  freeze(): void {
-    this.#child?.kill('SIGSTOP');
-  }
-
-  thaw(): void {
-    this.#child?.kill('SIGCONT');
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#child;
-    if (child === undefined) return;
-    this.#child = undefined;
-    child.kill('SIGKILL');
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-  }
-
-  async close(): Promise<void> {
-    await this.kill();
-    rmSync(this.#directory, { recursive: true, force: true });
-  }
-}
-
 export async function startRedis(args: readonly string[] = []): Promise<RedisServer> {
-  const server = new RedisServer(await freePort(), args);
-  await server.start();
+  const server = await RedisServer.start(args);
   onTestFinished(async () => await server.close());
   return server;
 }

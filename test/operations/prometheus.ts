@@ -1,11 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { onTestFinished } from 'vitest';
+
+import { freePort } from '../helpers/free-port.js';
 
 const OPERATIONS = resolve(import.meta.dirname, '../../docs/operations');
 const RULES = join(OPERATIONS, 'keyverify.rules.yml');
@@ -24,17 +25,6 @@ const SHORTER: readonly (readonly [RegExp, string])[] = [
 
 const shorten = (text: string): string =>
   SHORTER.reduce((shorter, [pattern, replacement]) => shorter.replace(pattern, replacement), text);
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return address.port;
-}
 
 interface Series {
   readonly metric: Readonly<Record<string, string>>;

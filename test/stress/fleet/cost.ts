@@ -1,19 +1,14 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-
 import { Redis } from 'ioredis';
 
 import { KeyVerifier, type Exchange, type Transport } from 'keyverify';
 import { redisCache } from 'keyverify/redis';
 
+import { RedisServer } from '../../helpers/redis-server.js';
+
 /** What a shared hit costs, compared with a bare GET through the same client, and a miss with a store that is frozen. */
 export async function measureCosts(rounds: number): Promise<Record<string, number>> {
-  const port = await freePort();
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  const server = spawn('redis-server', args, { stdio: 'ignore' });
-  while (!(await accepts(port))) await new Promise((resolve) => setTimeout(resolve, 10));
-  const redis = new Redis(port, '127.0.0.1');
+  const server = await RedisServer.start();
+  const redis = new Redis(server.port, '127.0.0.1');
   try {
     const send = async (command: [string, ...string[]]): Promise<unknown> => await redis.call(...command);
     const secret = 'a-secret-of-at-least-thirty-two-characters';
@@ -35,7 +30,7 @@ export async function measureCosts(rounds: number): Promise<Record<string, numbe
       await hits.measure(some.length, async () => await reader.verify(some[n++]));
     }
     const sources = reader.stats().results;
-    server.kill('SIGSTOP');
+    server.freeze();
     for (let i = 0; i < 5; i++) await reader.verify(`sk-frozen-${i}`);
     const [frozen, without] = [new Costs(), new Costs()];
     for (let i = 0; i < rounds; i += 50) {
@@ -43,7 +38,7 @@ export async function measureCosts(rounds: number): Promise<Record<string, numbe
       await without.measure(50, async () => await alone.verify(`sk-miss-${i + n++}`));
       await frozen.measure(50, async () => await reader.verify(`sk-miss-${i + m++}`));
     }
-    server.kill('SIGCONT');
+    server.thaw();
     return {
       'shared hits measured': sources.shared,
       'GET, µs': gets.wall,
@@ -55,8 +50,8 @@ export async function measureCosts(rounds: number): Promise<Record<string, numbe
       'frozen / without': frozen.wall / without.wall,
     };
   } finally {
-    server.kill('SIGKILL');
     redis.disconnect();
+    await server.close();
   }
 }
 
@@ -91,24 +86,3 @@ class Costs {
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-export async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Redis } from 'ioredis';
@@ -7,9 +6,9 @@ import { Redis } from 'ioredis';
 import { redisRevocations } from 'keyverify/redis';
 import { startKeyServer } from 'keyverify/testing';
 
+import { RedisServer } from '../../helpers/redis-server.js';
 import { start } from '../lib/child.js';
 import { percentile } from '../lib/figures.js';
-import { accepts, freePort } from './cost.js';
 import type { Seen, Watch } from './member.js';
 
 const PROCESSES = 4;
@@ -29,10 +28,8 @@ export async function measureLags(
   way: 'redis' | 'sse',
   { pollMs, rounds, disturb = false }: { readonly pollMs: number; readonly rounds: number; readonly disturb?: boolean },
 ): Promise<Lags> {
-  const port = await freePort();
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  let server = spawn('redis-server', args, { stdio: 'ignore' });
-  while (!(await accepts(port))) await sleep(10);
+  const server = await RedisServer.start();
+  const { port } = server;
   const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50 });
   redis.on('error', () => undefined);
   const send = async (command: [string, ...string[]]): Promise<unknown> => await redis.call(...command);
@@ -42,10 +39,8 @@ export async function measureLags(
   let lost = 0;
 
   async function restart(): Promise<void> {
-    server.kill('SIGKILL');
-    await once(server, 'exit');
-    server = spawn('redis-server', args, { stdio: 'ignore' });
-    while (!(await accepts(port))) await sleep(10);
+    await server.kill();
+    await server.start();
   }
   const disturbances: readonly (() => unknown)[] =
     way === 'sse'
@@ -97,7 +92,7 @@ export async function measureLags(
     for (const child of children) child.disconnect();
     await keyServer.close();
     redis.disconnect();
-    server.kill('SIGKILL');
+    await server.close();
   }
   const sorted = Float64Array.from(lags).sort();
   return { revocations: rounds, lost, median: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) };
