@@ -308,6 +308,18 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
     expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
   });
 
+  test('is followed from its end where all of it is too old to matter, and a loss there is a gap, too', async () => {
+    const fleet = await rig();
+    await fleet.send(['XADD', STREAM, '1-1', 'event', '{"v":1,"type":"revoked","select":{"all":true}}'], STREAM);
+    const verifier = await follower(fleet);
+    expect(verifier.stats().revocations).toEqual({ messages: 0, gaps: 0, behind: false });
+    await fleet.send(['MULTI'], STREAM);
+    await revoke(fleet);
+    await fleet.send(['XTRIM', STREAM, 'MAXLEN', '0'], STREAM);
+    await fleet.send(['EXEC'], STREAM);
+    await until(() => verifier.stats().revocations.gaps > 0);
+  });
+
   test('sees no gap where nothing was lost: idle, trimmed when idle, other selectors', async () => {
     const fleet = await rig();
     const verifier = await follower(fleet);
