@@ -75,13 +75,25 @@ function passes(name: string): boolean {
   return status === 0;
 }
 
+/** As far as it is read here. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
 /** The single tests of this run; none if it didn't get that far. */
-function countTests(): { readonly passed: number; readonly failed: number } {
+function readTests(): { readonly passed: number; readonly failed: number; readonly failures: readonly string[] } {
   try {
-    const report = JSON.parse(readFileSync(REPORT, 'utf8')) as { numPassedTests: number; numFailedTests: number };
-    return { passed: report.numPassedTests, failed: report.numFailedTests };
+    const report = JSON.parse(readFileSync(REPORT, 'utf8')) as Report;
+    const failures = report.testResults.flatMap(({ assertionResults }) =>
+      assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName),
+    );
+    return { passed: report.numPassedTests, failed: report.numFailedTests, failures };
   } catch {
-    return { passed: 0, failed: 0 };
+    return { passed: 0, failed: 0, failures: [] };
   }
 }
 
@@ -89,7 +101,9 @@ function main(args: readonly string[]): void {
   const names = select(args);
   rmSync(REPORT, { force: true });
   const failures = names.filter((name) => !passes(name));
-  const tests = countTests();
+  const tests = readTests();
+  // Once more, since thousands of lines of the slow checks lie between.
+  for (const name of tests.failures) console.log(`\nfailed test: ${name}`);
   if (failures.length > 0) console.log(`\nfailed: ${failures.join(', ')}`);
   console.log(`\n${names.length - failures.length + tests.passed} passed, ${failures.length + tests.failed} failed`);
   process.exitCode = failures.length === 0 ? 0 : 1;

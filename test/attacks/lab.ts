@@ -86,7 +86,7 @@ export async function settleIn(verifier: KeyVerifier<boolean>): Promise<void> {
   await sleep(150);
 }
 
-/** Starts `act` every so often, without waiting for one to end before the next; resolves when all have ended. */
+/** Starts `act` every so often, without waiting for one to end before the next; resolves at the end, when all are done. */
 export async function during<T>(ms: number, everyMs: number, act: () => T | Promise<T>): Promise<T[]> {
   const started: (T | Promise<T>)[] = [];
   const end = performance.now() + ms;
@@ -94,6 +94,7 @@ export async function during<T>(ms: number, everyMs: number, act: () => T | Prom
     await sleep(Math.max(0, next - performance.now()));
     started.push(act());
   }
+  while (performance.now() < end) await sleep(end - performance.now());
   return await Promise.all(started);
 }
 

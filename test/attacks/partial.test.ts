@@ -15,10 +15,15 @@ interface Row {
   readonly timeoutMs?: number;
 }
 
-/** A balancer hands out requests in turn, and one backend of three is dead. */
-const everyThird = (fault: Fault) => (): (() => Fault | undefined) => {
+/** A balancer hands out requests in turn, and one backend of three is dead. Bad luck twice over would prove nothing. */
+const everyThird = (fault: Fault) => (): ((key: string) => Fault | undefined) => {
+  const unlucky = new Set<string>();
   let turn = 0;
-  return () => (turn++ % 3 === 0 ? fault : undefined);
+  return (key) => {
+    if (turn++ % 3 !== 0 || unlucky.has(key)) return undefined;
+    if (key.startsWith(GOOD_PREFIX)) unlucky.add(key);
+    return fault;
+  };
 };
 
 function random(seed: number): () => Fault | undefined {
