@@ -33,6 +33,7 @@ export type {
   RevocationEvent,
   RevocationGapEvent,
   SharedEvent,
+  SharedOutcome,
   StaleEvent,
   VerdictEvent,
 } from './core/events.js';
@@ -46,7 +47,7 @@ export type {
   RevocationSource,
 } from './fleet/revocation.js';
 export type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from './fleet/shared-cache.js';
-export type { CheckOptions, CheckResult, Health } from './core/health.js';
+export type { CheckOptions, CheckResult, Health, RevocationsHealth, SharedCacheHealth } from './core/health.js';
 export type { Freshness } from './core/verdict.js';
 export type { Logger } from './core/logger.js';
 export type { BreakerOptions } from './core/breaker.js';

@@ -1,17 +1,20 @@
 import type { CacheRevocation, VerdictCache } from '../cache/verdict-cache.js';
 import type { Clock, Instant } from '../core/clock.js';
 import { NotPublishedError } from '../core/errors.js';
-import type { SharedEvent } from '../core/events.js';
+import type { RevocationGapEvent } from '../core/events.js';
 import { fromHex } from '../core/fingerprint.js';
+import type { Health } from '../core/health.js';
 import type { Rejected, Verified } from '../core/result.js';
 import type { StoredSelector } from '../core/selector.js';
-import type { RevocationStats, SharedStats } from '../core/stats.js';
+import type { Stats } from '../core/stats.js';
 import type { Verdict } from '../core/verdict.js';
 import { RevocationFollower, type FollowedRevocation } from '../fleet/follower.js';
 import { FORMAT, type SharedVerdict } from '../fleet/record.js';
 import type { Positions, RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';
 import { SharedVerdicts, type SharedFinding } from '../fleet/shared-verdicts.js';
+import { FleetMonitor } from '../observe/fleet.js';
+import type { Logs } from '../observe/logs.js';
 import type { Observers } from '../observe/observers.js';
 import type { ClaimsReader } from '../protocol/claims.js';
 import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
@@ -38,6 +41,9 @@ export interface FleetDeps {
   readonly token: ServiceToken;
   /** Lets nobody join the flight of this key any more, or of any key. */
   readonly detach: (fingerprint?: string) => void;
+  readonly logs: Logs;
+  /** Whether timers outlive the request that set them, see `#platform`. */
+  readonly sharesPromises: boolean;
 }
 
 /** What a look into the shared cache came to. */
@@ -60,14 +66,14 @@ export interface HowToAsk<Claims> {
 
 /** What this process has to do with others: verdicts that they share, and revocations that reach them all. */
 export class Fleet<Claims> {
+  /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
+  clockSkewMs = 0;
   readonly #options: FleetOptions<Claims>;
   readonly #cache: VerdictCache<Claims>;
-  readonly #observers: Observers<Claims>;
+  readonly #monitor: FleetMonitor<Claims>;
   readonly #detach: (fingerprint?: string) => void;
   readonly #shared: SharedVerdicts | undefined;
   readonly #follower: RevocationFollower | undefined;
-  readonly #sharedStats = { hits: 0, misses: 0, unreadable: 0, failures: 0 };
-  readonly #streamStats = { messages: 0, gaps: 0 };
 
   constructor(
     options: FleetOptions<Claims>,
@@ -86,13 +92,25 @@ export class Fleet<Claims> {
     } = options;
     this.#options = options;
     this.#cache = cache;
-    this.#observers = observers;
+    const { clock } = options;
+    const { logs, sharesPromises } = deps;
+    const monitor = new FleetMonitor(observers, logs, clock);
+    this.#monitor = monitor;
     this.#detach = deps.detach;
     const namespace = JSON.stringify([FORMAT, verifyUrl, scope, sharedNamespace]);
-    const onOperation = this.#onOperation.bind(this);
-    if (sharedCache !== undefined)
-      this.#shared = new SharedVerdicts(sharedCache, { ...options, namespace, onOperation });
-    if (revocations.length > 0)
+    if (sharedCache !== undefined) {
+      const onOutcome = monitor.sharedEnded.bind(monitor);
+      const shared = new SharedVerdicts(sharedCache, {
+        ...options,
+        namespace,
+        around: (event, run, toOutcome) => observers.share(event, run, toOutcome),
+        onOutcome,
+      });
+      this.#shared = shared;
+      const probe = async (): Promise<void> => await shared.probe();
+      monitor.watchSharedCache({ isDown: () => shared.isDown, probe, sharesPromises });
+    }
+    if (revocations.length > 0) {
       this.#follower = new RevocationFollower(revocations, {
         ...options,
         token: async (refused = '') => {
@@ -102,16 +120,24 @@ export class Fleet<Claims> {
         retainMs: cacheTtlMs + staleIfErrorMs,
         onRevocations: this.#onRevocations.bind(this),
         onGap: this.#onGap.bind(this),
+        onSilent: (source, ms, error) => logs.silent(source, ms, error, clock.monotonic()),
+        onHeard: (source, ms) => logs.heard(source, ms),
+        clockSkewMs: () => this.clockSkewMs,
       });
+      monitor.watchStreams(this.#follower);
+    }
   }
 
   get sharesVerdicts(): boolean {
     return this.#shared !== undefined;
   }
 
-  get counts(): { readonly shared: SharedStats; readonly revocations: RevocationStats } {
-    const behind = this.#follower?.isBehind === true;
-    return { shared: { ...this.#sharedStats }, revocations: { ...this.#streamStats, behind } };
+  get counts(): Pick<Stats, 'shared' | 'revocations'> {
+    return this.#monitor.counts;
+  }
+
+  get health(): Pick<Health, 'sharedCache' | 'revocations'> {
+    return this.#monitor.health;
   }
 
   /** Where the streams of revocations stand. */
@@ -131,6 +157,7 @@ export class Fleet<Claims> {
 
   close(): void {
     this.#follower?.close();
+    this.#monitor.close();
   }
 
   /** Looks for a verdict of another process, and caches it. `undefined` if the store can't say. */
@@ -205,13 +232,6 @@ export class Fleet<Claims> {
     return { wall: clock.wall(), mono: clock.monotonic() };
   }
 
-  #onOperation(event: SharedEvent): void {
-    const { operation, outcome } = event;
-    if (outcome === 'error' || outcome === 'timeout') this.#sharedStats.failures++;
-    else if (operation === 'get') this.#sharedStats[COUNTERS[outcome]]++;
-    this.#observers.tell((o) => o.onShared?.(event));
-  }
-
   #onRevocations(source: string, messages: readonly FollowedRevocation[]): void {
     const of = (type: FollowedRevocation['type']): CacheRevocation[] =>
       messages.filter((message) => message.type === type).map(toCacheRevocation);
@@ -220,18 +240,14 @@ export class Fleet<Claims> {
     for (const { selector } of [...revoked, ...changed])
       this.#detach(selector !== 'all' && 'fingerprint' in selector ? selector.fingerprint : undefined);
     const count = this.#cache.invalidate(revoked, now.mono) + this.#cache.expire(changed, now);
-    this.#streamStats.messages += messages.length;
-    this.#observers.tell((o) => o.onRevocation?.({ source, messages: messages.length, count }));
+    this.#monitor.revoked(source, messages, count);
   }
 
-  #onGap(source: string): void {
-    this.#streamStats.gaps++;
+  #onGap(source: string, reason: RevocationGapEvent['reason']): void {
     this.#cache.suspect(this.#now());
-    this.#observers.tell((o) => o.onRevocationGap?.({ source }));
+    this.#monitor.gap(source, reason);
   }
 }
-
-const COUNTERS = { hit: 'hits', miss: 'misses', unreadable: 'unreadable' } as const;
 
 function toCacheRevocation({ select, source, position }: FollowedRevocation): CacheRevocation {
   const stream = { source, position };

@@ -75,7 +75,7 @@ export class VerdictLoader<Claims> {
           observers.tell((o) => o.onBreaker?.({ state, failure }));
         },
         onControl: this.#recordControl.bind(this),
-        onAsk: (event, ask, toOutcome) => observers.around(event, ask, toOutcome),
+        onAsk: (event, ask, toOutcome) => observers.ask(event, ask, toOutcome),
       },
       { transport: this.#transport, token: this.#token, sharesPromises },
     );
@@ -85,7 +85,8 @@ export class VerdictLoader<Claims> {
       askControl: () => this.#client.requestControl(),
       sharesPromises,
     });
-    this.#fleet = createFleet(options, cache, observers, { token: this.#token, detach: this.detach.bind(this) });
+    const deps = { token: this.#token, detach: this.detach.bind(this), logs: this.logs, sharesPromises };
+    this.#fleet = createFleet(options, cache, observers, deps);
   }
 
   get counts() {
@@ -97,7 +98,7 @@ export class VerdictLoader<Claims> {
   }
 
   get health(): Health {
-    return this.#health.health;
+    return Object.freeze({ ...this.#health.health, ...this.#fleet?.health });
   }
 
   /** Asks a control question. Rejects only with the reason of the caller's signal. */
@@ -247,6 +248,7 @@ export class VerdictLoader<Claims> {
       return answer;
     }
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
+    if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs ?? 0;
     this.#health.answered();
     this.logs.answered();
     const { result, freshness } = verdict;

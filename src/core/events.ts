@@ -63,14 +63,21 @@ export interface InvalidateEvent {
   readonly count: number;
 }
 
-/** An operation on the shared cache ended. */
+/** An operation on the shared cache: one object for the whole of it. */
 export interface SharedEvent {
-  readonly operation: 'get' | 'put' | 'lease';
+  /** `probe`: a read by nobody's request, to find out whether a store that failed works again. */
+  readonly operation: 'get' | 'put' | 'lease' | 'probe';
+}
+
+/** How an operation on the shared cache ended. */
+export interface SharedOutcome {
   /**
    * `hit`: an entry was found, put or leased. `miss`: it was not. `unreadable`: it was forged, altered or moved, or sealed
    * with another secret. `timeout`, `error`: the store failed.
    */
   readonly outcome: 'hit' | 'miss' | 'unreadable' | 'timeout' | 'error';
+  /** What the store threw, reduced to name, code and message; `undefined` for all other outcomes. */
+  readonly error: Error | undefined;
   /** How long it took, in milliseconds. */
   readonly durationMs: number;
 }
@@ -81,6 +88,8 @@ export interface RevocationEvent {
   readonly source: string;
   /** How many messages came together. */
   readonly messages: number;
+  /** How many of them say that keys were revoked; the others, that they were changed. */
+  readonly revoked: number;
   /** How many verdicts were forgotten, or are asked about anew. */
   readonly count: number;
 }
@@ -89,6 +98,8 @@ export interface RevocationEvent {
 export interface RevocationGapEvent {
   /** The name of the stream. */
   readonly source: string;
+  /** `lost`: messages are missing, or can't be read. `silent`: the stream wasn't heard of for three heartbeats. */
+  readonly reason: 'lost' | 'silent';
 }
 
 /** A question to the key server: one object for the whole of it, retries included. */
@@ -129,7 +140,8 @@ export interface Observer<Claims = unknown> {
   onControl?(event: ControlEvent): unknown;
   onAbort?(event: AbortEvent): unknown;
   onInvalidate?(event: InvalidateEvent): unknown;
-  onShared?(event: SharedEvent): unknown;
+  /** An operation on the shared cache is about to be run, by `run`: as for `onAsk`. */
+  onShared?(event: SharedEvent, run: () => Promise<SharedOutcome>): unknown;
   onRevocation?(event: RevocationEvent): unknown;
   onRevocationGap?(event: RevocationGapEvent): unknown;
   /**

@@ -1,4 +1,4 @@
-import type { BreakerState } from './events.js';
+import type { BreakerState, SharedEvent } from './events.js';
 import type { FailureKind } from './failure.js';
 import type { Rejected, Verified, VerifyResult } from './result.js';
 
@@ -47,8 +47,10 @@ export interface Stats {
   readonly revocations: RevocationStats;
 }
 
-/** How reads of the shared cache ended, by the outcomes of `SharedEvent`. */
+/** What became of operations on the shared cache; `hits`, `misses` and `unreadable` are of reads. */
 export interface SharedStats {
+  /** How many operations there were, failures included. */
+  readonly operations: Readonly<Record<SharedEvent['operation'], number>>;
   readonly hits: number;
   readonly misses: number;
   readonly unreadable: number;
@@ -58,7 +60,10 @@ export interface SharedStats {
 
 /** What streams of revocations said. */
 export interface RevocationStats {
+  /** How many messages said that keys were revoked or changed. */
   readonly messages: number;
+  /** How many of them said that keys were revoked. */
+  readonly revoked: number;
   readonly gaps: number;
   /** Whether a stream is down: verdicts are then fresh for `degradedTtlMs` at the most. */
   readonly behind: boolean;
@@ -66,6 +71,6 @@ export interface RevocationStats {
 
 /** Of a verifier that shares nothing. */
 export const NO_FLEET_STATS: Pick<Stats, 'shared' | 'revocations'> = {
-  shared: { hits: 0, misses: 0, unreadable: 0, failures: 0 },
-  revocations: { messages: 0, gaps: 0, behind: false },
+  shared: { operations: { get: 0, put: 0, lease: 0, probe: 0 }, hits: 0, misses: 0, unreadable: 0, failures: 0 },
+  revocations: { messages: 0, revoked: 0, gaps: 0, behind: false },
 };

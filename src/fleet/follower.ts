@@ -1,5 +1,9 @@
 import type { Clock } from '../core/clock.js';
+import type { RevocationGapEvent } from '../core/events.js';
+import type { RevocationsHealth } from '../core/health.js';
+import { redactError } from '../core/redact.js';
 import {
+  isBefore,
   isPosition,
   isRevocation,
   parseMessage,
@@ -25,7 +29,13 @@ export interface FollowerOptions {
   readonly verifyUrl: string;
   readonly token: FollowContext['token'];
   readonly onRevocations: (source: string, revocations: readonly FollowedRevocation[]) => void;
-  readonly onGap: (source: string) => void;
+  readonly onGap: (source: string, reason: RevocationGapEvent['reason']) => void;
+  /** A stream was not heard of for `ms`, three heartbeats or more, and why if that is known. Told again and again. */
+  readonly onSilent: (source: string, ms: number, error: Error | undefined) => void;
+  /** It is heard of again, after `ms`. */
+  readonly onHeard: (source: string, ms: number) => void;
+  /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
+  readonly clockSkewMs: () => number;
 }
 
 /** A stream that was not heard of for so many of its heartbeats is down. */
@@ -34,6 +44,12 @@ const SILENT_HEARTBEATS = 3;
 /** Pauses before a source is called again, in milliseconds; half of each is random. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+
+/** For so long a message that took effect late counts as lag: a collector reads the gauge once a minute at least. */
+const LAG_HELD_MS = 60_000;
+
+/** The `Date` of the key server, which its clock is known by, counts in seconds. */
+const SKEW_MS = 2_000;
 
 /** Follows the streams of revocations, from when it is started until it is closed. */
 export class RevocationFollower {
@@ -63,6 +79,23 @@ export class RevocationFollower {
     return this.#streams.some((stream) => stream.isSilent);
   }
 
+  get health(): RevocationsHealth {
+    const silent = this.#streams.filter((stream) => stream.isSilent);
+    const behind = this.#streams.filter((stream) => !stream.isCaughtUp);
+    const [status, streams] =
+      silent.length > 0
+        ? (['down', silent] as const)
+        : behind.length > 0
+          ? (['starting', behind] as const)
+          : (['ok', this.#streams] as const);
+    const since = streams.map((stream) => stream.since);
+    return {
+      status,
+      since: status === 'ok' ? Math.max(...since) : Math.min(...since),
+      lagMs: Math.max(...this.#streams.map((stream) => stream.lagMs)),
+    };
+  }
+
   /** Resolves when everything that is retained has been read, which may be never. */
   start(): Promise<unknown> {
     if (!this.#started) {
@@ -88,6 +121,11 @@ class Stream {
   /** When it was last known to live, once it is followed. */
   #heardAt = Infinity;
   #calledAt = -Infinity;
+  #startedAt = Infinity;
+  #okSince: number;
+  #delay = { ms: 0, until: -Infinity };
+  #token = '';
+  #error: Error | undefined;
   #failures = 0;
   #isSilenceTold = false;
   #endCall: () => void = () => undefined;
@@ -98,6 +136,19 @@ class Stream {
   constructor(source: RevocationSource, options: FollowerOptions) {
     this.source = source;
     this.#options = options;
+    this.#okSince = options.clock.wall();
+  }
+
+  /** Since when it is heard of or starts, on the wall clock; of a silent one, when it was last heard of. */
+  get since(): number {
+    const { clock } = this.#options;
+    return this.isSilent ? clock.wall() - (clock.monotonic() - this.#heardAt) : this.#okSince;
+  }
+
+  /** How late revocations take effect: none that is on its way is older than this. */
+  get lagMs(): number {
+    const mono = this.#options.clock.monotonic();
+    return Math.max(0, mono - this.#heardAt, mono < this.#delay.until ? this.#delay.ms : 0);
   }
 
   get isSilent(): boolean {
@@ -106,12 +157,15 @@ class Stream {
 
   /** Resolves when everything that is retained has been read. */
   start(): Promise<void> {
-    this.#heardAt = this.#options.clock.monotonic();
-    this.#watch();
-    void this.#run();
-    return new Promise((resolve) => {
+    this.#startedAt = this.#options.clock.monotonic();
+    this.#heardAt = this.#startedAt;
+    // Before it is followed: a source may be caught up at once.
+    const caughtUp = new Promise<void>((resolve) => {
       this.#tellCaughtUp = resolve;
     });
+    this.#watch();
+    void this.#run();
+    return caughtUp;
   }
 
   close(): void {
@@ -148,8 +202,9 @@ class Stream {
 
   /** Calls the source once, until it ends or is told to. */
   async #follow(): Promise<void> {
-    const { clock, retainMs, verifyUrl, token, onGap } = this.#options;
+    const { clock, retainMs, verifyUrl, onGap } = this.#options;
     const { source } = this;
+    const token: FollowContext['token'] = async (refused) => (this.#token = await this.#options.token(refused));
     const call = new AbortController();
     const { signal } = call;
     // A source that goes on after it was told to end is no longer listened to.
@@ -158,7 +213,7 @@ class Stream {
         if (!signal.aborted) this.#deliver(messages);
       },
       gap: () => {
-        if (!signal.aborted) onGap(source.name);
+        if (!signal.aborted) onGap(source.name, 'lost');
       },
       caughtUp: () => {
         if (!signal.aborted) this.#onCaughtUp();
@@ -169,17 +224,22 @@ class Stream {
     const follow = async (): Promise<void> => await source.follow(context);
     await new Promise<void>((resolve) => {
       this.#endCall = resolve;
-      follow().then(resolve, resolve);
+      follow().then(resolve, (error: unknown) => {
+        this.#error = redactError(error, [this.#token, verifyUrl]);
+        resolve();
+      });
     });
     call.abort(new Error('no longer followed'));
   }
 
   /** Finds out when nothing is heard any more: a connection may be dead without being closed. */
   #watch(): void {
-    const { clock, onGap } = this.#options;
-    if (this.isSilent && !this.#isSilenceTold) {
+    const { clock, onGap, onSilent } = this.#options;
+    const { name } = this.source;
+    if (this.isSilent) {
+      if (!this.#isSilenceTold) onGap(name, 'silent');
       this.#isSilenceTold = true;
-      onGap(this.source.name);
+      onSilent(name, clock.monotonic() - this.#heardAt, this.#error);
     }
     const leftMs = Math.max(this.#heardAt, this.#calledAt) + this.#silentMs - clock.monotonic();
     if (leftMs <= 0) this.#endCall();
@@ -196,16 +256,43 @@ class Stream {
     for (const { position, json } of messages) {
       const message = isPosition(position) ? parseMessage(json) : undefined;
       if (message === undefined || message.type === 'reset') isLost = true;
-      else if (isRevocation(message) && !isForOthers(message)) revocations.push({ ...message, source: name, position });
+      else if (isRevocation(message) && !isForOthers(message)) {
+        revocations.push({ ...message, source: name, position });
+        // After a gap, all that is retained comes again.
+        if (this.position === undefined || isBefore(this.position, position)) this.#recordDelay(message.at);
+      }
       if (isPosition(position)) this.position = position;
     }
-    this.#heardAt = this.#options.clock.monotonic();
-    if (isLost) onGap(name);
+    this.#heard();
+    if (isLost) onGap(name, 'lost');
     if (revocations.length > 0) onRevocations(name, revocations);
   }
 
+  /** A message takes effect now that was published at `at`, by another clock than ours. */
+  #recordDelay(at = Infinity): void {
+    const { clock, clockSkewMs } = this.#options;
+    const [mono, skewMs] = [clock.monotonic(), clockSkewMs()];
+    const ms = clock.wall() - (skewMs > SKEW_MS ? skewMs : 0) - at;
+    // Before it was followed, nothing was served here that could have been revoked.
+    const delayMs = Math.min(ms, mono - this.#startedAt);
+    if (mono >= this.#delay.until || delayMs >= this.#delay.ms)
+      this.#delay = { ms: delayMs, until: mono + LAG_HELD_MS };
+  }
+
+  #heard(): void {
+    const { clock, onHeard } = this.#options;
+    const mono = clock.monotonic();
+    const [wasSilent, silentMs] = [this.isSilent, mono - this.#heardAt];
+    this.#heardAt = mono;
+    this.#error = undefined;
+    if (!wasSilent) return;
+    this.#okSince = clock.wall();
+    onHeard(this.source.name, silentMs);
+  }
+
   #onCaughtUp(): void {
-    this.#heardAt = this.#options.clock.monotonic();
+    this.#heard();
+    if (!this.isCaughtUp) this.#okSince = this.#options.clock.wall();
     this.#failures = 0;
     this.#isSilenceTold = false;
     this.isCaughtUp = true;

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.js';
-import type { SharedEvent } from '../core/events.js';
+import type { SharedEvent, SharedOutcome } from '../core/events.js';
 import { toHex } from '../core/fingerprint.js';
+import { redactError } from '../core/redact.js';
 import { isObject } from '../core/schema.js';
 import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
@@ -15,7 +16,27 @@ export interface SharedVerdictsOptions {
   /** How long an operation may take, in milliseconds. */
   readonly sharedTimeoutMs: number;
   readonly namespace: string;
-  readonly onOperation: (event: SharedEvent) => void;
+  /** Called around each operation that is run. */
+  readonly around: <Done extends SharedOutcome>(
+    event: SharedEvent,
+    run: () => Promise<Done>,
+    toOutcome: (done: Done) => SharedOutcome,
+  ) => Promise<Done>;
+  readonly onOutcome: (event: SharedEvent, outcome: SharedOutcome) => void;
+}
+
+interface Operation<T> {
+  readonly operation: SharedEvent['operation'];
+  readonly work: () => Promise<T>;
+  readonly outcomeOf: (done: T) => 'hit' | 'miss' | 'unreadable';
+  readonly budgetMs?: number;
+  /** What an error of the store must not show. */
+  readonly secrets: readonly string[];
+}
+
+/** An operation that was run; its value, unless it failed. */
+interface Attempt<T> extends SharedOutcome {
+  readonly value: T | undefined;
 }
 
 /** What is in the shared cache. */
@@ -35,7 +56,8 @@ const MAX_VALUE = 16 * 1024;
 /** An entry from further in the future is refused, in milliseconds: its age is unknown. */
 const MAX_AHEAD_MS = 5_000;
 
-const FAILED = Symbol('failed');
+/** No key has it as its fingerprint. */
+const PROBED = '\0'.repeat(32);
 
 /** The shared cache, made safe to ask: each operation has a deadline, and a breaker keeps a dead store out of the way. */
 export class SharedVerdicts {
@@ -49,17 +71,23 @@ export class SharedVerdicts {
     this.#breaker = new Breaker(BREAKER, options.random, () => undefined);
   }
 
+  /** Whether the store is left out, since it failed several times in a row. */
+  get isDown(): boolean {
+    return this.#breaker.state !== 'closed';
+  }
+
   /** What is known of a key; `undefined` if the store can't say, within `budgetMs` at the most. */
   async read(fingerprint: string, secrets: readonly string[], budgetMs: number): Promise<SharedFinding | undefined> {
-    const key = this.#keyOf(fingerprint);
-    const get = async (): Promise<SharedRead> => toRead(await this.#cache.get(key));
-    const read = await this.#run('get', get, budgetMs, ({ entry, unreadable }) =>
-      unreadable === true ? 'unreadable' : entry === undefined ? 'miss' : 'hit',
-    );
+    const read = await this.#get('get', fingerprint, budgetMs);
     if (read === undefined) return undefined;
     const { now, entry } = read;
     const verdict = entry && this.#parse(entry, now, secrets);
     return { now, verdict, ageMs: now - (entry?.fence ?? now) };
+  }
+
+  /** Reads what isn't there, to find out whether a store that failed works again. */
+  async probe(): Promise<void> {
+    await this.#get('probe', PROBED, Infinity);
   }
 
   /** Shares a verdict that was asked for after the store had been read at `fence`. */
@@ -72,15 +100,21 @@ export class SharedVerdicts {
     if (value === undefined || value.length > MAX_VALUE || keepMs <= 0) return;
     const options = { fence, replacesEqual: !verdict.result.valid, ttlMs: Math.ceil(keepMs) };
     const key = this.#keyOf(fingerprint);
-    const put = async (): Promise<boolean> => await this.#cache.put(key, value, options);
-    await this.#run('put', put, Infinity, (done) => (done ? 'hit' : 'miss'));
+    const work = async (): Promise<boolean> => await this.#cache.put(key, value, options);
+    await this.#run({ operation: 'put', work, outcomeOf: isDone, secrets: [...secretsOf(key), value] });
   }
 
   /** Whether this process is to ask about the key; `true` as well if the store can't say. */
   async lease(fingerprint: string, ms: number): Promise<boolean> {
     const key = this.#keyOf(fingerprint);
-    const lease = async (): Promise<boolean> => await this.#cache.lease(key, ms);
-    return (await this.#run('lease', lease, Infinity, (taken) => (taken ? 'hit' : 'miss'))) ?? true;
+    const work = async (): Promise<boolean> => await this.#cache.lease(key, ms);
+    return (await this.#run({ operation: 'lease', work, outcomeOf: isDone, secrets: secretsOf(key) })) ?? true;
+  }
+
+  async #get(operation: 'get' | 'probe', fingerprint: string, budgetMs: number): Promise<SharedRead | undefined> {
+    const key = this.#keyOf(fingerprint);
+    const work = async (): Promise<SharedRead> => toRead(await this.#cache.get(key));
+    return await this.#run({ operation, work, outcomeOf: outcomeOfRead, budgetMs, secrets: secretsOf(key) });
   }
 
   #keyOf(fingerprint: string): SharedKey {
@@ -94,49 +128,56 @@ export class SharedVerdicts {
   }
 
   /** Runs an operation within its time, unless the breaker is open; then one is run now and then, and nobody waits for it. */
-  async #run<T>(
-    operation: SharedEvent['operation'],
-    work: () => Promise<T>,
-    budgetMs: number,
-    outcomeOf: (done: T) => SharedEvent['outcome'],
-  ): Promise<T | undefined> {
+  async #run<T>(operation: Operation<T>): Promise<T | undefined> {
     const { clock } = this.#options;
-    if (this.#breaker.state === 'closed') return await this.#attempt(operation, work, budgetMs, outcomeOf);
+    if (this.#breaker.state === 'closed') return await this.#attempt(operation);
     const mono = clock.monotonic();
-    if (operation === 'get' && this.#breaker.state === 'open' && mono >= this.#breaker.probeAt) {
+    const isRead = operation.operation === 'get' || operation.operation === 'probe';
+    if (isRead && this.#breaker.state === 'open' && mono >= this.#breaker.probeAt) {
       this.#breaker.beginProbe(mono);
-      void this.#attempt(operation, work, Infinity, outcomeOf);
+      void this.#attempt({ ...operation, budgetMs: Infinity });
     }
     return undefined;
   }
 
-  async #attempt<T>(
-    operation: SharedEvent['operation'],
-    work: () => Promise<T>,
-    budgetMs: number,
-    outcomeOf: (done: T) => SharedEvent['outcome'],
-  ): Promise<T | undefined> {
-    const { clock, sharedTimeoutMs, onOperation } = this.#options;
+  async #attempt<T>(operation: Operation<T>): Promise<T | undefined> {
+    const { around, onOutcome } = this.#options;
+    const event = { operation: operation.operation };
+    const run = async (): Promise<Attempt<T>> => {
+      const attempt = await this.#time(operation);
+      onOutcome(event, attempt);
+      return attempt;
+    };
+    const { value } = await around(event, run, ({ outcome, error, durationMs }) => ({ outcome, error, durationMs }));
+    return value;
+  }
+
+  async #time<T>({ work, outcomeOf, budgetMs = Infinity, secrets }: Operation<T>): Promise<Attempt<T>> {
+    const { clock, sharedTimeoutMs } = this.#options;
     const startedAt = clock.monotonic();
-    const deadline = new Deadline(clock, Math.min(sharedTimeoutMs, budgetMs), startedAt);
-    let done: T | typeof TIMED_OUT | typeof FAILED;
-    try {
-      done = await deadline.race(work());
-    } catch {
-      done = FAILED;
-    }
-    const mono = clock.monotonic();
-    const durationMs = mono - startedAt;
-    if (done === TIMED_OUT || done === FAILED) {
+    const failed = (outcome: 'timeout' | 'error', error?: Error): Attempt<T> => {
+      const mono = clock.monotonic();
       this.#breaker.recordFailure(true, mono);
-      onOperation({ operation, outcome: done === FAILED ? 'error' : 'timeout', durationMs });
-      return undefined;
+      return { value: undefined, outcome, error, durationMs: mono - startedAt };
+    };
+    try {
+      const done = await new Deadline(clock, Math.min(sharedTimeoutMs, budgetMs), startedAt).race(work());
+      if (done === TIMED_OUT) return failed('timeout');
+      this.#breaker.recordSuccess();
+      return { value: done, outcome: outcomeOf(done), error: undefined, durationMs: clock.monotonic() - startedAt };
+    } catch (error) {
+      return failed('error', redactError(error, secrets));
     }
-    this.#breaker.recordSuccess();
-    onOperation({ operation, outcome: outcomeOf(done), durationMs });
-    return done;
   }
 }
+
+const isDone = (done: boolean) => (done ? 'hit' : 'miss');
+
+const outcomeOfRead = ({ entry, unreadable }: SharedRead) =>
+  unreadable === true ? 'unreadable' : entry === undefined ? 'miss' : 'hit';
+
+/** The namespace holds the URL of the key server, in which there may be a password. */
+const secretsOf = ({ fingerprint, namespace }: SharedKey): readonly string[] => [fingerprint, namespace];
 
 /** What a store says is checked like everything from outside. */
 function toRead(read: unknown): SharedRead {

@@ -39,13 +39,13 @@ export class HealthMonitor {
 
   get health(): Health {
     this.#settle();
-    return Object.freeze({
+    return {
       status: this.#status,
       since: this.#since,
       ...(this.#failure && { failure: this.#failure }),
       ...(this.#lastVerdictAt !== undefined && { lastVerdictAt: this.#lastVerdictAt }),
       breaker: this.#options.breaker(),
-    });
+    };
   }
 
   /** The key server gave a verdict. */

@@ -10,9 +10,12 @@ export interface Settings {
   readonly rejectedTtlMs: number;
   readonly staleIfErrorMs: number;
   readonly timeoutMs: number;
+  readonly degradedTtlMs: number;
 }
 
 type Results = Stats['results'];
+
+const BACK = 'Nothing is left to do.';
 
 /** What to do about it. */
 const ADVICE: Readonly<Record<FailureKind, string>> = {
@@ -20,9 +23,11 @@ const ADVICE: Readonly<Record<FailureKind, string>> = {
   timeout: 'Check its load and the network.',
   server_error: 'Look into its own log.',
   rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
-  overloaded: 'Look for a flood of unknown keys, and give this process more CPU or a higher maxConcurrency.',
+  overloaded:
+    'Look for a flood of unknown keys, and give this process more CPU, file descriptors or a higher maxConcurrency.',
   circuit_open: 'It is asked again by itself.',
-  misconfigured: 'Check verifyUrl and serviceToken.',
+  // Each message names another setting.
+  misconfigured: 'It does not pass by itself: correct the setting that this line names, or the key server.',
   invalid_response: 'Check what answers there: it may be a proxy or a login page.',
 };
 
@@ -32,27 +37,39 @@ const because = ({ message, cause }: VerifyFailure): string =>
 /** A failure's message, to go on in a sentence of ours. */
 const reason = (failure: VerifyFailure): string => because(failure).replace('keyverify: ', '');
 
+/** What a guard makes of the failure. */
+const effect = (failure: VerifyFailure, failOpen: boolean): string => {
+  if (failOpen && failure.isOutage) return 'let in without an identity';
+  return `denied (${failure.kind === 'misconfigured' ? 500 : 503})`;
+};
+
 function duration(ms: number): string {
   if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }
 
+/** The name of a stream may be a URL, with a secret in its query. */
+const named = (source: string): string => source.replace(/[?#].*$/s, '');
+
 /** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
 export const lines = {
-  failure: (failure: VerifyFailure, { publicUrl }: Settings, unsaid: number): string =>
+  failure: (failure: VerifyFailure, { publicUrl, failOpen }: Settings, unsaid: number): string =>
     `${because(failure)}, at ${publicUrl}.${unsaid > 0 ? ` ${unsaid} more since the last line like this.` : ''} ` +
-    `Callers without a cached verdict are affected. ${ADVICE[failure.kind]}`,
+    `Callers without a cached verdict are ${effect(failure, failOpen)}. ${ADVICE[failure.kind]}`,
 
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: Settings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
-    `${duration(staleIfErrorMs)} past their TTL; all other callers are ` +
-    `${failOpen && failure.isOutage ? 'let in without an identity' : 'denied (503)'}. ${ADVICE[failure.kind]} ` +
+    `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${ADVICE[failure.kind]} ` +
     'It is asked again every few seconds, and the next line says when it is back.',
 
-  closed: ({ publicUrl }: Settings, ms: number, before: Results, now: Results): string =>
-    `keyverify: the key server ${publicUrl} is back after ${duration(ms)}, in which ` +
-    `${now['fail-closed'] - before['fail-closed']} calls were denied, ${now.stale - before.stale} served stale and ` +
-    `${now['fail-open'] - before['fail-open']} let in without an identity. Nothing is left to do.`,
+  closed: ({ publicUrl }: Settings, ms: number, before: Results, now: Results): string => {
+    const opened = now['fail-open'] - before['fail-open'];
+    return (
+      `keyverify: the key server ${publicUrl} is back after ${duration(ms)}, in which ` +
+      `${now['fail-closed'] - before['fail-closed']} calls were denied, ${now.stale - before.stale} served stale and ` +
+      `${opened} let in without an identity. ${opened > 0 ? 'Look at what those did: their client is null.' : BACK}`
+    );
+  },
 
   failedOpen: (failure: VerifyFailure, { publicUrl }: Settings): string =>
     `keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${publicUrl} is down: ` +
@@ -65,6 +82,27 @@ export const lines = {
   clock: ({ publicUrl }: Settings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
     `${publicUrl}, so keys end too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both clocks (NTP).`,
+
+  sharedCacheFailed: (error: Error | undefined, { publicUrl }: Settings): string =>
+    `keyverify: the shared cache is down: ${error?.message ?? 'no answer in time'}. Callers notice nothing, but each process ` +
+    `asks ${publicUrl} by itself, and one that starts while that is down knows no key. Check the store, the way to it ` +
+    'and the credentials for it. It is tried again every few seconds, and another line says when it is back.',
+
+  sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
+
+  silent: (source: string, ms: number, error: Error | undefined, { publicUrl, degradedTtlMs }: Settings): string =>
+    `keyverify: revocations do not arrive: ${named(source)} was last heard of ${duration(ms)} ago` +
+    `${error === undefined ? '' : ` (${error.message})`}. Until it is, a verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
+    `so a revoked key works for that long, and ${publicUrl} is asked more often. Check the server of the stream, the way ` +
+    'to it and the credentials for it. Another line says when it is back.',
+
+  heard: (source: string, ms: number): string =>
+    `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
+
+  lost: (source: string, { publicUrl }: Settings): string =>
+    `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over, or holds what can ` +
+    `not be read. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over 30 s. ` +
+    'If it happens again, keep more history in the stream, and check what is published to it.',
 
   durations: (names: readonly string[]): string =>
     `keyverify: ${names.join(', ')}: so short that it looks like seconds. Durations are in milliseconds.`,

@@ -1,5 +1,5 @@
 import { callSafely } from '../core/events.js';
-import { mayBeOutage, type FailureKind, type VerifyFailure } from '../core/failure.js';
+import { mayBeOutage, type VerifyFailure } from '../core/failure.js';
 import type { Logger } from '../core/logger.js';
 import type { Stats } from '../core/stats.js';
 import type { Freshness } from '../core/verdict.js';
@@ -29,8 +29,10 @@ export class Logs {
   readonly #settings: Settings;
   readonly #results: () => Stats['results'];
   readonly #said = new Set<Once>();
-  readonly #quietUntil = new Map<FailureKind, number>();
-  readonly #unsaid = new Map<FailureKind, number>();
+  readonly #quietUntil = new Map<string, number>();
+  readonly #unsaid = new Map<string, number>();
+  /** What was said to be down, and since when. */
+  readonly #down = new Map<string, number>();
   #outage: { readonly since: number; readonly before: Stats['results'] } | undefined;
   #isOpen = false;
   #saidFailOpen = false;
@@ -50,11 +52,9 @@ export class Logs {
     // What belongs to an outage has been said when the breaker opened.
     if (kind === 'circuit_open' || (this.#isOpen && mayBeOutage(failure))) return;
     const unsaid = this.#unsaid.get(kind) ?? 0;
-    const isQuiet = mono < (this.#quietUntil.get(kind) ?? -Infinity);
-    this.#unsaid.set(kind, isQuiet ? unsaid + 1 : 0);
-    if (isQuiet) return;
-    this.#quietUntil.set(kind, mono + INTERVAL_MS);
-    this.#warn(() => lines.failure(failure, this.#settings, unsaid));
+    const isDue = this.#isDue(kind, mono);
+    this.#unsaid.set(kind, isDue ? 0 : unsaid + 1);
+    if (isDue) this.#warn(() => lines.failure(failure, this.#settings, unsaid));
   }
 
   /** The key server gave a verdict: what has failed so far was no outage, or it is over. */
@@ -92,9 +92,53 @@ export class Logs {
     if (Math.abs(clockSkewMs) > MOST_CLOCK_SKEW_MS) this.#once('clock', () => lines.clock(this.#settings, clockSkewMs));
   }
 
+  /** The shared cache is left out, since an operation failed once more. `error`: what the store threw, if it answered. */
+  sharedCacheFailed(error: Error | undefined, mono: number): void {
+    this.#fell('sharedCache', mono, () => lines.sharedCacheFailed(error, this.#settings));
+  }
+
+  sharedCacheWorks(mono: number): void {
+    this.#rose('sharedCache', (since) => lines.sharedCacheWorks(mono - since));
+  }
+
+  /** A stream of revocations was not heard of for three heartbeats, or still isn't. */
+  silent(source: string, ms: number, error: Error | undefined, mono: number): void {
+    this.#fell(source, mono, () => lines.silent(source, ms, error, this.#settings));
+  }
+
+  /** It is heard of again, after `ms`. */
+  heard(source: string, ms: number): void {
+    this.#rose(source, () => lines.heard(source, ms));
+  }
+
+  revocationsLost(source: string, mono: number): void {
+    if (this.#isDue(`lost ${source}`, mono)) this.#warn(() => lines.lost(source, this.#settings));
+  }
+
   /** Another transport stands in for the best one. */
   transport(message: string): void {
     this.#once('transport', () => message);
+  }
+
+  #isDue(about: string, mono: number): boolean {
+    if (mono < (this.#quietUntil.get(about) ?? -Infinity)) return false;
+    this.#quietUntil.set(about, mono + INTERVAL_MS);
+    return true;
+  }
+
+  /** Says once that something is down. */
+  #fell(about: string, mono: number, line: () => string): void {
+    if (this.#down.has(about) || !this.#isDue(about, mono)) return;
+    this.#down.set(about, mono);
+    this.#warn(line);
+  }
+
+  /** Says that it is back, if it was said to be down. */
+  #rose(about: string, line: (since: number) => string): void {
+    const since = this.#down.get(about);
+    if (since === undefined) return;
+    this.#down.delete(about);
+    this.#info(() => line(since));
   }
 
   #once(about: Once, line: () => string): void {

@@ -1,4 +1,11 @@
-import { callSafely, type AskEvent, type AskOutcome, type Observer } from '../core/events.js';
+import {
+  callSafely,
+  type AskEvent,
+  type AskOutcome,
+  type Observer,
+  type SharedEvent,
+  type SharedOutcome,
+} from '../core/events.js';
 import { lazy } from '../core/lazy.js';
 
 /** Tells every observer. An event is built only for those who want it: `tell((o) => o.onStale?.({ … }))`. */
@@ -13,19 +20,34 @@ export class Observers<Claims> {
     for (const observer of this.#observers) callSafely(event, observer);
   }
 
-  /** Asks within every observer that wants to be around a question: exactly once, even if one throws. `ask` must not reject. */
-  around<Answer>(
-    event: AskEvent,
-    ask: () => Promise<Answer>,
-    toOutcome: (answer: Answer) => AskOutcome,
-  ): Promise<Answer> {
-    let run = ask;
+  /** Asks within every observer that has `onAsk`: exactly once, even if one throws. `ask` must not reject. */
+  ask<Answer>(event: AskEvent, ask: () => Promise<Answer>, toOutcome: (answer: Answer) => AskOutcome): Promise<Answer> {
+    return this.#around('onAsk', (o, run: () => Promise<AskOutcome>) => o.onAsk?.(event, run), ask, toOutcome);
+  }
+
+  /** The same for an operation on the shared cache, and `onShared`. */
+  share<Done>(event: SharedEvent, work: () => Promise<Done>, toOutcome: (done: Done) => SharedOutcome): Promise<Done> {
+    return this.#around(
+      'onShared',
+      (o, run: () => Promise<SharedOutcome>) => o.onShared?.(event, run),
+      work,
+      toOutcome,
+    );
+  }
+
+  #around<Done, Outcome>(
+    method: 'onAsk' | 'onShared',
+    call: (observer: Observer<Claims>, run: () => Promise<Outcome>) => unknown,
+    work: () => Promise<Done>,
+    toOutcome: (done: Done) => Outcome,
+  ): Promise<Done> {
+    let run = work;
     for (const observer of this.#observers.toReversed()) {
-      if (observer.onAsk === undefined) continue;
+      if (observer[method] === undefined) continue;
       const inner = lazy(run);
-      const within = async (): Promise<AskOutcome> => toOutcome(await inner());
+      const within = async (): Promise<Outcome> => toOutcome(await inner());
       run = () => {
-        callSafely((o) => o.onAsk?.(event, within), observer);
+        callSafely((o) => call(o, within), observer);
         return inner();
       };
     }

@@ -1,18 +1,30 @@
 import type {
   Attributes,
   BatchObservableResult,
+  Counter,
   Histogram,
   Meter,
   MeterProvider,
   Observable,
 } from '@opentelemetry/api';
 
-import type { AskOutcome, BreakerState, ObservedVerifier } from '../core/events.js';
+import type {
+  AskOutcome,
+  BreakerState,
+  ObservedVerifier,
+  RevocationEvent,
+  RevocationGapEvent,
+  SharedEvent,
+  SharedOutcome,
+} from '../core/events.js';
 import type { Stats } from '../core/stats.js';
 import { VERSION } from '../version.js';
 
 /** In seconds, for the duration of a question. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** In seconds, for the duration of an operation on the shared cache. */
+const SHARED_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 
 const BREAKER_STATES: readonly BreakerState[] = ['closed', 'open', 'half-open'];
 
@@ -34,18 +46,46 @@ function verificationsOf({ statuses, results }: Stats): readonly Verifications[]
   ];
 }
 
+const TYPE = 'keyverify.revocation.type';
+
+/** How an operation on the shared cache ended, as metrics and spans say it. */
+export function sharedAttributes({ operation }: SharedEvent, { outcome }: SharedOutcome): Attributes {
+  const isFailed = outcome === 'timeout' || outcome === 'error';
+  return {
+    'keyverify.shared.operation': operation,
+    'keyverify.outcome': isFailed ? 'failed' : outcome,
+    ...(isFailed && { 'error.type': outcome }),
+  };
+}
+
 /** The metrics of all verifiers that report to one meter provider. */
 export class Metrics {
   readonly #verifiers = new Set<ObservedVerifier>();
   /** Of verifiers that are closed: a counter must not fall. */
   readonly #ended: Verifications[] = [];
   readonly #duration: Histogram;
+  readonly #sharedDuration: Histogram;
+  readonly #revocations: Counter;
+  readonly #gaps: Counter;
 
   constructor(meter: Meter) {
     this.#duration = meter.createHistogram('keyverify.client.request.duration', {
       description: 'How long questions to the key server take, retries and the wait for a free slot included.',
       unit: 's',
       advice: { explicitBucketBoundaries: DURATION_BUCKETS },
+    });
+    this.#sharedDuration = meter.createHistogram('keyverify.shared.operation.duration', {
+      description: 'How long operations on the shared cache take.',
+      unit: 's',
+      advice: { explicitBucketBoundaries: SHARED_BUCKETS },
+    });
+    this.#revocations = meter.createCounter('keyverify.revocation.events', {
+      description: 'Messages that keys were revoked or changed.',
+      unit: '{event}',
+    });
+    this.#gaps = meter.createCounter('keyverify.revocation.gaps', {
+      description: 'How often revocations may have been lost.',
+      unit: '{gap}',
     });
     const verifications = meter.createObservableCounter('keyverify.verifications', {
       description: 'Results of verify(), by status and source.',
@@ -61,6 +101,11 @@ export class Metrics {
       'Verifiers whose circuit breaker is in this state.',
       '{verifier}',
     );
+    const lag = meter.createObservableGauge('keyverify.revocation.lag', {
+      description:
+        'How late revocations take effect: how long ago their streams were heard of, or how late a message was.',
+      unit: 's',
+    });
     const observe = (result: BatchObservableResult): void => {
       const all = [...this.#verifiers].map((verifier) => verifier.stats());
       const sum = (value: (stats: Stats) => number): number => all.reduce((total, stats) => total + value(stats), 0);
@@ -74,12 +119,18 @@ export class Metrics {
       put(queued, (stats) => stats.queued);
       for (const state of BREAKER_STATES)
         put(breaker, (stats) => Number(stats.breaker === state), { 'keyverify.breaker.state': state });
+      const lags = [...this.#verifiers].flatMap((verifier) => verifier.health().revocations?.lagMs ?? []);
+      if (lags.length > 0) result.observe(lag, Math.max(...lags) / 1000);
     };
-    meter.addBatchObservableCallback(observe, [verifications, entries, active, queued, breaker]);
+    meter.addBatchObservableCallback(observe, [verifications, entries, active, queued, breaker, lag]);
   }
 
   add(verifier: ObservedVerifier): void {
     this.#verifiers.add(verifier);
+    if (verifier.health().revocations === undefined) return;
+    // A counter that begins with its first event shows no increase for it.
+    this.recordRevocations({ messages: 0, revoked: 0 });
+    for (const reason of ['lost', 'silent'] as const) this.recordGap({ reason }, 0);
   }
 
   /** Keeps the counts of a verifier that is closed. */
@@ -95,6 +146,19 @@ export class Metrics {
       durationMs / 1000,
       failure === undefined ? attributes : { ...attributes, 'error.type': failure.kind },
     );
+  }
+
+  recordShared(event: SharedEvent, outcome: SharedOutcome): void {
+    this.#sharedDuration.record(outcome.durationMs / 1000, sharedAttributes(event, outcome));
+  }
+
+  recordRevocations({ messages, revoked }: Pick<RevocationEvent, 'messages' | 'revoked'>): void {
+    this.#revocations.add(revoked, { [TYPE]: 'revoked' });
+    this.#revocations.add(messages - revoked, { [TYPE]: 'changed' });
+  }
+
+  recordGap({ reason }: Pick<RevocationGapEvent, 'reason'>, count = 1): void {
+    this.#gaps.add(count, { [TYPE]: reason });
   }
 }
 

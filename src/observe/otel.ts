@@ -16,9 +16,18 @@ import {
   type TracerProvider,
 } from '@opentelemetry/api';
 
-import type { AskEvent, AskOutcome, ObservedVerifier, Observer } from '../core/events.js';
+import type {
+  AskEvent,
+  AskOutcome,
+  ObservedVerifier,
+  Observer,
+  RevocationEvent,
+  RevocationGapEvent,
+  SharedEvent,
+  SharedOutcome,
+} from '../core/events.js';
 import { VERSION } from '../version.js';
-import { metricsOf, type Metrics } from './otel-metrics.js';
+import { metricsOf, sharedAttributes, type Metrics } from './otel-metrics.js';
 
 /** Where metrics and spans go. */
 export interface OtelOptions {
@@ -33,7 +42,7 @@ const MOST_LINKS = 32;
 
 /**
  * An observer for OpenTelemetry: metrics of every verifier that it is given to, and a span for each question to the key
- * server, below which the HTTP client's own spans are. Hits cost nothing: their metrics are read from `stats()`.
+ * server and each operation on the shared cache, below which the client's own spans are. Hits cost nothing: their metrics are read from `stats()`.
  * Start the SDK before you build a verifier. Metrics and spans name no key, client or tenant.
  *
  * @example
@@ -73,7 +82,7 @@ class OtelObserver implements Observer {
     // The timer that asks a control question was set by one of the callers, to whom it does not belong.
     const parent = event.purpose === 'control' ? ROOT_CONTEXT : context.active();
     const server = serverOf(event.url);
-    const span = this.#startSpan(event, server, parent);
+    const span = this.#startSpan('keyverify.ask', { 'keyverify.purpose': event.purpose, ...server }, parent);
     this.#spans.set(event, { span, links: 0 });
     void context.with(trace.setSpan(parent, span), run).then((outcome) => {
       endSpan(span, outcome);
@@ -89,9 +98,29 @@ class OtelObserver implements Observer {
     joined.span.addLink({ context: caller });
   }
 
-  #startSpan({ purpose }: AskEvent, server: Attributes, parent: Context): Span {
-    const tracer = this.#tracerProvider.getTracer('keyverify', VERSION);
-    return tracer.startSpan('keyverify.ask', { attributes: { 'keyverify.purpose': purpose, ...server } }, parent);
+  onShared(event: SharedEvent, run: () => Promise<SharedOutcome>): void {
+    // As for a control question: what set the timer is another matter.
+    const parent = event.operation === 'probe' ? ROOT_CONTEXT : context.active();
+    const span = this.#startSpan('keyverify.shared', {}, parent);
+    void context.with(trace.setSpan(parent, span), run).then((outcome) => {
+      span.setAttributes(sharedAttributes(event, outcome));
+      if (outcome.outcome === 'timeout') span.setStatus({ code: SpanStatusCode.ERROR, message: 'no answer in time' });
+      if (outcome.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.error.message });
+      span.end();
+      this.#metrics?.recordShared(event, outcome);
+    });
+  }
+
+  onRevocation(event: RevocationEvent): void {
+    this.#metrics?.recordRevocations(event);
+  }
+
+  onRevocationGap(event: RevocationGapEvent): void {
+    this.#metrics?.recordGap(event);
+  }
+
+  #startSpan(name: string, attributes: Attributes, parent: Context): Span {
+    return this.#tracerProvider.getTracer('keyverify', VERSION).startSpan(name, { attributes }, parent);
   }
 }
 

@@ -9,6 +9,13 @@ const POINTS: Readonly<Partial<Record<keyof Observer, string>>> = {
   onFailOpen: 'keyverify:fail-open',
   onBreaker: 'keyverify:breaker',
   onInvalidate: 'keyverify:invalidate',
+  onRevocation: 'keyverify:revocation',
+  onRevocationGap: 'keyverify:revocation-gap',
+};
+
+const TRACES: Readonly<Partial<Record<keyof Observer, string>>> = {
+  onAsk: 'keyverify:ask',
+  onShared: 'keyverify:shared',
 };
 
 /** Publishes to `node:diagnostics_channel`. While nobody listens, a method isn't there, so that no event is built for it. */
@@ -24,9 +31,10 @@ const observers = lazy((): readonly Observer[] => {
     const point = channel(name);
     add(method, point, (event: unknown) => point.publish(event));
   }
-  const asking = tracingChannel<unknown, object>('keyverify:ask');
-  const trace: NonNullable<Observer['onAsk']> = (event, run) => asking.tracePromise(run, { ...event });
-  add('onAsk', asking, trace);
+  for (const [method, name] of Object.entries(TRACES)) {
+    const tracing = tracingChannel<unknown, object>(name);
+    add(method, tracing, (event: object, run: () => Promise<unknown>) => tracing.tracePromise(run, { ...event }));
+  }
   return [observer];
 });
 

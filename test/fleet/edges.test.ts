@@ -9,7 +9,7 @@ import { memoryFleet, startKeyServer, testClock } from 'keyverify/testing';
 import { RevocationFollower } from '../../src/fleet/follower.js';
 import { parseRecord, toRecord } from '../../src/fleet/record.js';
 import { isBefore, parseMessage, toJson } from '../../src/fleet/revocation.js';
-import { SharedVerdicts } from '../../src/fleet/shared-verdicts.js';
+import { SharedVerdicts, type SharedVerdictsOptions } from '../../src/fleet/shared-verdicts.js';
 import { serve } from '../helpers/http.js';
 import { issues } from '../helpers/options.js';
 import { ACME, GOOD, TOKEN, brief, rig, settle, until } from '../helpers/rig.js';
@@ -91,7 +91,14 @@ describe('messages', () => {
 });
 
 describe('what is shared', () => {
-  const options = { clock: testClock(), random: () => 0, sharedTimeoutMs: 50, namespace: 'n', onOperation: vi.fn() };
+  const options: SharedVerdictsOptions = {
+    clock: testClock(),
+    random: () => 0,
+    sharedTimeoutMs: 50,
+    namespace: 'n',
+    around: async (_event, run) => await run(),
+    onOutcome: () => undefined,
+  };
   const context = { fence: 1, positions: {}, keepMs: 10 };
 
   test('is no verdict that is too large, over already, or no JSON', async () => {
@@ -204,6 +211,9 @@ describe('a source of revocations', () => {
         verifyUrl: '',
         token: async () => await Promise.resolve(''),
         onGap: () => told.push('gap'),
+        onSilent: () => undefined,
+        onHeard: () => undefined,
+        clockSkewMs: () => 0,
         onRevocations: (_, revocations) => told.push(`${revocations.length} revoked`),
       },
     );
@@ -304,7 +314,7 @@ test('a stream that ends is opened again', async () => {
   });
   await verifier.warmUp();
   await until(() => heard.length >= 2);
-  expect(verifier.stats().revocations).toEqual({ messages: 0, gaps: 0, behind: false });
+  expect(verifier.stats().revocations).toEqual({ messages: 0, revoked: 0, gaps: 0, behind: false });
 });
 
 test('a key server goes on where its store does not', async () => {

@@ -2,9 +2,11 @@ import { subscribe, tracingChannel, unsubscribe, type TracingChannelSubscribers 
 
 import { expect, onTestFinished, test } from 'vitest';
 
+import { memoryFleet } from 'keyverify/testing';
+
 import { diagnosticsObserver } from '../../src/platform/server.js';
 import { diagnosticsObserver as web } from '../../src/platform/web.js';
-import { GOOD, OTHER, rig, settle } from '../helpers/rig.js';
+import { GOOD, OTHER, rig, settle, until } from '../helpers/rig.js';
 
 const POINTS = ['verdict', 'failure', 'stale', 'fail-open', 'breaker', 'invalidate'] as const;
 
@@ -18,7 +20,7 @@ function hear(name: string): unknown[] {
   return messages;
 }
 
-function hearAsk(): unknown[][] {
+function hearTracing(channel: string): unknown[][] {
   const events: unknown[][] = [];
   const record =
     (name: string) =>
@@ -27,7 +29,7 @@ function hearAsk(): unknown[][] {
   const subscribers = Object.fromEntries(
     ['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map((name) => [name, record(name)]),
   ) as unknown as TracingChannelSubscribers<object>;
-  const asking = tracingChannel<object, object>('keyverify:ask');
+  const asking = tracingChannel<object, object>(channel);
   asking.subscribe(subscribers);
   onTestFinished(() => asking.unsubscribe(subscribers));
   return events;
@@ -35,11 +37,13 @@ function hearAsk(): unknown[][] {
 
 test('without a subscriber there is nothing to call, so no event is built', () => {
   const [observer] = diagnosticsObserver();
-  const methods = ['onVerdict', 'onFailure', 'onStale', 'onFailOpen', 'onBreaker', 'onInvalidate', 'onAsk'] as const;
+  const points = ['onVerdict', 'onFailure', 'onStale', 'onFailOpen', 'onBreaker', 'onInvalidate'] as const;
+  const methods = [...points, 'onRevocation', 'onRevocationGap', 'onAsk', 'onShared'] as const;
   const there = (): readonly string[] => methods.filter((name) => Reflect.get(observer ?? {}, name) !== undefined);
   expect(there()).toEqual([]);
   hear('stale');
-  expect(there()).toEqual(['onStale']);
+  hearTracing('keyverify:shared');
+  expect(there()).toEqual(['onStale', 'onShared']);
 });
 
 test('there are none on the web', () => {
@@ -67,7 +71,7 @@ test('without any set-up, subscribers are told what happens', async () => {
 });
 
 test('a question is traced from its start to its outcome, its fingerprint left out', async () => {
-  const events = hearAsk();
+  const events = hearTracing('keyverify:ask');
   const { build, server } = await rig();
   const verifier = build();
   expect((await verifier.verify(GOOD)).status).toBe('verified');
@@ -79,4 +83,25 @@ test('a question is traced from its start to its outcome, its fingerprint left o
     ['asyncStart', { ...asked, result }],
     ['asyncEnd', { ...asked, result }],
   ]);
+});
+
+test('so is an operation on the shared cache, and revocations and gaps are told', async () => {
+  const events = hearTracing('keyverify:shared');
+  const [revocations, gaps] = [hear('revocation'), hear('revocation-gap')];
+  const { build, clock } = await rig();
+  const fleet = memoryFleet({ clock });
+  const verifier = build(fleet);
+  await verifier.verify(GOOD);
+  await until(() => events.length === 8);
+  const result = { outcome: 'miss', error: undefined, durationMs: 0 };
+  expect(events.slice(0, 4)).toEqual([
+    ['start', { operation: 'get' }],
+    ['end', { operation: 'get' }],
+    ['asyncStart', { operation: 'get', result }],
+    ['asyncEnd', { operation: 'get', result }],
+  ]);
+  await fleet.revocations.publish({ type: 'revoked', select: { keyId: 'k-1' } });
+  fleet.revocations.gap();
+  expect(revocations).toEqual([{ source: 'memory', messages: 1, revoked: 1, count: 1 }]);
+  expect(gaps).toEqual([{ source: 'memory', reason: 'lost' }]);
 });

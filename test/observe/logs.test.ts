@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { VerifyFailure, type FailureKind, type Logger } from 'keyverify';
 
@@ -13,6 +13,7 @@ const SETTINGS = {
   rejectedTtlMs: 10_000,
   staleIfErrorMs: 3_600_000,
   timeoutMs: 2_000,
+  degradedTtlMs: 30_000,
 };
 const NONE = { shared: 0, server: 0, cache: 0, stale: 0, local: 0, 'fail-open': 0, 'fail-closed': 0 };
 const KINDS: readonly FailureKind[] = [
@@ -55,7 +56,7 @@ test.each(KINDS)('a first failure, %s, is told with the URL, the cause, the effe
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(
     new RegExp(
-      `^warn keyverify: it failed as ${kind} \\(the cause\\), at ${URL}\\. Callers without a cached verdict are affected\\. [A-Z].*\\.$`,
+      `^warn keyverify: it failed as ${kind} \\(the cause\\), at ${URL}\\. Callers without a cached verdict are denied \\(${kind === 'misconfigured' ? 500 : 503}\\)\\. [A-Z].*\\.$`,
     ),
   );
 });
@@ -63,7 +64,7 @@ test.each(KINDS)('a first failure, %s, is told with the URL, the cause, the effe
 test('a cause that the message has already is not said twice', () => {
   const { logs, lines } = logsOf();
   logs.failed(new VerifyFailure('timeout', 'keyverify: too late', { cause: new Error('too late') }), 0);
-  expect(lines[0]).not.toContain('(');
+  expect(lines[0]).toContain(`warn keyverify: too late, at ${URL}.`);
 });
 
 test('each kind of failure is told once a minute, with how often it came meanwhile', () => {
@@ -102,8 +103,15 @@ test('an outage is two lines: what it means, and what it came to', () => {
       'Check that it runs, and DNS, network and firewall on the way. ' +
       'It is asked again every few seconds, and the next line says when it is back.',
     `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
-      '7 let in without an identity. Nothing is left to do.',
+      '7 let in without an identity. Look at what those did: their client is null.',
   ]);
+});
+
+test('after an outage in which nobody was let in without an identity, nothing is left to do', () => {
+  const { logs, lines } = logsOf();
+  logs.breakerChanged(refused, 0);
+  logs.breakerChanged(undefined, 1_000);
+  expect(lines.at(-1)).toMatch(/ 0 let in without an identity\. Nothing is left to do\.$/);
 });
 
 test('an outage begins with its first failure, not when the breaker opens', () => {
@@ -154,6 +162,16 @@ test('callers who are let in are told of once in each outage', () => {
     `warn keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${URL} is down: ` +
       'it failed as unreachable (connect ECONNREFUSED). Set failOpen to false if that is more than you want.',
   );
+});
+
+test('a line about claims names their schema, not the token', () => {
+  const { logs, lines } = logsOf();
+  logs.failed(new VerifyFailure('misconfigured', 'keyverify: the verdict does not fit the schema in claims: plan'), 0);
+  expect(lines).toEqual([
+    `warn keyverify: the verdict does not fit the schema in claims: plan, at ${URL}. ` +
+      'Callers without a cached verdict are denied (500). ' +
+      'It does not pass by itself: correct the setting that this line names, or the key server.',
+  ]);
 });
 
 test.each([
@@ -235,4 +253,63 @@ test('a logger that throws goes unnoticed', () => {
   };
   const { logs } = logsOf({}, { warn });
   expect(() => logs.failed(failed('misconfigured'), 0)).not.toThrow();
+});
+
+describe('what processes share', () => {
+  const error = new Error('connect ECONNREFUSED');
+
+  test('a shared cache that is down is told of once, with the cause if it has one, and when it is back', () => {
+    const { logs, lines } = logsOf();
+    logs.sharedCacheWorks(0);
+    for (const mono of [0, 1_000]) logs.sharedCacheFailed(error, mono);
+    for (const mono of [90_000, 91_000]) logs.sharedCacheWorks(mono);
+    logs.sharedCacheFailed(undefined, 200_000);
+    expect(lines).toEqual([
+      'warn keyverify: the shared cache is down: connect ECONNREFUSED. Callers notice nothing, but each process asks ' +
+        `${URL} by itself, and one that starts while that is down knows no key. Check the store, the way to it and the ` +
+        'credentials for it. It is tried again every few seconds, and another line says when it is back.',
+      'info keyverify: the shared cache is back after 90 s. Nothing is left to do.',
+      expect.stringContaining('is down: no answer in time.'),
+    ]);
+  });
+
+  test('one that comes and goes is told of once a minute, and in the end if it stays down', () => {
+    const { logs, lines } = logsOf();
+    for (let mono = 0; mono < 50_000; mono += 1_000)
+      if (mono % 2_000 === 0) logs.sharedCacheFailed(error, mono);
+      else logs.sharedCacheWorks(mono);
+    expect(lines.map((line) => line.slice(0, 4))).toEqual(['warn', 'info']);
+    for (let mono = 50_000; mono < 70_000; mono += 1_000) logs.sharedCacheFailed(error, mono);
+    expect(lines.map((line) => line.slice(0, 4))).toEqual(['warn', 'info', 'warn']);
+  });
+
+  test('a stream that is silent is told of once, without the query of its URL, and when it is heard of again', () => {
+    const { logs, lines } = logsOf();
+    const source = 'sse:https://admin.test/revocations?token=secret';
+    logs.heard(source, 5_000);
+    logs.silent(source, 15_000, error, 0);
+    logs.silent(source, 30_000, error, 15_000);
+    logs.silent('other', 3_000, undefined, 15_000);
+    logs.heard(source, 50_000);
+    expect(lines).toEqual([
+      'warn keyverify: revocations do not arrive: sse:https://admin.test/revocations was last heard of 15 s ago ' +
+        '(connect ECONNREFUSED). Until it is, a verdict is fresh for 30 s at most, so a revoked key works for that long, ' +
+        `and ${URL} is asked more often. Check the server of the stream, the way to it and the credentials for it. ` +
+        'Another line says when it is back.',
+      expect.stringContaining('other was last heard of 3 s ago. Until'),
+      'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. Nothing is left to do.',
+    ]);
+  });
+
+  test('revocations that were lost are told of once a minute for each stream', () => {
+    const { logs, lines } = logsOf();
+    for (const mono of [0, 59_999, 60_000]) logs.revocationsLost('keyverify:revocations', mono);
+    logs.revocationsLost('other', 60_000);
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toBe(
+      'warn keyverify: revocations may have been lost in keyverify:revocations: it was trimmed, emptied or failed over, or ' +
+        `holds what can not be read. Callers notice nothing; ${URL} is asked about every verdict again, spread over 30 s. ` +
+        'If it happens again, keep more history in the stream, and check what is published to it.',
+    );
+  });
 });

@@ -57,7 +57,7 @@ describe('a question', () => {
   const around = async (observers: readonly Observer[]): Promise<{ answer: number; asked: number }> => {
     let asked = 0;
     const ask = async (): Promise<number> => await Promise.resolve(++asked + 41);
-    return { answer: await new Observers(observers).around(ASK, ask, toOutcome), asked };
+    return { answer: await new Observers(observers).ask(ASK, ask, toOutcome), asked };
   };
 
   test('is asked within every observer, the first outermost', async () => {

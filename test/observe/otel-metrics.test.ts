@@ -8,9 +8,12 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import type { RevocationSource } from 'keyverify';
 import { otel } from 'keyverify/otel';
+import { memoryFleet } from 'keyverify/testing';
 
 import { GOOD, OTHER, rig, settle, until } from '../helpers/rig.js';
+import { faultyStore } from '../helpers/store.js';
 
 /** The real SDK, read on demand. */
 function meters() {
@@ -74,6 +77,89 @@ test('the metrics, their instruments, units and attributes', async () => {
     ['keyverify.request.queued', '{request}', 'SUM', []],
     ['keyverify.verifications', '{verification}', 'SUM', ['keyverify.source', 'keyverify.status']],
   ]);
+});
+
+test('those of a fleet, with a zero for each count before its first event', async () => {
+  const { meterProvider, collect } = meters();
+  const { build, clock } = await rig();
+  await build({ ...memoryFleet({ clock }), observers: [otel({ meterProvider })] }).verify(GOOD);
+  const summary = (await collect())
+    .filter(({ descriptor: { name } }) => /shared|revocation/.test(name))
+    .map(({ descriptor: { name, unit }, dataPointType, dataPoints }) => [
+      name,
+      unit,
+      DataPointType[dataPointType],
+      dataPoints.map(({ attributes, value }) => [attributes, typeof value === 'number' ? value : value.count]),
+    ]);
+  expect(summary.toSorted()).toEqual([
+    [
+      'keyverify.revocation.events',
+      '{event}',
+      'SUM',
+      [
+        [{ 'keyverify.revocation.type': 'revoked' }, 0],
+        [{ 'keyverify.revocation.type': 'changed' }, 0],
+      ],
+    ],
+    [
+      'keyverify.revocation.gaps',
+      '{gap}',
+      'SUM',
+      [
+        [{ 'keyverify.revocation.type': 'lost' }, 0],
+        [{ 'keyverify.revocation.type': 'silent' }, 0],
+      ],
+    ],
+    ['keyverify.revocation.lag', 's', 'GAUGE', [[{}, 0]]],
+    [
+      'keyverify.shared.operation.duration',
+      's',
+      'HISTOGRAM',
+      [
+        [{ 'keyverify.shared.operation': 'get', 'keyverify.outcome': 'miss' }, 1],
+        [{ 'keyverify.shared.operation': 'put', 'keyverify.outcome': 'hit' }, 1],
+      ],
+    ],
+  ]);
+});
+
+test('what a fleet does is counted and measured: operations by outcome, revocations and gaps by type, lag of the worst', async () => {
+  const { meterProvider, series } = meters();
+  const { build, clock } = await rig();
+  const fleet = memoryFleet({ clock });
+  const { sharedCache, state } = faultyStore(fleet);
+  const observers = [otel({ meterProvider })];
+  const verifier = build({ ...fleet, sharedCache, observers });
+  await verifier.verify(GOOD);
+  await until(() => fleet.sharedCache.size === 1);
+  const silent: RevocationSource = {
+    name: 's',
+    heartbeatMs: 1_000,
+    follow: async () => await new Promise(() => undefined),
+  };
+  await settle(build({ observers, revocations: silent }).warmUp(), clock, 5_000);
+  const other = build({ sharedCache, observers, sharedTimeoutMs: 10 });
+  await other.verify(GOOD);
+  state.fault = 'throw';
+  await other.verify(OTHER);
+  state.fault = 'hang';
+  await settle(other.verify('sk-new'), clock, 1_000);
+  expect(await series('keyverify.shared.operation.duration')).toEqual({
+    'get miss': 1,
+    'put hit': 1,
+    'get hit': 1,
+    'get failed error': 1,
+    'get failed timeout': 1,
+  });
+  await fleet.revocations.publish({ type: 'revoked', select: { keyId: 'k-1' } });
+  await fleet.revocations.publish({ type: 'changed', select: { keyId: 'k-1' } });
+  fleet.revocations.gap();
+  state.fault = undefined;
+  await clock.advance(4_000);
+  expect(await series('keyverify.revocation.events')).toEqual({ revoked: 1, changed: 1 });
+  expect(await series('keyverify.revocation.gaps')).toEqual({ lost: 1, silent: 1 });
+  const { '': lag } = await series('keyverify.revocation.lag');
+  expect(lag).toBeGreaterThanOrEqual(4);
 });
 
 test('results are counted by status and source', async () => {
@@ -170,4 +256,8 @@ test('an observer that was never given to a verifier records nothing, and breaks
   const { build } = await rig();
   observer.onDetach?.(build());
   expect(() => observer.onAsk?.(ask, async () => await Promise.resolve(outcome))).not.toThrow();
+  const shared = { outcome: 'hit', error: undefined, durationMs: 1 } as const;
+  expect(() => observer.onShared?.({ operation: 'get' }, async () => await Promise.resolve(shared))).not.toThrow();
+  expect(() => observer.onRevocation?.({ source: 's', messages: 1, revoked: 1, count: 0 })).not.toThrow();
+  expect(() => observer.onRevocationGap?.({ source: 's', reason: 'lost' })).not.toThrow();
 });

@@ -5,12 +5,14 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { UndiciInstrumentation } from '@opentelemetry/instrumentation-undici';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import { fingerprint } from 'keyverify';
+import { fingerprint, type SharedCache } from 'keyverify';
 import { otel } from 'keyverify/otel';
+import { memoryFleet } from 'keyverify/testing';
 
 import { GOOD, OTHER, rig, settle, until } from '../helpers/rig.js';
+import { faultyStore } from '../helpers/store.js';
 
 const exporter = new InMemorySpanExporter();
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
@@ -167,6 +169,77 @@ test('a control question belongs to no caller, whoever set its timer', async () 
   const controls = asks().filter(({ attributes }) => attributes['keyverify.purpose'] === 'control');
   expect(controls.length).toBeGreaterThan(0);
   for (const control of controls) expect(parentOf(control)).toBeUndefined();
+});
+
+describe('the shared cache', () => {
+  const shared = (): readonly ReadableSpan[] =>
+    exporter.getFinishedSpans().filter(({ name }) => name === 'keyverify.shared');
+  const operationOf = ({ attributes }: ReadableSpan): unknown => attributes['keyverify.shared.operation'];
+
+  /** Its client has a span for each command, as instrumented ones do. */
+  async function sharedRig() {
+    const made = await rig();
+    const fleet = memoryFleet({ clock: made.clock });
+    const { sharedCache, state } = faultyStore(fleet);
+    const get: SharedCache['get'] = async (key) => {
+      tracer.startSpan('GET').end();
+      return await sharedCache.get(key);
+    };
+    const verifier = made.build({ sharedCache: { ...sharedCache, get }, observers, retries: 0 });
+    return { ...made, state, fleet, verifier };
+  }
+
+  test('has a span for each operation, a child of the caller, with the client below', async () => {
+    const { verifier, fleet } = await sharedRig();
+    const { span } = await within(async () => await verifier.verify(GOOD));
+    await until(() => shared().length === 2 && fleet.sharedCache.size === 1);
+    const [get, put] = shared();
+    expect(shared().map(operationOf)).toEqual(['get', 'put']);
+    expect([parentOf(get), parentOf(put), parentOf(asks()[0])]).toEqual([idOf(span), idOf(span), idOf(span)]);
+    expect(parentOf(exporter.getFinishedSpans().find(({ name }) => name === 'GET'))).toBe(idOf(get));
+    expect(get?.attributes).toEqual({ 'keyverify.shared.operation': 'get', 'keyverify.outcome': 'miss' });
+  });
+
+  test('has none on a hit of the process itself', async () => {
+    const { verifier } = await sharedRig();
+    await verifier.verify(GOOD);
+    await until(() => shared().length === 2);
+    exporter.reset();
+    await within(async () => await verifier.verify(GOOD));
+    expect(exporter.getFinishedSpans().map(({ name }) => name)).toEqual(['request']);
+  });
+
+  test('is looked into and leased by a refresh for the caller whose hit set it off', async () => {
+    const { verifier, clock } = await sharedRig();
+    await verifier.verify(GOOD);
+    await until(() => shared().length === 2);
+    await clock.advance(280_000);
+    exporter.reset();
+    const { span } = await within(async () => await verifier.verify(GOOD));
+    await until(() => shared().length === 3 && asks().length === 1);
+    expect(shared().map(operationOf)).toEqual(['get', 'lease', 'put']);
+    for (const each of [...shared(), ...asks()]) expect(parentOf(each)).toBe(idOf(span));
+  });
+
+  test('that fails has the kind and the cause, and what probes it belongs to no caller', async () => {
+    const { verifier, clock, state } = await sharedRig();
+    state.fault = 'throw';
+    await within(async () => await verifier.verify(GOOD));
+    state.fault = 'hang';
+    await clock.advance(1_000);
+    await settle(
+      until(() => shared().some((span) => operationOf(span) === 'probe')),
+      clock,
+      5_000,
+    );
+    const [get] = shared();
+    expect(get?.attributes).toMatchObject({ 'keyverify.outcome': 'failed', 'error.type': 'error' });
+    expect(get?.status).toEqual({ code: 2, message: 'refused: "[redacted]" "[redacted]"' });
+    const probe = shared().find((span) => operationOf(span) === 'probe');
+    expect(probe?.attributes).toMatchObject({ 'keyverify.outcome': 'failed', 'error.type': 'timeout' });
+    expect(probe?.status).toEqual({ code: 2, message: 'no answer in time' });
+    expect(parentOf(probe)).toBeUndefined();
+  });
 });
 
 test('the default port of a URL without one is known', async () => {

@@ -1,6 +1,6 @@
 import { deepEqual } from 'node:assert/strict';
 
-import type { AskEvent, AskOutcome, ObservedVerifier, Observer } from '../../core/events.js';
+import type { AskEvent, AskOutcome, ObservedVerifier, Observer, SharedOutcome } from '../../core/events.js';
 import { VerifyFailure } from '../../core/failure.js';
 import { failedOpen, rejected, verified } from '../../core/result.js';
 import { KeyVerifier } from '../../verifier.js';
@@ -25,6 +25,11 @@ const ask: AskEvent = Object.freeze({ purpose: 'verify', url: 'https://admin.tes
 const OUTCOMES: readonly AskOutcome[] = [
   { outcome: 'verified', failure: undefined, attempts: 1, durationMs: 0 },
   { outcome: 'failed', failure, attempts: 2, durationMs: 2_000.5 },
+];
+const SHARED_OUTCOMES: readonly SharedOutcome[] = [
+  { outcome: 'hit', error: undefined, durationMs: 0.5 },
+  { outcome: 'timeout', error: undefined, durationMs: 50 },
+  { outcome: 'error', error: new Error('connect ECONNREFUSED'), durationMs: 1 },
 ];
 const stub = stubVerifier();
 const verifier: ObservedVerifier = Object.freeze({ stats: () => stub.stats(), health: () => stub.health() });
@@ -59,13 +64,12 @@ const EVENTS: Events = {
     { selector: { client: 'acme' }, count: 2 },
     { selector: { tenant: 'cust-A' }, count: 3 },
   ],
-  onShared: [
-    { operation: 'get', outcome: 'hit', durationMs: 0.5 },
-    { operation: 'put', outcome: 'miss', durationMs: 1 },
-    { operation: 'lease', outcome: 'timeout', durationMs: 50 },
+  onShared: [{ operation: 'get' }, { operation: 'put' }, { operation: 'lease' }, { operation: 'probe' }],
+  onRevocation: [{ source: 'keyverify:revocations', messages: 2, revoked: 1, count: 1 }],
+  onRevocationGap: [
+    { source: 'keyverify:revocations', reason: 'lost' },
+    { source: 'keyverify:revocations', reason: 'silent' },
   ],
-  onRevocation: [{ source: 'keyverify:revocations', messages: 2, count: 1 }],
-  onRevocationGap: [{ source: 'keyverify:revocations' }],
   onAsk: [ask, { ...ask, purpose: 'refresh' }, { ...ask, purpose: 'control' }],
   onJoin: [ask],
   onAttach: [verifier],
@@ -76,8 +80,8 @@ const EVENTS: Events = {
 async function tell(observer: Observer, name: keyof Observer): Promise<void> {
   for (const event of EVENTS[name]) {
     const method: unknown = Reflect.get(observer, name);
-    for (const outcome of OUTCOMES) {
-      const run = (): Promise<AskOutcome> => Promise.resolve(Object.freeze({ ...outcome }));
+    for (const outcome of name === 'onShared' ? SHARED_OUTCOMES : OUTCOMES) {
+      const run = (): Promise<AskOutcome | SharedOutcome> => Promise.resolve(Object.freeze({ ...outcome }));
       if (typeof method === 'function') await Reflect.apply(method, observer, [Object.freeze({ ...event }), run]);
     }
   }

@@ -1,0 +1,86 @@
+import type { RevocationGapEvent, SharedEvent, SharedOutcome } from '../core/events.js';
+import type { Health } from '../core/health.js';
+import type { RevocationStats, SharedStats } from '../core/stats.js';
+import type { RevocationFollower } from '../fleet/follower.js';
+import type { Revocation } from '../fleet/revocation.js';
+import type { Clock } from '../core/clock.js';
+import type { Logs } from './logs.js';
+import type { Observers } from './observers.js';
+import { SharedCacheMonitor, type SharedCacheMonitorOptions } from './shared-cache.js';
+
+const COUNTERS = { hit: 'hits', miss: 'misses', unreadable: 'unreadable' } as const;
+
+/** Counts what processes share, and tells observers and the log of it. */
+export class FleetMonitor<Claims> {
+  readonly #observers: Observers<Claims>;
+  readonly #logs: Logs;
+  readonly #clock: Clock;
+  readonly #operations = { get: 0, put: 0, lease: 0, probe: 0 };
+  readonly #shared = { hits: 0, misses: 0, unreadable: 0, failures: 0 };
+  readonly #revocations = { messages: 0, revoked: 0, gaps: 0 };
+  #sharedCache: SharedCacheMonitor | undefined;
+  #follower: Pick<RevocationFollower, 'isBehind' | 'health'> | undefined;
+  #lastGapAt: number | undefined;
+
+  constructor(observers: Observers<Claims>, logs: Logs, clock: Clock) {
+    this.#observers = observers;
+    this.#logs = logs;
+    this.#clock = clock;
+  }
+
+  get counts(): { readonly shared: SharedStats; readonly revocations: RevocationStats } {
+    const behind = this.#follower?.isBehind === true;
+    return {
+      shared: { operations: { ...this.#operations }, ...this.#shared },
+      revocations: { ...this.#revocations, behind },
+    };
+  }
+
+  get health(): Pick<Health, 'sharedCache' | 'revocations'> {
+    const [sharedCache, follower, lastGapAt] = [this.#sharedCache, this.#follower, this.#lastGapAt];
+    return {
+      ...(sharedCache && { sharedCache: sharedCache.health }),
+      ...(follower && {
+        revocations: Object.freeze({ ...follower.health, ...(lastGapAt !== undefined && { lastGapAt }) }),
+      }),
+    };
+  }
+
+  watchSharedCache(options: Omit<SharedCacheMonitorOptions, 'clock'>): void {
+    this.#sharedCache = new SharedCacheMonitor({ ...options, clock: this.#clock });
+  }
+
+  watchStreams(follower: Pick<RevocationFollower, 'isBehind' | 'health'>): void {
+    this.#follower = follower;
+  }
+
+  close(): void {
+    this.#sharedCache?.close();
+  }
+
+  sharedEnded({ operation }: SharedEvent, { outcome, error }: SharedOutcome): void {
+    this.#operations[operation]++;
+    if (outcome === 'error' || outcome === 'timeout') this.#shared.failures++;
+    else if (operation === 'get') this.#shared[COUNTERS[outcome]]++;
+    this.#sharedCache?.ended(outcome);
+    const mono = this.#clock.monotonic();
+    const status = this.#sharedCache?.status;
+    if (status === 'down') this.#logs.sharedCacheFailed(error, mono);
+    else if (status === 'ok') this.#logs.sharedCacheWorks(mono);
+  }
+
+  revoked(source: string, messages: readonly Revocation[], count: number): void {
+    const revoked = messages.filter(({ type }) => type === 'revoked').length;
+    this.#revocations.messages += messages.length;
+    this.#revocations.revoked += revoked;
+    this.#observers.tell((o) => o.onRevocation?.({ source, messages: messages.length, revoked, count }));
+  }
+
+  gap(source: string, reason: RevocationGapEvent['reason']): void {
+    this.#revocations.gaps++;
+    this.#lastGapAt = this.#clock.wall();
+    // Of a stream that is silent, the log says more.
+    if (reason === 'lost') this.#logs.revocationsLost(source, this.#clock.monotonic());
+    this.#observers.tell((o) => o.onRevocationGap?.({ source, reason }));
+  }
+}

@@ -1,0 +1,160 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+import type { FollowContext, PositionedMessage, RevocationSource } from 'keyverify';
+import { testClock } from 'keyverify/testing';
+
+import { RevocationFollower } from '../../src/fleet/follower.js';
+import { toJson } from '../../src/fleet/revocation.js';
+
+const START = 1_000_000;
+const TOKEN = 'service-token-0123456789';
+
+/** Streams of which the test says what they deliver; each call of theirs is kept. */
+function setup(names: readonly string[] = ['s']) {
+  const clock = testClock({ wall: START });
+  const told: string[] = [];
+  const skew = { ms: 0 };
+  const calls = names.map((): { context: FollowContext; end: (error: Error) => void }[] => []);
+  const sources = names.map((name, at): RevocationSource => ({
+    name,
+    heartbeatMs: 1_000,
+    follow: async (context) => {
+      await context.token();
+      await new Promise((_resolve, reject) => void calls[at]?.push({ context, end: reject }));
+    },
+  }));
+  const follower = new RevocationFollower(sources, {
+    clock,
+    random: () => 0,
+    scope: undefined,
+    retainMs: 1,
+    verifyUrl: 'https://admin.test/verify?secret=url-secret',
+    token: async () => await Promise.resolve(TOKEN),
+    onGap: (_, reason) => told.push(`gap: ${reason}`),
+    onSilent: (source, ms, error) => told.push(`${source} silent for ${ms} ms: ${error?.message ?? 'nothing said'}`),
+    onHeard: (source, ms) => told.push(`${source} heard after ${ms} ms`),
+    onRevocations: () => undefined,
+    clockSkewMs: () => skew.ms,
+  });
+  onTestFinished(() => follower.close());
+  return {
+    clock,
+    told,
+    skew,
+    follower,
+    /** The latest call of a stream. */
+    call: (at = 0) => calls[at]?.at(-1),
+    sink: (at = 0) => calls[at]?.at(-1)?.context.sink,
+  };
+}
+
+const revoked = (position: string, at?: number): PositionedMessage => ({
+  position,
+  json: toJson({ type: 'revoked', select: { keyId: 'k' }, at }),
+});
+
+describe('the health of streams', () => {
+  test('is starting until what is retained has been read, then ok', async () => {
+    const { clock, follower, sink } = setup();
+    expect(follower.health).toEqual({ status: 'starting', since: START, lagMs: 0 });
+    void follower.start();
+    await clock.advance(700);
+    expect(follower.health).toEqual({ status: 'starting', since: START, lagMs: 700 });
+    sink()?.caughtUp();
+    expect(follower.health).toEqual({ status: 'ok', since: START + 700, lagMs: 0 });
+    await clock.advance(900);
+    sink()?.caughtUp();
+    expect(follower.health).toEqual({ status: 'ok', since: START + 700, lagMs: 0 });
+  });
+
+  test('is down after three heartbeats without a word, since the last one, and says why without a secret', async () => {
+    const { clock, follower, told, sink, call } = setup();
+    void follower.start();
+    await clock.advance(100);
+    sink()?.caughtUp();
+    call()?.end(new Error(`refused at https://admin.test/verify?secret=url-secret with ${TOKEN}`));
+    await clock.advance(2_999);
+    expect(follower.health.status).toBe('ok');
+    await clock.advance(1_001);
+    expect(follower.health).toEqual({ status: 'down', since: START + 100, lagMs: 4_000 });
+    expect(told).toEqual(['gap: silent', 's silent for 3000 ms: refused at [redacted] with [redacted]']);
+    await clock.advance(10_000);
+    expect(told.length).toBeGreaterThan(2);
+    told.length = 0;
+    sink()?.deliver([revoked('1-1')]);
+    expect(told).toEqual(['s heard after 14000 ms']);
+    expect(follower.health).toEqual({ status: 'ok', since: START + 14_100, lagMs: 0 });
+  });
+
+  test('is that of the worst', async () => {
+    const { clock, follower, sink } = setup(['a', 'b']);
+    void follower.start();
+    await clock.advance(500);
+    sink(0)?.caughtUp();
+    expect(follower.health).toEqual({ status: 'starting', since: START, lagMs: 500 });
+    await clock.advance(500);
+    sink(1)?.caughtUp();
+    expect(follower.health).toEqual({ status: 'ok', since: START + 1_000, lagMs: 500 });
+    for (let i = 0; i < 3; i++) {
+      await clock.advance(1_000);
+      sink(1)?.caughtUp();
+    }
+    expect(follower.health).toEqual({ status: 'down', since: START + 500, lagMs: 3_500 });
+  });
+});
+
+describe('lag', () => {
+  /** A stream that was caught up a minute after its start, and is heard of all the time. */
+  async function live() {
+    const made = setup();
+    const { clock, follower, sink } = made;
+    void follower.start();
+    await clock.advance(0);
+    sink()?.caughtUp();
+    const pass = async (ms: number): Promise<void> => {
+      for (let passed = 0; passed < ms; passed += 1_000) {
+        await clock.advance(1_000);
+        sink()?.caughtUp();
+      }
+    };
+    await pass(100_000);
+    return { ...made, pass };
+  }
+
+  test('is how late a message took effect, for a minute', async () => {
+    const { clock, follower, sink, pass } = await live();
+    sink()?.deliver([revoked('1-1', clock.wall() - 4_000), revoked('1-2', clock.wall() - 7_000), revoked('1-3')]);
+    expect(follower.health.lagMs).toBe(7_000);
+    sink()?.deliver([revoked('1-4', clock.wall() - 1_000)]);
+    await pass(59_000);
+    expect(follower.health.lagMs).toBe(7_000);
+    await pass(1_000);
+    expect(follower.health.lagMs).toBe(0);
+    sink()?.deliver([revoked('1-5', clock.wall() - 1_000)]);
+    expect(follower.health.lagMs).toBe(1_000);
+  });
+
+  test('does not grow by what comes again after a gap, nor by what was retained before the start', async () => {
+    const { clock, follower, sink } = await live();
+    sink()?.deliver([revoked('1-1', clock.wall() - 1_000)]);
+    sink()?.deliver([revoked('1-1', clock.wall() - 50_000), revoked('1-2', clock.wall() - 500)]);
+    expect(follower.health.lagMs).toBe(1_000);
+    const late = setup();
+    void late.follower.start();
+    await late.clock.advance(300);
+    late.sink()?.deliver([revoked('1-1', START - 3_600_000)]);
+    expect(late.follower.health.lagMs).toBe(300);
+  });
+
+  test.each([
+    ['from the future', 5_000, 0, 0],
+    ['from a server whose clock is as far behind as is known', -41_000, 40_000, 1_000],
+    ['from a server whose clock is ahead', -1_000, -40_000, 1_000],
+    ['within what a Date can tell', -1_500, 2_000, 1_500],
+  ])('is not made up by a clock: %s', async (_what, atMs, skewMs, lagMs) => {
+    const { clock, follower, sink, skew } = await live();
+    skew.ms = skewMs;
+    sink()?.deliver([revoked('1-1', clock.wall() + atMs)]);
+    expect(follower.health.lagMs).toBe(lagMs);
+  });
+});

@@ -1,0 +1,22 @@
+import type { SharedCache } from 'keyverify';
+import type { MemoryFleet } from 'keyverify/testing';
+
+/** How a store fails: it never answers, or throws what it was given. */
+export type StoreFault = 'hang' | 'throw';
+
+/** The shared cache of a fleet in memory, with faults on demand. */
+export function faultyStore({ sharedCache: works }: MemoryFleet) {
+  const state: { fault: StoreFault | undefined } = { fault: undefined };
+  const within = async <T>(given: readonly unknown[], work: () => Promise<T>): Promise<T> => {
+    if (state.fault === 'hang') return await new Promise(() => undefined);
+    if (state.fault === 'throw') throw new Error(`refused: ${given.map((part) => JSON.stringify(part)).join(' ')}`);
+    return await work();
+  };
+  const sharedCache: SharedCache = {
+    get: async (key) => await within([key.fingerprint, key.namespace], async () => await works.get(key)),
+    put: async (key, value, options) =>
+      await within([key.fingerprint, value], async () => await works.put(key, value, options)),
+    lease: async (key, ms) => await within([key.fingerprint], async () => await works.lease(key, ms)),
+  };
+  return { sharedCache, state };
+}
