@@ -38,6 +38,30 @@ const ROWS: readonly Row[] = [
   { fault: { kind: 'raw', status: 200, body: '{"valid":true}' }, kind: 'invalid_response', status: 'degraded' },
 ];
 
+/** The compiler demands each of them here, and a test below that it has a row. */
+const KINDS: Readonly<Record<Fault['kind'] | 'stop', true>> = {
+  stop: true,
+  hang: true,
+  delay: true,
+  'reset-before-headers': true,
+  'reset-after-headers': true,
+  'close-mid-body': true,
+  drip: true,
+  status: true,
+  redirect: true,
+  html: true,
+  'truncated-json': true,
+  'wrong-shape': true,
+  'huge-body': true,
+  'wrong-content-type': true,
+  raw: true,
+};
+
+test('every fault of the testing kit has a row', () => {
+  const kinds = ROWS.map(({ fault }) => (fault === 'stop' ? fault : fault.kind));
+  expect([...new Set(kinds)].toSorted()).toEqual(Object.keys(KINDS).toSorted());
+});
+
 const named = ROWS.map((row) => ({ ...row, name: JSON.stringify(row.fault) }));
 
 async function breakIt({ server }: Rig, fault: Row['fault']): Promise<void> {

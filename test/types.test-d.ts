@@ -10,7 +10,11 @@ import {
   type DefaultClaims,
   type FailedClosed,
   type FailedOpen,
+  type Observer,
   type Rejected,
+  type RevocationsHealth,
+  type SharedCacheHealth,
+  type SharedOutcome,
   type Verified,
   type Verifier,
   type AnyVerifyOptions,
@@ -165,6 +169,29 @@ describe('options and the narrow interface', () => {
         },
       ],
     });
+  });
+
+  test('an observer is around operations on the shared cache, and told of revocations', () => {
+    const observer: Observer = {
+      onShared: async ({ operation }, run) => {
+        expectTypeOf(operation).toEqualTypeOf<'get' | 'put' | 'lease' | 'probe'>();
+        expectTypeOf(await run()).toEqualTypeOf<SharedOutcome>();
+      },
+      onRevocation: ({ messages, revoked }) => expectTypeOf([messages, revoked]).toEqualTypeOf<number[]>(),
+      onRevocationGap: ({ reason }) => expectTypeOf(reason).toEqualTypeOf<'lost' | 'silent'>(),
+    };
+    new KeyVerifier({ observers: [observer] });
+  });
+
+  test('health has what processes share only where they share it', () => {
+    const { sharedCache, revocations } = closed.health();
+    expectTypeOf(sharedCache).toEqualTypeOf<SharedCacheHealth | undefined>();
+    expectTypeOf(revocations).toEqualTypeOf<RevocationsHealth | undefined>();
+    expectTypeOf(sharedCache?.status).toEqualTypeOf<'ok' | 'degraded' | 'down' | undefined>();
+    expectTypeOf(revocations?.status).toEqualTypeOf<'starting' | 'ok' | 'down' | undefined>();
+    expectTypeOf(closed.stats().shared.operations).toEqualTypeOf<
+      Readonly<Record<'get' | 'put' | 'lease' | 'probe', number>>
+    >();
   });
 
   test('every KeyVerifier is a Verifier', () => {

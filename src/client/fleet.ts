@@ -99,16 +99,17 @@ export class Fleet<Claims> {
     this.#detach = deps.detach;
     const namespace = JSON.stringify([FORMAT, verifyUrl, scope, sharedNamespace]);
     if (sharedCache !== undefined) {
-      const onOutcome = monitor.sharedEnded.bind(monitor);
-      const shared = new SharedVerdicts(sharedCache, {
+      const shared: SharedVerdicts = new SharedVerdicts(sharedCache, {
         ...options,
         namespace,
         around: (event, run, toOutcome) => observers.share(event, run, toOutcome),
-        onOutcome,
+        onOutcome: monitor.watchSharedCache({
+          isDown: () => shared.isDown,
+          probe: async () => await shared.probe(),
+          sharesPromises,
+        }),
       });
       this.#shared = shared;
-      const probe = async (): Promise<void> => await shared.probe();
-      monitor.watchSharedCache({ isDown: () => shared.isDown, probe, sharesPromises });
     }
     if (revocations.length > 0) {
       this.#follower = new RevocationFollower(revocations, {

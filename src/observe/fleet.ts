@@ -1,8 +1,9 @@
-import type { RevocationGapEvent, SharedEvent, SharedOutcome } from '../core/events.js';
+import type { RevocationGapEvent } from '../core/events.js';
 import type { Health } from '../core/health.js';
 import type { RevocationStats, SharedStats } from '../core/stats.js';
 import type { RevocationFollower } from '../fleet/follower.js';
 import type { Revocation } from '../fleet/revocation.js';
+import type { SharedVerdictsOptions } from '../fleet/shared-verdicts.js';
 import type { Clock } from '../core/clock.js';
 import type { Logs } from './logs.js';
 import type { Observers } from './observers.js';
@@ -46,8 +47,19 @@ export class FleetMonitor<Claims> {
     };
   }
 
-  watchSharedCache(options: Omit<SharedCacheMonitorOptions, 'clock'>): void {
-    this.#sharedCache = new SharedCacheMonitor({ ...options, clock: this.#clock });
+  /** Returns what is to be called after each operation on the shared cache. */
+  watchSharedCache(options: Omit<SharedCacheMonitorOptions, 'clock'>): SharedVerdictsOptions['onOutcome'] {
+    const monitor = new SharedCacheMonitor({ ...options, clock: this.#clock });
+    this.#sharedCache = monitor;
+    return ({ operation }, { outcome, error }) => {
+      this.#operations[operation]++;
+      if (outcome === 'error' || outcome === 'timeout') this.#shared.failures++;
+      else if (operation === 'get') this.#shared[COUNTERS[outcome]]++;
+      monitor.ended(outcome);
+      const mono = this.#clock.monotonic();
+      if (monitor.status === 'down') this.#logs.sharedCacheFailed(error, mono);
+      else if (monitor.status === 'ok') this.#logs.sharedCacheWorks(mono);
+    };
   }
 
   watchStreams(follower: Pick<RevocationFollower, 'isBehind' | 'health'>): void {
@@ -56,17 +68,6 @@ export class FleetMonitor<Claims> {
 
   close(): void {
     this.#sharedCache?.close();
-  }
-
-  sharedEnded({ operation }: SharedEvent, { outcome, error }: SharedOutcome): void {
-    this.#operations[operation]++;
-    if (outcome === 'error' || outcome === 'timeout') this.#shared.failures++;
-    else if (operation === 'get') this.#shared[COUNTERS[outcome]]++;
-    this.#sharedCache?.ended(outcome);
-    const mono = this.#clock.monotonic();
-    const status = this.#sharedCache?.status;
-    if (status === 'down') this.#logs.sharedCacheFailed(error, mono);
-    else if (status === 'ok') this.#logs.sharedCacheWorks(mono);
   }
 
   revoked(source: string, messages: readonly Revocation[], count: number): void {

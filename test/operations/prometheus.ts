@@ -13,6 +13,9 @@ const RULES = join(OPERATIONS, 'keyverify.rules.yml');
 
 export const dashboard = async (): Promise<string> => await readFile(join(OPERATIONS, 'dashboard.json'), 'utf8');
 
+export const alertNames = async (): Promise<readonly string[]> =>
+  [...(await readFile(RULES, 'utf8')).matchAll(/- alert: (\w+)/g)].map(([, name = '']) => name).toSorted();
+
 /** Debian's package `prometheus` has both. */
 export const isInstalled = ['prometheus', 'promtool'].every((name) => spawnSync(name, ['--version']).status === 0);
 
@@ -21,6 +24,8 @@ const SHORTER: readonly (readonly [RegExp, string])[] = [
   [/for: \w+/g, 'for: 1s'],
   [/\[\d+m\]/g, '[8s]'],
   [/\[1d\] offset 1h/g, '[20s] offset 10s'],
+  // Of the lag, which is in seconds.
+  [/> 30$/gm, '> 3'],
 ];
 
 const shorten = (text: string): string =>
@@ -28,6 +33,8 @@ const shorten = (text: string): string =>
 
 interface Series {
   readonly metric: Readonly<Record<string, string>>;
+  /** When, and the number as text. */
+  readonly value: readonly [number, string];
 }
 
 /** Starts a Prometheus that scrapes these ports every half second and evaluates our rules as often. */
