@@ -60,13 +60,13 @@ export async function until(happened: () => boolean): Promise<void> {
 }
 
 /** Lets time pass, in small steps and with room for the real world in between, until the promise settles. */
-export async function settle<T>(promise: Promise<T>, clock: TestClock, atMostMs: number): Promise<T> {
+export async function settle<T>(promise: Promise<T>, clock: TestClock, atMostMs: number, stepMs = 10): Promise<T> {
   const landed = promise.then(
     () => true,
     () => true,
   );
   const lull = async (): Promise<boolean> => await Promise.race([landed, breathe().then(() => false)]);
-  for (let passed = 0; !(await lull()) && passed < atMostMs; passed += 10) await clock.advance(10);
+  for (let passed = 0; !(await lull()) && passed < atMostMs; passed += stepMs) await clock.advance(stepMs);
   return await promise;
 }
 
