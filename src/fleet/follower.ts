@@ -131,7 +131,8 @@ class Stream {
   #endCall: () => void = () => undefined;
   #endPause: () => void = () => undefined;
   #cancelWatch: () => void = () => undefined;
-  #tellCaughtUp: () => void = () => undefined;
+  /** Who waits until it is caught up. */
+  readonly #waiting: (() => void)[] = [];
 
   constructor(source: RevocationSource, options: FollowerOptions) {
     this.source = source;
@@ -160,9 +161,7 @@ class Stream {
     this.#startedAt = this.#options.clock.monotonic();
     this.#heardAt = this.#startedAt;
     // Before it is followed: a source may be caught up at once.
-    const caughtUp = new Promise<void>((resolve) => {
-      this.#tellCaughtUp = resolve;
-    });
+    const caughtUp = new Promise<void>((resolve) => void this.#waiting.push(resolve));
     this.#watch();
     void this.#run();
     return caughtUp;
@@ -296,6 +295,6 @@ class Stream {
     this.#failures = 0;
     this.#isSilenceTold = false;
     this.isCaughtUp = true;
-    this.#tellCaughtUp();
+    for (const tell of this.#waiting.splice(0)) tell();
   }
 }

@@ -193,8 +193,14 @@ describe('the cache of a stub', () => {
       queued: 0,
       controls: 0,
       breaker: 'closed',
-      shared: { hits: 0, misses: 0, unreadable: 0, failures: 0 },
-      revocations: { messages: 0, gaps: 0, behind: false },
+      shared: {
+        operations: { get: 0, put: 0, lease: 0, probe: 0 },
+        hits: 0,
+        misses: 0,
+        unreadable: 0,
+        failures: 0,
+      },
+      revocations: { messages: 0, revoked: 0, gaps: 0, behind: false },
     });
   });
 
