@@ -67,7 +67,7 @@ export interface HowToAsk<Claims> {
 /** What this process has to do with others: verdicts that they share, and revocations that reach them all. */
 export class Fleet<Claims> {
   /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
-  clockSkewMs = 0;
+  clockSkewMs: number | undefined;
   readonly #options: FleetOptions<Claims>;
   readonly #cache: VerdictCache<Claims>;
   readonly #monitor: FleetMonitor<Claims>;

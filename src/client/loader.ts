@@ -248,7 +248,7 @@ export class VerdictLoader<Claims> {
       return answer;
     }
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
-    if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs ?? 0;
+    if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs;
     this.#health.answered();
     this.logs.answered();
     const { result, freshness } = verdict;

@@ -35,7 +35,7 @@ export interface FollowerOptions {
   /** It is heard of again, after `ms`. */
   readonly onHeard: (source: string, ms: number) => void;
   /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
-  readonly clockSkewMs: () => number;
+  readonly clockSkewMs: () => number | undefined;
 }
 
 /** A stream that was not heard of for so many of its heartbeats is down. */
@@ -270,7 +270,7 @@ class Stream {
   /** A message takes effect now that was published at `at`, by another clock than ours. */
   #recordDelay(at = Infinity): void {
     const { clock, clockSkewMs } = this.#options;
-    const [mono, skewMs] = [clock.monotonic(), clockSkewMs()];
+    const [mono, skewMs] = [clock.monotonic(), clockSkewMs() ?? 0];
     const ms = clock.wall() - (skewMs > SKEW_MS ? skewMs : 0) - at;
     // Before it was followed, nothing was served here that could have been revoked.
     const delayMs = Math.min(ms, mono - this.#startedAt);

@@ -213,7 +213,7 @@ describe('a source of revocations', () => {
         onGap: () => told.push('gap'),
         onSilent: () => undefined,
         onHeard: () => undefined,
-        clockSkewMs: () => 0,
+        clockSkewMs: () => undefined,
         onRevocations: (_, revocations) => told.push(`${revocations.length} revoked`),
       },
     );
