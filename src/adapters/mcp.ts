@@ -1,6 +1,7 @@
 /** `keyverify/mcp`: verifies the bearer of a server of the Model Context Protocol, for `requireBearerAuth` of its SDK. */
 import {
   InsufficientScopeError,
+  InvalidRequestError,
   InvalidTokenError,
   type OAuthError,
   ServerError,
@@ -8,7 +9,9 @@ import {
 } from '@modelcontextprotocol/sdk/server/auth/errors.js';
 import type { OAuthTokenVerifier } from '@modelcontextprotocol/sdk/server/auth/provider.js';
 
+import { InvalidOptionsError } from '../core/errors.js';
 import type { Verified } from '../core/result.js';
+import { isFunction } from '../core/schema.js';
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
 import type { GuardOptions } from '../guard/options.js';
@@ -26,11 +29,23 @@ export type McpOptions<Claims> = Pick<GuardOptions<Claims, false, false>, 'maxAg
 /** The SDK refuses a token that does not end. A key is verified for each request, so this much suffices. */
 const UNLIMITED_SECONDS = 300;
 
-/** The SDK makes 401, 403, 400 and 500 of these; it has no 503. */
+/** The SDK makes 401, 403, 400, 400 and 500 of these; it has neither 429 nor 503. */
 function toError({ status, reason }: Denial): OAuthError {
-  if (status === 401 || status === 400) return new InvalidTokenError(reason);
+  if (status === 401) return new InvalidTokenError(reason);
   if (status === 403) return new InsufficientScopeError(reason);
-  return status === 429 ? new TooManyRequestsError(reason) : new ServerError(reason);
+  if (status === 429) return new TooManyRequestsError(reason);
+  return status < 500 ? new InvalidRequestError(reason) : new ServerError(reason);
+}
+
+/** The options of a guard that make no difference here, so that setting one would be a mistake. */
+const DECIDED = ['keySources', 'optional', 'failOpen', 'realm'];
+
+function checkOptions(scopes: unknown, options: object): void {
+  const issues = DECIDED.filter((name) => Reflect.get(options, name) !== undefined).map(
+    (name) => `${name}: expected nothing, the SDK decides this`,
+  );
+  if (scopes !== undefined && !isFunction(scopes)) issues.push('scopes: expected a function');
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
 
 /**
@@ -46,6 +61,7 @@ export function apiKeyAuth<V extends AnyVerifier>(
   verifier: VerifierSource<V>,
   { scopes, ...options }: McpOptions<ClaimsOf<V>> = {},
 ): OAuthTokenVerifier {
+  checkOptions(scopes, options);
   const guard = createGuard<V, false>(verifier, {
     ...options,
     keySources: ['bearer'],
