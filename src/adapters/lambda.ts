@@ -1,7 +1,7 @@
-/** `keyverify/lambda`: for AWS Lambda behind a function URL or API Gateway, and for its authorizers. */
+/** `keyverify/lambda`: for AWS Lambda behind a function URL, API Gateway or a load balancer, and for its authorizers. */
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
-import { fromEvent, type LambdaEvent, methodOf } from '../guard/lambda.js';
+import { fromEvent, hasSeveralValues, type LambdaEvent, methodOf } from '../guard/lambda.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
@@ -11,10 +11,12 @@ export type { GuardOptions, IdentityOf } from '../guard/options.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 export type { LambdaEvent } from '../guard/lambda.js';
 
-/** A response as API Gateway and function URLs take it. */
+/** A response as API Gateway, function URLs and load balancers take it. */
 export interface LambdaResponse {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** For a load balancer that reads no other headers. */
+  readonly multiValueHeaders?: Readonly<Record<string, readonly string[]>>;
   readonly body: string;
 }
 
@@ -58,7 +60,13 @@ export interface LambdaAuth<Identity> {
 }
 
 function toResult({ status, headers, body }: Denial, event: LambdaEvent): LambdaResponse {
-  return { statusCode: status, headers, body: methodOf(event) === 'HEAD' ? '' : body };
+  const several = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]));
+  return {
+    statusCode: status,
+    headers,
+    ...(hasSeveralValues(event) && { multiValueHeaders: several }),
+    body: methodOf(event) === 'HEAD' ? '' : body,
+  };
 }
 
 function toAuthorizerResult(

@@ -35,12 +35,12 @@ const CODES: Readonly<Record<number, TRPCError['code']>> = {
 
 const isFetch = (req: Request | NodeRequest): req is Request => typeof req.headers.get === 'function';
 
-/** The body is left to tRPC, so of the headers those about it, too. */
+/** The body is left to tRPC, so of the headers those about it, too. A stream may have sent its own already. */
 function sendHeaders({ headers }: Denial, { res, resHeaders }: TrpcContext): void {
   for (const [name, value] of Object.entries(headers)) {
     if (name === 'content-type') continue;
     resHeaders?.set(name, value);
-    res?.setHeader(name, value);
+    if (res?.headersSent === false) res.setHeader(name, value);
   }
 }
 

@@ -16,11 +16,17 @@ export interface LambdaEvent {
   readonly requestContext?: {
     readonly requestId?: string;
     readonly http?: { readonly method?: string };
+    /** Of a load balancer. */
+    readonly elb?: object;
   };
 }
 
 export const methodOf = ({ httpMethod, requestContext }: LambdaEvent): string | undefined =>
   httpMethod ?? requestContext?.http?.method;
+
+/** Whether the event is of a load balancer whose target group has several values for a header, in the response, too. */
+export const hasSeveralValues = ({ requestContext, multiValueHeaders }: LambdaEvent): boolean =>
+  requestContext?.elb !== undefined && (multiValueHeaders ?? undefined) !== undefined;
 
 /** Names and values; version 1.0 has every value in a record of its own. */
 function pairsOf(single: LambdaEvent['headers'], multiple: LambdaEvent['multiValueHeaders']): [string, string][] {
@@ -36,9 +42,13 @@ function valuesOf({ headers, multiValueHeaders, cookies }: LambdaEvent, name: st
     .map(([, value]) => value);
 }
 
-/** The query, encoded: version 1.0 has it decoded. */
-function queryOf({ rawQueryString, queryStringParameters, multiValueQueryStringParameters }: LambdaEvent): string {
-  return rawQueryString ?? String(new URLSearchParams(pairsOf(queryStringParameters, multiValueQueryStringParameters)));
+/** The query, encoded: version 1.0 has it decoded, and a load balancer as it was sent. */
+function queryOf(event: LambdaEvent): string {
+  const { rawQueryString, queryStringParameters, multiValueQueryStringParameters, requestContext } = event;
+  if (rawQueryString !== undefined) return rawQueryString;
+  const pairs = pairsOf(queryStringParameters, multiValueQueryStringParameters);
+  if (requestContext?.elb === undefined) return String(new URLSearchParams(pairs));
+  return pairs.map((pair) => pair.join('=')).join('&');
 }
 
 /** An event as a guard sees it. */

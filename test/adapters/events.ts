@@ -10,8 +10,11 @@ interface Result {
   readonly isBase64Encoded?: boolean;
 }
 
-/** The shape of the events: of API Gateway's version 1.0 (REST), or of 2.0 (HTTP, function URLs). */
-export type EventVersion = '1.0' | '2.0';
+/**
+ * The shape of the events: of API Gateway's version 1.0 (REST) or 2.0 (HTTP, function URLs), or of a load balancer, whose
+ * target group has headers with one value or with several.
+ */
+export type EventVersion = '1.0' | '2.0' | 'ALB' | 'ALB, several values';
 
 const requestContext = {
   accountId: '123456789012',
@@ -65,20 +68,49 @@ function eventV2({ path, method, headers }: AdapterCall) {
   };
 }
 
+/** Names in lower case, the query as it was sent; every value of a header, or the last one. */
+function eventAlb({ path, method, headers }: AdapterCall, several: boolean) {
+  const [rawPath = '', query = ''] = path.split('?');
+  const lower = headers.map(([name, value]) => [name.toLowerCase(), value] as const);
+  const parameters = query === '' ? [] : query.split('&').map((pair) => pair.split('=') as [string, string]);
+  return {
+    requestContext: { elb: { targetGroupArn: 'arn:aws:elasticloadbalancing:eu-1:123456789012:targetgroup/api/1' } },
+    httpMethod: method,
+    path: rawPath,
+    ...(several
+      ? {
+          multiValueHeaders: Object.fromEntries(grouped(lower)),
+          multiValueQueryStringParameters: Object.fromEntries(grouped(parameters)),
+        }
+      : { headers: Object.fromEntries(lower), queryStringParameters: Object.fromEntries(parameters) }),
+    body: '',
+    isBase64Encoded: false,
+  };
+}
+
 export function eventOf(call: AdapterCall, version: EventVersion): LambdaEvent {
-  return (version === '1.0' ? eventV1(call) : eventV2(call)) as LambdaEvent;
+  if (version === '1.0') return eventV1(call) as LambdaEvent;
+  return version === '2.0' ? eventV2(call) : eventAlb(call, version !== 'ALB');
 }
 
 /** The handlers that are served, by the URL of their service. */
 const handlers = new Map<string, (call: AdapterCall) => Promise<unknown>>();
 
 /** Serves a handler of events in place of a port: `callHandler()` finds it by its URL. */
-export function serveHandler(handler: (call: AdapterCall) => Promise<unknown>): {
+export function serveHandler(
+  handler: (call: AdapterCall) => Promise<unknown>,
+  version?: EventVersion,
+): {
   url: string;
   close: () => Promise<boolean>;
 } {
   const url = `event://${handlers.size}-${Math.random()}`;
-  handlers.set(url, handler);
+  const several = async (call: AdapterCall): Promise<unknown> => {
+    // Such a target group ignores `headers`.
+    const { headers: _, ...result } = (await handler(call)) as Result;
+    return result;
+  };
+  handlers.set(url, version === 'ALB, several values' ? several : handler);
   return { url, close: async () => await Promise.resolve(handlers.delete(url)) };
 }
 

@@ -30,7 +30,6 @@ async function answer(req: express.Request, res: express.Response, handler: Adap
   }));
   const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true });
   res.once('close', () => void server.close());
-  // @ts-expect-error -- the types of the SDK are not made for exactOptionalPropertyTypes
   await server.connect(transport);
   await transport.handleRequest(req, res, req.body);
 }
@@ -175,7 +174,6 @@ describe('a verifier of access tokens for MCP', () => {
     const client = new Client({ name: 'test', version: '1.0.0' });
     const requestInit = { headers: { authorization: 'Bearer sk-1' } };
     const transport = new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { requestInit });
-    // @ts-expect-error -- the types of the SDK are not made for exactOptionalPropertyTypes
     await client.connect(transport);
     expect((await client.callTool({ name: 'me' })).content).toEqual([{ type: 'text', text: '{"tenant":"eu-1"}' }]);
     await client.close();

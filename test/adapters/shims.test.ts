@@ -74,14 +74,15 @@ function fastifyApp(verifier: DefaultVerifier, handler: AdapterHandler) {
 
 const leaves = false;
 /** Of version 1.0, serverless-http hands on the last of several values, so that nobody sees the others. */
-const hidesValues = { '1.0': ['refuses two keys in one request, in two headers or in one'], '2.0': [] };
+const twoKeys = 'refuses two keys in one request, in two headers or in one';
+const hidesValues = { '1.0': [twoKeys], '2.0': [], ALB: [twoKeys], 'ALB, several values': [] };
 
-for (const version of ['1.0', '2.0'] satisfies EventVersion[]) {
+for (const version of ['1.0', '2.0', 'ALB', 'ALB, several values'] satisfies EventVersion[]) {
   testAdapter(
     `Express through serverless-http, events of version ${version}`,
     (verifier, handler) => {
       const handle = serverless(expressApp(verifier, handler));
-      return Promise.resolve(serveHandler(async (call) => await handle(eventOf(call, version), {})));
+      return Promise.resolve(serveHandler(async (call) => await handle(eventOf(call, version), {}), version));
     },
     { call: callHandler, leaves, except: hidesValues[version] },
   );
@@ -90,7 +91,7 @@ for (const version of ['1.0', '2.0'] satisfies EventVersion[]) {
     `Koa through serverless-http, events of version ${version}`,
     (verifier, handler) => {
       const handle = serverless(koaApp(verifier, handler));
-      return Promise.resolve(serveHandler(async (call) => await handle(eventOf(call, version), {})));
+      return Promise.resolve(serveHandler(async (call) => await handle(eventOf(call, version), {}), version));
     },
     { call: callHandler, leaves, except: hidesValues[version] },
   );
@@ -100,9 +101,9 @@ for (const version of ['1.0', '2.0'] satisfies EventVersion[]) {
     (verifier, handler) => {
       type Handle = (event: unknown, context: object) => Promise<unknown>;
       const handle = configure({ app: expressApp(verifier, handler) }) as unknown as Handle;
-      return Promise.resolve(serveHandler(async (call) => await handle(eventOf(call, version), {})));
+      return Promise.resolve(serveHandler(async (call) => await handle(eventOf(call, version), {}), version));
     },
-    { call: callHandler, leaves },
+    { call: callHandler, leaves, except: version === 'ALB' ? hidesValues.ALB : [] },
   );
 }
 

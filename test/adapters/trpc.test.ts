@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 
 import { initTRPC } from '@trpc/server';
@@ -8,6 +9,7 @@ import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/te
 import { apiKeyAuth, type TrpcContext } from 'keyverify/trpc';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 
+import type { DefaultVerifier } from '../../src/guard/verifier.js';
 import { callHttp } from '../../src/testing/suites/adapter-client.js';
 import { acme, saying } from '../guard/verifiers.js';
 import { listen } from './listen.js';
@@ -55,6 +57,59 @@ describe('a procedure of tRPC', () => {
     expect([admitted.status, await admitted.json()]).toEqual([200, { result: { data: 'acme' } }]);
     const denied = await ask({});
     expect([denied.status, denied.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="api"']);
+  });
+
+  /** What a batch of calls says, each by itself. */
+  const batch = async (names: string[], headers: Record<string, string>, verifier: DefaultVerifier) => {
+    const t = initTRPC.context<CreateHTTPContextOptions>().create();
+    const [auth, admin] = [apiKeyAuth(verifier), apiKeyAuth(verifier, { authorize: () => false })];
+    const guarded = (by: typeof auth) =>
+      t.procedure
+        .use(async ({ ctx, next }) => await next({ ctx: { identity: await by(ctx) } }))
+        .query(({ ctx }) => ctx.identity?.client);
+    const late = t.procedure
+      .use(async ({ ctx, next }) => {
+        await once(ctx.res, 'drained');
+        return await next({ ctx: { identity: await auth(ctx) } });
+      })
+      .query(({ ctx }) => ctx.identity?.client);
+    const open = t.procedure.query(({ ctx }) => {
+      // The head is sent with the first answer of a stream.
+      setImmediate(() => ctx.res.emit('drained'));
+      return 'anybody';
+    });
+    const router = t.router({ me: guarded(auth), admin: guarded(admin), late, open });
+    const server = createServer(createHTTPHandler({ router, createContext: (context) => context }));
+    const { url, close } = await listen(server);
+    const response = await fetch(`${url}/${names.join(',')}?batch=1`, { headers });
+    const text = await response.text();
+    await close();
+    return { response, text };
+  };
+
+  it('is guarded in a batch each by itself, for one question', async () => {
+    const verifier = saying(acme);
+    const { response, text } = await batch(['me', 'admin', 'me'], { 'x-api-key': 'sk-1' }, verifier);
+    expect(response.status).toBe(207);
+    expect(JSON.parse(text)).toMatchObject([
+      { result: { data: 'acme' } },
+      { error: { message: 'not_allowed', data: { code: 'FORBIDDEN' } } },
+      { result: { data: 'acme' } },
+    ]);
+    const denied = await batch(['me', 'me'], {}, verifier);
+    expect([denied.response.status, denied.response.headers.get('www-authenticate')]).toEqual([
+      401,
+      'Bearer realm="api"',
+    ]);
+  });
+
+  it('is denied as such where the head of a stream has been sent', async () => {
+    const headers = { 'trpc-accept': 'application/jsonl' };
+    const { response, text } = await batch(['open', 'late'], headers, saying(acme));
+    expect(response.status).toBe(200);
+    expect(text).toContain('anybody');
+    expect(text).toContain('UNAUTHORIZED');
+    expect(text).not.toContain('ERR_HTTP_HEADERS_SENT');
   });
 
   it('is guarded without a response, as in a WebSocket', async () => {
