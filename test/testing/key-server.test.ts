@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { KeyVerifier } from 'keyverify';
-import { startKeyServer, type KeyServer } from 'keyverify/testing';
+import { startKeyServer, testClock, type KeyServer } from 'keyverify/testing';
 
 import { ask, until } from './client.js';
 
@@ -183,4 +183,18 @@ describe('the log', () => {
     await ask(server, 'sk-2');
     expect([server.asked('sk-1'), server.asked('sk-2'), server.asked('sk-3')]).toEqual([2, 1, 0]);
   });
+});
+
+it('knows no time of day, so that a verifier with a test clock has nothing to warn of', async () => {
+  await using server = await startKeyServer({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
+  const warnings: unknown[] = [];
+  await using verifier = new KeyVerifier({
+    verifyUrl: server.verifyUrl,
+    serviceToken: 'service-token',
+    clock: testClock(),
+    logger: { warn: (...line: unknown[]) => warnings.push(line) },
+  });
+  expect((await verifier.verify('sk-1')).status).toBe('verified');
+  expect(warnings).toEqual([]);
+  expect((await ask(server, 'sk-1')).headers.date).toBeUndefined();
 });
