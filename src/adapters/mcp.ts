@@ -11,7 +11,7 @@ import type { OAuthTokenVerifier } from '@modelcontextprotocol/sdk/server/auth/p
 
 import { InvalidOptionsError } from '../core/errors.js';
 import type { Verified } from '../core/result.js';
-import { isFunction } from '../core/schema.js';
+import { isFunction, isObject } from '../core/schema.js';
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
 import type { GuardOptions } from '../guard/options.js';
@@ -40,10 +40,12 @@ function toError({ status, reason }: Denial): OAuthError {
 /** The options of a guard that make no difference here, so that setting one would be a mistake. */
 const DECIDED = ['keySources', 'optional', 'failOpen', 'realm'];
 
-function checkOptions(scopes: unknown, options: object): void {
+function checkOptions(options: unknown): void {
+  if (!isObject(options)) throw new InvalidOptionsError(['options: expected an object']);
   const issues = DECIDED.filter((name) => Reflect.get(options, name) !== undefined).map(
     (name) => `${name}: expected nothing, the SDK decides this`,
   );
+  const scopes: unknown = Reflect.get(options, 'scopes');
   if (scopes !== undefined && !isFunction(scopes)) issues.push('scopes: expected a function');
   if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
@@ -59,11 +61,12 @@ function checkOptions(scopes: unknown, options: object): void {
  */
 export function apiKeyAuth<V extends AnyVerifier>(
   verifier: VerifierSource<V>,
-  { scopes, ...options }: McpOptions<ClaimsOf<V>> = {},
+  options: McpOptions<ClaimsOf<V>> = {},
 ): OAuthTokenVerifier {
-  checkOptions(scopes, options);
+  checkOptions(options);
+  const { scopes, ...guardOptions } = options;
   const guard = createGuard<V, false>(verifier, {
-    ...options,
+    ...guardOptions,
     keySources: ['bearer'],
     failOpen: false,
     optional: false,

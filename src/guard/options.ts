@@ -95,7 +95,9 @@ const schemas = lazy(() => {
 function issuesOf(options: unknown, kind: 'route' | 'guard'): string[] {
   const shape = schemas()[kind];
   const parsed = parse(strict(shape, 'an object'), options, { reportInput: true });
-  return parsed.success ? [] : issueMessages(parsed.error.issues, { '': Object.keys(shape) });
+  if (parsed.success) return [];
+  const messages = issueMessages(parsed.error.issues, { '': Object.keys(shape) });
+  return messages.map((message) => (message.startsWith(':') ? `options${message}` : message));
 }
 
 function throwIfAny(issues: readonly string[]): void {

@@ -60,6 +60,7 @@ export interface ResolvedOptions<Claims> {
 export function resolveOptions<Claims = DefaultClaims>(
   options: KeyVerifierOptions<boolean, Claims>,
 ): ResolvedOptions<Claims> {
+  if (!isObject(options)) throw new InvalidOptionsError(['options: expected an object']);
   const protocol = isObject(options.protocol) ? options.protocol : defaultProtocol;
   const { serviceToken: ownToken } = protocol;
   const given = {
@@ -74,7 +75,10 @@ export function resolveOptions<Claims = DefaultClaims>(
   const { options: valid, issues } = validateOptions(given);
   const url = urlIssue(given.verifyUrl, options.allowInsecureHttp === true);
   if (url !== undefined) issues.unshift(`verifyUrl: ${url}`);
-  if (ownToken !== undefined && options.serviceToken !== undefined) issues.push(OWN_TOKEN);
+  const givenToken: unknown = options.serviceToken;
+  if (ownToken !== undefined && givenToken !== undefined) issues.push(OWN_TOKEN);
+  // It is what a protocol without a token says.
+  else if (givenToken === false) issues.push('serviceToken: expected a token, got false');
   if (given.scope !== undefined && protocol.scope === undefined) issues.push(NO_SCOPE);
   const ways = [options.fetch, options.dispatcher, options.transport].filter((way) => way !== undefined);
   if (ways.length > 1) issues.push('fetch, dispatcher, transport: expected at most one of them');

@@ -1,7 +1,9 @@
-import { isText } from '../core/schema.js';
+import { InvalidOptionsError } from '../core/errors.js';
+import { isText, optional } from '../core/schema.js';
 import { defineProtocol, type DefinedProtocol } from './define.js';
 import type { Pick } from './definition.js';
 import { ownField, valueAt } from './pick.js';
+import { presetChecker } from './preset.js';
 
 /** How `clerk()` is set up. */
 export interface ClerkOptions {
@@ -9,16 +11,21 @@ export interface ClerkOptions {
   readonly tenant?: Pick | undefined;
 }
 
+const issuesOf = presetChecker(({ pick }) => ({ tenant: optional(pick) }));
+
 /**
  * Keys kept at Clerk; the option `serviceToken` is the secret key of the instance. The client is the key's subject. A scope
- * of the verifier is compared with the tenant.
+ * of the verifier is compared with the tenant. Throws `InvalidOptionsError`.
  *
  * @example
  * ```ts
  * const verifier = new KeyVerifier({ serviceToken: process.env.CLERK_SECRET_KEY, protocol: clerk() });
  * ```
  */
-export function clerk({ tenant = 'subject' }: ClerkOptions = {}): DefinedProtocol {
+export function clerk(options: ClerkOptions = {}): DefinedProtocol {
+  const issues = issuesOf(options);
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
+  const { tenant = 'subject' } = options;
   return defineProtocol({
     name: 'clerk',
     url: 'https://api.clerk.com/v1/api_keys/verify',

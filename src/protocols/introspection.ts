@@ -1,11 +1,12 @@
 import { InvalidOptionsError } from '../core/errors.js';
 import { formEncode } from '../core/form.js';
-import { isText } from '../core/schema.js';
+import { check, optional } from '../core/schema.js';
 import type { TokenSource } from '../core/token.js';
 import type { DecodeContext } from '../protocol/protocol.js';
 import { defineProtocol, type DefinedProtocol } from './define.js';
 import type { AuthDefinition, Pick } from './definition.js';
 import { ownField } from './pick.js';
+import { presetChecker } from './preset.js';
 
 /** How `introspection()` is set up. */
 export interface IntrospectionOptions {
@@ -31,6 +32,42 @@ export interface IntrospectionOptions {
   readonly tokenTypeHint?: string | undefined;
 }
 
+type Auth = NonNullable<IntrospectionOptions['auth']>;
+
+const AUTH: Readonly<Record<Auth, AuthDefinition>> = {
+  basic: 'basic',
+  post: { field: 'client_secret' },
+  bearer: { header: 'authorization', prefix: 'Bearer ' },
+  none: 'none',
+};
+
+const issuesOf = presetChecker(({ pick, text, flag, token }) => ({
+  tenant: pick,
+  clientId: optional(text),
+  clientSecret: optional(token),
+  auth: optional(
+    check(
+      (value): value is Auth => typeof value === 'string' && Object.hasOwn(AUTH, value),
+      "'basic', 'post', 'bearer' or 'none'",
+    ),
+  ),
+  audience: optional(text),
+  ignoreCacheControl: optional(flag),
+  tokenTypeHint: optional(text),
+}));
+
+/** What is right by itself, but not together. */
+function credentialIssues({ clientId, clientSecret, auth = 'basic' }: IntrospectionOptions): string[] {
+  const usesSecret = auth === 'basic' || auth === 'post';
+  if (!usesSecret) return clientSecret === undefined ? [] : [`clientSecret: expected none for auth: '${auth}'`];
+  return [
+    ...(clientId === undefined
+      ? [`clientId: expected a string that is not empty for auth: '${auth}', got nothing`]
+      : []),
+    ...(clientSecret === undefined ? [`clientSecret: expected a secret for auth: '${auth}', got nothing`] : []),
+  ];
+}
+
 /**
  * Token introspection (RFC 7662): keys are tokens of an OAuth 2.0 authorization server. The client is `client_id`, else
  * `sub`; the key id is `jti`. The other members are claims. A scope of the verifier is compared with the tenant. Throws
@@ -45,16 +82,10 @@ export interface IntrospectionOptions {
  * ```
  */
 export function introspection(options: IntrospectionOptions): DefinedProtocol {
-  const { clientId, clientSecret, tenant, audience, tokenTypeHint, ignoreCacheControl, auth = 'basic' } = options;
-  const usesSecret = auth === 'basic' || auth === 'post';
-  const issues = [
-    ...(usesSecret && !isText(clientId) ? [`clientId: expected a string that is not empty for auth: '${auth}'`] : []),
-    ...(usesSecret && clientSecret === undefined
-      ? [`clientSecret: expected a secret for auth: '${auth}', got nothing`]
-      : []),
-    ...(!usesSecret && clientSecret !== undefined ? [`clientSecret: expected none for auth: '${auth}'`] : []),
-  ];
+  const mistakes = issuesOf(options);
+  const issues = mistakes.length > 0 ? mistakes : credentialIssues(options);
   if (issues.length > 0) throw new InvalidOptionsError(issues);
+  const { clientId, clientSecret, tenant, audience, tokenTypeHint, ignoreCacheControl, auth = 'basic' } = options;
   return defineProtocol({
     name: 'introspection',
     auth: AUTH[auth],
@@ -79,13 +110,6 @@ export function introspection(options: IntrospectionOptions): DefinedProtocol {
     },
   });
 }
-
-const AUTH: Readonly<Record<NonNullable<IntrospectionOptions['auth']>, AuthDefinition>> = {
-  basic: 'basic',
-  post: { field: 'client_secret' },
-  bearer: { header: 'authorization', prefix: 'Bearer ' },
-  none: 'none',
-};
 
 /** Both are encoded for a form first, RFC 6749 2.3.1. */
 function basicCredentials(clientId: string, clientSecret: TokenSource = ''): TokenSource {

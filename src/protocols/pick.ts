@@ -32,3 +32,10 @@ export function ownField(value: unknown, name: string): unknown {
 /** Whether it is an object with fields, and no list. */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   isObject(value) && !Array.isArray(value);
+
+/** Whether it is an object as braces make it, in any realm. A `Map` or `Headers` would be taken for one without fields. */
+export function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (!isRecord(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}

@@ -1,6 +1,9 @@
+import { InvalidOptionsError } from '../core/errors.js';
+import { check, optional, strict } from '../core/schema.js';
 import { defineProtocol, type DefinedProtocol } from './define.js';
 import type { Pick } from './definition.js';
 import { ownField, valueAt } from './pick.js';
+import { presetChecker } from './preset.js';
 
 /** How `unkey()` is set up. */
 export interface UnkeyOptions {
@@ -17,6 +20,17 @@ export interface UnkeyOptions {
   /** Rate limits to check, as Unkey's API has them. Default: those of the key. */
   readonly ratelimits?: readonly Readonly<Record<string, unknown>>[] | undefined;
 }
+
+const isCost = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+const issuesOf = presetChecker(({ pick, text, texts, objects }) => ({
+  tenant: pick,
+  client: optional(pick),
+  permissions: optional(text),
+  tags: optional(texts),
+  credits: optional(strict({ cost: check(isCost, 'a whole number, 0 or more') }, 'an object of cost')),
+  ratelimits: optional(objects),
+}));
 
 /** What the others are called here; `VALID` is none of them. */
 const REASONS = {
@@ -38,6 +52,7 @@ const MAX_KEY_LENGTH = 512;
  *
  * A question spends the key's credits and counts for its rate limits, and an answer from the cache doesn't: Unkey counts
  * fewer uses than there are. Keys whose uses are to be counted need a short `cacheTtlMs`, or another way to count.
+ * Throws `InvalidOptionsError`.
  *
  * @example
  * ```ts
@@ -48,6 +63,8 @@ const MAX_KEY_LENGTH = 512;
  * ```
  */
 export function unkey(options: UnkeyOptions): DefinedProtocol {
+  const issues = issuesOf(options);
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
   const { tenant, client = 'data.identity.externalId', permissions, tags, credits, ratelimits } = options;
   return defineProtocol({
     name: 'unkey',

@@ -1,9 +1,10 @@
 import { HEADER_VALUE } from '../core/token.js';
 import { lazy } from '../core/lazy.js';
-import { anything, check, isBoolean, isFunction, isText, optional, parse, strict } from '../core/schema.js';
+import { anything, check, isFunction, isText, optional, parse, strict } from '../core/schema.js';
 import { issueMessages } from '../core/messages.js';
 import { isNeverVerdict } from '../protocol/status.js';
-import { isRecord } from './pick.js';
+import { isPlain, isRecord } from './pick.js';
+import { isPath, kinds } from './preset.js';
 import { combinationIssues } from './combinations.js';
 import type { ProtocolDefinition } from './definition.js';
 
@@ -18,12 +19,7 @@ const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const isHeaderName = (value: unknown): value is string => typeof value === 'string' && HEADER_NAME.test(value);
 const isHeaderValue = (value: unknown): value is string => typeof value === 'string' && HEADER_VALUE.test(value);
 const areHeaders = (value: unknown): value is Readonly<Record<string, string>> =>
-  isRecord(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
-
-/** Names with dots between them, none of them empty; `.` is the whole. */
-const isPath = (value: unknown): value is string =>
-  isText(value) && (value === '.' || value.split('.').every((step) => step !== ''));
-const isPick = (value: unknown): value is string => isFunction(value) || isPath(value);
+  isPlain(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
 
 const isAuth = (value: unknown): value is NonNullable<ProtocolDefinition['auth']> => {
   if (value === 'none' || value === 'basic') return true;
@@ -36,6 +32,16 @@ const isAuth = (value: unknown): value is NonNullable<ProtocolDefinition['auth']
 const isScope = (value: unknown): value is NonNullable<ProtocolDefinition['scope']> =>
   value === 'enforce-locally' || (isRecord(value) && Object.keys(value).join() === 'name' && isPath(value['name']));
 
+const areTexts = (value: unknown): value is Readonly<Record<string, string>> =>
+  isPlain(value) && Object.values(value).every(isText);
+const isJson = (value: unknown): value is Readonly<Record<string, unknown>> => {
+  try {
+    return isPlain(value) && typeof JSON.stringify(value) === 'string';
+  } catch {
+    return false;
+  }
+};
+
 const isAccepted = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 200 && Number(value) < 300;
 const areAccepted = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.length > 0 && value.every(isAccepted);
@@ -43,9 +49,7 @@ const isRejecting = (value: unknown): value is number =>
   Number.isInteger(value) && Number(value) >= 400 && !isNeverVerdict(Number(value));
 
 const schemas = lazy(() => {
-  const text = check(isText, 'a string that is not empty');
-  const pick = check(isPick, "a path such as 'data.owner.id', or a function");
-  const flag = check(isBoolean, 'true or false');
+  const { text, pick, flag, token, texts } = kinds();
   const key = {
     in: oneOf('json', 'form', 'header', 'query'),
     name: check(isPath, 'a name, or names with dots between them'),
@@ -61,8 +65,8 @@ const schemas = lazy(() => {
     keyId: optional(pick),
     expires: optional(strict(expires, 'an object of at and unit')),
     reason: optional(pick),
-    reasons: optional(check(isRecord, 'an object')),
-    faults: optional(check((value): value is string[] => Array.isArray(value), 'an array of strings')),
+    reasons: optional(check(areTexts, 'an object of strings')),
+    faults: optional(texts),
     claims: optional(pick),
   };
   const definition = {
@@ -70,14 +74,12 @@ const schemas = lazy(() => {
     url: optional(text),
     method: optional(oneOf('POST', 'GET')),
     auth: optional(check(isAuth, "'none', 'basic', { header, prefix? } or { field }")),
-    serviceToken: optional(
-      check((value): value is string => isFunction(value) || isHeaderValue(value), 'visible characters, or a function'),
-    ),
+    serviceToken: optional(token),
     key: optional(strict(key, 'an object of in and name')),
     dangerouslyAllowKeyInQuery: optional(flag),
     scope: optional(check(isScope, "{ name } or 'enforce-locally'")),
     headers: optional(check(areHeaders, 'header names and visible characters')),
-    body: optional(check(isRecord, 'an object')),
+    body: optional(check(isJson, 'an object that JSON can hold')),
     sign: optional(func()),
     admits: optional(func()),
     ignoreCacheControl: optional(flag),

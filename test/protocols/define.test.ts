@@ -137,13 +137,13 @@ describe('a definition that is wrong', () => {
 
   test('may be one of a preset: its options are checked, too', () => {
     expect(issuesOf(() => introspection({ tenant: 'org' }))).toEqual([
-      "clientId: expected a string that is not empty for auth: 'basic'",
+      "clientId: expected a string that is not empty for auth: 'basic', got nothing",
       "clientSecret: expected a secret for auth: 'basic', got nothing",
     ]);
     expect(issuesOf(() => introspection({ tenant: 'org', auth: 'bearer', clientSecret: TOKEN }))).toEqual([
       "clientSecret: expected none for auth: 'bearer'",
     ]);
-    expect(issuesOf(() => unkey({ tenant: '' }))).toEqual([expect.stringContaining('verdict.tenant: expected a path')]);
+    expect(issuesOf(() => unkey({ tenant: '' }))).toEqual([expect.stringContaining('tenant: expected a path')]);
   });
 });
 

@@ -196,5 +196,5 @@ it('knows no time of day, so that a verifier with a test clock has nothing to wa
   });
   expect((await verifier.verify('sk-1')).status).toBe('verified');
   expect(warnings).toEqual([]);
-  expect((await ask(server, 'sk-1')).headers.date).toBeUndefined();
+  expect((await ask(server, 'sk-1')).headers['date']).toBeUndefined();
 });

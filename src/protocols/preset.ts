@@ -1,0 +1,50 @@
+import { HEADER_VALUE, type TokenSource } from '../core/token.js';
+import { lazy } from '../core/lazy.js';
+import { issueMessages } from '../core/messages.js';
+import { check, isBoolean, isFunction, isText, parse, strict } from '../core/schema.js';
+import type { Pick } from './definition.js';
+import { isPlain } from './pick.js';
+
+/** Names with dots between them, none of them empty; `.` is the whole. */
+export const isPath = (value: unknown): value is string =>
+  isText(value) && (value === '.' || value.split('.').every((step) => step !== ''));
+
+/** What the options of presets and of definitions have to be. */
+export const kinds = lazy(() => ({
+  text: check(isText, 'a string that is not empty'),
+  flag: check(isBoolean, 'true or false'),
+  pick: check(
+    (value): value is Pick => isFunction(value) || isPath(value),
+    "a path such as 'data.owner.id', or a function",
+  ),
+  token: check(
+    (value): value is TokenSource => isFunction(value) || (typeof value === 'string' && HEADER_VALUE.test(value)),
+    'visible characters, or a function',
+  ),
+  texts: check(
+    (value): value is readonly string[] => Array.isArray(value) && value.every(isText),
+    'an array of strings that are not empty',
+  ),
+  objects: check(
+    (value): value is readonly object[] => Array.isArray(value) && value.every(isPlain),
+    'an array of objects',
+  ),
+}));
+
+type Shape = Parameters<typeof strict>[0];
+
+/** Finds the mistakes in the options of a preset. One that is misspelt would silently not be enforced. */
+export function presetChecker(shape: (is: ReturnType<typeof kinds>) => Shape): (options: unknown) => string[] {
+  const schema = lazy(() => {
+    const fields = shape(kinds());
+    return { Options: strict(fields, 'an object'), names: { '': Object.keys(fields) } };
+  });
+  return (options) => {
+    const { Options, names } = schema();
+    const parsed = parse(Options, options, { reportInput: true });
+    if (parsed.success) return [];
+    return issueMessages(parsed.error.issues, names).map((issue) =>
+      issue.startsWith(':') ? `options${issue}` : issue,
+    );
+  };
+}
