@@ -5,6 +5,7 @@ import { parseSelector } from './cache/selector.js';
 import { VerdictCache } from './cache/verdict-cache.js';
 import { VerdictLoader } from './client/loader.js';
 import { isAdmissible, isHashable, localRejection } from './core/admit.js';
+import { wrongCallOptions } from './core/call-options.js';
 import { cachedClock, type Instant } from './core/clock.js';
 import { VerifyFailure } from './core/failure.js';
 import { toHex } from './core/fingerprint.js';
@@ -87,6 +88,11 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   /** May fail open for this call. */
   verify(key: PresentedKey, options?: AnyVerifyOptions): Promise<Result<Claims>>;
   verify(key: PresentedKey, options: AnyVerifyOptions = NO_OPTIONS): Promise<Result<Claims>> {
+    const wrong = options === NO_OPTIONS ? undefined : wrongCallOptions(options);
+    if (wrong !== undefined) {
+      this.#loader.logs.failed(wrong, this.#options.clock.monotonic());
+      return Promise.resolve(this.#counter.count(decide<Claims>(undefined, wrong, false)));
+    }
     const { signal } = options;
     // What an executor throws is what its promise rejects with.
     if (signal?.aborted === true) return new Promise(() => signal.throwIfAborted());
@@ -108,6 +114,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
    * `verifier.verifyCached(key) ?? (await verifier.verify(key))` spares a cached verdict its promise.
    */
   verifyCached(key: PresentedKey, options: AnyVerifyOptions = NO_OPTIONS): Served<Claims> | undefined {
+    if (options !== NO_OPTIONS && wrongCallOptions(options) !== undefined) return undefined;
     if (!isHashable(key)) return this.#counter.count(localRejection(key));
     const fingerprint = sha256(key);
     const entry = this.#cache.get(fingerprint);

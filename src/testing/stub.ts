@@ -5,8 +5,10 @@ import { sha256 } from '#platform';
 import { selects } from '../cache/invalidation-log.js';
 import { parseSelector } from '../cache/selector.js';
 import { isAdmissible, isHashable, localRejection } from '../core/admit.js';
+import { wrongCallOptions } from '../core/call-options.js';
 import { mayBeOutage, VerifyFailure, type FailureKind } from '../core/failure.js';
 import {
+  failedClosed,
   rejected,
   verified,
   type DefaultClaims,
@@ -110,8 +112,9 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   verify(key: PresentedKey, options?: AnyVerifyOptions): Promise<Result<Claims>>;
   verify(key: PresentedKey, options: AnyVerifyOptions = {}): Promise<Result<Claims>> {
     return new Promise((resolve) => {
-      options.signal?.throwIfAborted();
-      resolve(this[VERIFY_NOW](key, options));
+      const wrong = wrongCallOptions(options);
+      if (wrong === undefined) options.signal?.throwIfAborted();
+      resolve(wrong === undefined ? this[VERIFY_NOW](key, options) : this.#counter.count(failedClosed(wrong)));
     });
   }
 
@@ -123,6 +126,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   }
 
   verifyCached(key: PresentedKey, options: AnyVerifyOptions = {}): Served<Claims> | undefined {
+    if (wrongCallOptions(options) !== undefined) return undefined;
     this.#calls++;
     const served = isVerifiable(key) ? this.#cached(key, options) : localRejection(key);
     return served && this.#counter.count(served);
