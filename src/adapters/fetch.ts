@@ -2,7 +2,7 @@
 import type { Decision } from '../guard/decision.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
-import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import { checkHandler, type GuardOptions, type IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
 export type { Decision } from '../guard/decision.js';
@@ -82,11 +82,12 @@ export function apiKeyAuth<
   };
   return {
     authenticate,
-    protect:
-      (handler) =>
-      async (request, ...rest) => {
+    protect(handler) {
+      checkHandler('handler', handler);
+      return async (request, ...rest) => {
         const decision = await authenticate(request, rest.find(isExecutionContext));
         return decision.allowed ? await handler(request, decision.identity, ...rest) : decision.denial;
-      },
+      };
+    },
   };
 }

@@ -2,7 +2,7 @@
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
 import { fromEvent, hasSeveralValues, type LambdaEvent, methodOf } from '../guard/lambda.js';
-import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import { checkHandler, type GuardOptions, type IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
 export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
@@ -114,12 +114,13 @@ export function apiKeyAuth<
 ): LambdaAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
   const guard = createGuard(verifier, options);
   return {
-    protect:
-      (handler) =>
-      async (event, ...rest) => {
+    protect(handler) {
+      checkHandler('handler', handler);
+      return async (event, ...rest) => {
         const decision = await guard(fromEvent(event));
         return decision.allowed ? await handler(event, decision.identity, ...rest) : toResult(decision.denial, event);
-      },
+      };
+    },
     async authorizer(event) {
       const { authorizationToken: token } = event;
       const read = fromEvent(event);

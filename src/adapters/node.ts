@@ -2,7 +2,7 @@
 import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
 import { guardNode, type NodeRequest, type NodeResponse, sendDenial } from '../guard/node.js';
-import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import { checkHandler, type GuardOptions, type IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
 export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
@@ -38,6 +38,7 @@ export function apiKeyAuth<
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
 ): (request: Request, response: Response) => void {
   const guard = createGuard(verifier, options);
+  checkHandler('handler', handler);
   return (request, response) => {
     proceed(guardNode(guard, request, response), (decision) => {
       if (!decision.allowed) sendDenial(response, decision.denial);

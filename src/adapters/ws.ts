@@ -10,7 +10,7 @@ import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
 import { subprotocols } from '../guard/key-sources.js';
 import { guardNode } from '../guard/node.js';
-import type { GuardOptions, IdentityOf } from '../guard/options.js';
+import { checkHandler, type GuardOptions, type IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
 export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
@@ -76,6 +76,7 @@ export function apiKeyAuth<
   const guard = createGuard(verifier, options);
   // Any other server would open the socket itself, before there is a decision.
   if (wss.options.noServer !== true) throw new InvalidOptionsError(['wss: expected a server with noServer: true']);
+  checkHandler('onConnection', onConnection);
   return (request, socket, head) => {
     // The HTTP server no longer handles this socket: an error of it during the wait would end the process.
     socket.on('error', () => socket.destroy());

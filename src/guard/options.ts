@@ -100,6 +100,11 @@ function issuesOf(options: unknown, kind: 'route' | 'guard'): string[] {
   return messages.map((message) => (message.startsWith(':') ? `options${message}` : message));
 }
 
+/** Refuses what is no handler: else it would be missed only by the first request that is admitted. */
+export function checkHandler(name: string, handler: unknown): void {
+  if (!isFunction(handler)) throw new InvalidOptionsError([`${name}: expected a function`]);
+}
+
 function throwIfAny(issues: readonly string[]): void {
   if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
