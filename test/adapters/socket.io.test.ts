@@ -1,12 +1,13 @@
 import { createServer } from 'node:http';
 
+import type { Verified } from 'keyverify';
 import { apiKeyAuth } from 'keyverify/socket.io';
 import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
 import { Server } from 'socket.io';
 import { io as connect, type ManagerOptions, type SocketOptions } from 'socket.io-client';
 import { describe, expect, it } from 'vitest';
 
-import { acme, saying } from '../guard/verifiers.js';
+import { acme, rejected, saying } from '../guard/verifiers.js';
 import { listen } from './listen.js';
 import { testAdapter } from './suite.js';
 
@@ -103,6 +104,75 @@ describe('a handshake of Socket.IO', () => {
     expect(await connecting({ auth: { token: 'sk-1' }, extraHeaders: { authorization: 'Bearer sk-2' } })).toBe(
       'ambiguous_key',
     );
+  });
+
+  /** Connects, loses the connection, and tells what the server knows of the caller who comes back. */
+  const returning = async (recovery: object, verifier: Parameters<typeof apiKeyAuth>[0]) => {
+    const server = createServer();
+    const io = new Server(server, { connectionStateRecovery: recovery });
+    const auth = apiKeyAuth(verifier);
+    const told: unknown[] = [];
+    io.use(auth).on('connection', (socket) => {
+      try {
+        told.push([socket.recovered, (auth.identityOf(socket) as Verified).client]);
+      } catch (error) {
+        told.push([socket.recovered, (error as Error).message]);
+      }
+      // The client can only recover what it has been sent.
+      socket.emit('hello');
+    });
+    const { url, close } = await serve(io, server);
+    const socket = connect(url, { ...quiet, reconnection: true, reconnectionDelay: 10, auth: { token: 'sk-1' } });
+    await new Promise((resolve) => socket.once('hello', resolve));
+    socket.io.engine.close();
+    told.push(
+      await new Promise((resolve) => {
+        socket.once('connect', () => resolve('connected'));
+        socket.once('connect_error', ({ message }) => resolve(message));
+      }),
+    );
+    socket.disconnect();
+    await close();
+    return told;
+  };
+
+  it('is verified again where a connection is recovered with its middleware', async () => {
+    const answers = [acme, rejected('revoked')];
+    const verify = async () => await Promise.resolve(answers.shift() ?? acme);
+    expect(await returning({ skipMiddlewares: false }, saying(acme))).toEqual([
+      [false, 'acme'],
+      [true, 'acme'],
+      'connected',
+    ]);
+    expect(await returning({ skipMiddlewares: false }, { verify })).toEqual([[false, 'acme'], 'revoked']);
+  });
+
+  it('knows nobody where a connection is recovered without', async () => {
+    expect(await returning({}, saying(acme))).toEqual([
+      [false, 'acme'],
+      [true, 'keyverify: no guard has admitted this request'],
+      'connected',
+    ]);
+  });
+
+  it('is verified for each namespace of a connection by itself', async () => {
+    const server = createServer();
+    const io = new Server(server);
+    const [everybody, admins] = [apiKeyAuth(saying(acme)), apiKeyAuth(saying(acme), { authorize: () => false })];
+    io.use(everybody);
+    io.of('/admin').use(admins);
+    const { url, close } = await serve(io, server);
+    const socket = connect(url, { ...quiet, auth: { token: 'sk-1' } });
+    await new Promise<void>((resolve) => socket.once('connect', resolve));
+    const admin = socket.io.socket('/admin', { auth: { token: 'sk-1' } });
+    const told = await new Promise((resolve) => {
+      admin.once('connect_error', ({ message }) => resolve(message));
+      admin.once('connect', () => resolve('connected'));
+      admin.connect();
+    });
+    expect([told, socket.connected]).toEqual(['not_allowed', true]);
+    socket.disconnect();
+    await close();
   });
 
   it('knows nobody of a socket that the middleware has not admitted', () => {
