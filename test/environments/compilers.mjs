@@ -22,6 +22,10 @@ import { apiKeyAuth as forFetch } from 'keyverify/fetch';
 import { createGuard } from 'keyverify/guard';
 import { apiKeyAuth as forLambda } from 'keyverify/lambda';
 import { apiKeyAuth as forNode } from 'keyverify/node';
+import { clerk, defineProtocol, introspection, unkey, workos } from 'keyverify/protocols';
+import { redisCache } from 'keyverify/redis';
+import { sseRevocations } from 'keyverify/sse';
+import { adapterCases, startKeyServer, stubVerifier, testClock } from 'keyverify/testing';
 ${OWN_IDENTITY}
 const verifier = new KeyVerifier({ verifyUrl: 'https://keys.test/', serviceToken: 'service-token' });
 
@@ -52,6 +56,21 @@ export async function guarded(): Promise<number | string> {
 export const handler = forLambda(verifier).protect((_event, identity) => ({ statusCode: 200, body: identity.tenant }));
 export const listener = forNode(verifier, (_request, _response, identity) => void identity.client.length);
 
+export const protocols = [
+  defineProtocol({ verdict: { flag: 'ok', client: 'id', tenant: (json) => json } }),
+  introspection({ clientId: 'us', clientSecret: 'secret', tenant: 'org' }),
+  unkey({ tenant: 'data.meta.tenant' }),
+  workos(),
+  clerk(),
+];
+export const fleet = { redisCache, revocations: sseRevocations({ url: 'https://keys.test/revocations' }) };
+
+export async function tests(): Promise<string> {
+  const server = await startKeyServer({ protocol: protocols[0], keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
+  const result = await stubVerifier().verify('sk-1');
+  return [server.url, String(testClock().wall()), adapterCases.name, result.status].join();
+}
+
 export async function verify(): Promise<string> {
   const options: VerifyOptions = { maxAgeMs: 0 };
   const result = await verifier.verify('sk-1', options);
@@ -69,8 +88,22 @@ import { apiKeyAuth as forElysia } from 'keyverify/elysia';
 import { apiKeyAuth as forFastify } from 'keyverify/fastify';
 import { apiKeyAuth as forH3 } from 'keyverify/h3';
 import { apiKeyAuth as forHono } from 'keyverify/hono';
+import { apiKeyAuth as forGrpc } from 'keyverify/grpc';
 import { apiKeyAuth as forKoa } from 'keyverify/koa';
+import { apiKeyAuth as forMcp } from 'keyverify/mcp';
+import { apiKeyAuth as forNest, Identity } from 'keyverify/nest';
+import { otel } from 'keyverify/otel';
+import { apiKeyAuth as forSocketIo } from 'keyverify/socket.io';
+import { apiKeyAuth as forTrpc } from 'keyverify/trpc';
+import { apiKeyAuth as forWs } from 'keyverify/ws';
+import { Server as GrpcServer } from '@grpc/grpc-js';
+import { requireBearerAuth } from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js';
+import { initTRPC } from '@trpc/server';
+import type { CreateHTTPContextOptions } from '@trpc/server/adapters/standalone';
+import { createServer } from 'node:http';
 import Koa from 'koa';
+import { Server } from 'socket.io';
+import { WebSocketServer } from 'ws';
 
 const verifier = new KeyVerifier({ verifyUrl: 'https://keys.test/', serviceToken: 'service-token' });
 const app = Fastify();
@@ -81,6 +114,16 @@ new Koa().use(forKoa(verifier)).use((ctx) => void ctx.state.identity.client.trim
 new Elysia().use(forElysia(verifier)).get('/', ({ identity }) => identity.client);
 const auth = forH3(verifier);
 new H3().use(auth).get('/', (event) => auth.identityOf(event).client);
+const sockets = forSocketIo(verifier);
+new Server().use(sockets).on('connection', (socket) => void socket.emit('hello', sockets.identityOf(socket).client));
+const wss = new WebSocketServer({ noServer: true });
+createServer().on('upgrade', forWs(verifier, wss, (socket, _request, identity) => socket.send(identity.client)));
+new GrpcServer({ interceptors: [forGrpc(verifier).interceptor] });
+requireBearerAuth({ verifier: forMcp(verifier) });
+const t = initTRPC.context<CreateHTTPContextOptions>().create();
+const caller = forTrpc(verifier);
+t.procedure.use(async ({ ctx, next }) => next({ ctx: { identity: await caller(ctx) } })).query(({ ctx }) => ctx.identity.client);
+export const nest = [forNest(verifier), Identity, otel()];
 `;
 
 const BASE = {
@@ -103,6 +146,7 @@ const SETTINGS = {
   },
   'not strict': { files: ['service.mts'], strict: false, skipLibCheck: false },
   'strict, all frameworks': { files: ['frameworks.mts'], strict: true, skipLibCheck: true },
+  'not strict, all frameworks': { files: ['frameworks.mts'], strict: false, skipLibCheck: true },
 };
 
 const compile = (version) => async (folder, row) => {
@@ -135,5 +179,17 @@ export const COMPILERS = [
     'koa@3',
     '@types/koa@3',
     'elysia@1.4',
+    '@grpc/grpc-js@1',
+    '@modelcontextprotocol/sdk@1',
+    '@nestjs/common@12',
+    '@nestjs/websockets@12',
+    '@nestjs/core@12',
+    '@opentelemetry/api@1',
+    '@trpc/server@11',
+    'reflect-metadata',
+    'rxjs@7',
+    'socket.io@4',
+    'ws@8',
+    '@types/ws@8',
   ],
 ];

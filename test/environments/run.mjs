@@ -1,6 +1,7 @@
 /**
  * `npm run test:environments`: installs the packed package with every package manager and in every test runner, and verifies
- * a key over HTTP in each; and compiles a consumer with every compiler. Everything is made in a temporary folder. Arguments select rows by a part of their name.
+ * a key over HTTP in each; compiles a consumer with every compiler; and builds the recipes for frameworks that have no adapter.
+ * Everything is made in a temporary folder. Arguments select rows by a part of their name.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -8,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { COMPILERS, compilers } from './compilers.mjs';
+import { kits } from './kits.mjs';
 import { managers, TOOLS } from './managers.mjs';
 import { PACKAGES, runners } from './runners.mjs';
 import { run } from './work.mjs';
@@ -82,6 +84,8 @@ try {
   await testManagers(tarball);
   await testWith('runners', runners, PACKAGES, tarball);
   await testWith('compilers', compilers, COMPILERS, tarball);
+  for (const [name, { packages, row }] of Object.entries(kits))
+    await testWith(name, { [name]: row }, packages, tarball);
 } catch (error) {
   failures.push(error.stack);
 } finally {
