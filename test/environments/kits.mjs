@@ -51,7 +51,7 @@ const modules = (cwd, name) => [process.execPath, join(cwd, 'node_modules', name
 /** What frameworks without an adapter need: the recipe of docs/frameworks.md, built without secrets and asked over its own server. */
 export const kits = {
   SvelteKit: {
-    packages: ['@sveltejs/kit@2', 'svelte@5', 'vite@7'],
+    packages: ['@sveltejs/kit@2', 'svelte@5', 'vite@8'],
     async row(cwd) {
       await write(cwd, {
         'package.json': '{ "private": true, "type": "module" }',
