@@ -30,8 +30,8 @@ export interface NodeResponse extends Closable {
 
 /** Every value of a header. Node keeps the first `Authorization` of several, so what was sent is counted. */
 function valuesOf({ headers, rawHeaders = [] }: NodeRequest, name: string): readonly string[] {
-  const value = headers[name];
-  if (value === undefined) return [];
+  const value: unknown = headers[name];
+  if (typeof value !== 'string' && !Array.isArray(value)) return [];
   const sent: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const [rawName = '', rawValue = ''] = [rawHeaders[at], rawHeaders[at + 1]];
@@ -39,7 +39,7 @@ function valuesOf({ headers, rawHeaders = [] }: NodeRequest, name: string): read
     if (rawName.length === name.length && rawName.toLowerCase() === name) sent.push(rawValue);
   }
   if (sent.length > 1) return sent;
-  return typeof value === 'string' ? [value] : value;
+  return typeof value === 'string' ? [value] : value.map(String);
 }
 
 /** A request of `node:http` as a guard sees it. */

@@ -103,6 +103,7 @@ testAdapter(
       'denies with a plain 500 if authorize() or onDenied() throws',
       'lets onDenied() change the denial, and only the denial',
       'refuses two keys in one request, in two headers or in one',
+      'refuses two bearers, of which Node keeps the first',
     ],
   },
 );

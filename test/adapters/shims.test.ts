@@ -74,8 +74,9 @@ function fastifyApp(verifier: DefaultVerifier, handler: AdapterHandler) {
 
 const leaves = false;
 /** Of version 1.0, serverless-http hands on the last of several values, so that nobody sees the others. */
-const twoKeys = 'refuses two keys in one request, in two headers or in one';
-const hidesValues = { '1.0': [twoKeys], '2.0': [], ALB: [twoKeys], 'ALB, several values': [] };
+const twoBearers = 'refuses two bearers, of which Node keeps the first';
+const twoKeys = ['refuses two keys in one request, in two headers or in one', twoBearers];
+const hidesValues = { '1.0': twoKeys, '2.0': [], ALB: twoKeys, 'ALB, several values': [] };
 
 for (const version of ['1.0', '2.0', 'ALB', 'ALB, several values'] satisfies EventVersion[]) {
   testAdapter(
@@ -189,7 +190,8 @@ testAdapter(
     const byPath = new Map<string, (typeof listeners)[number][1]>(listeners);
     return await listen2(createServer2((req, res) => byPath.get(req.url)?.(req, res)));
   },
-  { call: callHttp2 },
+  // The client of Node doesn't send them.
+  { call: callHttp2, except: [twoBearers] },
 );
 
 testAdapter(
@@ -198,7 +200,8 @@ testAdapter(
     const app = koaApp(verifier, handler);
     return await listen2(createServer2((req, res) => void app.callback()(req as never, res as never)));
   },
-  { call: callHttp2 },
+  // The client of Node doesn't send them.
+  { call: callHttp2, except: [twoBearers] },
 );
 
 describe('middleware before the guard', () => {

@@ -44,6 +44,9 @@ describe('a request of node:http', () => {
       },
       'ambiguous_key',
     ],
+    ['nothing where middleware has set null', { headers: { 'x-api-key': null as never } }, 'missing_key'],
+    ['nothing where middleware has set a number', { headers: { 'x-api-key': 1 as never } }, 'missing_key'],
+    ['one key in an array, as a shim makes it', { headers: { 'x-api-key': ['sk-1'] } }, 'revoked'],
     ['two keys in an array, as a shim makes it', { headers: { 'x-api-key': ['sk-1', 'sk-2'] } }, 'ambiguous_key'],
     [
       'nothing of another name as long',

@@ -140,6 +140,12 @@ export const cases: Readonly<Record<string, AdapterCheck>> = {
     assertDenied(rig, await rig.send('/me', {}, { headers }), 400, 'ambiguous_key', challenge);
   },
 
+  'refuses two bearers, of which Node keeps the first': async (rig) => {
+    const headers = ['sk-acme-1', 'sk-globex-1'].map((key) => ['authorization', `Bearer ${key}`] as const);
+    const challenge = 'Bearer realm="api", error="invalid_request"';
+    assertDenied(rig, await rig.send('/me', {}, { headers }), 400, 'ambiguous_key', challenge);
+  },
+
   'asks once for 200 callers with one key': async ({ send, keyServer, reached }) => {
     const replies = await Promise.all(Array.from({ length: 200 }, async () => await send('/me', bearer('sk-acme-1'))));
     assert.equal(replies.filter(({ status }) => status === 200).length, 200);
