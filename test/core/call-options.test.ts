@@ -32,7 +32,7 @@ describe('wrong options of a call', () => {
     await using verifier = new KeyVerifier({
       verifyUrl: keyServer.verifyUrl,
       serviceToken: 'service-token',
-      logger: { warn: (line) => lines.push(String(line)) },
+      logger: { warn: (line) => lines.push(line) },
     });
     await verifier.verify('sk-1');
     for (const asked of [verifier, stubVerifier({ keys })]) {
