@@ -42,9 +42,9 @@ function areFine(options: unknown): boolean {
  * does a call throw for them, which no caller of `verify()` expects.
  */
 export function wrongCallOptions(options: unknown): VerifyFailure | undefined {
-  if (areFine(options)) return undefined;
-  const parsed = parse(schema(), options, { reportInput: true });
-  const issues = issueMessages(parsed.error?.issues ?? [], { '': Object.keys(FITS) });
+  const parsed = areFine(options) ? undefined : parse(schema(), options, { reportInput: true });
+  if (parsed === undefined || parsed.success) return undefined;
+  const issues = issueMessages(parsed.error.issues, { '': Object.keys(FITS) });
   const said = issues.map((issue) => (issue.startsWith(':') ? `options${issue}` : issue)).join('; ');
   return new VerifyFailure('misconfigured', `keyverify: invalid options of a call: ${said}`);
 }
