@@ -4,6 +4,7 @@
  * @module
  */
 import { InvalidOptionsError } from '../core/errors.js';
+import { HEADER_VALUE } from '../core/token.js';
 import { VERSION } from '../version.js';
 import { EventStreamParser } from './event-stream.js';
 import type { FollowContext, RevocationSource } from './revocation.js';
@@ -46,6 +47,9 @@ class SseRevocations implements RevocationSource {
       return await fetch(url, { headers, signal, redirect: 'error', cache: 'no-store' });
     };
     const own = typeof token === 'function' ? await token() : token;
+    // `fetch` would quote it.
+    if (own !== undefined && !HEADER_VALUE.test(own))
+      throw new TypeError('token: expected a string of visible characters');
     const sent = own ?? (await verifierToken());
     let response = await ask(sent);
     if (response.status === 401 && own === undefined) {

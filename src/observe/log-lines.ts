@@ -15,6 +15,7 @@ export interface Settings {
 
 type Results = Stats['results'];
 
+const CHECK_STORE = 'Check that it runs, the way to it and the credentials for it. The next line says when it is back.';
 const BACK = 'Nothing is left to do.';
 
 /** What to do about it. */
@@ -85,16 +86,14 @@ export const lines = {
 
   sharedCacheFailed: (error: Error | undefined, { publicUrl }: Settings): string =>
     `keyverify: the shared cache is down: ${error?.message ?? 'no answer in time'}. Callers notice nothing, but each process ` +
-    `asks ${publicUrl} by itself, and one that starts while that is down knows no key. Check the store, the way to it ` +
-    'and the credentials for it. It is tried again every few seconds, and another line says when it is back.',
+    `asks ${publicUrl} by itself, and one that starts while that is down knows no key. ${CHECK_STORE}`,
 
   sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
 
   silent: (source: string, ms: number, error: Error | undefined, { publicUrl, degradedTtlMs }: Settings): string =>
     `keyverify: revocations do not arrive: ${named(source)} was last heard of ${duration(ms)} ago` +
-    `${error === undefined ? '' : ` (${error.message})`}. Until it is, a verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
-    `so a revoked key works for that long, and ${publicUrl} is asked more often. Check the server of the stream, the way ` +
-    'to it and the credentials for it. Another line says when it is back.',
+    `${error === undefined ? '' : ` (${error.message})`}. Until it is back, a verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
+    `so a revoked key works for that long, and ${publicUrl} is asked more often. ${CHECK_STORE}`,
 
   heard: (source: string, ms: number): string =>
     `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
@@ -102,7 +101,7 @@ export const lines = {
   lost: (source: string, { publicUrl }: Settings): string =>
     `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over, or holds what can ` +
     `not be read. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over 30 s. ` +
-    'If it happens again, keep more history in the stream, and check what is published to it.',
+    'If it happens again, keep more history in the stream.',
 
   durations: (names: readonly string[]): string =>
     `keyverify: ${names.join(', ')}: so short that it looks like seconds. Durations are in milliseconds.`,

@@ -119,6 +119,19 @@ describe('revocations as server-sent events', () => {
     await until(() => verifier.stats().revocations.behind);
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
   });
+
+  test('with a token that is none are missing, and no line quotes it', async () => {
+    const server = await rig();
+    const lines: string[] = [];
+    const verifier = build(server, {
+      revocations: sseRevocations({ token: 'token-0123456789\n', heartbeatMs: 10 }),
+      logger: { warn: (line) => lines.push(line) },
+    });
+    void verifier.warmUp();
+    await until(() => lines.length > 0);
+    expect(lines).toEqual([expect.stringMatching(/do not arrive.*\(token: expected a string of visible characters\)/)]);
+    expect(lines[0]).not.toContain('0123456789');
+  });
 });
 
 describe('a stream that misbehaves', () => {

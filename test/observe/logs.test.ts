@@ -266,8 +266,8 @@ describe('what processes share', () => {
     logs.sharedCacheFailed(undefined, 200_000);
     expect(lines).toEqual([
       'warn keyverify: the shared cache is down: connect ECONNREFUSED. Callers notice nothing, but each process asks ' +
-        `${URL} by itself, and one that starts while that is down knows no key. Check the store, the way to it and the ` +
-        'credentials for it. It is tried again every few seconds, and another line says when it is back.',
+        `${URL} by itself, and one that starts while that is down knows no key. Check that it runs, the way to it and the ` +
+        'credentials for it. The next line says when it is back.',
       'info keyverify: the shared cache is back after 90 s. Nothing is left to do.',
       expect.stringContaining('is down: no answer in time.'),
     ]);
@@ -293,9 +293,9 @@ describe('what processes share', () => {
     logs.heard(source, 50_000);
     expect(lines).toEqual([
       'warn keyverify: revocations do not arrive: sse:https://admin.test/revocations was last heard of 15 s ago ' +
-        '(connect ECONNREFUSED). Until it is, a verdict is fresh for 30 s at most, so a revoked key works for that long, ' +
-        `and ${URL} is asked more often. Check the server of the stream, the way to it and the credentials for it. ` +
-        'Another line says when it is back.',
+        '(connect ECONNREFUSED). Until it is back, a verdict is fresh for 30 s at most, so a revoked key works for that long, ' +
+        `and ${URL} is asked more often. Check that it runs, the way to it and the credentials for it. ` +
+        'The next line says when it is back.',
       expect.stringContaining('other was last heard of 3 s ago. Until'),
       'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. Nothing is left to do.',
     ]);
@@ -309,7 +309,7 @@ describe('what processes share', () => {
     expect(lines[0]).toBe(
       'warn keyverify: revocations may have been lost in keyverify:revocations: it was trimmed, emptied or failed over, or ' +
         `holds what can not be read. Callers notice nothing; ${URL} is asked about every verdict again, spread over 30 s. ` +
-        'If it happens again, keep more history in the stream, and check what is published to it.',
+        'If it happens again, keep more history in the stream.',
     );
   });
 });
