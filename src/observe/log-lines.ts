@@ -29,7 +29,7 @@ const ADVICE: Readonly<Record<FailureKind, string>> = {
   circuit_open: 'It is asked again by itself.',
   // Each message names another setting.
   misconfigured: 'It does not pass by itself: correct the setting that this line names, or the key server.',
-  invalid_response: 'Check what answers there: it may be a proxy or a login page.',
+  invalid_response: 'Check what answers there: it may be a proxy, a login page or another API.',
 };
 
 const because = ({ message, cause }: VerifyFailure): string =>
