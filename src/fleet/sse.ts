@@ -63,7 +63,7 @@ class SseRevocations implements RevocationSource {
     }
     const parser = new EventStreamParser();
     const decoder = new TextDecoder();
-    for await (const bytes of chunksOf(response.body)) {
+    for await (const bytes of chunksOf(response.body, signal)) {
       const events = parser.push(decoder.decode(bytes, { stream: true }));
       if (events.length === 0) continue;
       sink.deliver(events.map(({ id, data }) => ({ position: id, json: data })));
@@ -80,13 +80,20 @@ function isSafe(url: string): boolean {
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname));
 }
 
-/** Not every runtime can iterate over a stream. */
-async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Not every runtime can iterate over a stream. Ends with the signal, which the `fetch` of Node may forget with its request. */
+async function* chunksOf(body: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
+  const cancel = (): void => void reader.cancel().catch(() => undefined);
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    cancel();
   }
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { InvalidOptionsError, KeyVerifier, type KeyVerifierOptions } from 'keyverify';
 import { sseRevocations } from 'keyverify/sse';
-import { startKeyServer, type KeyServer } from 'keyverify/testing';
+import { startKeyServer, testClock, type KeyServer } from 'keyverify/testing';
 
 import { serve } from '../helpers/http.js';
 import { ACME, GOOD, TOKEN, brief, until } from '../helpers/rig.js';
@@ -202,6 +202,22 @@ describe('a stream that misbehaves', () => {
     expect(heard.every(({ path }) => path === '/revocations')).toBe(true);
     await sleep(1);
   });
+});
+
+test('a stream ends with its signal, also where fetch forgets it once the headers are there', async () => {
+  const server = await rig();
+  const end = new AbortController();
+  const source = sseRevocations({ fetch: async (url, init) => await fetch(url, { ...init, signal: null }) });
+  await source.follow({
+    sink: { deliver: () => undefined, gap: () => undefined, caughtUp: () => end.abort(new Error('the end')) },
+    from: undefined,
+    retainMs: 1,
+    signal: end.signal,
+    verifyUrl: server.verifyUrl,
+    token: async () => await Promise.resolve(TOKEN),
+    clock: testClock(),
+  });
+  expect(end.signal.aborted).toBe(true);
 });
 
 test('another URL is asked, and the service token not sent in the clear', async () => {
