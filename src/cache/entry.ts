@@ -18,8 +18,9 @@ export interface EntryFreshness {
   readonly noStale: boolean;
 }
 
-/** The part of the window in which a suspect verdict is refreshed in the background: the rest is for it to succeed. */
-const REFRESH_WITHIN = 0.8;
+/** The part of the window in which suspect verdicts are refreshed in the background: the rest is for that to succeed. */
+const REFRESH_FROM = 0.4;
+const REFRESH_WITHIN = 0.95;
 
 /** Entries count the wall clock from here: V8 keeps a small whole number without a memory access. */
 const ORIGIN = Date.now();
@@ -86,12 +87,15 @@ export class Entry<Claims> {
   }
 
   /**
-   * It may have been revoked since it had this age: it is asked about again within `windowMs`, at a moment that `share`
-   * (0 to 1) picks, and is fresh no longer than that.
+   * It may have been revoked since it had this age: it is asked about again within `windowMs`, and is fresh no longer than
+   * that. If its own refresh would come too late for that, `share` (0 to 1) picks an earlier moment, but not one of the
+   * first, which are for verdicts that are due by themselves.
    */
   suspectSince(age: number, windowMs: number, share: number): void {
     this.expireAt(age + windowMs);
-    this.refreshAtAge = Math.min(this.refreshAtAge, Math.ceil(age + windowMs * REFRESH_WITHIN * share));
+    if (this.refreshAtAge <= age + windowMs * REFRESH_WITHIN) return;
+    const part = REFRESH_FROM + (REFRESH_WITHIN - REFRESH_FROM) * share;
+    this.refreshAtAge = Math.ceil(age + windowMs * part);
   }
 
   /** Why this key isn't to be asked about right now, if it isn't. */

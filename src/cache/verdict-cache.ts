@@ -29,13 +29,18 @@ export interface CacheRevocation {
 type Slot<Claims> = Entry<Claims> | typeof INVALIDATED;
 
 /** TTLs are shortened by up to this ratio at random, so that verdicts learned together don't expire together. */
-const TTL_JITTER = 0.1;
+export const TTL_JITTER = 0.1;
 
 /** The part of its TTL in which a verdict is moved to the front of the LRU once: with a million entries, moving one takes as long as finding it. */
 const TOUCH_INTERVAL = 1 / 16;
 
-/** Verdicts that may have been revoked are asked about again within this time, in milliseconds. */
+/**
+ * Verdicts that may have been revoked are asked about again within this time, in milliseconds; if so many would be more
+ * than a few questions a second, within so much of the TTL, which doubles the usual load.
+ */
 const SUSPECT_WINDOW_MS = 30_000;
+const SUSPECT_WINDOW_RATIO = 0.5;
+const FEW_PER_SECOND = 10;
 
 /** How many client and tenant names are shared between entries: each response brings its own copy. */
 const INTERNED_NAMES = 1024;
@@ -54,7 +59,11 @@ export class VerdictCache<Claims> {
   /** Keys of which nothing is known are invalidated, too. */
   #allInvalidated = false;
   /** When revocations may have been lost. */
-  #gap: { readonly position: number; readonly mono: number } = { position: 0, mono: -Infinity };
+  #gap: { readonly position: number; readonly mono: number; readonly windowMs: number } = {
+    position: 0,
+    mono: -Infinity,
+    windowMs: 0,
+  };
   #evictions = 0;
 
   constructor(options: VerdictCacheOptions) {
@@ -122,7 +131,7 @@ export class VerdictCache<Claims> {
     if (this.#changed.invalidatedSince(asked, fingerprint, result)) entry.expireAt(0);
     const { position, mono } = this.#gap;
     if (typeof asked === 'number' ? asked < position : asked.mono <= mono)
-      entry.suspectSince(mono - askedAt.mono, SUSPECT_WINDOW_MS, shareOf(fingerprint));
+      entry.suspectSince(mono - askedAt.mono, this.#gap.windowMs, shareOf(fingerprint));
     const lru = result.valid ? this.#verified : this.#rejected;
     if (lru.size === lru.max) this.#evictions++;
     lru.set(fingerprint, entry);
@@ -158,9 +167,11 @@ export class VerdictCache<Claims> {
 
   /** Revocations may have been lost: every verdict is asked about again, spread over time, and is served until then. */
   suspect(now: Instant): void {
-    this.#gap = { position: ++this.#position, mono: now.mono };
+    const fewMs = (this.#verified.size / FEW_PER_SECOND) * 1000;
+    const windowMs = Math.max(SUSPECT_WINDOW_MS, Math.min(fewMs, this.#options.cacheTtlMs * SUSPECT_WINDOW_RATIO));
+    this.#gap = { position: ++this.#position, mono: now.mono, windowMs };
     this.#verified.forEach((slot, fingerprint) => {
-      if (slot !== INVALIDATED) slot.suspectSince(slot.age(now), SUSPECT_WINDOW_MS, shareOf(fingerprint));
+      if (slot !== INVALIDATED) slot.suspectSince(slot.age(now), windowMs, shareOf(fingerprint));
     });
   }
 

@@ -1,3 +1,4 @@
+import { LostEntries } from '../cache/lost-entries.js';
 import type { CacheRevocation, VerdictCache } from '../cache/verdict-cache.js';
 import type { Clock, Instant } from '../core/clock.js';
 import { NotPublishedError } from '../core/errors.js';
@@ -27,6 +28,7 @@ export interface FleetOptions<Claims> {
   readonly revocations: readonly RevocationSource[];
   readonly degradedTtlMs: number;
   readonly cacheTtlMs: number;
+  readonly refreshAheadRatio: number;
   readonly staleIfErrorMs: number;
   readonly timeoutMs: number;
   readonly verifyUrl: string;
@@ -45,6 +47,9 @@ export interface FleetDeps {
   /** Whether timers outlive the request that set them, see `#platform`. */
   readonly sharesPromises: boolean;
 }
+
+/** A store that restarts is back by then, and the breaker has found out, in milliseconds. */
+const RESTART_MS = 10_000;
 
 /** What a look into the shared cache came to. */
 export interface SharedLook<Claims> {
@@ -74,6 +79,7 @@ export class Fleet<Claims> {
   readonly #detach: (fingerprint?: string) => void;
   readonly #shared: SharedVerdicts | undefined;
   readonly #follower: RevocationFollower | undefined;
+  readonly #lost: LostEntries<Claims>;
 
   constructor(
     options: FleetOptions<Claims>,
@@ -97,6 +103,7 @@ export class Fleet<Claims> {
     const monitor = new FleetMonitor(observers, logs, clock);
     this.#monitor = monitor;
     this.#detach = deps.detach;
+    this.#lost = new LostEntries(options);
     const namespace = JSON.stringify([FORMAT, verifyUrl, scope, sharedNamespace]);
     if (sharedCache !== undefined) {
       const shared: SharedVerdicts = new SharedVerdicts(sharedCache, {
@@ -194,9 +201,15 @@ export class Fleet<Claims> {
     await this.#shared?.write(fingerprint, verdict, { fence, positions, keepMs });
   }
 
-  /** Whether this process is the one to refresh the verdict on this key. */
-  async lease(fingerprint: string): Promise<boolean> {
-    return (await this.#shared?.lease(fingerprint, this.#options.timeoutMs)) !== false;
+  /** Whether this process is the one to refresh the verdict on this key, after it has looked for one of another. */
+  async mayRefresh(fingerprint: string, look: SharedLook<Claims> | undefined): Promise<boolean> {
+    if (this.#shared === undefined) return true;
+    // A store that restarts has no say for a moment, in which each process would ask for itself.
+    if (look === undefined) return !this.#shared.workedWithin(RESTART_MS);
+    const entry = this.#cache.get(fingerprint);
+    if (entry !== undefined && !look.isKnown && this.#lost.putOff(fingerprint, entry, entry.age(this.#now())))
+      return false;
+    return await this.#shared.lease(fingerprint, this.#options.timeoutMs);
   }
 
   /** Publishes a revocation to every process. Rejects if that failed, or if there is no source that can. */

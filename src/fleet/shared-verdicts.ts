@@ -64,6 +64,7 @@ export class SharedVerdicts {
   readonly #cache: SharedCache;
   readonly #options: SharedVerdictsOptions;
   readonly #breaker: Breaker<true>;
+  #workedAt = -Infinity;
 
   constructor(cache: SharedCache, options: SharedVerdictsOptions) {
     this.#cache = cache;
@@ -74,6 +75,11 @@ export class SharedVerdicts {
   /** Whether the store is left out, since it failed several times in a row. */
   get isDown(): boolean {
     return this.#breaker.state !== 'closed';
+  }
+
+  /** Whether the store has done something within the last `ms` milliseconds. */
+  workedWithin(ms: number): boolean {
+    return this.#options.clock.monotonic() - this.#workedAt < ms;
   }
 
   /** What is known of a key; `undefined` if the store can't say, within `budgetMs` at the most. */
@@ -163,8 +169,10 @@ export class SharedVerdicts {
     try {
       const done = await new Deadline(clock, Math.min(sharedTimeoutMs, budgetMs), startedAt).race(work());
       if (done === TIMED_OUT) return failed('timeout');
+      const mono = clock.monotonic();
       this.#breaker.recordSuccess();
-      return { value: done, outcome: outcomeOf(done), error: undefined, durationMs: clock.monotonic() - startedAt };
+      this.#workedAt = mono;
+      return { value: done, outcome: outcomeOf(done), error: undefined, durationMs: mono - startedAt };
     } catch (error) {
       return failed('error', redactError(error, secrets));
     }

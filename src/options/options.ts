@@ -40,7 +40,10 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    * (1 hour). For failures that callers can cause, at most one more TTL.
    */
   readonly staleIfErrorMs?: number | undefined;
-  /** The ratio of its TTL after which a hit refreshes a verdict in the background; 1 for never. Default: 0.9. */
+  /**
+   * The ratio of its TTL after which a hit refreshes a verdict in the background; 1 for never. Default: 0.9, with a
+   * `sharedCache` 0.75.
+   */
   readonly refreshAheadRatio?: number | undefined;
   /** How many verified keys are cached. Default: 50 000. */
   readonly maxEntries?: number | undefined;

@@ -100,15 +100,23 @@ describe('an entry that may be out of date', () => {
   });
 
   test.each([
-    [0, 100],
-    [0.5, 140],
-    [1, 180],
-  ])('is refreshed within most of the window, by its share of %d, and fresh for all of it', (share, atAge) => {
+    [0, 140],
+    [0.5, 168],
+    [1, 195],
+  ])('is refreshed within the later part of a window, by its share of %d, and fresh for all of it', (share, atAge) => {
     const suspect = new Entry(verified(), ASKED_AT, { ttlMs: TTL, refreshAtAge: 900, noStale: false });
     suspect.suspectSince(100, 100, share);
     expect(suspect).toMatchObject({ ttlMs: 200, fullTtlMs: TTL, refreshAtAge: atAge });
     suspect.suspectSince(150, 100, share);
     expect(suspect).toMatchObject({ ttlMs: 200, refreshAtAge: atAge });
+  });
+
+  test('keeps a refresh that is due within the window by itself', () => {
+    const suspect = new Entry(verified(), ASKED_AT, { ttlMs: TTL, refreshAtAge: 900, noStale: false });
+    suspect.suspectSince(805, 100, 0);
+    expect(suspect).toMatchObject({ ttlMs: 905, refreshAtAge: 900 });
+    suspect.suspectSince(804, 100, 0);
+    expect(suspect).toMatchObject({ ttlMs: 904, refreshAtAge: 844 });
   });
 
   test('is known by when it was asked for', () => {

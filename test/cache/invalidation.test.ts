@@ -192,7 +192,7 @@ describe('what other processes say', () => {
     verdicts.invalidate([{ selector: { fingerprint: 'gone' } }], 0);
     const before = verdicts.position;
     verdicts.suspect(NOW);
-    expect(verdicts.get(fingerprint)).toMatchObject({ ttlMs: 30_100, refreshAtAge: 12_100, fullTtlMs: 300_000 });
+    expect(verdicts.get(fingerprint)).toMatchObject({ ttlMs: 30_100, refreshAtAge: 20_350, fullTtlMs: 300_000 });
     for (const asked of [before, shared(NOW.mono)]) {
       verdicts.set(fingerprint, verdict(verified(), 20), asked);
       expect(verdicts.get(fingerprint)?.ttlMs).toBe(30_080);
@@ -201,6 +201,29 @@ describe('what other processes say', () => {
       verdicts.set(fingerprint, verdict(verified(), 200), asked);
       expect(verdicts.get(fingerprint)).toMatchObject({ ttlMs: 300_000, refreshAtAge: 270_000 });
     }
+  });
+
+  test.each([
+    [1, 30_000],
+    [300, 30_000],
+    [301, 30_100],
+    [1_500, 150_000],
+    [3_000, 150_000],
+  ])('may have been lost: of %d verdicts, the window is %d ms', (count, windowMs) => {
+    const verdicts = new VerdictCache<DefaultClaims>({
+      cacheTtlMs: 300_000,
+      rejectedTtlMs: 100,
+      maxEntries: 3_000,
+      maxRejectedEntries: 2,
+      refreshAheadRatio: 0.9,
+      random: () => 0,
+    });
+    for (let i = 0; i < count; i++) verdicts.set(`key ${i}`, verdict(verified()), 0);
+    verdicts.suspect(ASKED_AT);
+    expect(verdicts.get('key 0')?.ttlMs).toBe(windowMs);
+    // Also of what comes in later, and was asked for before.
+    verdicts.set('late', verdict(verified()), 0);
+    expect(verdicts.get('late')?.ttlMs).toBe(windowMs);
   });
 
   test('is capped while a source is down', () => {

@@ -119,6 +119,50 @@ describe('verdicts', () => {
     expect(verifier.stats()).toMatchObject({ refreshes: 0 });
   });
 
+  test('that a store has lost are not asked about at once by processes that could have found newer ones there', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    const verifier = member({ refreshAheadRatio: 0.8 });
+    await verifier.verify(GOOD);
+    await shared(fleet);
+    await clock.advance(TTL * 0.8);
+    fleet.sharedCache.clear();
+    // Seldom used: others have asked about it long ago.
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await until(() => verifier.stats().shared.misses === 2);
+    await clock.advance(TTL * 0.1);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    expect(server.counts.requests).toBe(1);
+    await clock.advance(TTL * 0.05);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await until(() => fleet.sharedCache.size === 1);
+    expect(server.counts.requests).toBe(2);
+  });
+
+  test('are not refreshed for a moment after the store has ceased to answer: it may be back soon', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    let isDown = false;
+    const down = async (): Promise<never> => await Promise.reject(new Error('down'));
+    const sharedCache: SharedCache = {
+      get: async (key) => await (isDown ? down() : fleet.sharedCache.get(key)),
+      put: async (...put) => await fleet.sharedCache.put(...put),
+      lease: async (...lease) => await fleet.sharedCache.lease(...lease),
+    };
+    const verifier = member({ sharedCache, refreshAheadRatio: 0.9 });
+    const failures = (count: number) => () => verifier.stats().shared.failures === count;
+    await verifier.verify(GOOD);
+    await shared(fleet);
+    await clock.advance(TTL * 0.9 - 1);
+    await verifier.verify('sk-unknown');
+    isDown = true;
+    await clock.advance(1);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await until(failures(1));
+    await clock.advance(TTL * 0.09);
+    expect(server.counts.requests).toBe(2);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    await until(() => server.counts.requests === 3);
+  });
+
   test('are kept for as long as they may be honoured', async () => {
     const { server, fleet, member } = await fleetRig();
     const ttls: number[] = [];

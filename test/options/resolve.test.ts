@@ -6,7 +6,7 @@ import type { Dispatcher, KeyVerifierOptions, WireProtocol, WireRequest } from '
 import { randomControlKey } from '../../src/core/control-key.js';
 import { resolveOptions } from '../../src/options/resolve.js';
 import { defaultProtocol } from '../../src/protocol/default.js';
-import { testClock } from 'keyverify/testing';
+import { memoryFleet, testClock } from 'keyverify/testing';
 import { ask } from '../helpers/http.js';
 import { issues, URL_AND_TOKEN } from '../helpers/options.js';
 
@@ -20,6 +20,12 @@ afterEach(() => {
 const resolve = (options: KeyVerifierOptions<boolean> = {}) => resolveOptions({ ...URL_AND_TOKEN, ...options });
 
 describe('the defaults', () => {
+  test('of a process that shares verdicts refresh earlier, so that the others hear of it in time', () => {
+    const { sharedCache } = memoryFleet();
+    expect(resolve({ sharedCache }).refreshAheadRatio).toBe(0.75);
+    expect(resolve({ sharedCache, refreshAheadRatio: 0.9 }).refreshAheadRatio).toBe(0.9);
+  });
+
   test('are those of the documentation', () => {
     const { readClaims, clock, random, logger, ...rest } = resolve();
     expect(rest).toMatchObject({

@@ -1,4 +1,4 @@
-import { KeyVerifier, type Exchange, type Transport, type WireRequest } from 'keyverify';
+import { KeyVerifier, type Exchange, type SharedCache, type Transport, type WireRequest } from 'keyverify';
 import { memoryFleet, type MemoryFleet } from 'keyverify/testing';
 
 import { Random } from '../lib/random.js';
@@ -8,17 +8,30 @@ import { SimulatedClock, TICK_MS } from '../recovery/simulation.js';
 const ANSWER_MS = 10;
 const TENANTS = 100;
 
+/** First uses are spread over so many TTLs, few at the beginning and at the end: so refreshes are spread evenly later. */
+const RAMP_TTLS = 3;
+const SETTLED_TTLS = 3.2;
+/** The last ones of these, before what is measured, see all the traffic; before, a tenth will do. */
+const BUSY_TTLS = 1.3;
+const EARLY_TRAFFIC = 0.1;
+
+/** The way to the store. */
+interface Store {
+  isDown: boolean;
+}
+
 export interface FleetScenario {
   readonly verifiers: number;
   readonly keys: number;
   /** Calls of `verify()` per second and verifier. */
   readonly callsPerSecond: number;
   readonly cacheTtlMs: number;
-  /** How long it runs before what is measured, and how long that is, in seconds. */
-  readonly settleSeconds: number;
+  /** How long what is measured is, in seconds. */
   readonly measureSeconds: number;
   /** What happens then; without it, nothing is shared. */
-  readonly event?: ((fleet: MemoryFleet) => unknown) | undefined;
+  readonly event?:
+    | ((fleet: MemoryFleet, by: { readonly store: Store; readonly sleep: (ms: number) => Promise<void> }) => unknown)
+    | undefined;
 }
 
 /** Requests per second to the key server. */
@@ -50,11 +63,22 @@ class Server implements Transport {
   }
 }
 
+function reachable(cache: SharedCache, store: Store): SharedCache {
+  const guard = async <T>(work: () => Promise<T>): Promise<T> =>
+    store.isDown ? await Promise.reject(new Error('down')) : await work();
+  return {
+    get: async (...args) => await guard(async () => await cache.get(...args)),
+    put: async (...args) => await guard(async () => await cache.put(...args)),
+    lease: async (...args) => await guard(async () => await cache.lease(...args)),
+  };
+}
+
 export async function simulateFleet(scenario: FleetScenario): Promise<FleetLoad> {
-  const { verifiers, keys, callsPerSecond, cacheTtlMs, settleSeconds, measureSeconds, event } = scenario;
+  const { verifiers, keys, callsPerSecond, cacheTtlMs, measureSeconds, event } = scenario;
   const clock = new SimulatedClock();
   const server = new Server(clock);
   const shared = memoryFleet({ clock });
+  const store = { isDown: false };
   const fleet = Array.from({ length: verifiers }, (_, i) => {
     const random = new Random(i + 1);
     const verifier = new KeyVerifier({
@@ -65,29 +89,34 @@ export async function simulateFleet(scenario: FleetScenario): Promise<FleetLoad>
       cacheTtlMs,
       random: () => random.next(),
       logger: { warn: () => undefined },
-      ...(event !== undefined && shared),
+      ...(event !== undefined && {
+        sharedCache: reachable(shared.sharedCache, store),
+        revocations: shared.revocations,
+      }),
     });
     return { verifier, traffic: new Random(1_000 + i) };
   });
-  const from = settleSeconds;
+  const ttl = cacheTtlMs / 1000;
+  const from = Math.ceil(SETTLED_TTLS * ttl);
   const to = from + measureSeconds;
   const calls = (callsPerSecond * TICK_MS) / 1000;
-  let happened = false;
+  const sleep = async (ms: number): Promise<void> => await new Promise((resolve) => void clock.after(ms, resolve));
+  let happened: unknown;
   while (clock.now < to * 1000) {
-    if (!happened && clock.now >= from * 1000) {
-      happened = true;
-      await event?.(shared);
-    }
-    // First uses are spread over one TTL, as if the keys had been in use for long.
-    const inUse = Math.min(keys, Math.ceil((clock.now / cacheTtlMs) * keys) + 1);
+    if (happened === undefined && clock.now >= from * 1000)
+      happened = Promise.resolve(event?.(shared, { store, sleep }));
+    const ramp = Math.min(1, clock.now / (RAMP_TTLS * cacheTtlMs));
+    const inUse = Math.min(keys, Math.ceil((ramp - Math.sin(2 * Math.PI * ramp) / (2 * Math.PI)) * keys) + 1);
+    const share = clock.now < (from - BUSY_TTLS * ttl) * 1000 ? EARLY_TRAFFIC : 1;
     for (const { verifier, traffic } of fleet)
-      for (let left = calls; left > 0; left--)
+      for (let left = calls * share; left > 0; left--)
         if (traffic.chance(left)) void verifier.verify(`sk-${traffic.between(0, inUse)}`);
     await clock.tick();
   }
+  await happened;
   const load = Array.from({ length: to }, (_, second) => server.perSecond[second] ?? 0);
   // One whole TTL, so that every phase of the refreshes counts.
-  const before = load.slice(from - Math.ceil(cacheTtlMs / 1000), from);
+  const before = load.slice(from - Math.ceil(ttl), from);
   const worst = Math.max(...load.slice(from));
   return {
     steady: before.reduce((a, b) => a + b, 0) / before.length,
