@@ -169,20 +169,31 @@ export class Fleet<Claims> {
   }
 
   /** Looks for a verdict of another process, and caches it. `undefined` if the store can't say. */
-  async look(
+  look(
     fingerprint: string,
     key: string,
     startedAt: number,
     maxAgeMs = Infinity,
+  ): Promise<SharedLook<Claims> | undefined> | undefined {
+    const caughtUp = this.#follower?.start();
+    if (this.#shared === undefined || this.#shared.isOut) return undefined;
+    return this.#look(this.#shared, fingerprint, key, startedAt, maxAgeMs, caughtUp);
+  }
+
+  async #look(
+    shared: SharedVerdicts,
+    fingerprint: string,
+    key: string,
+    startedAt: number,
+    maxAgeMs: number,
+    caughtUp: Promise<unknown> | undefined,
   ): Promise<SharedLook<Claims> | undefined> {
     const { clock, timeoutMs, sharedTimeoutMs } = this.#options;
-    const caughtUp = this.start();
-    if (this.#shared === undefined) return undefined;
     // What is retained takes a moment to be read, at the very start.
-    if (this.#follower?.isCaughtUp === false && this.maxTtlMs === Infinity)
+    if (caughtUp !== undefined && this.#follower?.isCaughtUp === false && this.maxTtlMs === Infinity)
       await new Deadline(clock, Math.min(sharedTimeoutMs, timeoutMs), startedAt).race(caughtUp);
     const budgetMs = startedAt + timeoutMs - clock.monotonic();
-    const found = await this.#shared.read(fingerprint, [key], budgetMs);
+    const found = await shared.read(fingerprint, [key], budgetMs);
     if (found === undefined) return undefined;
     const { now: fence, verdict } = found;
     const result = verdict && (await this.#adopt(fingerprint, key, verdict, found));
@@ -203,13 +214,12 @@ export class Fleet<Claims> {
 
   /** Whether this process is the one to refresh the verdict on this key, after it has looked for one of another. */
   async mayRefresh(fingerprint: string, look: SharedLook<Claims> | undefined): Promise<boolean> {
-    if (this.#shared === undefined) return true;
     // A store that restarts has no say for a moment, in which each process would ask for itself.
-    if (look === undefined) return !this.#shared.workedWithin(RESTART_MS);
+    if (look === undefined) return this.#shared?.workedWithin(RESTART_MS) !== true;
     const entry = this.#cache.get(fingerprint);
     if (entry !== undefined && !look.isKnown && this.#lost.putOff(fingerprint, entry, entry.age(this.#now())))
       return false;
-    return await this.#shared.lease(fingerprint, this.#options.timeoutMs);
+    return (await this.#shared?.lease(fingerprint, this.#options.timeoutMs)) !== false;
   }
 
   /** Publishes a revocation to every process. Rejects if that failed, or if there is no source that can. */

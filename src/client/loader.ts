@@ -227,7 +227,8 @@ export class VerdictLoader<Claims> {
   ): Promise<LoadOutcome<Claims>> {
     if (this.#closed) return CLOSED;
     const startedAt = this.#options.clock.monotonic();
-    const look = known ?? (this.#fleet && (await this.#fleet.look(fingerprint, key, startedAt, call.maxAgeMs)));
+    const looking = known ?? this.#fleet?.look(fingerprint, key, startedAt, call.maxAgeMs);
+    const look = looking instanceof Promise ? await looking : looking;
     if (look?.result !== undefined) return look.result;
     const { position } = this.#cache;
     const positions = this.#fleet?.positions ?? {};

@@ -50,15 +50,13 @@ export function parseRecord(text: string, secrets: readonly string[]): SharedVer
   } catch {
     return undefined;
   }
-  if (!isObject(record)) return undefined;
-  const field = (name: string): unknown => Reflect.get(record, name);
-  const [askedAt, maxAgeMs, noStore, noStale] = ['askedAt', 'maxAgeMs', 'noStore', 'noStale'].map(field);
-  const positions = field('positions');
+  if (!isRecord(record)) return undefined;
+  const { askedAt, maxAgeMs, noStore, noStale, positions } = record;
   if (typeof askedAt !== 'number' || !isPositions(positions)) return undefined;
   if (typeof noStore !== 'boolean' || typeof noStale !== 'boolean') return undefined;
   if (maxAgeMs !== null && typeof maxAgeMs !== 'number') return undefined;
   const freshness = { maxAgeMs: maxAgeMs ?? Infinity, noStore, noStale };
-  const answer = withOwnClaims(readVerdict(field('verdict')));
+  const answer = withOwnClaims(readVerdict(record.verdict));
   const decoded = answer && checkAnswer(answer, 200, freshness, { secrets, askedAt, scope: undefined });
   return decoded === undefined || 'failure' in decoded ? undefined : { decoded, askedAt, positions };
 }
@@ -69,6 +67,9 @@ function withOwnClaims(answer: ProtocolAnswer): ProtocolAnswer | undefined {
   const claims = answer.claims?.['claims'];
   return isClaims(claims) ? { ...answer, claims } : undefined;
 }
+
+type Field = 'askedAt' | 'maxAgeMs' | 'noStore' | 'noStale' | 'positions' | 'verdict';
+const isRecord = (value: unknown): value is Readonly<Partial<Record<Field, unknown>>> => isObject(value);
 
 const isClaims = (value: unknown): value is DefaultClaims => isObject(value);
 

@@ -7,7 +7,7 @@ import { InvalidOptionsError } from '../core/errors.js';
 import { isFunction } from '../core/schema.js';
 import type { SendCommand } from './redis-command.js';
 import { sealers, type Sealer } from './seal.js';
-import type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from './shared-cache.js';
+import type { SharedCache, SharedKey, SharedPut, SharedRead } from './shared-cache.js';
 
 export type { SendCommand } from './redis-command.js';
 export { redisRevocations, type RedisRevocationsOptions } from './redis-revocations.js';
@@ -89,14 +89,10 @@ class RedisCache implements SharedCache {
     const [seconds, microseconds, stored] = parts;
     const now = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
     if (stored === '') return { now };
-    const [, fence, sealed] = VALUE.exec(String(stored)) ?? [];
-    const entry = await this.#open(sealer, sealed, contextOf(name, key, Number(fence)), Number(fence));
-    return entry === undefined ? { now, unreadable: true } : { now, entry };
-  }
-
-  async #open(sealer: Sealer, sealed = '', context: string, fence: number): Promise<SharedEntry | undefined> {
-    const value = await sealer.open(sealed, context, fence);
-    return value === undefined ? undefined : { value, fence };
+    const [, fence, sealed = ''] = VALUE.exec(String(stored)) ?? [];
+    const at = Number(fence);
+    const value = await sealer.open(sealed, contextOf(name, key, at), at);
+    return value === undefined ? { now, unreadable: true } : { now, entry: { value, fence: at } };
   }
 }
 

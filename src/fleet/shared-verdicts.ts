@@ -77,6 +77,12 @@ export class SharedVerdicts {
     return this.#breaker.state !== 'closed';
   }
 
+  /** Whether it is not worth a look: the breaker is open, and nobody has to find out yet whether the store is back. */
+  get isOut(): boolean {
+    const { state, probeAt } = this.#breaker;
+    return state === 'half-open' || (state === 'open' && this.#options.clock.monotonic() < probeAt);
+  }
+
   /** Whether the store has done something within the last `ms` milliseconds. */
   workedWithin(ms: number): boolean {
     return this.#options.clock.monotonic() - this.#workedAt < ms;
@@ -137,10 +143,9 @@ export class SharedVerdicts {
   async #run<T>(operation: Operation<T>): Promise<T | undefined> {
     const { clock } = this.#options;
     if (this.#breaker.state === 'closed') return await this.#attempt(operation);
-    const mono = clock.monotonic();
     const isRead = operation.operation === 'get' || operation.operation === 'probe';
-    if (isRead && this.#breaker.state === 'open' && mono >= this.#breaker.probeAt) {
-      this.#breaker.beginProbe(mono);
+    if (isRead && !this.isOut) {
+      this.#breaker.beginProbe(clock.monotonic());
       void this.#attempt({ ...operation, budgetMs: Infinity });
     }
     return undefined;

@@ -120,6 +120,24 @@ describe('what is shared', () => {
     expect(await shared.lease('f', 10)).toBe(true);
   });
 
+  test('is not looked for while the store is out, but by one of all who would', async () => {
+    const get = vi.fn(async (): Promise<never> => await Promise.reject(new Error('down')));
+    const clock = testClock();
+    const shared = new SharedVerdicts({ get, put: get, lease: get }, { ...options, clock });
+    expect(shared.workedWithin(Infinity)).toBe(false);
+    for (let i = 0; i < 5; i++) {
+      expect(shared.isOut).toBe(false);
+      await shared.read('f', [], 10);
+    }
+    expect(shared.isOut).toBe(true);
+    expect(await shared.read('f', [], 10)).toBeUndefined();
+    expect(get).toHaveBeenCalledTimes(5);
+    await clock.advance(1_000);
+    expect(shared.isOut).toBe(false);
+    await Promise.all([shared.read('f', [], 10), shared.read('f', [], 10), shared.lease('f', 10)]);
+    expect(get).toHaveBeenCalledTimes(6);
+  });
+
   test('is a miss if it comes from the future', async () => {
     const { clock, build } = await rig();
     const { sharedCache } = memoryFleet({ clock });
