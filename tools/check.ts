@@ -41,6 +41,11 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     slow: true,
   },
   chaos: { command: 'npm run chaos -- --seconds 15 --seed 265380', about: 'the chaos test, for 15 s', slow: true },
+  'chaos-fleet': {
+    command: 'npm run stress chaos-fleet -- --seconds 15 --seed 1',
+    about: 'the chaos test with a fleet and a Redis, for 15 s',
+    slow: true,
+  },
   rules: {
     command:
       'cd docs/operations && promtool check rules keyverify.rules.yml && promtool test rules keyverify.rules.test.yml',

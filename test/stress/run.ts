@@ -4,6 +4,7 @@ const tests: Readonly<Record<string, () => Promise<unknown>>> = {
   flood: async () => await import('./flood/main.js'),
   soak: async () => await import('./soak/main.js'),
   recovery: async () => await import('./recovery/main.js'),
+  'chaos-fleet': async () => await import('./fleet/chaos/main.js'),
   fleet: async () => await import('./fleet/main.js'),
   page: async () => {
     const { writeReliability } = await import('./page.js');

@@ -21,7 +21,7 @@ console.log(`chaos: ${seconds} s, --seed ${seed} for the same plan again (not fo
 const happenings = plan(seed, seconds);
 const truth = new Truth();
 const world = new World(seed, seconds);
-const violations = new Violations();
+const violations = new Violations(VARIANTS.map(({ name }) => name));
 const checker = new Checker(truth, world, violations);
 const servers: KeyServer[] = [];
 for (let i = 0; i < SERVERS; i++)

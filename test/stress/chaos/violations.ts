@@ -1,19 +1,22 @@
-import { VARIANTS } from './wire.js';
-
 const SAMPLES_EACH = 3;
 
 /** What was wrong, counted by kind and verifier, with some samples of each kind. */
 export class Violations {
   readonly samples: string[] = [];
   readonly #counts = new Map<string, number[]>();
+  readonly #names: readonly string[];
+
+  constructor(names: readonly string[]) {
+    this.#names = names;
+  }
 
   add(verifier: number, kind: string, sample?: unknown): void {
-    const counts = this.#counts.get(kind) ?? VARIANTS.map(() => 0);
+    const counts = this.#counts.get(kind) ?? this.#names.map(() => 0);
     this.#counts.set(kind, counts);
     counts[verifier] = (counts[verifier] ?? 0) + 1;
     if (total(counts) > SAMPLES_EACH) return;
     this.samples.push(
-      `${VARIANTS[verifier]?.name ?? ''}: ${kind}${sample === undefined ? '' : `: ${JSON.stringify(sample)}`}`,
+      `${this.#names[verifier] ?? ''}: ${kind}${sample === undefined ? '' : `: ${JSON.stringify(sample)}`}`,
     );
   }
 
@@ -27,7 +30,7 @@ export class Violations {
 
   /** A line for each kind, a column for each verifier. */
   get table(): Record<string, Record<string, number>> {
-    const row = (counts: number[]): [string, number][] => VARIANTS.map(({ name }, i) => [name, counts[i] ?? 0]);
+    const row = (counts: number[]): [string, number][] => this.#names.map((name, i) => [name, counts[i] ?? 0]);
     return Object.fromEntries(this.#sorted().map(([kind, counts]) => [kind, Object.fromEntries(row(counts))]));
   }
 
