@@ -10,6 +10,7 @@ import { startKeyServer, type KeyServer } from 'keyverify/testing';
 import { CLIENTS, connectClient, startRedis, withoutRedis } from '../helpers/redis.js';
 import type { RedisServer } from '../helpers/redis-server.js';
 import { ACME, GOOD, TOKEN, brief, until } from '../helpers/rig.js';
+import { floodFleet } from '../stress/fleet/flood.js';
 
 const secret = 'a-secret-of-at-least-thirty-two-characters';
 const STREAM = 'keyverify:revocations';
@@ -191,6 +192,10 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
     const digest = fingerprint(GOOD);
     for (const secretText of [GOOD, digest, Buffer.from(digest, 'hex').toString('base64url'), 'acme', 'cust-A', TOKEN])
       expect(dump + plain).not.toContain(secretText);
+  });
+
+  test('takes in nothing from a flood of made-up keys', async () => {
+    expect(await floodFleet(20_000)).toEqual({ rejected: 20_000, looks: 20_000, names: [] });
   });
 
   test('makes refusals and grants look alike', async () => {

@@ -6,6 +6,9 @@ const tests: Readonly<Record<string, () => Promise<unknown>>> = {
   recovery: async () => await import('./recovery/main.js'),
   'chaos-fleet': async () => await import('./fleet/chaos/main.js'),
   fleet: async () => await import('./fleet/main.js'),
+  'fleet-cost': async () => await (await import('./fleet/commands.js')).cost(),
+  'fleet-flood': async () => await (await import('./fleet/commands.js')).flood(),
+  'fleet-lag': async () => await (await import('./fleet/commands.js')).lag(),
   page: async () => {
     const { writeReliability } = await import('./page.js');
     await writeReliability();
