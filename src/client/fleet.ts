@@ -51,6 +51,9 @@ export interface FleetDeps {
 /** A store that restarts is back by then, and the breaker has found out, in milliseconds. */
 const RESTART_MS = 10_000;
 
+/** So long after many keys were revoked, those who present them are asked about, and refreshes wait, in milliseconds. */
+const REVOKED_FIRST_MS = 2_000;
+
 /** What a look into the shared cache came to. */
 export interface SharedLook<Claims> {
   /** The time of the store, in epoch milliseconds. */
@@ -80,6 +83,7 @@ export class Fleet<Claims> {
   readonly #shared: SharedVerdicts | undefined;
   readonly #follower: RevocationFollower | undefined;
   readonly #lost: LostEntries<Claims>;
+  #refreshFrom = -Infinity;
 
   constructor(
     options: FleetOptions<Claims>,
@@ -214,6 +218,8 @@ export class Fleet<Claims> {
 
   /** Whether this process is the one to refresh the verdict on this key, after it has looked for one of another. */
   async mayRefresh(fingerprint: string, look: SharedLook<Claims> | undefined): Promise<boolean> {
+    // Callers who wait go first.
+    if (this.#now().mono < this.#refreshFrom) return false;
     // A store that restarts has no say for a moment, in which each process would ask for itself.
     if (look === undefined) return this.#shared?.workedWithin(RESTART_MS) !== true;
     const entry = this.#cache.get(fingerprint);
@@ -261,6 +267,7 @@ export class Fleet<Claims> {
       messages.filter((message) => message.type === type).map(toCacheRevocation);
     const now = this.#now();
     const [revoked, changed] = [of('revoked'), of('changed')];
+    if (revoked.some(({ selector }) => isBroad(selector))) this.#refreshFrom = now.mono + REVOKED_FIRST_MS;
     for (const { selector } of [...revoked, ...changed])
       this.#detach(selector !== 'all' && 'fingerprint' in selector ? selector.fingerprint : undefined);
     const count = this.#cache.invalidate(revoked, now.mono) + this.#cache.expire(changed, now);
@@ -272,6 +279,9 @@ export class Fleet<Claims> {
     this.#monitor.gap(source, reason);
   }
 }
+
+const isBroad = (selector: CacheRevocation['selector']): boolean =>
+  selector === 'all' || 'client' in selector || 'tenant' in selector;
 
 function toCacheRevocation({ select, source, position }: FollowedRevocation): CacheRevocation {
   const stream = { source, position };
