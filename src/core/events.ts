@@ -94,7 +94,7 @@ export interface RevocationEvent {
   readonly count: number;
 }
 
-/** Revocations may have been lost: every verdict is asked about again, spread over 30 seconds. */
+/** Revocations may have been lost: every verdict is asked about again, spread over time. */
 export interface RevocationGapEvent {
   /** The name of the stream. */
   readonly source: string;

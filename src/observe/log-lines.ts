@@ -100,7 +100,7 @@ export const lines = {
 
   lost: (source: string, { publicUrl }: Settings): string =>
     `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over, or holds what can ` +
-    `not be read. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over 30 s. ` +
+    `not be read. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over time. ` +
     'If it happens again, keep more history in the stream.',
 
   durations: (names: readonly string[]): string =>

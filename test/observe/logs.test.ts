@@ -308,7 +308,7 @@ describe('what processes share', () => {
     expect(lines).toHaveLength(3);
     expect(lines[0]).toBe(
       'warn keyverify: revocations may have been lost in keyverify:revocations: it was trimmed, emptied or failed over, or ' +
-        `holds what can not be read. Callers notice nothing; ${URL} is asked about every verdict again, spread over 30 s. ` +
+        `holds what can not be read. Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
         'If it happens again, keep more history in the stream.',
     );
   });
