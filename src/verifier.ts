@@ -131,8 +131,9 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
 
   /**
    * Forgets verdicts in this process, including those that are on their way: the selected keys are asked about anew, and
-   * until then they are neither served nor let in. Returns how many verdicts were forgotten. Throws `InvalidOptionsError`
-   * for a selector that isn't one. By anything but the key or its fingerprint, it looks at every cached verdict.
+   * until then they are neither served nor let in. Returns how many verdicts were forgotten at once: by anything but the key
+   * or its fingerprint, in a cache of more than 2 048 verdicts, the others are forgotten when they are looked up, so that no
+   * call blocks the event loop for long. Throws `InvalidOptionsError` for a selector that isn't one.
    */
   invalidate(selector: Selector): number {
     return this.#invalidate(parseSelector(selector, sha256, 'invalidate'));
@@ -227,9 +228,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     const age = entry.age(now);
     this.#cache.touch(fingerprint, entry, age);
     if (age < entry.ttlMs && age < (options.maxAgeMs ?? Infinity)) {
-      if (age >= entry.refreshAtAge && entry.result.valid)
-        this.#refreshAhead(fingerprint, key, entry, age, now.mono, options);
-      return this.#counter.count(entry.result);
+      if (age >= entry.refreshAtAge) this.#refreshAhead(fingerprint, key, entry, age, now.mono, options);
+      return entry.isVerified ? this.#counter.hit(entry.result) : this.#counter.count(entry.result);
     }
     const backoff = entry.backoffFailure(now.mono);
     const failure = backoff ?? this.#loader.blockedBy(now.mono);

@@ -18,6 +18,8 @@ export interface EntryFreshness {
   readonly noStale: boolean;
 }
 
+const NEVER_FRESH: EntryFreshness = { ttlMs: 0, refreshAtAge: 0, noStale: true };
+
 /** The part of the window in which suspect verdicts are refreshed in the background: the rest is for that to succeed. */
 const REFRESH_FROM = 0.4;
 const REFRESH_WITHIN = 0.95;
@@ -25,24 +27,39 @@ const REFRESH_WITHIN = 0.95;
 /** Entries count the wall clock from here: V8 keeps a small whole number without a memory access. */
 const ORIGIN = Date.now();
 
-/** A cached verdict. Its age is fixed when it is written: nothing that happens to it later makes it younger. */
+/** Entries keep the fraction of a millisecond in parts of this size, for the same reason. */
+const FRACTION = 2 ** 20;
+
+const VERIFIED = 1;
+const NO_STALE = 2;
+const DETAILS = 4;
+
+/** In place of a position in the log: the verdict was invalidated. */
+const FORGOTTEN = -1;
+
+/** Stands in for a verdict that was invalidated, which need not stay in memory. */
+const NOTHING = rejected('cache', 'invalidated');
+
+/**
+ * A cached verdict. Its age is fixed when it is written: nothing that happens to it later makes it younger. The fields that a
+ * hit reads come first: at a million entries, each further cache line costs as much as the rest.
+ */
 export class Entry<Claims> {
-  /** The verdict as a hit serves it, `source: 'cache'`. */
-  readonly result: Verified<Claims> | Rejected;
-  /** When it was asked for, on the monotonic clock. */
-  readonly mono: number;
-  /** How long it is fresh. Revocations and gaps shorten it, nothing lengthens it. */
-  ttlMs: number;
-  /** What `ttlMs` was when it was written: how long it is honoured while there is no other verdict counts from here. */
-  readonly fullTtlMs: number;
-  /** Never served past its TTL. */
-  readonly noStale: boolean;
+  /** Where the log of invalidations stood when it was last compared with this. */
+  position: number;
   readonly #wholeMono: number;
   readonly #wall: number;
   /** How old it was when it was last moved to the front of the LRU, in whole milliseconds. */
   touchedAtAge = 0;
-  /** How old it has to be for a refresh ahead of its expiry, in whole milliseconds. */
+  /** How long it is fresh. Revocations and gaps shorten it, nothing lengthens it. */
+  ttlMs: number;
+  /** How old it has to be for a refresh ahead of its expiry, in whole milliseconds. A refusal is never refreshed. */
   refreshAtAge: number;
+  #result: Verified<Claims> | Rejected;
+  /** What `ttlMs` was when it was written: how long it is honoured while there is no other verdict counts from here. */
+  readonly fullTtlMs: number;
+  /** Bits, and above them the fraction of `mono`: each field of its own would be 8 bytes for each entry. */
+  readonly #details: number;
   backoff: Backoff | undefined;
   #stale: Verified<Claims> | Rejected | undefined;
 
@@ -50,16 +67,55 @@ export class Entry<Claims> {
     result: Verified<Claims> | Rejected,
     askedAt: Instant,
     { ttlMs, fullTtlMs = ttlMs, refreshAtAge, noStale }: EntryFreshness,
+    position = 0,
   ) {
-    this.result = result;
-    this.mono = askedAt.mono;
+    this.#result = result;
     // Floored, so older: V8 boxes fractions, which costs a memory access per hit.
     this.#wholeMono = Math.floor(askedAt.mono);
+    const fraction = Math.floor((askedAt.mono - this.#wholeMono) * FRACTION);
+    this.#details = fraction * DETAILS + (result.valid ? VERIFIED : 0) + (noStale ? NO_STALE : 0);
     this.#wall = askedAt.wall - ORIGIN;
     this.ttlMs = ttlMs;
     this.fullTtlMs = fullTtlMs;
-    this.refreshAtAge = refreshAtAge;
-    this.noStale = noStale;
+    this.refreshAtAge = result.valid ? refreshAtAge : Infinity;
+    this.position = position;
+  }
+
+  /** A verdict that was invalidated before it was known. */
+  static forgotten<Claims>(): Entry<Claims> {
+    return new Entry<Claims>(NOTHING, { wall: ORIGIN, mono: 0 }, NEVER_FRESH, FORGOTTEN);
+  }
+
+  /** The verdict as a hit serves it, `source: 'cache'`. */
+  get result(): Verified<Claims> | Rejected {
+    return this.#result;
+  }
+
+  /** Whether it was invalidated: the key must be asked about, and until then it may not be let in. */
+  get isForgotten(): boolean {
+    return this.position === FORGOTTEN;
+  }
+
+  forget(): void {
+    this.position = FORGOTTEN;
+    this.#result = NOTHING;
+    this.#stale = undefined;
+    this.backoff = undefined;
+  }
+
+  /** When it was asked for, on the monotonic clock; rounded down by less than a microsecond. */
+  get mono(): number {
+    return this.#wholeMono + Math.floor(this.#details / DETAILS) / FRACTION;
+  }
+
+  /** Whether the key was good. A hit on a verified key is served without a look at the verdict itself. */
+  get isVerified(): boolean {
+    return (this.#details & VERIFIED) !== 0;
+  }
+
+  /** Never served past its TTL. */
+  get noStale(): boolean {
+    return (this.#details & NO_STALE) !== 0;
   }
 
   /** By the clock that says more: one may have been set back, the other may have slept. */
@@ -78,7 +134,7 @@ export class Entry<Claims> {
 
   /** Whether the key has ended by itself. */
   hasEnded(age: number): boolean {
-    return this.result.valid && age >= (this.result.expiresAt ?? Infinity) - ORIGIN - this.#wall;
+    return this.#result.valid && age >= (this.#result.expiresAt ?? Infinity) - ORIGIN - this.#wall;
   }
 
   /** Ends its freshness at this age. */
@@ -113,7 +169,7 @@ export class Entry<Claims> {
 
   /** The verdict as it is served when there is no other, `source: 'stale'`. */
   asStale(): Verified<Claims> | Rejected {
-    this.#stale ??= this.result.valid ? verified('stale', this.result) : rejected('stale', this.result.reason);
+    this.#stale ??= this.#result.valid ? verified('stale', this.#result) : rejected('stale', this.#result.reason);
     return this.#stale;
   }
 }

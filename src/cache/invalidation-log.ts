@@ -71,54 +71,64 @@ class Watermark {
 
 const MAX_SELECTORS = 16_384;
 
+/** By the values of one field of a verdict. */
+type Watermarks = Map<string, Watermark>;
+
 /**
  * What was invalidated, by this process or by a stream of revocations, so that an answer that was asked for before is not
  * taken for a new one. The log is bounded: what was asked for before an invalidation that was dropped counts as invalidated.
  */
 export class InvalidationLog {
-  readonly #watermarks = new Map<string, Watermark>();
+  readonly #fingerprints: Watermarks = new Map();
+  readonly #keyIds: Watermarks = new Map();
+  readonly #clients: Watermarks = new Map();
+  readonly #tenants: Watermarks = new Map();
+  /** All of them, the one that was raised longest ago first. */
+  readonly #order = new Map<Watermark, { readonly watermarks: Watermarks; readonly value: string }>();
   readonly #floor = new Watermark();
 
   /** Returns whether it is new. */
   add(selector: StoredSelector | 'all', invalidation: Invalidation): boolean {
     if (selector === 'all') return this.#floor.raise(invalidation);
-    const id = idOf(selector);
-    const watermark = this.#watermarks.get(id) ?? new Watermark();
+    const place = this.#placeOf(selector);
+    const { watermarks, value } = place;
+    const watermark = watermarks.get(value) ?? new Watermark();
     const isNew = watermark.raise(invalidation);
-    // Moved to the end: the one that was raised longest ago is dropped first.
-    this.#watermarks.delete(id);
-    this.#watermarks.set(id, watermark);
-    if (this.#watermarks.size > MAX_SELECTORS) this.#dropOldest();
+    watermarks.set(value, watermark);
+    // Moved to the end.
+    this.#order.delete(watermark);
+    this.#order.set(watermark, place);
+    if (this.#order.size > MAX_SELECTORS) this.#dropOldest();
     return isNew;
   }
 
   /** Whether a verdict that was asked for then has been invalidated since. */
   invalidatedSince(asked: AskedAt, fingerprint: string, result: Verified<unknown> | Rejected): boolean {
-    if (this.#floor.isAfter(asked) || this.#isAfter({ fingerprint }, asked)) return true;
-    if (this.#watermarks.size === 0 || !result.valid) return false;
+    if (this.#floor.isAfter(asked)) return true;
+    if (this.#order.size === 0) return false;
+    if (this.#fingerprints.get(fingerprint)?.isAfter(asked) === true) return true;
+    if (!result.valid) return false;
     const { keyId, client, tenant } = result;
     return (
-      (keyId !== undefined && this.#isAfter({ keyId }, asked)) ||
-      this.#isAfter({ client }, asked) ||
-      this.#isAfter({ tenant }, asked)
+      (keyId !== undefined && this.#keyIds.get(keyId)?.isAfter(asked) === true) ||
+      this.#clients.get(client)?.isAfter(asked) === true ||
+      this.#tenants.get(tenant)?.isAfter(asked) === true
     );
   }
 
-  #isAfter(selector: StoredSelector, asked: AskedAt): boolean {
-    return this.#watermarks.get(idOf(selector))?.isAfter(asked) === true;
+  #placeOf(selector: StoredSelector): { readonly watermarks: Watermarks; readonly value: string } {
+    if ('fingerprint' in selector) return { watermarks: this.#fingerprints, value: selector.fingerprint };
+    if ('keyId' in selector) return { watermarks: this.#keyIds, value: selector.keyId };
+    if ('client' in selector) return { watermarks: this.#clients, value: selector.client };
+    return { watermarks: this.#tenants, value: selector.tenant };
   }
 
   #dropOldest(): void {
-    for (const [id, watermark] of this.#watermarks) {
+    for (const [watermark, { watermarks, value }] of this.#order) {
       this.#floor.include(watermark);
-      this.#watermarks.delete(id);
+      this.#order.delete(watermark);
+      watermarks.delete(value);
       return;
     }
   }
-}
-
-/** A name and a value as one text. */
-function idOf(selector: StoredSelector): string {
-  const [[name, value] = []] = Object.entries(selector);
-  return `${String(name)}:${String(value)}`;
 }

@@ -5,6 +5,7 @@ import { rejected, verified, type Rejected, type Verified } from '../core/result
 import type { StoredSelector } from '../core/selector.js';
 import type { Verdict } from '../core/verdict.js';
 import { Entry, type EntryFreshness } from './entry.js';
+import { Gaps } from './gaps.js';
 import { InvalidationLog, type AskedAt, type Invalidation } from './invalidation-log.js';
 
 export interface VerdictCacheOptions {
@@ -17,16 +18,11 @@ export interface VerdictCacheOptions {
   readonly random: () => number;
 }
 
-/** In place of an invalidated verdict: the key must be asked about, and until then it may not be let in. */
-const INVALIDATED = 'invalidated';
-
 /** What is revoked, and where that stands in a stream. */
 export interface CacheRevocation {
   readonly selector: StoredSelector | 'all';
   readonly stream?: Invalidation['stream'];
 }
-
-type Slot<Claims> = Entry<Claims> | typeof INVALIDATED;
 
 /** TTLs are shortened by up to this ratio at random, so that verdicts learned together don't expire together. */
 export const TTL_JITTER = 0.1;
@@ -45,25 +41,31 @@ const FEW_PER_SECOND = 10;
 /** How many client and tenant names are shared between entries: each response brings its own copy. */
 const INTERNED_NAMES = 1024;
 
+/**
+ * How many verdicts an invalidation by more than a fingerprint looks at. The others are compared with the log when they are
+ * looked up: to look at a million of them would block the event loop for half a second.
+ */
+const SWEEP = 2048;
+
 /** Fingerprints to verdicts, in two bounded LRUs: made-up keys can't evict verified ones. */
 export class VerdictCache<Claims> {
   readonly #options: VerdictCacheOptions;
-  readonly #verified: LRUCache<string, Slot<Claims>>;
-  readonly #rejected: LRUCache<string, Slot<Claims>>;
+  readonly #verified: LRUCache<string, Entry<Claims>>;
+  readonly #rejected: LRUCache<string, Entry<Claims>>;
   readonly #names = new LRUCache<string, string>({ max: INTERNED_NAMES });
   /** What must not be served until it has been asked about anew. */
   readonly #revoked = new InvalidationLog();
   /** What is asked about anew, and may be served while there is no answer. */
   readonly #changed = new InvalidationLog();
+  /** When revocations may have been lost. */
+  readonly #gaps = new Gaps();
   #position = 0;
+  /** The position of the latest invalidation by more than a fingerprint: entries that stand before it are out of date. */
+  #outdatedBefore = 0;
+  /** The fingerprints that are still to be looked at. */
+  #sweeping: Iterator<string, unknown> | undefined;
   /** Keys of which nothing is known are invalidated, too. */
   #allInvalidated = false;
-  /** When revocations may have been lost. */
-  #gap: { readonly position: number; readonly mono: number; readonly windowMs: number } = {
-    position: 0,
-    mono: -Infinity,
-    windowMs: 0,
-  };
   #evictions = 0;
 
   constructor(options: VerdictCacheOptions) {
@@ -88,8 +90,8 @@ export class VerdictCache<Claims> {
   }
 
   get(fingerprint: string): Entry<Claims> | undefined {
-    const slot = this.#verified.peek(fingerprint) ?? this.#rejected.peek(fingerprint);
-    return slot === INVALIDATED ? undefined : slot;
+    const entry = this.#entry(fingerprint);
+    return entry === undefined || entry.position >= this.#outdatedBefore ? entry : this.#upToDate(fingerprint, entry);
   }
 
   /** Whether the key was good when it was last asked about. */
@@ -99,15 +101,15 @@ export class VerdictCache<Claims> {
 
   /** Whether the verdict on this key was invalidated, and none has come since. */
   isInvalidated(fingerprint: string): boolean {
-    const slot = this.#verified.peek(fingerprint) ?? this.#rejected.peek(fingerprint);
-    return slot === undefined ? this.#allInvalidated : slot === INVALIDATED;
+    const entry = this.#entry(fingerprint);
+    return entry === undefined ? this.#allInvalidated : this.#upToDate(fingerprint, entry) === undefined;
   }
 
   /** Counts a use, at this age of the entry: the least recently used is evicted first. */
   touch(fingerprint: string, entry: Entry<Claims>, age: number): void {
     if (age - entry.touchedAtAge < entry.ttlMs * TOUCH_INTERVAL) return;
     entry.touchedAtAge = Math.floor(age);
-    (entry.result.valid ? this.#verified : this.#rejected).get(fingerprint);
+    (entry.isVerified ? this.#verified : this.#rejected).get(fingerprint);
   }
 
   /**
@@ -127,25 +129,25 @@ export class VerdictCache<Claims> {
     if (known !== undefined && known.mono > askedAt.mono) return false;
     this.#delete(fingerprint);
     if (freshness.noStore && result.valid) return false;
-    const entry = new Entry<Claims>(this.#toCached(result), askedAt, this.#freshness(verdict, maxTtlMs));
+    const entry = new Entry(this.#toCached(result), askedAt, this.#freshness(verdict, maxTtlMs), this.#position);
     if (this.#changed.invalidatedSince(asked, fingerprint, result)) entry.expireAt(0);
-    const { position, mono } = this.#gap;
-    if (typeof asked === 'number' ? asked < position : asked.mono <= mono)
-      entry.suspectSince(mono - askedAt.mono, this.#gap.windowMs, shareOf(fingerprint));
+    const gap = this.#gaps.firstSince(asked);
+    if (gap !== undefined) entry.suspectSince(gap.mono - askedAt.mono, gap.windowMs, shareOf(fingerprint));
     const lru = result.valid ? this.#verified : this.#rejected;
     if (lru.size === lru.max) this.#evictions++;
     lru.set(fingerprint, entry);
     return true;
   }
 
-  /** Forgets what any of them selects, now and in the answers still on their way. Returns how many verdicts went. */
+  /**
+   * Forgets what any of them selects, now and in the answers still on their way. Returns how many verdicts went at once: in a
+   * cache of more than 2 048, the others go when they are looked up.
+   */
   invalidate(revocations: readonly CacheRevocation[], mono: number): number {
-    const selects = this.#log(this.#revoked, revocations, mono);
-    let count = 0;
-    this.#select(selects, (fingerprint) => {
-      this.#mark(fingerprint);
-      count++;
-    });
+    const fingerprints = this.#log(this.#revoked, revocations, mono);
+    const known = fingerprints.filter((fingerprint) => this.get(fingerprint) !== undefined);
+    for (const fingerprint of known) this.#mark(fingerprint);
+    const count = known.length + this.#sweep().forgotten;
     for (const { selector } of revocations) {
       if (selector === 'all') this.#allInvalidated = true;
       if (selector === 'all' || !('fingerprint' in selector) || this.get(selector.fingerprint) !== undefined) continue;
@@ -154,25 +156,19 @@ export class VerdictCache<Claims> {
     return count;
   }
 
-  /** Ends the freshness of what any of them selects. Returns of how many verdicts. */
-  expire(revocations: readonly CacheRevocation[], now: Instant): number {
-    const selects = this.#log(this.#changed, revocations, now.mono);
-    let count = 0;
-    this.#select(selects, (_, entry) => {
-      entry.expireAt(entry.age(now));
-      count++;
-    });
-    return count;
+  /** Ends the freshness of what any of them selects. Returns of how many verdicts, in the same way. */
+  expire(revocations: readonly CacheRevocation[], mono: number): number {
+    const known = this.#log(this.#changed, revocations, mono).flatMap((fingerprint) => this.get(fingerprint) ?? []);
+    for (const entry of known) entry.expireAt(0);
+    return known.length + this.#sweep().expired;
   }
 
   /** Revocations may have been lost: every verdict is asked about again, spread over time, and is served until then. */
   suspect(now: Instant): void {
     const fewMs = (this.#verified.size / FEW_PER_SECOND) * 1000;
     const windowMs = Math.max(SUSPECT_WINDOW_MS, Math.min(fewMs, this.#options.cacheTtlMs * SUSPECT_WINDOW_RATIO));
-    this.#gap = { position: ++this.#position, mono: now.mono, windowMs };
-    this.#verified.forEach((slot, fingerprint) => {
-      if (slot !== INVALIDATED) slot.suspectSince(slot.age(now), windowMs, shareOf(fingerprint));
-    });
+    this.#outdatedBefore = ++this.#position;
+    this.#gaps.add({ position: this.#position, ...now, windowMs });
   }
 
   /** Forgets everything, as if nothing had been asked yet. Returns how many verdicts went. */
@@ -182,51 +178,77 @@ export class VerdictCache<Claims> {
     this.#allInvalidated = false;
     this.#verified.clear();
     this.#rejected.clear();
+    this.#sweeping = undefined;
     this.#names.clear();
     return verified + rejected;
   }
 
-  /** Logs them, and returns what the new ones among them select. */
-  #log(
-    log: InvalidationLog,
-    revocations: readonly CacheRevocation[],
-    mono: number,
-  ): InvalidationLog | ReadonlySet<string> {
-    const fresh = new InvalidationLog();
+  #entry(fingerprint: string): Entry<Claims> | undefined {
+    return this.#verified.peek(fingerprint) ?? this.#rejected.peek(fingerprint);
+  }
+
+  /** Logs them, and returns the fingerprints among the new ones. */
+  #log(log: InvalidationLog, revocations: readonly CacheRevocation[], mono: number): readonly string[] {
     const fingerprints = new Set<string>();
-    let isBroad = false;
     for (const { selector, stream } of revocations) {
-      const invalidation = { position: ++this.#position, mono, stream };
-      if (!log.add(selector, invalidation)) continue;
-      fresh.add(selector, invalidation);
+      const position = ++this.#position;
+      if (!log.add(selector, { position, mono, stream })) continue;
       if (selector !== 'all' && 'fingerprint' in selector) fingerprints.add(selector.fingerprint);
-      else isBroad = true;
+      else this.#outdatedBefore = position;
     }
-    return isBroad ? fresh : fingerprints;
+    return [...fingerprints];
   }
 
-  #select(
-    selected: InvalidationLog | ReadonlySet<string>,
-    run: (fingerprint: string, entry: Entry<Claims>) => void,
-  ): void {
-    const found: [string, Entry<Claims>][] = [];
-    if (selected instanceof InvalidationLog) {
-      for (const cache of [this.#verified, this.#rejected])
-        cache.forEach((slot, fingerprint) => {
-          if (slot !== INVALIDATED && selected.invalidatedSince(0, fingerprint, slot.result))
-            found.push([fingerprint, slot]);
-        });
-    } else {
-      for (const fingerprint of selected) {
-        const entry = this.get(fingerprint);
-        if (entry !== undefined) found.push([fingerprint, entry]);
+  /**
+   * Looks at the next entries, in a circle. Without it nothing would be wrong; but what the log drops would end even verdicts
+   * that were never selected, if they were not looked up meanwhile.
+   */
+  #sweep(): { readonly forgotten: number; readonly expired: number } {
+    const counts = { forgotten: 0, expired: 0 };
+    this.#sweeping ??= this.#fingerprints();
+    for (let left = SWEEP; left > 0; left--) {
+      const next = this.#sweeping.next();
+      if (next.done === true) {
+        this.#sweeping = undefined;
+        break;
       }
+      const fingerprint = next.value;
+      const entry = this.#entry(fingerprint);
+      if (entry === undefined || entry.isForgotten) continue;
+      const { ttlMs } = entry;
+      if (this.#upToDate(fingerprint, entry) === undefined) counts.forgotten++;
+      else if (entry.ttlMs === 0 && ttlMs > 0) counts.expired++;
     }
-    for (const [fingerprint, entry] of found) run(fingerprint, entry);
+    return counts;
   }
 
+  /** One that is used or deleted meanwhile may come again, or end the round: the next one begins anew. */
+  *#fingerprints(): Generator<string, void> {
+    yield* this.#verified.rkeys();
+    yield* this.#rejected.rkeys();
+  }
+
+  /** Applies to an entry what was invalidated since that was last done; `undefined` if the entry is forgotten. */
+  #upToDate(fingerprint: string, entry: Entry<Claims>): Entry<Claims> | undefined {
+    if (entry.isForgotten) return undefined;
+    const { position, result } = entry;
+    if (position >= this.#outdatedBefore) return entry;
+    if (this.#revoked.invalidatedSince(position, fingerprint, result)) {
+      entry.forget();
+      return undefined;
+    }
+    if (this.#changed.invalidatedSince(position, fingerprint, result)) entry.expireAt(0);
+    const gap = this.#gaps.firstSince(position);
+    if (gap !== undefined && result.valid) entry.suspectSince(entry.age(gap), gap.windowMs, shareOf(fingerprint));
+    entry.position = this.#position;
+    return entry;
+  }
+
+  /** In place of a verdict or of nothing: the key must be asked about, and until then it may not be let in. */
   #mark(fingerprint: string): void {
-    (this.isKnown(fingerprint) ? this.#verified : this.#rejected).set(fingerprint, INVALIDATED);
+    const entry = this.#entry(fingerprint) ?? Entry.forgotten<Claims>();
+    entry.forget();
+    (this.isKnown(fingerprint) ? this.#verified : this.#rejected).set(fingerprint, entry);
   }
 
   #freshness({ result, freshness, askedAt }: Verdict<Claims>, maxTtlMs: number): EntryFreshness {

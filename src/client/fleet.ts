@@ -270,7 +270,7 @@ export class Fleet<Claims> {
     if (revoked.some(({ selector }) => isBroad(selector))) this.#refreshFrom = now.mono + REVOKED_FIRST_MS;
     for (const { selector } of [...revoked, ...changed])
       this.#detach(selector !== 'all' && 'fingerprint' in selector ? selector.fingerprint : undefined);
-    const count = this.#cache.invalidate(revoked, now.mono) + this.#cache.expire(changed, now);
+    const count = this.#cache.invalidate(revoked, now.mono) + this.#cache.expire(changed, now.mono);
     this.#monitor.revoked(source, messages, count);
   }
 

@@ -59,7 +59,7 @@ export interface AbortEvent {
 /** Verdicts were forgotten. */
 export interface InvalidateEvent {
   readonly selector: StoredSelector | 'all';
-  /** How many verdicts were forgotten. */
+  /** How many verdicts were forgotten at once; see `invalidate()`. */
   readonly count: number;
 }
 
@@ -90,7 +90,7 @@ export interface RevocationEvent {
   readonly messages: number;
   /** How many of them say that keys were revoked; the others, that they were changed. */
   readonly revoked: number;
-  /** How many verdicts were forgotten, or are asked about anew. */
+  /** How many verdicts were forgotten at once, or are asked about anew. */
   readonly count: number;
 }
 

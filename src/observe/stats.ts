@@ -17,6 +17,12 @@ export class ResultCounter {
   readonly #failed = { 'fail-open': 0, 'fail-closed': 0 };
   readonly #reasons = new Map<string, number>();
 
+  /** Counts a hit on a verified key, without a look at it: it may not be in the processor's caches. */
+  hit<Counted extends Result>(result: Counted): Counted {
+    this.#hits++;
+    return result;
+  }
+
   count<Counted extends Result>(result: Counted): Counted {
     if (result.status === 'verified') {
       if (result.source === 'cache') this.#hits++;

@@ -4,17 +4,17 @@ import type { DefaultClaims } from 'keyverify';
 
 import { VerdictCache } from '../../src/cache/verdict-cache.js';
 import type { StoredSelector } from '../../src/core/selector.js';
-import { ASKED_AT, NO_STORE, rejected, verdict, verified } from '../helpers/verdicts.js';
+import { ASKED_AT, NO_STORE, later, rejected, verdict, verified } from '../helpers/verdicts.js';
 
-const empty = (): VerdictCache<DefaultClaims> =>
-  new VerdictCache({
-    cacheTtlMs: 1_000,
-    rejectedTtlMs: 100,
-    maxEntries: 4,
-    maxRejectedEntries: 2,
-    refreshAheadRatio: 0.9,
-    random: () => 0,
-  });
+const OPTIONS = {
+  cacheTtlMs: 1_000,
+  rejectedTtlMs: 100,
+  maxEntries: 4,
+  maxRejectedEntries: 2,
+  refreshAheadRatio: 0.9,
+  random: () => 0,
+};
+const empty = (): VerdictCache<DefaultClaims> => new VerdictCache(OPTIONS);
 
 const forget = (verdicts: VerdictCache<DefaultClaims>, selector: StoredSelector | 'all'): number =>
   verdicts.invalidate([{ selector }], 0);
@@ -148,10 +148,10 @@ describe('what other processes say', () => {
 
   test('of a change ends the freshness of a verdict, and keeps it for an outage', () => {
     const verdicts = filled();
-    expect(verdicts.expire([{ selector: { client: 'acme' }, stream: at('5-0') }], NOW)).toBe(2);
-    expect(['a', 'b', 'c'].map((fingerprint) => verdicts.get(fingerprint)?.ttlMs)).toEqual([100, 100, 1_000]);
+    expect(verdicts.expire([{ selector: { client: 'acme' }, stream: at('5-0') }], NOW.mono)).toBe(2);
+    expect(['a', 'b', 'c'].map((fingerprint) => verdicts.get(fingerprint)?.ttlMs)).toEqual([0, 0, 1_000]);
     const before = verdicts.position;
-    expect(verdicts.expire([{ selector: { fingerprint: 'x' }, stream: at('6-0') }], NOW)).toBe(0);
+    expect(verdicts.expire([{ selector: { fingerprint: 'x' }, stream: at('6-0') }], NOW.mono)).toBe(0);
     verdicts.set('x', verdict(verified(), 1), before);
     expect(verdicts.get('x')).toMatchObject({ ttlMs: 0, fullTtlMs: 1_000 });
   });
@@ -178,14 +178,7 @@ describe('what other processes say', () => {
   });
 
   test('may have been lost: verdicts are fresh no longer than a window, from then on', () => {
-    const verdicts = new VerdictCache<DefaultClaims>({
-      cacheTtlMs: 300_000,
-      rejectedTtlMs: 100,
-      maxEntries: 4,
-      maxRejectedEntries: 2,
-      refreshAheadRatio: 0.9,
-      random: () => 0,
-    });
+    const verdicts = new VerdictCache<DefaultClaims>({ ...OPTIONS, cacheTtlMs: 300_000 });
     const fingerprint = '\x80\x00';
     verdicts.set(fingerprint, verdict(verified()), 0);
     verdicts.set('gone', verdict(verified()), 0);
@@ -230,5 +223,89 @@ describe('what other processes say', () => {
     const verdicts = empty();
     verdicts.set('a', verdict(verified()), 0, 300);
     expect(verdicts.get('a')).toMatchObject({ ttlMs: 300, fullTtlMs: 1_000, refreshAtAge: 270 });
+  });
+
+  test('may have been lost more than once: verdicts are suspect since the first time', () => {
+    const verdicts = new VerdictCache<DefaultClaims>({ ...OPTIONS, cacheTtlMs: 300_000 });
+    verdicts.set('a', verdict(verified()), 0);
+    for (let at = 1; at <= 40; at++) verdicts.suspect(later(1_000 * at));
+    expect(verdicts.get('a')?.ttlMs).toBe(31_000);
+    const before = verdicts.position - 1;
+    // Two gaps that are told apart no longer count since the first of them.
+    verdicts.set('b', verdict(verified(), 39_500), before);
+    expect(verdicts.get('b')?.ttlMs).toBe(30_500);
+    verdicts.set('c', verdict(verified(), 39_500), 2);
+    expect(verdicts.get('c')?.ttlMs).toBe(0);
+  });
+
+  test('may have been lost: of refusals, nothing is suspected', () => {
+    const verdicts = filled();
+    const { ttlMs } = verdicts.get('r') ?? {};
+    verdicts.suspect(later(0));
+    expect(verdicts.get('r')?.ttlMs).toBe(ttlMs);
+  });
+});
+
+describe('in a large cache', () => {
+  const SWEEP = 2_048;
+  const SIZE = 2 * SWEEP + 10;
+  const large = (): VerdictCache<DefaultClaims> => {
+    const verdicts = new VerdictCache<DefaultClaims>({ ...OPTIONS, maxEntries: SIZE });
+    for (let at = 0; at < SIZE; at++)
+      verdicts.set(`f-${at}`, verdict(verified({ tenant: `t-${at % 2}`, client: `c-${at}` })), verdicts.position);
+    return verdicts;
+  };
+
+  test('an invalidation looks at a few verdicts, and the others go when they are looked up', () => {
+    const verdicts = large();
+    expect(forget(verdicts, { tenant: 't-0' })).toBe(SWEEP / 2);
+    for (let at = 0; at < SIZE; at++) {
+      expect(verdicts.isInvalidated(`f-${at}`)).toBe(at % 2 === 0);
+      expect(verdicts.get(`f-${at}`)?.result.status).toBe(at % 2 === 0 ? undefined : 'verified');
+    }
+  });
+
+  test('each invalidation looks at the next ones, in a circle', () => {
+    const verdicts = large();
+    expect(forget(verdicts, { tenant: 't-0' })).toBe(SWEEP / 2);
+    expect(forget(verdicts, { tenant: 't-X' })).toBe(SWEEP / 2);
+    expect(forget(verdicts, { tenant: 't-X' })).toBe(5);
+    expect(forget(verdicts, { tenant: 't-1' })).toBe(SWEEP / 2);
+  });
+
+  test('the end of the freshness is bounded in the same way', () => {
+    const verdicts = large();
+    expect(verdicts.expire([{ selector: { tenant: 't-0' } }], 0)).toBe(SWEEP / 2);
+    expect(verdicts.get(`f-${SIZE - 2}`)?.ttlMs).toBe(0);
+    expect(verdicts.get(`f-${SIZE - 1}`)?.ttlMs).toBe(1_000);
+  });
+
+  test('a verdict that was never selected outlives what the log drops', () => {
+    const verdicts = large();
+    for (let batch = 0; batch < 40; batch++)
+      verdicts.invalidate(
+        Array.from({ length: 1_000 }, (_, at) => ({ selector: { keyId: `other-${batch}-${at}` } })),
+        0,
+      );
+    expect(verdicts.get('f-1')?.result.status).toBe('verified');
+    expect(verdicts.get(`f-${SIZE - 1}`)?.result.status).toBe('verified');
+  });
+
+  test('verdicts that make room while others are looked at keep none of the others from being found', () => {
+    const verdicts = large();
+    forget(verdicts, { tenant: 't-X' });
+    for (let at = 0; at < SIZE; at++) verdicts.set(`g-${at}`, verdict(verified({ tenant: 't-2' })), verdicts.position);
+    let found = forget(verdicts, { tenant: 't-2' });
+    for (let call = 0; call < 6; call++) found += forget(verdicts, { tenant: 't-X' });
+    expect(found).toBe(SIZE);
+  });
+
+  test('neither does one that went while it was next', () => {
+    const verdicts = large();
+    forget(verdicts, { tenant: 't-X' });
+    verdicts.set(`f-${SWEEP - 1}`, verdict(verified(), 1, NO_STORE), verdicts.position);
+    let found = forget(verdicts, { tenant: 't-0' });
+    for (let call = 0; call < 6; call++) found += forget(verdicts, { tenant: 't-X' });
+    expect(found).toBe(SIZE / 2);
   });
 });
