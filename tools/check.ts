@@ -28,7 +28,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     about: 'all tests, type tests included; they must cover every line and branch of `src`',
   },
   build: { command: 'npm run build', about: 'the package, ESM and CJS, with types' },
-  allocations: { command: 'npm run bench:guard', about: 'the bytes that a cache hit allocates' },
+  allocations: { command: 'npm run bench:guard', about: 'the bytes that a hit, a guarded request and a miss allocate' },
   package: {
     command: 'node tools/check-exports.mjs && npx publint --strict && npx attw --pack . --profile node16',
     about: 'entry points against built files, publint, are-the-types-wrong',
