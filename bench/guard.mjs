@@ -20,7 +20,7 @@ const LIMITS = {
   'await verify()': 680,
   'await verify(), with otel': 680,
   'await verify(), in a fleet with otel': 680,
-  'a guarded request': 1_600,
+  'a guarded request': 1_650,
   'a miss': 6_300,
 };
 

@@ -19,6 +19,7 @@ import { KeyVerifier } from '../../dist/index.js';
 import { startKeyServer } from '../../dist/testing/index.js';
 import { ask } from '../lib/ask.mjs';
 import { TOKEN } from '../lib/keys.mjs';
+import { redirectUnkey } from '../lib/unkey.mjs';
 
 /** What the throwing callback says. It must not reach a caller. */
 export const SECRET = 'connect ECONNREFUSED postgres://admin:hunter2@db';
@@ -94,16 +95,10 @@ async function unkeyHono(throws) {
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ meta: { requestId: 'req_1' }, data }));
   });
-  const realFetch = globalThis.fetch;
-  globalThis.fetch = async (input, init) => {
-    const request = new Request(input, init);
-    if (!request.url.startsWith('https://api.unkey.com/')) return await realFetch(input, init);
-    const { method, headers } = request;
-    return await realFetch(api.url + new URL(request.url).pathname, { method, headers, body: await request.text() });
-  };
+  const restoreFetch = redirectUnkey(api.url);
   const service = await listen(inHono(unkey({ rootKey: 'unkey_root', ...(throws && { getKey: fail }) })));
   const close = () => {
-    globalThis.fetch = realFetch;
+    restoreFetch();
     service.close();
     api.close();
   };

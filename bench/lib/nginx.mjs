@@ -22,7 +22,7 @@ export async function startNginx({ appPort, verifyUrl, token }) {
   const port = await freePort();
   await writeFile(
     join(folder, 'nginx.conf'),
-    `${process.getuid() === 0 ? 'user root; ' : ''}daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
+    `${process.getuid() === 0 ? 'user root; ' : ''}daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;
 events { worker_connections 1024; }
 http {
   access_log off;
@@ -64,6 +64,7 @@ http {
   }
   return {
     url,
+    pid: nginx.pid,
     async stop() {
       const ended = once(nginx, 'exit');
       nginx.kill('SIGQUIT');

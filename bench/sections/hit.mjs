@@ -21,10 +21,12 @@ const verifier = new KeyVerifier({
 });
 const byHand = handwritten({ verifyUrl });
 const floor = new Map();
+const hexFloor = new Map();
 for (const key of keys) {
   const result = await verifier.verify(key);
   if (!result.valid) throw result.failure;
-  floor.set(hash('sha256', key, 'hex'), result);
+  floor.set(hash('sha256', key, 'binary'), result);
+  hexFloor.set(hash('sha256', key, 'hex'), result);
   byHand.cache.set(hash('sha256', key, 'hex'), result);
 }
 
@@ -53,9 +55,10 @@ const eachSync = (all, once) => (count) => {
 
 const samples = await paired(
   {
-    'floor: crypto.hash + Map.get, async': { run: each(keys, async (key) => floor.get(hash('sha256', key, 'hex'))) },
+    'floor: crypto.hash + Map.get, async': { run: each(keys, async (key) => floor.get(hash('sha256', key, 'binary'))) },
     'keyverify: await verify()': { run: each(keys, (key) => verifier.verify(key)) },
-    'floor: crypto.hash + Map.get, sync': { run: eachSync(keys, (key) => floor.get(hash('sha256', key, 'hex'))) },
+    'floor: crypto.hash + Map.get, sync': { run: eachSync(keys, (key) => floor.get(hash('sha256', key, 'binary'))) },
+    'floor with hexadecimal digits, sync': { run: eachSync(keys, (key) => hexFloor.get(hash('sha256', key, 'hex'))) },
     'keyverify: peek()': { run: eachSync(keys, (key) => verifier.peek(key)) },
     'keyverify: verifyCached()': { run: eachSync(keys, (key) => verifier.verifyCached(key)) },
     'by hand: lru-cache + createHash': { run: each(keys, (key) => byHand.verify(key)) },

@@ -31,7 +31,11 @@ const jobs = {
     if ((await response.body.json()).valid !== true) throw new Error('refused');
   },
   'keyverify: await verify()': async () => {
-    const result = await verifier.verify(nextKey());
+    const key = nextKey();
+    let result = await verifier.verify(key);
+    // On a machine that is busy with other things it may refuse; asking again is part of the time.
+    for (let tries = 0; result.failure?.kind === 'overloaded' && tries < 10; tries++)
+      result = await verifier.verify(key);
     if (result.source !== 'server' || !result.valid) throw result.failure ?? new Error('not a miss');
   },
   'global fetch': async () => {

@@ -1,51 +1,46 @@
-import { hash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 
+import { getRequestListener } from '@hono/node-server';
 import express from 'express';
 import Fastify from 'fastify';
+import { Hono } from 'hono';
 
-import { keyverify as guardFastify } from '../../dist/fastify.js';
-import { keyverify as guardExpress } from '../../dist/express.js';
-import { KeyVerifier } from '../../dist/index.js';
 import { given } from '../lib/child.mjs';
-import { handwritten } from '../lib/handwritten.mjs';
-import { TOKEN } from '../lib/keys.mjs';
+import { authorizationFor } from '../lib/guards.mjs';
 
-/** A hello world of the given framework, behind the given guard. */
-const { framework, guard, verifyUrl } = given();
-const verifier = new KeyVerifier({ verifyUrl, serviceToken: TOKEN });
-const byHand = handwritten({ verifyUrl });
+/** A hello world of the given framework, behind the given guard. Any message is answered with the processor time so far. */
+const { framework, guard, urls } = given();
 const hello = { hello: 'world' };
+const guarded = async (app) => await authorizationFor(framework, guard, app, urls);
 
-const allows = async (headers) => {
-  const { authorization = '' } = headers;
-  return (await byHand.verify(authorization.replace(/^Bearer /, ''))).valid === true;
+const listeners = {
+  async fastify() {
+    const app = Fastify();
+    const authorization = await guarded(app);
+    app.get('/', async () => hello);
+    await app.ready();
+    return { listener: app.routing, authorization };
+  },
+  async express() {
+    const app = express();
+    const authorization = await guarded(app);
+    app.get('/', (_request, response) => response.json(hello));
+    return { listener: app, authorization };
+  },
+  async hono() {
+    const app = new Hono();
+    const authorization = await guarded(app);
+    app.get('/', (context) => context.json(hello));
+    return { listener: getRequestListener(app.fetch), authorization };
+  },
 };
 
-if (framework === 'fastify') {
-  const app = Fastify();
-  if (guard === 'keyverify') await app.register(guardFastify, { verifier });
-  if (guard === 'an empty hook') app.addHook('onRequest', (_request, _reply, done) => done());
-  if (guard === 'a hook that hashes')
-    app.addHook('onRequest', ({ headers }, _reply, done) => {
-      if (hash('sha256', headers.authorization, 'hex').length === 64) done();
-    });
-  if (guard === 'by hand')
-    app.addHook('onRequest', async (request, reply) => {
-      if (!(await allows(request.headers))) return await reply.code(401).send({ error: 'unauthorized' });
-    });
-  app.get('/', async () => hello);
-  await app.listen({ port: 0, host: '127.0.0.1' });
-  process.send({ port: app.server.address().port });
-} else {
-  const app = express();
-  if (guard === 'keyverify') app.use(guardExpress(verifier));
-  if (guard === 'by hand')
-    app.use((request, response, next) => {
-      allows(request.headers).then(
-        (allowed) => (allowed ? next() : response.status(401).json({ error: 'unauthorized' })),
-        next,
-      );
-    });
-  app.get('/', (_request, response) => response.json(hello));
-  const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
-}
+const { listener, authorization } = await listeners[framework]();
+const server = createServer({ keepAliveTimeout: 60_000 }, listener).listen(0, '127.0.0.1');
+await once(server, 'listening');
+process.on('message', () => {
+  const { user, system } = process.cpuUsage();
+  process.send({ cpuUs: user + system });
+});
+process.send({ port: server.address().port, authorization });
