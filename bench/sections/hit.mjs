@@ -59,6 +59,9 @@ const samples = await paired(
     'keyverify: await verify()': { run: each(keys, (key) => verifier.verify(key)) },
     'floor: crypto.hash + Map.get, sync': { run: eachSync(keys, (key) => floor.get(hash('sha256', key, 'binary'))) },
     'floor with hexadecimal digits, sync': { run: eachSync(keys, (key) => hexFloor.get(hash('sha256', key, 'hex'))) },
+    'floor and Date.now(), sync': {
+      run: eachSync(keys, (key) => (Date.now() > 0 ? floor.get(hash('sha256', key, 'binary')) : undefined)),
+    },
     'keyverify: peek()': { run: eachSync(keys, (key) => verifier.peek(key)) },
     'keyverify: verifyCached()': { run: eachSync(keys, (key) => verifier.verifyCached(key)) },
     'by hand: lru-cache + createHash': { run: each(keys, (key) => byHand.verify(key)) },
