@@ -48,7 +48,14 @@ async function section(name, options, flags = FLAGS) {
 
 async function measured(name) {
   busy.push(await busyShare(BUSY_MS));
-  return await section(name, undefined, name === 'fleet' ? [...FLAGS, '--import', 'tsx'] : FLAGS);
+  const flags = name === 'fleet' ? [...FLAGS, '--import', 'tsx'] : FLAGS;
+  try {
+    return await section(name, undefined, flags);
+  } catch (error) {
+    // Once more: a run takes a quarter of an hour, and nobody may be there.
+    process.stderr.write(`${error.message}: once more\n`);
+    return await section(name, undefined, flags);
+  }
 }
 
 const figures = {};

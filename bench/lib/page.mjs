@@ -81,7 +81,7 @@ const answersOf = (answers) =>
 function fleetSection(fleet) {
   if (fleet.redis === undefined)
     return 'redis-server was not installed (`apt-get install redis-server`), so this is left out.';
-  const { costs, processes, patienceMs, requests, frozen, dead, revocation, outage, lags } = fleet;
+  const { costs, failed, processes, patienceMs, requests, frozen, dead, revocation, outage, lags } = fleet;
   const names = Object.keys(requests);
   const us = (samples) => samples.map((value) => value * 1_000);
   const scaled = (samples) => Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, us(values)]));
@@ -92,6 +92,7 @@ secondary store, @unkey/cache with a store of twenty lines, as it speaks to Redi
 stores (AES-256-GCM) and keeps neither key nor client in Redis; the others store the key and the verdict as they are.
 
 A shared hit: a process that has no verdict finds the one of another process. Medians of batches, in turns.
+Hits that came to a question all the same (Redis took longer than its budget): ${answersOf(costs.asked)}. Calls without a verdict: ${failed}.
 
 ${table(['', 'median', 'interquartile range', '/ GET'], compared(scaled(costs.hits), 'GET'))}
 
