@@ -288,7 +288,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     { maxAgeMs = Infinity }: AnyVerifyOptions,
   ): Served<Claims> | undefined {
     const { staleIfErrorMs } = this.#options;
-    const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs });
+    const answeredMs = this.#options.clock.monotonic() - this.#loader.lastAnswerAt;
+    const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs });
     if (result?.source === 'stale')
       this.#observers.tell((o) => o.onStale?.({ fingerprint: toHex(fingerprint), failure, result }));
     return result;

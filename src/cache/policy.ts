@@ -8,6 +8,8 @@ export interface PolicyOptions {
   readonly staleIfErrorMs: number;
   /** The oldest verdict that will do. */
   readonly maxAgeMs: number;
+  /** How long ago the key server last answered anybody, in milliseconds. */
+  readonly answeredMs: number;
 }
 
 const EXPIRED = rejected('stale', 'expired');
@@ -26,14 +28,17 @@ export function staleResult<Claims>(
   entry: Entry<Claims>,
   age: number,
   failure: VerifyFailure,
-  { staleIfErrorMs, maxAgeMs }: PolicyOptions,
+  { staleIfErrorMs, maxAgeMs, answeredMs }: PolicyOptions,
 ): Verified<Claims> | Rejected | undefined {
   // Refreshed in the meantime.
   if (age < entry.ttlMs && age < maxAgeMs) return entry.result;
   // A known refusal, or a key that has ended, is never too old to outweigh a failure.
   if (!entry.result.valid) return entry.asStale();
   if (entry.hasEnded(age)) return EXPIRED;
-  const bound = callersCanCause(failure) ? Math.min(entry.fullTtlMs, staleIfErrorMs) : staleIfErrorMs;
+  // While others are answered, a firewall's 403 or page befalls this key alone, too. A key that is in use when a failure begins
+  // for all loses nothing by this: it is past its second TTL only when nobody has been answered for one.
+  const isOwn = failure.evidence === 'none' && answeredMs < entry.fullTtlMs;
+  const bound = isOwn || callersCanCause(failure) ? Math.min(entry.fullTtlMs, staleIfErrorMs) : staleIfErrorMs;
   // By `<`: a bound that is no number must not last forever.
   return !entry.noStale && age < entry.fullTtlMs + bound && age < maxAgeMs ? entry.asStale() : undefined;
 }

@@ -24,6 +24,11 @@ export const BUSY: AttemptFailure = {
   message: 'keyverify: no answer in time, but the event loop of this process was blocked meanwhile',
 };
 
+export const UNSENT: AttemptFailure = {
+  kind: 'overloaded',
+  message: 'keyverify: no answer in time, but the question still waited for a connection behind others',
+};
+
 export const ABANDONED: AttemptFailure = {
   kind: 'overloaded',
   message: 'keyverify: given up, since the key server answers other questions but not as many as are asked',

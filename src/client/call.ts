@@ -11,7 +11,16 @@ import { type Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { retriesLeft, retryDelayMs } from '../resilience/retry.js';
 import type { Exchange, Transport, WireRequest, WireResponse } from '../transport/transport.js';
 import type { AmbiguousRejections } from './ambiguity.js';
-import { ABANDONED, BUSY, TIMEOUT, UNUSABLE, doubtful, misconfigured, transportFailure } from './call-failures.js';
+import {
+  ABANDONED,
+  BUSY,
+  TIMEOUT,
+  UNSENT,
+  UNUSABLE,
+  doubtful,
+  misconfigured,
+  transportFailure,
+} from './call-failures.js';
 import { readVerdict } from './read-verdict.js';
 import type { ServiceToken } from './token.js';
 
@@ -67,6 +76,8 @@ export class Call<Claims> {
   readonly #context: CallContext;
   /** Attempts whose answer is still waited for, beside the one that took their place. */
   readonly #open = new Map<Attempt<Claims>, Promise<Attempt<Claims>>>();
+  /** In the order in which they were made. */
+  readonly #all: Attempt<Claims>[] = [];
   #tokenRenewed = false;
   #isAbandoned = false;
 
@@ -79,6 +90,15 @@ export class Call<Claims> {
   /** Whether a request whose answer is still waited for has been handed to a connection. */
   get isSent(): boolean {
     return [...this.#open.keys()].some(({ exchange }) => exchange?.isSent?.() ?? exchange !== undefined);
+  }
+
+  /**
+   * How many attempts before the one with this outcome failed as they would in an outage, or were not answered. One that was
+   * only slow, so that a retry was sent beside it, is not among them: a caller's key may make the server slow.
+   */
+  failedBefore(outcome: Outcome<Claims>): number {
+    const answered = this.#all.findIndex((attempt) => attempt.outcome === outcome);
+    return this.#all.slice(0, answered).filter(({ outcome }) => !isVerdict(outcome) && mayBeOutage(outcome)).length;
   }
 
   /** Gives up now, to make room for others. */
@@ -157,11 +177,14 @@ export class Call<Claims> {
     if (waitsFor === 'request') return misconfigured('the protocol made no request in time');
     if (waitsFor === 'claims') return misconfigured('the schema in claims did not finish in time');
     const { deadline } = this.#context;
-    return deadline.leftMs === 0 && (await deadline.isOwnLoad()) ? BUSY : TIMEOUT;
+    if (deadline.leftMs > 0) return TIMEOUT;
+    if (!this.isSent) return UNSENT;
+    return (await deadline.isOwnLoad()) ? BUSY : TIMEOUT;
   }
 
   #start(): Attempt<Claims> {
     const attempt: Attempt<Claims> = { waitsFor: 'token', exchange: undefined, outcome: TIMEOUT };
+    this.#all.push(attempt);
     this.#open.set(attempt, this.#run(attempt));
     return attempt;
   }
@@ -214,8 +237,8 @@ export class Call<Claims> {
   /** Asks once more with another token, if ours was refused and there may be another one. */
   async #renewToken(failure: AttemptFailure, token: string, attempt: Attempt<Claims>): Promise<Outcome<Claims>> {
     if (failure.tokenRefused !== true || !this.#canRenewToken) return failure;
+    if (!this.#deps.token.refuse(token, this.#options.clock.monotonic())) return failure;
     this.#tokenRenewed = true;
-    this.#deps.token.refuse(token);
     return await this.#attempt(attempt);
   }
 

@@ -23,7 +23,7 @@ const HANG_RATIO = 0.45;
 const POLL_MS = 10;
 
 /** Below this ratio of failed attempts the server is not flaky, and one failed control question is enough. */
-const FLAKY_RATIO = 0.05;
+const FLAKY_RATIO = 0.02;
 /** The accepted probability that a flaky server is taken for one that is down. */
 const FALSE_ALARM = 1e-4;
 const MOST_CONTROLS = 8;

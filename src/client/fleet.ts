@@ -126,7 +126,7 @@ export class Fleet<Claims> {
       this.#follower = new RevocationFollower(revocations, {
         ...options,
         token: async (refused = '') => {
-          deps.token.refuse(refused);
+          deps.token.refuse(refused, options.clock.monotonic());
           return deps.token.current ?? (await deps.token.fetch(true));
         },
         retainMs: cacheTtlMs + staleIfErrorMs,

@@ -7,7 +7,7 @@ import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
 import { AmbiguousRejections } from './ambiguity.js';
 import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
-import { EXHAUSTED, NO_SLOT } from './call-failures.js';
+import { EXHAUSTED, NO_SLOT, UNSENT } from './call-failures.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
 import { OutageEvidence, type WatchedCall } from './evidence.js';
@@ -34,9 +34,19 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
 /** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
 const PROBE_TIMEOUT_MS = 750;
 
+/** A control question that is not handed to a connection within this part of its time says nothing if it is not answered. */
+const AT_ONCE_RATIO = 0.1;
+
 /** A question that takes longer than this, in milliseconds, hangs if others are answered meanwhile. */
 const HANG_MS = 50;
 const HANG_FACTOR = 3;
+
+/**
+ * A control question for calibration that failed may have had bad luck, and without one that was answered no outage is ever
+ * proven. So another one is asked after a pause, in milliseconds, that doubles each time.
+ */
+const CALIBRATION_PAUSE_MS = 1000;
+const LONGEST_CALIBRATION_PAUSE_MS = 300_000;
 
 /** Asks the key server: gate, attempts, evidence. Its promises never reject. */
 export class KeyServerClient<Claims> {
@@ -51,6 +61,9 @@ export class KeyServerClient<Claims> {
   readonly #unknown = new Set<Call<Claims>>();
   readonly #totals = { requests: 0, retries: 0 };
   #calibrates = false;
+  /** When a control question is next asked for calibration, and how long after that. */
+  #calibrateAt = -Infinity;
+  #calibrationPauseMs = CALIBRATION_PAUSE_MS;
   #cancelProbe: (() => void) | undefined;
 
   constructor(options: KeyServerClientOptions<Claims>, deps: CallDeps) {
@@ -77,6 +90,11 @@ export class KeyServerClient<Claims> {
   get counts() {
     const { active, queued } = this.#gate.bulkhead;
     return { active, queued, controls: this.#controls.count, breaker: this.#gate.breakerState, ...this.#totals };
+  }
+
+  /** When the key server last answered anybody, on the monotonic clock; `-Infinity` if it has not yet. */
+  get lastAnswerAt(): number {
+    return this.#evidence.lastAnswerAt;
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -145,7 +163,7 @@ export class KeyServerClient<Claims> {
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
-      this.#recordAnswer(mono, mono - outcome.askedAt.mono, attempts - 1);
+      this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome));
       return { verdict: outcome, attempts, durationMs: mono - startedAt, clockSkewMs };
     }
     const failure = await this.#toFailure(outcome, call, deadline, startedAt);
@@ -210,7 +228,10 @@ export class KeyServerClient<Claims> {
   #recordAnswer(mono: number, latencyMs: number, failedAttempts: number): void {
     this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
     this.#giveUpNewest(this.#gate.recordAnswer(latencyMs));
-    if (this.#calibrates && !this.#evidence.isCalibrated && this.#controls.last === undefined) this.#controls.request();
+    if (!this.#calibrates || this.#evidence.isCalibrated || mono < this.#calibrateAt) return;
+    this.#calibrateAt = mono + this.#calibrationPauseMs;
+    this.#calibrationPauseMs = Math.min(2 * this.#calibrationPauseMs, LONGEST_CALIBRATION_PAUSE_MS);
+    this.#controls.request();
   }
 
   #askControl(key: string, timeoutMs: number) {
@@ -218,9 +239,14 @@ export class KeyServerClient<Claims> {
     const deadline = new Deadline(clock, timeoutMs);
     const call = new Call(this.#options, this.#deps, { key, retries: 0, deadline, ambiguity: this.#ambiguity });
     const startedAt = clock.monotonic();
+    // One that waited for a connection first has not hung for as long as it seems.
+    let sentAtOnce = false;
+    const cancel = clock.after(timeoutMs * AT_ONCE_RATIO, () => (sentAtOnce = call.isSent));
     const ask = async (): Promise<AttemptFailure | undefined> => {
       const outcome = await this.#run(call);
-      return 'kind' in outcome ? outcome : undefined;
+      cancel();
+      if (!('kind' in outcome)) return undefined;
+      return outcome.kind === 'timeout' && !sentAtOnce ? UNSENT : outcome;
     };
     const event: AskEvent = { purpose: 'control', url: this.#options.publicUrl };
     return {
@@ -231,7 +257,7 @@ export class KeyServerClient<Claims> {
         return call.clockSkewMs;
       },
       get isSent() {
-        return call.isSent;
+        return sentAtOnce;
       },
     };
   }

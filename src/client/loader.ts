@@ -115,6 +115,11 @@ export class VerdictLoader<Claims> {
     return first === TIMED_OUT ? toCheckResult(clock.monotonic() - startedAt, NO_CONTROL) : first;
   }
 
+  /** When the key server last answered anybody, on the monotonic clock; `-Infinity` if it has not yet. */
+  get lastAnswerAt(): number {
+    return this.#client.lastAnswerAt;
+  }
+
   /** The failure a call would get now without being sent, if there is one. */
   blockedBy(mono: number): VerifyFailure | undefined {
     return this.#client.blockedBy(mono);

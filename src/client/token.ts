@@ -1,10 +1,14 @@
 import { HEADER_VALUE, type TokenSource } from '../core/token.js';
 
+/** A caller's key may be why the key server answers 401: it must not make us fetch tokens without a pause. */
+const RENEWAL_INTERVAL_MS = 1000;
+
 /** Fetches the service token once, and again when the key server no longer takes it. */
 export class ServiceToken {
   readonly #source: TokenSource;
   #token: string | undefined;
   #pending: Promise<string> | undefined;
+  #renewableFrom = -Infinity;
 
   constructor(source: TokenSource) {
     this.#source = source;
@@ -39,9 +43,14 @@ export class ServiceToken {
     if (this.#pending === pending) this.#pending = undefined;
   }
 
-  /** Drops the token that was refused, unless it has been renewed already. */
-  refuse(token: string): void {
-    if (this.#token === token && this.renewable) this.#token = undefined;
+  /** Drops the token that was refused, unless it has been renewed already. Returns whether there may be another one now. */
+  refuse(token: string, mono: number): boolean {
+    if (!this.renewable) return false;
+    if (this.#token !== token) return true;
+    if (mono < this.#renewableFrom) return false;
+    this.#renewableFrom = mono + RENEWAL_INTERVAL_MS;
+    this.#token = undefined;
+    return true;
   }
 
   async #call(): Promise<string> {

@@ -65,7 +65,22 @@ export function redactError(error: unknown, secrets: readonly string[]): Error {
 }
 
 /** The innermost error says what happened: `fetch` wraps it, and so does an `AggregateError` of several addresses tried. */
-export function innermostError(error: unknown): { name: string; message: string; code: string | undefined } {
+export function innermostError(error: unknown): ErrorText {
+  try {
+    return readInnermost(error);
+  } catch {
+    // Errors of the caller's own may have getters, and those may throw.
+    return { name: 'Error', message: 'no message', code: undefined };
+  }
+}
+
+interface ErrorText {
+  readonly name: string;
+  readonly message: string;
+  readonly code: string | undefined;
+}
+
+function readInnermost(error: unknown): ErrorText {
   let name = 'Error';
   let message = '';
   let code: string | undefined;

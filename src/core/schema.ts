@@ -38,6 +38,14 @@ export const parse = <T>(schema: Schema<T>, value: unknown, context?: { readonly
   safeParse(schema, value, context);
 
 export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+/** A field of anything. An error of the caller's may have getters, and those may throw. */
+export function fieldOf(value: unknown, name: PropertyKey): unknown {
+  try {
+    return isObject(value) ? Reflect.get(value, name) : undefined;
+  } catch {
+    return undefined;
+  }
+}
 export const isFunction = (value: unknown): value is (...args: never) => unknown => typeof value === 'function';
 export const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 export const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';

@@ -11,6 +11,12 @@ const MIN_LOW_LIMIT = 4;
 const SLOWER = 0.9;
 const SHED = 0.5;
 
+/**
+ * Shed load leaves this part of all slots to the `low` lane: a caller's key may be why a server answers as if it shed load,
+ * and requests that hang would soon have taken what is left.
+ */
+const SHED_FLOOR = 0.25;
+
 /** Requests of the `high` lane go first, and may use every slot. */
 export type Lane = 'high' | 'low';
 
@@ -95,7 +101,7 @@ export class Bulkhead {
 
   /** The server sheds load. */
   halve(): void {
-    this.#reduceTo(this.#lowLimit * SHED);
+    this.#reduceTo(Math.min(this.#lowLimit, Math.max(this.#lowLimit * SHED, this.#maxConcurrency * SHED_FLOOR)));
   }
 
   #reduceTo(limit: number): void {

@@ -1,4 +1,4 @@
-import { isObject } from '../core/schema.js';
+import { fieldOf } from '../core/schema.js';
 import { isTransportError, TransportError, type TransportFailureKind } from './transport.js';
 
 /** What an error says about the request that it ended. */
@@ -56,8 +56,6 @@ const UNKNOWN: Diagnosis = {
   message: 'keyverify: the request failed, in a way that is not known to be an outage: see the cause',
 };
 
-const MAX_DEPTH = 8;
-
 /**
  * Classifies by a list of what may be an outage: an error that is not on it denies. Of several addresses tried in turn,
  * each has to say so.
@@ -73,18 +71,28 @@ export function classifier(diagnose: (error: ErrorDetails, url: string) => Diagn
   };
 }
 
+/** More errors than this behind one say nothing: getters can make up causes without end. */
+const MOST_CAUSES = 256;
+
 /** The innermost errors are the ones that say what happened: `fetch` wraps them, and so do several addresses tried in turn. */
-function rootCauses(error: unknown, depth = 0): readonly unknown[] {
-  if (!isObject(error) || depth === MAX_DEPTH) return [error];
-  // Not by `instanceof`: in a VM as Jest's, the errors of Node are of another realm.
-  const members: unknown = Reflect.get(error, 'errors');
-  if (Array.isArray(members) && members.length > 0) return members.flatMap((member) => rootCauses(member, depth + 1));
-  const cause: unknown = Reflect.get(error, 'cause');
-  return cause === undefined || cause === null ? [error] : rootCauses(cause, depth + 1);
+function rootCauses(error: unknown): readonly unknown[] {
+  const roots: unknown[] = [];
+  // Iterating over a set includes what is added meanwhile, and each error comes once, in a circle too.
+  const found = new Set<unknown>([error]);
+  for (const current of found) {
+    if (found.size > MOST_CAUSES) return [undefined];
+    // Not by `instanceof`: in a VM as Jest's, the errors of Node are of another realm.
+    const members = fieldOf(current, 'errors');
+    const cause = fieldOf(current, 'cause');
+    if (Array.isArray(members) && members.length > 0) for (const member of members) found.add(member);
+    else if (cause === undefined || cause === null || found.has(cause)) roots.push(current);
+    else found.add(cause);
+  }
+  return roots.length === 0 ? [undefined] : roots;
 }
 
 function details(error: unknown): ErrorDetails {
-  const field = (name: string): unknown => (isObject(error) ? Reflect.get(error, name) : undefined);
+  const field = (name: string): unknown => fieldOf(error, name);
   const text = (name: string): string => {
     const value = field(name);
     return typeof value === 'string' ? value : '';

@@ -1,3 +1,5 @@
+import { fieldOf } from '../core/schema.js';
+
 /** One request to the key server. */
 export interface WireRequest {
   readonly url: string;
@@ -90,7 +92,7 @@ export class TransportError extends Error {
 
 /** Also recognises an error of another copy of this library. */
 export function isTransportError(error: unknown): error is TransportError {
-  return typeof error === 'object' && error !== null && Reflect.get(error, BRAND) === true;
+  return fieldOf(error, BRAND) === true;
 }
 
 /** The most that a response may weigh, in bytes. */

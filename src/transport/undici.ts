@@ -1,4 +1,4 @@
-import { isObject } from '../core/schema.js';
+import { fieldOf } from '../core/schema.js';
 import { BodyBuffer, NO_BODY } from './body.js';
 import type { Classify, FailureChecks } from './classify.js';
 import {
@@ -69,19 +69,17 @@ function dispatchOptions(request: WireRequest, { origin, pathname, search }: URL
   };
 }
 
-const field = (value: unknown, name: string): unknown => (isObject(value) ? Reflect.get(value, name) : undefined);
-
 /**
  * Whether no request waits for a connection of an undici pool: one that has not started is then connecting. An agent has
  * statistics for each origin; without any we can't know.
  */
 function nothingQueued(dispatcher: unknown, origin: string): boolean {
-  const stats = field(dispatcher, 'stats');
-  return field(field(stats, origin) ?? stats, 'queued') === 0;
+  const stats = fieldOf(dispatcher, 'stats');
+  return fieldOf(fieldOf(stats, origin) ?? stats, 'queued') === 0;
 }
 
-/** How long the rest of a body that does not matter may take, so that its connection can be used again. */
-const DRAIN_MS = 1000;
+/** How long the rest of a body that does not matter is waited for, so that its connection can be used again. */
+const DRAIN_MS = 100;
 
 class ResponseCollector implements DispatchHandler {
   readonly response: Promise<WireResponse>;
@@ -123,7 +121,7 @@ class ResponseCollector implements DispatchHandler {
     if (this.#abortReason !== undefined) controller.abort(this.#abortReason);
     this.started = true;
     // A redirect was followed all the same: what comes now is not from the key server.
-    const history = field(context, 'history');
+    const history = fieldOf(context, 'history');
     this.#redirected = Array.isArray(history) && history.length > 0;
   }
 
@@ -133,8 +131,8 @@ class ResponseCollector implements DispatchHandler {
     this.#status = this.#redirected ? 302 : statusCode;
     this.#headers = headers;
     if (!this.#request.needsBody(this.#status)) {
-      this.#respond(this.#status, headers, NO_BODY);
-      this.#draining = setTimeout(() => controller.abort(new Error('the body takes too long')), DRAIN_MS).unref();
+      // Not before its connection is free: until then a request that follows would have to wait for it, and seem to hang.
+      this.#draining = setTimeout(() => this.#abandonBody(controller), DRAIN_MS);
     } else if (!/^(?:identity)?$/i.test(headerOf(headers, 'content-encoding') ?? ''))
       controller.abort(
         new TransportError('invalid_response', 'keyverify: the key server encoded a response that was to be plain'),
@@ -143,19 +141,32 @@ class ResponseCollector implements DispatchHandler {
 
   onResponseData(controller: DispatchController, chunk: Uint8Array): void {
     const tooLarge = this.#body.push(chunk);
-    if (tooLarge !== undefined) controller.abort(tooLarge);
+    if (tooLarge === undefined) return;
+    if (this.#draining === undefined) controller.abort(tooLarge);
+    else this.#abandonBody(controller);
   }
 
   onResponseEnd(): void {
     clearTimeout(this.#draining);
-    this.#respond(this.#status, this.#headers, this.#body.bytes());
+    this.#respond(this.#status, this.#headers, this.#draining === undefined ? this.#body.bytes() : NO_BODY);
   }
 
   onResponseError(_controller: DispatchController, error: Error): void {
     clearTimeout(this.#draining);
+    // The status has said all there is to say.
+    if (this.#draining !== undefined) {
+      this.#respond(this.#status, this.#headers, NO_BODY);
+      return;
+    }
     const status = answeredStatus(error);
     if (status === undefined) this.fail(error);
-    else this.#respond(status, field(error, 'headers'), NO_BODY);
+    else this.#respond(status, fieldOf(error, 'headers'), NO_BODY);
+  }
+
+  #abandonBody(controller: DispatchController): void {
+    clearTimeout(this.#draining);
+    this.#respond(this.#status, this.#headers, NO_BODY);
+    controller.abort(new Error('the body takes too long'));
   }
 
   #respond(status: number, headers: unknown, body: Uint8Array): void {
@@ -164,14 +175,15 @@ class ResponseCollector implements DispatchHandler {
 }
 
 function headerOf(headers: unknown, name: string): string | undefined {
-  const value = field(headers, name);
+  const value = fieldOf(headers, name);
   if (Array.isArray(value)) return value.join(', ');
   return typeof value === 'string' ? value : undefined;
 }
 
 /** What undici's retry agent and its `responseError` interceptor make errors of is a response all the same. */
 function answeredStatus(error: Error): number | undefined {
-  const status = field(error, 'statusCode');
-  const answered = /^UND_ERR_(?:REQ_RETRY|RESPONSE)$/.test(String(field(error, 'code')));
+  const status = fieldOf(error, 'statusCode');
+  const code = fieldOf(error, 'code');
+  const answered = code === 'UND_ERR_REQ_RETRY' || code === 'UND_ERR_RESPONSE';
   return answered && typeof status === 'number' && status >= 400 ? status : undefined;
 }

@@ -41,10 +41,10 @@ function stale(
   result: Verified | Rejected,
   age: number,
   failure = OUTAGE,
-  { ttlMs = TTL, noStale = false, staleIfErrorMs = STALE, maxAgeMs = Infinity } = {},
+  { ttlMs = TTL, noStale = false, staleIfErrorMs = STALE, maxAgeMs = Infinity, answeredMs = Infinity } = {},
 ): string | undefined {
   const entry = new Entry(result, ASKED_AT, { ttlMs, refreshAtAge: ttlMs, noStale });
-  const served = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs });
+  const served = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs });
   if (served === undefined) return undefined;
   return served.valid ? `valid ${served.source}` : `${served.reason} ${served.source}`;
 }
@@ -79,6 +79,24 @@ describe('a stale verdict', () => {
     // Not longer than in an outage.
     expect(around(TTL + 300, (age) => stale(verified(), age, failure, { staleIfErrorMs: 300 }))).toEqual(ENDS);
   });
+
+  test.each(['misconfigured', 'invalid_response'] as const)(
+    'is honoured for one more TTL while others are answered, whatever is wrong with this key: %s',
+    (kind) => {
+      const until = (bound: number, answeredMs: number) =>
+        around(bound, (age) => stale(verified(), age, fails(kind), { answeredMs }));
+      expect(until(2 * TTL, TTL - 0.1)).toEqual(ENDS);
+      expect(until(TTL + STALE, TTL)).toEqual(ENDS);
+    },
+  );
+
+  test.each(['proven', 'unproven'] as const)(
+    'is honoured for longer in an outage that has just begun: %s',
+    (evidence) => {
+      const failure = fails('timeout', evidence);
+      expect(around(TTL + STALE, (age) => stale(verified(), age, failure, { answeredMs: 0 }))).toEqual(ENDS);
+    },
+  );
 
   test('is not honoured with staleIfErrorMs 0', () => {
     expect(stale(verified(), TTL, OUTAGE, { staleIfErrorMs: 0 })).toBeUndefined();
@@ -121,7 +139,7 @@ describe('what is known, however old,', () => {
 describe('a verdict that was refreshed in the meantime', () => {
   test.each([verified({ source: 'cache' }), rejected('revoked', 'cache')])('is served as it is: %o', (result) => {
     const entry = new Entry(result, ASKED_AT, { ttlMs: TTL, refreshAtAge: TTL, noStale: true });
-    const options = { staleIfErrorMs: 0, maxAgeMs: 1_000 };
+    const options = { staleIfErrorMs: 0, maxAgeMs: 1_000, answeredMs: Infinity };
     expect(staleResult(entry, 999.9, OUTAGE, options)).toBe(entry.result);
     expect(staleResult(entry, 1_000, OUTAGE, options)).not.toBe(entry.result);
   });

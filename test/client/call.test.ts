@@ -246,3 +246,47 @@ describe('a process that is busy itself', () => {
     expect([call.attempts, told.suspects]).toEqual([2, 1]);
   });
 });
+
+describe('failed attempts before the answer', () => {
+  const failedBefore = async (act: (call: ReturnType<typeof startCall>) => Promise<void>): Promise<number> => {
+    const started = startCall({ retries: 1 });
+    await started.clock.advance(0);
+    await act(started);
+    const outcome = await started.end();
+    return started.call.failedBefore(outcome);
+  };
+
+  test('are none where the first one is answered', async () => {
+    expect(await failedBefore(async ({ answer }) => await answer(0, GOOD))).toBe(0);
+  });
+
+  test('are those that failed as in an outage, or that the retry overtook', async () => {
+    const failed = await failedBefore(async ({ answer, clock }) => {
+      await answer(0, response(503));
+      await clock.advance(10);
+      await answer(1, GOOD);
+    });
+    const overtaken = await failedBefore(async ({ answer, clock }) => {
+      await clock.advance(1_100);
+      await answer(1, GOOD);
+    });
+    expect([failed, overtaken]).toEqual([1, 1]);
+  });
+
+  test('are none where the first one was only slow', async () => {
+    const slow = await failedBefore(async ({ answer, clock }) => {
+      await clock.advance(1_100);
+      await answer(0, GOOD);
+    });
+    expect(slow).toBe(0);
+  });
+
+  test('are not those that failed for another reason', async () => {
+    const repeated = await failedBefore(async ({ answer, clock }) => {
+      await answer(0, response(425));
+      await clock.advance(10);
+      await answer(1, GOOD);
+    });
+    expect(repeated).toBe(0);
+  });
+});

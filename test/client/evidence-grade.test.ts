@@ -77,12 +77,14 @@ describe('how many control questions must fail in a row', () => {
     ['that fails every other attempt', times(40, 1), 8],
     ['that fails nearly all attempts', [9], 8],
     ['that failed one of 12 attempts', [...times(10), 1], 4],
-    ['that failed one of 14 attempts', [...times(12), 1], 1],
-    ['that failed one of 100 attempts', [...times(98), 1], 1],
+    ['that failed one of 14 attempts', [...times(12), 1], 4],
+    ['that failed one of 100 attempts', [...times(98), 1], 3],
+    ['that failed one of 100 attempts, 14 before the last', [...times(84), 1, ...times(13)], 3],
+    ['that failed one of 100 attempts, 15 before the last', [...times(83), 1, ...times(14)], 1],
     ['that failed two of 100 attempts, one after the other', [...times(97), 2], 4],
     ['that failed the first of 12 attempts', [1, ...times(10)], 4],
-    ['that failed the first of 13 attempts', [1, ...times(11)], 1],
-    ['that failed the first of 14 attempts', [1, ...times(12)], 1],
+    ['that failed the first of 39 attempts', [1, ...times(37)], 3],
+    ['that failed the first of 40 attempts', [1, ...times(38)], 1],
     ['that failed two of 100 attempts, long ago', [2, ...times(97)], 1],
   ])('of a server %s', async (_, answers, expected) => {
     expect(await needed(answers)).toBe(expected);

@@ -231,8 +231,8 @@ describe('the limit on unknown keys', () => {
   });
 
   test.each([
-    ['is halved', 'server_error', 503, 'none', 24],
-    ['is halved', 'rate_limited', 429, 'none', 24],
+    ['is halved, down to a quarter of all slots', 'server_error', 503, 'none', 25],
+    ['is halved, down to a quarter of all slots', 'rate_limited', 429, 'none', 25],
     ['stays', 'server_error', 500, 'none', 48],
     ['stays', 'timeout', undefined, 'none', 48],
     ['stays', 'unreachable', undefined, 'none', 48],

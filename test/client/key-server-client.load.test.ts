@@ -237,13 +237,25 @@ describe('calibration', () => {
     expect(client.counts.controls).toBe(1);
   });
 
-  test('is not tried again where the control question failed', async () => {
+  test('is tried again where the control question failed, each time after a pause twice as long', async () => {
     const { ask, transport, clock, client } = clientOf();
     transport.script = ({ key }) => (key.startsWith('control') ? response(500) : GOOD);
-    await ask('sk-1', { mayOpen: true });
-    await clock.advance(5_000);
-    await ask('sk-2', { mayOpen: true });
-    expect(client.counts).toMatchObject({ controls: 1, breaker: 'closed' });
+    const at: number[] = [];
+    for (let second = 0, controls = 0; second < 1_200; second++) {
+      await ask(`sk-${second}`, { mayOpen: true });
+      if (client.counts.controls > controls) at.push(second);
+      ({ controls } = client.counts);
+      await clock.advance(1_000);
+    }
+    // Five minutes at most.
+    expect(at).toEqual([0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811, 1_111]);
+    expect(client.counts.breaker).toBe('closed');
+    transport.script = () => GOOD;
+    await clock.advance(300_000);
+    await ask('sk-a', { mayOpen: true });
+    await clock.advance(600_000);
+    await ask('sk-b', { mayOpen: true });
+    expect(client.counts.controls).toBe(at.length + 1);
   });
 
   test('waits for a verdict: a server that answers nobody is not calibrated', async () => {

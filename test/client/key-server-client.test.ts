@@ -112,9 +112,9 @@ describe('a failure', () => {
   });
 
   test.each([
-    ['is an outage where the control question hangs, too', undefined, true],
-    ['is none where the control question still waits in our own pool', false, false],
-  ])('%s', async (_, isSent, isOutage) => {
+    ['is an outage where the control question hangs, too', undefined, 'timeout', true],
+    ['is none where all of them still wait in our own pool', false, 'overloaded', false],
+  ])('%s', async (_, isSent, kind, isOutage) => {
     const { ask, clock, transport, keys } = clientOf({ retries: 1 });
     transport.isSent = isSent;
     const asked = await ask();
@@ -122,7 +122,29 @@ describe('a failure', () => {
     // The first attempt has half of the time. What it failed by starts the control question.
     expect([keys(), asked.outcome]).toEqual([['sk-1', 'control-1', 'sk-1'], undefined]);
     await clock.advance(1);
-    expect(asked.outcome).toMatchObject({ kind: 'timeout', isOutage, attempts: 2 });
+    expect(asked.outcome).toMatchObject({ kind, isOutage, attempts: 2 });
+  });
+
+  test('is none where the control question waited in our own pool for a tenth of its time, even if it hangs then', async () => {
+    const outcomes = await Promise.all(
+      [199, 200].map(async (waitMs) => {
+        const { ask, clock, transport, client } = clientOf({ retries: 1 });
+        transport.isSent = true;
+        const asked = await ask();
+        await clock.advance(1_000);
+        transport.isSent = false;
+        await clock.advance(waitMs);
+        transport.isSent = true;
+        await clock.advance(1_000 - waitMs);
+        // The control question itself is out of time a second later.
+        await clock.advance(1_000);
+        return [asked.outcome, client.counts.breaker];
+      }),
+    );
+    expect(outcomes).toMatchObject([
+      [{ kind: 'timeout', isOutage: true }, 'closed'],
+      [{ kind: 'timeout', isOutage: false }, 'closed'],
+    ]);
   });
 });
 

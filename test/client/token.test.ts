@@ -41,7 +41,7 @@ describe('a token that is given as a string', () => {
     const token = new ServiceToken('t-1');
     expect(token.current).toBe('t-1');
     expect(token.renewable).toBe(false);
-    token.refuse('t-1');
+    token.refuse('t-1', 0);
     expect(token.current).toBe('t-1');
     expect(await token.fetch(true)).toBe('t-1');
   });
@@ -122,9 +122,23 @@ describe('a token that is fetched', () => {
     const fetched = token.fetch(true);
     calls[0]?.give('t-1');
     await fetched;
-    token.refuse('t-0');
+    expect(token.refuse('t-0', 0)).toBe(true);
     expect(token.current).toBe('t-1');
-    token.refuse('t-1');
+    token.refuse('t-1', 0);
     expect(token.current).toBeUndefined();
+  });
+
+  test('is not dropped again within a second: a key may be why the server refuses it', async () => {
+    const { calls, token } = source();
+    const renewed = async (value: string): Promise<void> => {
+      const fetched = token.fetch(true);
+      calls.at(-1)?.give(value);
+      await fetched;
+    };
+    await renewed('t-1');
+    expect(token.refuse('t-1', 5_000)).toBe(true);
+    await renewed('t-2');
+    expect([token.refuse('t-2', 5_999), token.current]).toEqual([false, 't-2']);
+    expect([token.refuse('t-2', 6_000), token.current]).toEqual([true, undefined]);
   });
 });

@@ -114,6 +114,19 @@ describe('innermostError', () => {
   });
 });
 
+describe('an error of which nothing can be read', () => {
+  const thrower = () => {
+    throw new Error('no');
+  };
+
+  test('is an error all the same', () => {
+    const hostile = new Proxy(new Error(KEY), { get: thrower, has: thrower, getPrototypeOf: thrower });
+    const withoutCause = Object.defineProperty(new Error(KEY), 'cause', { get: thrower });
+    for (const error of [hostile, withoutCause])
+      expect(redactError(error, [KEY])).toMatchObject({ name: 'Error', message: 'no message' });
+  });
+});
+
 describe('redactError', () => {
   test('makes a new error with name, code and message only, without secrets', () => {
     const error = Object.assign(new Error(`bad header ${KEY}`), {

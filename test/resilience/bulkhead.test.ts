@@ -207,10 +207,13 @@ describe('the limit of the low lane', () => {
     expect(limit(3, ...times(40, 'shrink' as const))).toBe(3);
   });
 
-  test('is halved where the server sheds load, to 4 at least', () => {
-    expect([1, 2, 3, 4].map((answers) => limit(64, ...times(answers, 'halve' as const)))).toEqual([24, 12, 6, 4]);
+  test('is halved where the server sheds load, to a quarter of all slots and 4 at least', () => {
+    expect([1, 2, 3, 4].map((answers) => limit(64, ...times(answers, 'halve' as const)))).toEqual([24, 16, 16, 16]);
+    expect(limit(8, ...times(4, 'halve' as const))).toBe(4);
     expect(limit(64, 'grow', 'halve')).toBe(24);
     expect(limit(3, 'halve')).toBe(3);
+    // Never more than before.
+    expect(limit(64, ...times(40, 'shrink' as const), 'halve')).toBe(4);
   });
 
   test('that grows admits the newest of those that wait', async () => {

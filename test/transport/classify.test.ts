@@ -153,6 +153,29 @@ describe('anywhere', () => {
     const members = new AggregateError([]);
     members.errors.push(members, members);
     expect(brief(onNode, members)).toBe('misconfigured');
+    const many = new AggregateError([]);
+    many.errors.push(...Array.from({ length: 8 }, () => new AggregateError([many, coded('ECONNRESET')])));
+    expect(brief(onNode, many)).toBe('unreachable');
+  });
+
+  test('causes without an end say nothing', () => {
+    class Endless extends Error {
+      readonly code = 'ECONNRESET';
+      override get cause() {
+        return new Endless();
+      }
+    }
+    expect(brief(onNode, Object.create(new Endless()))).toBe('misconfigured');
+  });
+
+  test('an error whose fields throw says nothing, whatever else it is', () => {
+    const thrower = () => {
+      throw new Error('no');
+    };
+    const hostile = new Proxy(coded('ECONNRESET'), { get: thrower, has: thrower, getPrototypeOf: thrower });
+    expect(onNode(hostile, HTTP).kind).toBe('misconfigured');
+    const withoutCause = Object.defineProperty(coded('ECONNRESET'), 'cause', { get: thrower });
+    expect(onNode(withoutCause, HTTP).kind).toBe('unreachable');
   });
 
   test('of several addresses each has to be unreachable', () => {

@@ -94,6 +94,26 @@ describe('the pool', () => {
     expect(server.connections).toBe(5);
   });
 
+  test('makes no request wait for the rest of a body that does not matter', async () => {
+    const server = await serve((response) => {
+      if (server.heard.length > 1) return void response.end('{}');
+      response.writeHead(500);
+      response.write('and so on');
+    });
+    const transport = runtimeTransport({ verifyUrl: server.origin, timeoutMs: 2000, maxConcurrency: 1 });
+    onTestFinished(async () => await transport.close?.());
+    await transport.warmUp?.();
+    const endless = transport.send(ask(server.origin));
+    await until(() => server.heard.length === 1);
+    const outcomes: number[] = [];
+    const record = async ({ response }: typeof endless) => outcomes.push((await response).status);
+    // While the first one has the only connection of the limit, and after it was cut off.
+    await Promise.all([record(endless), record(transport.send(ask(server.origin)))]);
+    await record(transport.send(ask(server.origin)));
+    expect(outcomes).toEqual([200, 500, 200]);
+    await until(() => server.cutOff === 1);
+  });
+
   test('ends what is in the air when it is closed, and may be closed again or unused', async () => {
     const server = await serve(() => undefined);
     const transport = pool(server.origin);

@@ -118,6 +118,14 @@ describe('a response', () => {
     await until(() => server.cutOff === 1);
   });
 
+  test('whose body does not matter is one even if that body is cut off', async () => {
+    const server = await serve((response) => {
+      response.writeHead(503);
+      response.write('down', () => response.destroy());
+    });
+    expect(await send(through(server.origin, agent()), server.origin)).toMatchObject({ status: 503 });
+  });
+
   test('is more than its announcement', async () => {
     const server = await serve((response) => response.writeEarlyHints({ link: '</a>' }, () => response.end('{}')));
     expect(await send(through(server.origin, agent()), server.origin)).toMatchObject({ status: 200 });

@@ -36,7 +36,7 @@ export const runtimeTransport: TransportRuntime['runtimeTransport'] = (options) 
         });
       const transport =
         spare === undefined
-          ? through(main, false)
+          ? through(main, true)
           : withOverflow(through(main, true), through(spare, true), options.maxConcurrency);
       return {
         ...transport,
