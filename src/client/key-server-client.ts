@@ -8,10 +8,12 @@ import { Deadline } from '../resilience/deadline.js';
 import { AmbiguousRejections } from './ambiguity.js';
 import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
 import { EXHAUSTED, NO_SLOT, UNSENT } from './call-failures.js';
+import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
 import { OutageEvidence, type WatchedCall } from './evidence.js';
 import { Gate } from './gate.js';
+import { isOverloaded } from './overloaded.js';
 
 export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   /** Origin and path of `verifyUrl`: what may be shown of it. */
@@ -41,13 +43,6 @@ const AT_ONCE_RATIO = 0.1;
 const HANG_MS = 50;
 const HANG_FACTOR = 3;
 
-/**
- * A control question for calibration that failed may have had bad luck, and without one that was answered no outage is ever
- * proven. So another one is asked after a pause, in milliseconds, that doubles each time.
- */
-const CALIBRATION_PAUSE_MS = 1000;
-const LONGEST_CALIBRATION_PAUSE_MS = 300_000;
-
 /** Asks the key server: gate, attempts, evidence. Its promises never reject. */
 export class KeyServerClient<Claims> {
   readonly #options: KeyServerClientOptions<Claims>;
@@ -60,10 +55,7 @@ export class KeyServerClient<Claims> {
   /** Calls that hold a slot of the lane for unknown keys, oldest first. */
   readonly #unknown = new Set<Call<Claims>>();
   readonly #totals = { requests: 0, retries: 0 };
-  #calibrates = false;
-  /** When a control question is next asked for calibration, and how long after that. */
-  #calibrateAt = -Infinity;
-  #calibrationPauseMs = CALIBRATION_PAUSE_MS;
+  readonly #calibration = new Calibration();
   #cancelProbe: (() => void) | undefined;
 
   constructor(options: KeyServerClientOptions<Claims>, deps: CallDeps) {
@@ -135,7 +127,7 @@ export class KeyServerClient<Claims> {
       const failure = await this.#gate.enter(lane);
       if (failure !== undefined) return await this.#refused(failure, startedAt);
     }
-    this.#calibrates ||= question.mayOpen;
+    this.#calibration.isNeeded ||= question.mayOpen;
     return await this.#call(question, lane, startedAt, retries);
   }
 
@@ -213,25 +205,13 @@ export class KeyServerClient<Claims> {
     this.#totals.requests += call.attempts;
     this.#totals.retries += Math.max(0, call.attempts - 1);
     const isSilent = 'kind' in outcome && outcome.kind !== 'server_error' && mayBeOutage(outcome);
-    return isSilent && (await this.#isOverloaded()) ? EXHAUSTED : outcome;
-  }
-
-  async #isOverloaded(): Promise<boolean> {
-    try {
-      return (await this.#deps.transport.isOverloaded?.()) === true;
-    } catch {
-      // A transport that can't tell is no reason to open.
-      return true;
-    }
+    return isSilent && (await isOverloaded(this.#deps.transport)) ? EXHAUSTED : outcome;
   }
 
   #recordAnswer(mono: number, latencyMs: number, failedAttempts: number): void {
     this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
     this.#giveUpNewest(this.#gate.recordAnswer(latencyMs));
-    if (!this.#calibrates || this.#evidence.isCalibrated || mono < this.#calibrateAt) return;
-    this.#calibrateAt = mono + this.#calibrationPauseMs;
-    this.#calibrationPauseMs = Math.min(2 * this.#calibrationPauseMs, LONGEST_CALIBRATION_PAUSE_MS);
-    this.#controls.request();
+    if (!this.#evidence.isCalibrated && this.#calibration.isDue(mono)) this.#controls.request();
   }
 
   #askControl(key: string, timeoutMs: number) {

@@ -1,6 +1,7 @@
 import { HEADER_VALUE, type TokenSource } from '../core/token.js';
 
-/** A caller's key may be why the key server answers 401: it must not make us fetch tokens without a pause. */
+/** A caller's key may be why the key server answers 401: it makes us fetch so many tokens at once, then one a second. */
+const RENEWALS_AT_ONCE = 5;
 const RENEWAL_INTERVAL_MS = 1000;
 
 /** Fetches the service token once, and again when the key server no longer takes it. */
@@ -8,7 +9,8 @@ export class ServiceToken {
   readonly #source: TokenSource;
   #token: string | undefined;
   #pending: Promise<string> | undefined;
-  #renewableFrom = -Infinity;
+  /** Until when the renewals so far are paid for, at one a second, on the monotonic clock. */
+  #renewalsUntil = -Infinity;
 
   constructor(source: TokenSource) {
     this.#source = source;
@@ -47,8 +49,8 @@ export class ServiceToken {
   refuse(token: string, mono: number): boolean {
     if (!this.renewable) return false;
     if (this.#token !== token) return true;
-    if (mono < this.#renewableFrom) return false;
-    this.#renewableFrom = mono + RENEWAL_INTERVAL_MS;
+    if (this.#renewalsUntil - mono > (RENEWALS_AT_ONCE - 1) * RENEWAL_INTERVAL_MS) return false;
+    this.#renewalsUntil = Math.max(this.#renewalsUntil, mono) + RENEWAL_INTERVAL_MS;
     this.#token = undefined;
     return true;
   }

@@ -23,7 +23,7 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly verifyUrl?: string | URL | undefined;
   /**
    * This service's own token, sent as `X-Service-Token`, or a function that fetches it: called for the first question, and
-   * once more when the key server answers 401. Default: the environment variable `KEYVERIFY_SERVICE_TOKEN`.
+   * again when the key server answers 401, at most five times at once and then once a second. Default: the environment variable `KEYVERIFY_SERVICE_TOKEN`.
    */
   readonly serviceToken?: TokenSource | undefined;
   /**
@@ -84,7 +84,10 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly claims?: StandardSchemaV1<unknown, Claims> | undefined;
   /** How a question and its answer look on the wire. Default: the contract of docs/protocol.md. */
   readonly protocol?: WireProtocol | undefined;
-  /** Sends requests by this `fetch` instead of the runtime's own transport. */
+  /**
+   * Sends requests by this `fetch` instead of the runtime's own transport. It must not make requests wait for a connection:
+   * pass a pool with a limit as `dispatcher`.
+   */
   readonly fetch?: Fetch | undefined;
   /**
    * Sends requests through this undici dispatcher, or the one that this function returns at each request: for mutual TLS, a

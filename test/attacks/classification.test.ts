@@ -54,6 +54,11 @@ const dispatching = (error: Error): Options => ({
   },
 });
 
+const refuse = (): never => {
+  throw new Error('no');
+};
+const unreadable = new Proxy(withCode('ECONNRESET'), { get: refuse, has: refuse, getPrototypeOf: refuse });
+
 const OURS = ['EADDRNOTAVAIL', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EACCES', 'EPERM', 'ERR_ACCESS_DENIED'];
 const UNDICI = [
   'UND_ERR_ABORTED',
@@ -103,6 +108,8 @@ describe.concurrent('only what is on the list of outages opens', () => {
     ],
     ['no error at all', failing(undefined)],
     ['a text', failing('ECONNREFUSED')],
+    ['an error whose fields throw', failing(unreadable)],
+    ['an error whose fields throw, by a dispatcher', dispatching(unreadable)],
     ['no response', { fetch: async () => await Promise.resolve(undefined as unknown as Response) }],
     [
       'a dispatcher that throws',

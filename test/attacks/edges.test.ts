@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 
 import { Agent, interceptors } from 'undici';
@@ -6,7 +7,19 @@ import { describe, expect, test } from 'vitest';
 import { KeyVerifier, type Dispatcher } from 'keyverify';
 
 import { TOKEN } from '../helpers/rig.js';
-import { SLACK_MS, build, everyWay, lab, madeUp, newcomer, sleep, startServer } from './lab.js';
+import {
+  REPELLED,
+  SLACK_MS,
+  besiege,
+  build,
+  everyWay,
+  lab,
+  madeUp,
+  newcomer,
+  settleIn,
+  sleep,
+  startServer,
+} from './lab.js';
 
 describe.concurrent('a redirect is not followed', () => {
   test.for([301, 302, 303, 307, 308])('%i, by a dispatcher with a redirect interceptor', async (status, context) => {
@@ -61,6 +74,27 @@ describe.concurrent('warmUp() has a deadline', () => {
     ]);
     expect(outcome).toBe('rejected');
     expect(performance.now() - startedAt).toBeLessThan(300 + SLACK_MS);
+  });
+});
+
+describe.concurrent('keys for which the server answers 401', () => {
+  test.for(everyWay([{}]))('make us fetch few tokens; $way, failOpen: $failOpen', async (row, context) => {
+    const server = await startServer(context);
+    const beganAt = performance.now();
+    let renewals = -1;
+    const serviceToken = (): string => {
+      renewals++;
+      return TOKEN;
+    };
+    const verifier = build(context, server.url, { ...row.options, serviceToken });
+    await settleIn(verifier);
+    server.fault = (key) => (key.startsWith('sk-poison-') ? { status: 401 } : undefined);
+    const siege = { ms: 1_500, key: () => `sk-poison-${randomUUID()}`, everyMs: 10 };
+    expect(await besiege(verifier, siege)).toEqual(REPELLED);
+    // Of 150 such answers: five at once, then one a second.
+    const seconds = Math.ceil((performance.now() - beganAt) / 1_000);
+    expect(renewals).toBeGreaterThan(0);
+    expect(renewals).toBeLessThanOrEqual(5 + seconds);
   });
 });
 

@@ -115,18 +115,24 @@ interface Siege {
   readonly everyMs: number;
   /** How many keys the attacker presents at once to begin with. */
   readonly burst?: number;
+  /** Whether good newcomers come meanwhile, and others with made-up keys. Default: `true`. */
+  readonly newcomers?: boolean;
+  readonly others?: boolean;
 }
 
 /** What an attack has come to: nobody let in, nobody locked out, and the breaker closed all the time. */
 export const REPELLED = { letIn: {}, lockedOut: 0, breaker: ['closed'] };
 
 /** Attacks, while others present made-up keys and good newcomers keep coming. */
-export async function besiege(verifier: KeyVerifier<boolean>, { ms, key, everyMs, burst = 0 }: Siege) {
+export async function besiege(
+  verifier: KeyVerifier<boolean>,
+  { ms, key, everyMs, burst = 0, newcomers: come = true, others: ask = true }: Siege,
+) {
   const [first, rest, others, newcomers, breaker] = await Promise.all([
     Promise.all(Array.from({ length: burst }, async () => await verifier.verify(key()))),
     during(ms, everyMs, async () => await verifier.verify(key())),
-    during(ms, 100, async () => await verifier.verify(madeUp())),
-    during(ms, 300, async () => await getsIn(verifier, newcomer())),
+    ask ? during(ms, 100, async () => await verifier.verify(madeUp())) : [],
+    come ? during(ms, 300, async () => await getsIn(verifier, newcomer())) : [],
     during(ms, 20, () => verifier.stats().breaker),
   ]);
   return {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 
@@ -7,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { isFailedOpen, isVerified, type Dispatcher, type Fetch } from 'keyverify';
 
 import {
+  CONTROL,
   SLACK_MS,
   WAYS,
   build,
@@ -129,5 +131,36 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     };
     const end = (): boolean => (gone = false);
     check(failOpen, await live(server, verifier, { begin, end }));
+  });
+});
+
+/** What happened before the outage must not keep it from being seen. */
+const BEFORE: readonly { readonly before: string; readonly fault: (key: string) => Fault | undefined }[] = [
+  {
+    before: 'the first control question had bad luck',
+    fault: (() => {
+      let failed = 0;
+      return (key: string) => (key.startsWith(CONTROL) && failed++ === 0 ? { status: 503 } : undefined);
+    })(),
+  },
+  { before: 'some keys took long', fault: (key) => (key.startsWith('sk-slow-') ? { slowMs: 600 } : undefined) },
+];
+
+describe.concurrent('a real outage opens', () => {
+  test.for(BEFORE)('although $before', async ({ fault }, context) => {
+    const server = await startServer(context);
+    server.fault = fault;
+    const verifier = build(context, server.url, { timeoutMs: TIMEOUT_MS, failOpen: true });
+    await settleIn(verifier);
+    await Promise.all(Array.from({ length: 20 }, async () => await verifier.verify(`sk-slow-${randomUUID()}`)));
+    // Longer than the first pause before another calibration.
+    await sleep(1_100);
+    // So many answers that a single failure makes no flaky server any more.
+    for (let i = 0; i < 50; i++) await verifier.verify(newcomer());
+    await sleep(150);
+    server.fault = () => ({ status: 503 });
+    const results = await during(TIMEOUT_MS + 500, 50, async () => await verifier.verify(madeUp()));
+    expect(results.some(isFailedOpen)).toBe(true);
+    expect(verifier.stats().breaker).not.toBe('closed');
   });
 });

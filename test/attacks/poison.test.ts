@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 
+import { Agent } from 'undici';
 import { describe, expect, test } from 'vitest';
+
+import type { Dispatcher } from 'keyverify';
 
 import { REPELLED, besiege, crosswise, lab, letIn } from './lab.js';
 import type { Fault } from './server.js';
@@ -27,8 +30,15 @@ const FAULTS: readonly { readonly fails: string; readonly shape: keyof typeof SH
   { fails: 'hangs up', shape: 'with a certain prefix', fault: 'close' },
   { fails: 'drops', shape: 'longer than 2 048 bytes', fault: 'hang' },
   { fails: 'breaks off', shape: 'beyond ASCII', fault: 'truncate' },
+  { fails: 'answers 500 with a body that never ends', shape: 'with a quote', fault: endless(500) },
+  { fails: 'answers 403 with a body that never ends', shape: 'beyond ASCII', fault: endless(403) },
   { fails: 'is slow', shape: 'with a certain prefix', fault: { slowMs: 1_500 } },
 ];
+
+/** Sends the head of an answer and the beginning of its body, and no end. */
+function endless(status: number): Fault {
+  return (_answer, response) => void response.writeHead(status, { 'content-type': 'application/json' }).write(' ');
+}
 
 describe.concurrent('keys at which a healthy server fails', () => {
   test.for(crosswise(FAULTS))('$fails for keys $shape; $way, failOpen: $failOpen', async (row, context) => {
@@ -47,5 +57,49 @@ describe.concurrent('keys at which a healthy server fails', () => {
     const { server, verifier } = await lab(context, { ...row.options, timeoutMs: 2_000 });
     server.fault = (key) => (is.test(key) ? 'hang' : undefined);
     expect(await besiege(verifier, { ms: 2_500, key: make, everyMs: 25, burst: 8 })).toEqual(REPELLED);
+  });
+});
+
+describe.concurrent('keys at which a healthy server fails, while nobody else asks', () => {
+  const ALONE = { ms: 2_500, newcomers: false, others: false };
+
+  // Each answer holds a connection: with a short time-out, a question that waits for one seems to hang.
+  test.for(crosswise([{ timeoutMs: 600 }, { timeoutMs: 700 }]))(
+    'answers 500 with bodies that never end, timeoutMs: $timeoutMs; $way, failOpen: $failOpen',
+    async ({ options, timeoutMs }, context) => {
+      const { make, is } = SHAPES['with a quote'];
+      const { server, verifier } = await lab(context, { ...options, timeoutMs });
+      server.fault = (key) => (is.test(key) ? endless(500) : undefined);
+      expect(await besiege(verifier, { ...ALONE, key: make, everyMs: 10, burst: 200 })).toEqual(REPELLED);
+    },
+  );
+
+  test.for([true, false])('hangs, and a dispatcher has 4 connections; failOpen: %s', async (failOpen, context) => {
+    const { make, is } = SHAPES['with a quote'];
+    const dispatcher = new Agent({ connections: 4 });
+    const { server, verifier } = await lab(context, { dispatcher: dispatcher satisfies Dispatcher, failOpen });
+    server.fault = (key) => (is.test(key) ? 'hang' : undefined);
+    expect(await besiege(verifier, { ...ALONE, key: make, everyMs: 5, burst: 36 })).toEqual(REPELLED);
+  });
+});
+
+describe.concurrent('two kinds of such keys at once', () => {
+  /** The first makes us ask less, the second holds what is left. */
+  const PAIRS: readonly { readonly kinds: string; readonly faults: readonly [Fault, Fault] }[] = [
+    { kinds: '503 and hang', faults: [{ status: 503 }, 'hang'] },
+    {
+      kinds: '503 with Retry-After and slow answers',
+      faults: [{ status: 503, headers: { 'retry-after': '20' } }, { slowMs: 500 }],
+    },
+    { kinds: 'reset and hang', faults: ['reset', 'hang'] },
+  ];
+
+  test.for(crosswise(PAIRS))('$kinds; $way, failOpen: $failOpen', async ({ faults, options }, context) => {
+    const { server, verifier } = await lab(context, options);
+    let turn = 0;
+    const key = (): string => `sk-poison-${turn++ % 2}-${randomUUID()}`;
+    server.fault = (asked) =>
+      asked.startsWith('sk-poison-') ? faults[asked.startsWith('sk-poison-0') ? 0 : 1] : undefined;
+    expect(await besiege(verifier, { ms: 2_000, key, everyMs: 10, burst: 60 })).toEqual(REPELLED);
   });
 });

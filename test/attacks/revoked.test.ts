@@ -63,3 +63,38 @@ describe.concurrent('a key that is revoked under attack is refused within its TT
     expect(letIn(await attack)).toEqual({});
   });
 });
+
+/** What a firewall may answer for one key, while the server answers all others. */
+const PAGES: readonly { readonly page: string; readonly fault: Fault }[] = [
+  { page: '403', fault: { status: 403 } },
+  { page: '404', fault: { status: 404 } },
+  { page: 'a redirect', fault: { status: 302, headers: { location: '/blocked' } } },
+  { page: '200 as a page', fault: { status: 200, headers: { 'content-type': 'text/html' } } },
+  { page: '204', fault: { status: 204 } },
+];
+
+describe.concurrent('a revoked key for which a firewall answers', () => {
+  test.for(crosswise(PAGES))('$page is refused after one more TTL; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, { ...row.options, ...OPTIONS });
+    const victim = newcomer();
+    expect(letIn([await verifier.verify(victim)])).toEqual({ server: 1 });
+    server.revoke(victim);
+    server.fault = (key) => (key === victim ? row.fault : undefined);
+
+    // One who is answered once a TTL is enough.
+    const others = during(2 * TTL_MS + 600, 250, async () => await verifier.verify(newcomer()));
+    await during(2 * TTL_MS, 100, async () => await verifier.verify(victim));
+    const late = await during(500, 50, async () => await verifier.verify(victim));
+    expect(letIn(late)).toEqual({});
+    await others;
+  });
+
+  test('lives on where the same befalls all: known keys keep working while our token is wrong', async (context) => {
+    const { server, verifier } = await lab(context, OPTIONS);
+    const known = newcomer();
+    await verifier.verify(known);
+    server.fault = () => ({ status: 403 });
+    await sleep(2 * TTL_MS + 100);
+    expect(await verifier.verify(known)).toMatchObject({ valid: true, source: 'stale' });
+  });
+});

@@ -38,6 +38,7 @@ export class Model {
   readonly #known = new Map<string, Known>();
   readonly #air = new Map<string, Flight>();
   readonly #flights: Flight[] = [];
+  #answeredAt = -Infinity;
 
   constructor(truth: ReadonlyMap<string, Truth>, kind: OutageKind) {
     this.#truth = truth;
@@ -72,6 +73,7 @@ export class Model {
     const answer = flight.answer && this.#onArrival(flight.answer);
     if (this.#air.get(key) === flight) this.#air.delete(key);
     const known = this.#known.get(key);
+    if (answer !== undefined) this.#answeredAt = this.now;
     if (answer === undefined) {
       if (known !== undefined) known.restUntil = this.now + REST;
       for (const { maxAge, tell } of waiters)
@@ -133,7 +135,9 @@ export class Model {
     if (known.reason !== undefined) return say(known, 'stale');
     if (this.now >= (known.expiresAt ?? Infinity)) return 'rejected stale expired';
     const ttl = this.#ttl(known);
-    if (age >= ttl + (this.#kind === 'overloaded' ? Math.min(ttl, STALE) : STALE)) return undefined;
+    // Callers can bring it about, or others are answered.
+    const isOwn = this.#kind === 'overloaded' || this.now - this.#answeredAt < ttl;
+    if (age >= ttl + (isOwn ? Math.min(ttl, STALE) : STALE)) return undefined;
     return age < maxAge ? say(known, 'stale') : undefined;
   }
 

@@ -1,0 +1,10 @@
+import type { Transport } from '../transport/transport.js';
+
+/** Whether this process may be why nothing gets through. A transport that can't tell is no reason to open. */
+export async function isOverloaded(transport: Transport): Promise<boolean> {
+  try {
+    return (await transport.isOverloaded?.()) === true;
+  } catch {
+    return true;
+  }
+}
