@@ -98,13 +98,25 @@ export async function during<T>(ms: number, everyMs: number, act: () => T | Prom
   return await Promise.all(started);
 }
 
+const TICK_MS = 10;
+let livedMs = 0;
+let tickedAt = performance.now();
+setInterval(() => {
+  const now = performance.now();
+  livedMs += Math.min(now - tickedAt, 2 * TICK_MS);
+  tickedAt = now;
+}, TICK_MS).unref();
+
+/** Time as this process lives it: while it lacks a processor, nobody can be answered. */
+const lived = (): number => livedMs;
+
 /** Whether a caller with this key who tries again and again is known by name in time. */
 export async function getsIn(verifier: KeyVerifier<boolean>, key: string, ms = NEWCOMER_MS): Promise<boolean> {
-  const end = performance.now() + ms;
+  const end = lived() + ms;
   do {
-    if (isVerified(await verifier.verify(key))) return performance.now() < end + SLACK_MS;
+    if (isVerified(await verifier.verify(key))) return lived() < end + SLACK_MS;
     await sleep(50);
-  } while (performance.now() < end);
+  } while (lived() < end);
   return false;
 }
 
