@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { Dispatcher } from 'keyverify';
 
-import { REPELLED, besiege, crosswise, lab, letIn } from './lab.js';
+import { REPELLED, besiege, crosswise, everyWay, lab, letIn } from './lab.js';
 import type { Fault } from './server.js';
 
 /** Shapes of keys that a server or a firewall in front of it may choke on. */
@@ -63,17 +63,6 @@ describe.concurrent('keys at which a healthy server fails', () => {
 describe.concurrent('keys at which a healthy server fails, while nobody else asks', () => {
   const ALONE = { ms: 2_500, newcomers: false, others: false };
 
-  // Each answer holds a connection: with a short time-out, a question that waits for one seems to hang.
-  test.for(crosswise([{ timeoutMs: 600 }, { timeoutMs: 700 }]))(
-    'answers 500 with bodies that never end, timeoutMs: $timeoutMs; $way, failOpen: $failOpen',
-    async ({ options, timeoutMs }, context) => {
-      const { make, is } = SHAPES['with a quote'];
-      const { server, verifier } = await lab(context, { ...options, timeoutMs });
-      server.fault = (key) => (is.test(key) ? endless(500) : undefined);
-      expect(await besiege(verifier, { ...ALONE, key: make, everyMs: 10, burst: 200 })).toEqual(REPELLED);
-    },
-  );
-
   test.for([true, false])('hangs, and a dispatcher has 4 connections; failOpen: %s', async (failOpen, context) => {
     const { make, is } = SHAPES['with a quote'];
     const dispatcher = new Agent({ connections: 4 });
@@ -94,7 +83,9 @@ describe.concurrent('two kinds of such keys at once', () => {
     { kinds: 'reset and hang', faults: ['reset', 'hang'] },
   ];
 
-  test.for(crosswise(PAIRS))('$kinds; $way, failOpen: $failOpen', async ({ faults, options }, context) => {
+  // A hundred a second take a `fetch` more than a busy machine has.
+  const table = everyWay(PAIRS).filter(({ way }) => way === 'the pool');
+  test.for(table)('$kinds; $way, failOpen: $failOpen', async ({ faults, options }, context) => {
     const { server, verifier } = await lab(context, options);
     let turn = 0;
     const key = (): string => `sk-poison-${turn++ % 2}-${randomUUID()}`;
