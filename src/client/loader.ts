@@ -91,10 +91,9 @@ export class VerdictLoader<Claims> {
 
   get counts() {
     const { sizes: entries, evictions } = this.#cache;
-    const [coalesced, refreshes] = [this.#coalesced, this.#refreshes];
-    const fleet = this.#fleet?.counts ?? NO_FLEET_STATS;
-    const { counts } = this.#client;
-    return { ...counts, ...fleet, failures: { ...this.#failures }, coalesced, refreshes, entries, evictions };
+    const asked = { coalesced: this.#coalesced, refreshes: this.#refreshes, entries, evictions };
+    const counts = { ...this.#client.counts, ...(this.#fleet?.counts ?? NO_FLEET_STATS) };
+    return { ...counts, ...asked, failures: { ...this.#failures } };
   }
 
   get health(): Health {
@@ -151,8 +150,7 @@ export class VerdictLoader<Claims> {
 
   /** Asks in the background although the gate refuses, as often as the trickle allows. */
   trickle(fingerprint: string, key: string, mono: number, call: AnyVerifyOptions): void {
-    if (this.#closed || this.#flights.get(fingerprint) !== undefined) return;
-    if (!sharesPromises && call.waitUntil === undefined) return;
+    if (this.#closed || this.#flights.get(fingerprint) || (!sharesPromises && !call.waitUntil)) return;
     if (!this.#client.tryTrickle(this.#cache.isKnown(fingerprint), mono)) return;
     callSafely(call.waitUntil, this.#start(fingerprint, key, call, 'refresh', { trickle: true }).outcome);
   }
