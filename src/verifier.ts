@@ -15,6 +15,7 @@ import type { Selector, StoredSelector } from './core/selector.js';
 import type { Stats } from './core/stats.js';
 import {
   VERIFY_NOW,
+  WARN,
   type AnyVerifyOptions,
   type PresentedKey,
   type Verifier,
@@ -107,6 +108,11 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     signal?: () => AbortSignal,
   ): Result<Claims> | Promise<Result<Claims>> {
     return this.#verify(key, options, signal);
+  }
+
+  /** Writes to the log what a guard has to say. */
+  [WARN](line: string): void {
+    this.#loader.logs.guard(line);
   }
 
   /**

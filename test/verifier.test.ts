@@ -618,7 +618,12 @@ describe('the life of a verifier', () => {
     expect(source).toHaveBeenCalledTimes(1);
     await build().warmUp();
     const hopeless = build({ serviceToken: () => '' });
-    await expect(hopeless.warmUp()).rejects.toThrow('expected a string of visible characters');
+    await expect(hopeless.warmUp()).rejects.toBeInstanceOf(VerifyFailure);
+    await expect(hopeless.warmUp()).rejects.toMatchObject({
+      kind: 'misconfigured',
+      message: 'keyverify: serviceToken() failed',
+      cause: { message: 'expected a string of visible characters' },
+    });
   });
 
   test('close() waits for what is in the air, frees the connections, and leaves the hits', async () => {

@@ -30,19 +30,14 @@ export function apiKeyAuth<
   Optional extends boolean = false,
 >(
   verifier: VerifierSource<V>,
-  handler: (
-    request: Request,
-    response: Response,
-    identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional>,
-  ) => void | Promise<void>,
+  handler: (request: Request, response: Response, identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional>) => unknown,
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
 ): (request: Request, response: Response) => void {
   const guard = createGuard(verifier, options);
   checkHandler('handler', handler);
   return (request, response) => {
-    proceed(guardNode(guard, request, response), (decision) => {
-      if (!decision.allowed) sendDenial(response, decision.denial);
-      else return handler(request, response, decision.identity);
-    });
+    proceed(guardNode(guard, request, response), (decision) =>
+      decision.allowed ? handler(request, response, decision.identity) : sendDenial(response, decision.denial),
+    );
   };
 }

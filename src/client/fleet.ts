@@ -72,6 +72,8 @@ export interface HowToAsk<Claims> {
   readonly look?: SharedLook<Claims> | undefined;
 }
 
+const UNSURE = 'keyverify: the revocation may not have reached the other processes';
+
 /** What this process has to do with others: verdicts that they share, and revocations that reach them all. */
 export class Fleet<Claims> {
   /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
@@ -79,7 +81,7 @@ export class Fleet<Claims> {
   readonly #options: FleetOptions<Claims>;
   readonly #cache: VerdictCache<Claims>;
   readonly #monitor: FleetMonitor<Claims>;
-  readonly #detach: (fingerprint?: string) => void;
+  readonly #deps: FleetDeps;
   readonly #shared: SharedVerdicts | undefined;
   readonly #follower: RevocationFollower | undefined;
   readonly #lost: LostEntries<Claims>;
@@ -106,7 +108,7 @@ export class Fleet<Claims> {
     const { logs, sharesPromises } = deps;
     const monitor = new FleetMonitor(observers, logs, clock);
     this.#monitor = monitor;
-    this.#detach = deps.detach;
+    this.#deps = deps;
     this.#lost = new LostEntries(options);
     const namespace = JSON.stringify([FORMAT, verifyUrl, scope, sharedNamespace]);
     if (sharedCache !== undefined) {
@@ -236,9 +238,9 @@ export class Fleet<Claims> {
       throw new NotPublishedError('keyverify: none of the sources in revocations can publish');
     const message = { type: 'revoked' as const, select, at: clock.wall() };
     const work = Promise.all(publishers.map(async (source) => await source.publish?.(message)));
-    const done = await new Deadline(clock, timeoutMs).race(work).catch(() => undefined);
-    if (done === undefined || done === TIMED_OUT)
-      throw new NotPublishedError('keyverify: the revocation may not have reached the other processes');
+    const done: unknown = await new Deadline(clock, timeoutMs).race(work).catch(this.#deps.token.redacted);
+    if (!(done instanceof Error) && done !== TIMED_OUT) return;
+    throw new NotPublishedError(UNSURE, done instanceof Error ? { cause: done } : {});
   }
 
   async #adopt(
@@ -269,7 +271,7 @@ export class Fleet<Claims> {
     const [revoked, changed] = [of('revoked'), of('changed')];
     if (revoked.some(({ selector }) => isBroad(selector))) this.#refreshFrom = now.mono + REVOKED_FIRST_MS;
     for (const { selector } of [...revoked, ...changed])
-      this.#detach(selector !== 'all' && 'fingerprint' in selector ? selector.fingerprint : undefined);
+      this.#deps.detach(selector !== 'all' && 'fingerprint' in selector ? selector.fingerprint : undefined);
     const count = this.#cache.invalidate(revoked, now.mono) + this.#cache.expire(changed, now.mono);
     this.#monitor.revoked(source, messages, count);
   }

@@ -62,9 +62,8 @@ export class VerdictLoader<Claims> {
     this.#cache = cache;
     this.#observers = observers;
     this.#token = new ServiceToken(options.serviceToken);
-    this.logs = new Logs(options.logger, options, results);
-    const warn = (message: string): void => this.logs.transport(message);
-    this.#transport = options.transport ?? runtimeTransport({ ...options, warn });
+    this.logs = new Logs(options.logger, options, results, this.#token);
+    this.#transport = options.transport ?? runtimeTransport({ ...options, warn: (line) => this.logs.transport(line) });
     this.#client = new KeyServerClient(
       {
         ...options,
@@ -168,11 +167,11 @@ export class VerdictLoader<Claims> {
 
   async warmUp(): Promise<void> {
     const { clock, timeoutMs } = this.#options;
-    const token = this.#token.current ?? this.#token.fetch(sharesPromises);
-    const work = Promise.all([token, this.#transport.warmUp?.()]);
     // In an outage, the revocations may be out of reach; that is no reason not to start.
-    if (this.#fleet !== undefined) await new Deadline(clock, timeoutMs).race(this.#fleet.start());
-    if ((await new Deadline(clock, timeoutMs).race(work)) !== TIMED_OUT) return;
+    const followed = this.#fleet && new Deadline(clock, timeoutMs).race(this.#fleet.start());
+    const work = Promise.all([this.#token.warmUp(sharesPromises), this.#transport.warmUp?.()]);
+    const [ready] = await Promise.all([new Deadline(clock, timeoutMs).race(work), followed]);
+    if (ready !== TIMED_OUT) return;
     this.#token.forget();
     throw new VerifyFailure('misconfigured', 'keyverify: serviceToken() or the transport was not ready in time');
   }

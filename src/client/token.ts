@@ -1,3 +1,5 @@
+import { VerifyFailure } from '../core/failure.js';
+import { redactError } from '../core/redact.js';
 import { HEADER_VALUE, type TokenSource } from '../core/token.js';
 
 /** A caller's key may be why the key server answers 401: it makes us fetch so many tokens at once, then one a second. */
@@ -37,6 +39,18 @@ export class ServiceToken {
       return this.#token;
     } finally {
       this.forget(pending);
+    }
+  }
+
+  /** An error that may quote the token, without it. */
+  readonly redacted = (error: unknown): Error => redactError(error, [this.#token ?? '']);
+
+  /** Fetches a token ahead of the first question. Rejects with a failure that names where it comes from. */
+  async warmUp(shared: boolean): Promise<void> {
+    try {
+      if (this.#token === undefined) await this.fetch(shared);
+    } catch (error) {
+      throw new VerifyFailure('misconfigured', 'keyverify: serviceToken() failed', { cause: redactError(error, []) });
     }
   }
 

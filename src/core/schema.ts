@@ -4,8 +4,10 @@ import { $ZodCustom, $ZodDefault, $ZodNever, $ZodObject, $ZodUnknown, safeParse,
 
 /** What a value has to be, and what it then is. */
 type Schema<T> = $ZodType<T>;
-type Shape = Readonly<Record<string, Schema<unknown>>>;
-type Fields<S extends Shape> = { readonly [Name in keyof S]: S[Name] extends Schema<infer T> ? T : never };
+/** The fields of an object. */
+export type Shape = Readonly<Record<string, Schema<unknown>>>;
+/** What they then are. */
+export type Fields<S extends Shape> = { readonly [Name in keyof S]: S[Name] extends Schema<infer T> ? T : never };
 
 // The core's constructors can't say what their schemas give.
 // eslint-disable-next-line @typescript-eslint/consistent-type-assertions
@@ -33,6 +35,10 @@ export const withDefault = <T>(innerType: Schema<T>, defaultValue: T) =>
 
 export const optional = <T>(schema: Schema<T>) => withDefault<T | undefined>(schema, undefined);
 
+export const number = (fits: (value: number) => boolean, expected: string) =>
+  check((value): value is number => typeof value === 'number' && Number.isFinite(value) && fits(value), expected);
+export const func = <T>() => check((value): value is T => isFunction(value), 'a function');
+
 /** Issues tell what came only where the context says so: zod copies it, which takes longer than to check a verdict. */
 export const parse = <T>(schema: Schema<T>, value: unknown, context?: { readonly reportInput: true }) =>
   safeParse(schema, value, context);
@@ -47,5 +53,6 @@ export function fieldOf(value: unknown, name: PropertyKey): unknown {
   }
 }
 export const isFunction = (value: unknown): value is (...args: never) => unknown => typeof value === 'function';
+export const isString = (value: unknown): value is string => typeof value === 'string';
 export const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 export const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';

@@ -68,3 +68,6 @@ export interface Verifier<FailOpen extends boolean = boolean, Claims = DefaultCl
  * for both. In the global registry, so that a guard of another copy of this library finds it.
  */
 export const VERIFY_NOW = Symbol.for('keyverify.verify-now');
+
+/** The method by which guards write to the verifier's log, which keeps its secrets. In the global registry, too. */
+export const WARN = Symbol.for('keyverify.warn');

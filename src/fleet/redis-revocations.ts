@@ -1,6 +1,7 @@
+import { checkOptions } from '../core/check-options.js';
 import type { Clock } from '../core/clock.js';
-import { InvalidOptionsError } from '../core/errors.js';
-import { isFunction } from '../core/schema.js';
+import { lazy } from '../core/lazy.js';
+import { check, func, isString, number, withDefault } from '../core/schema.js';
 import type { SendCommand } from './redis-command.js';
 import {
   toJson,
@@ -58,6 +59,16 @@ interface Page {
   readonly messages: readonly PositionedMessage[];
 }
 
+const shape = lazy(() => {
+  const duration = number((ms) => ms > 0, 'a positive number of milliseconds');
+  return {
+    send: func<SendCommand>(),
+    prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
+    pollMs: withDefault(duration, 1_000),
+    retentionMs: withDefault(duration, 86_400_000),
+  };
+});
+
 class RedisRevocations implements RevocationSource {
   readonly name: string;
   readonly heartbeatMs: number;
@@ -65,10 +76,8 @@ class RedisRevocations implements RevocationSource {
   readonly #pollMs: number;
   readonly #retentionMs: number;
 
-  constructor({ send, prefix = 'keyverify:', pollMs = 1_000, retentionMs = 86_400_000 }: RedisRevocationsOptions) {
-    if (!isFunction(send)) throw new InvalidOptionsError(['send: expected a function']);
-    if (!(pollMs > 0 && retentionMs > 0))
-      throw new InvalidOptionsError(['pollMs, retentionMs: expected a positive number of milliseconds']);
+  constructor(options: RedisRevocationsOptions) {
+    const { send, prefix, pollMs, retentionMs } = checkOptions(shape(), options);
     this.#sendCommand = send;
     this.name = `${prefix}revocations`;
     this.#pollMs = pollMs;

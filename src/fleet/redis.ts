@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { InvalidOptionsError } from '../core/errors.js';
-import { isFunction } from '../core/schema.js';
+import { checkOptions } from '../core/check-options.js';
+import { lazy } from '../core/lazy.js';
+import { check, func, isString, withDefault } from '../core/schema.js';
 import type { SendCommand } from './redis-command.js';
-import { sealers, type Sealer } from './seal.js';
+import { areSecrets, sealers, type Sealer } from './seal.js';
 import type { SharedCache, SharedKey, SharedPut, SharedRead } from './shared-cache.js';
 
 export type { SendCommand } from './redis-command.js';
@@ -42,13 +43,19 @@ return '1'`;
 
 const VALUE = /^(\d{1,16}):([\w-]+)$/;
 
+const shape = lazy(() => ({
+  send: func<SendCommand>(),
+  secret: check(areSecrets, 'at least 32 bytes of random text, or a list of such secrets'),
+  prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
+}));
+
 class RedisCache implements SharedCache {
   readonly #send: SendCommand;
   readonly #prefix: string;
   readonly #sealers: readonly [Sealer, ...Sealer[]];
 
-  constructor({ send, secret, prefix = 'keyverify:' }: RedisCacheOptions) {
-    if (!isFunction(send)) throw new InvalidOptionsError(['send: expected a function']);
+  constructor(options: RedisCacheOptions) {
+    const { send, secret, prefix } = checkOptions(shape(), options);
     this.#send = send;
     this.#prefix = prefix;
     this.#sealers = sealers(secret);
@@ -100,7 +107,7 @@ class RedisCache implements SharedCache {
 const contextOf = (name: string, { namespace }: SharedKey, fence: number): string => `${name}\n${namespace}\n${fence}`;
 
 /**
- * A shared cache in Redis 6 or later, or Valkey. What lies there is sealed: it shows neither keys nor fingerprints nor whose
+ * A shared cache in Redis 6.2 or later, or Valkey. What lies there is sealed: it shows neither keys nor fingerprints nor whose
  * they are, and can't be forged. Throws `InvalidOptionsError` without a `send` or a proper secret.
  *
  * @example

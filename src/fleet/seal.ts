@@ -1,4 +1,3 @@
-import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import { cryptoOfRuntime, type Crypto } from './crypto.js';
 import type { SharedKey } from './shared-cache.js';
@@ -70,13 +69,17 @@ export class Sealer {
   }
 }
 
+/** One secret, or several. */
+export type Secrets = string | readonly [string, ...string[]];
+
+const isSecret = (value: unknown): value is string => typeof value === 'string' && value.length >= MIN_SECRET;
+
+export const areSecrets = (value: unknown): value is Secrets =>
+  Array.isArray(value) ? value.length > 0 && value.every(isSecret) : isSecret(value);
+
 /** One sealer for each secret: the first seals, all open. */
-export function sealers(secret: string | readonly string[]): readonly [Sealer, ...Sealer[]] {
-  const given: readonly unknown[] = [secret].flat();
-  const secrets = given.filter((text) => typeof text === 'string' && text.length >= MIN_SECRET).map(String);
-  const [first, ...others] = secrets;
-  if (first === undefined || secrets.length !== given.length)
-    throw new InvalidOptionsError(['secret: expected 32 random bytes as text, or a list of such secrets']);
+export function sealers(secrets: Secrets): readonly [Sealer, ...Sealer[]] {
+  const [first, ...others] = typeof secrets === 'string' ? ([secrets] as const) : secrets;
   const runtime = cryptoOfRuntime();
   return [new Sealer(first, runtime), ...others.map((other) => new Sealer(other, runtime))];
 }

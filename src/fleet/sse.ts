@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { InvalidOptionsError } from '../core/errors.js';
+import { checkOptions } from '../core/check-options.js';
+import { lazy } from '../core/lazy.js';
+import { check, func, isFunction, number, optional } from '../core/schema.js';
 import { HEADER_VALUE } from '../core/token.js';
 import { VERSION } from '../version.js';
 import { EventStreamParser } from './event-stream.js';
@@ -23,19 +25,26 @@ export interface SseRevocationsOptions {
 
 const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
+/** How often a heartbeat is expected. */
+const HEARTBEAT_MS = 5_000;
+
+const shape = lazy(() => ({
+  url: optional(check(isSafe, 'https:, or http: to this machine, since others could read the token')),
+  token: optional(check(isToken, 'visible characters without a line break, or a function that returns them')),
+  heartbeatMs: optional(number((ms) => ms > 0, 'a positive number of milliseconds')),
+  fetch: optional(func<NonNullable<SseRevocationsOptions['fetch']>>()),
+}));
+
 class SseRevocations implements RevocationSource {
   readonly name: string;
   readonly heartbeatMs: number;
   readonly #options: SseRevocationsOptions;
 
   constructor(options: SseRevocationsOptions) {
-    const { url, heartbeatMs = 5_000 } = options;
-    if (!(heartbeatMs > 0)) throw new InvalidOptionsError(['heartbeatMs: expected a positive number of milliseconds']);
-    if (url !== undefined && !isSafe(String(url)))
-      throw new InvalidOptionsError(['url: expected https:, or http: to this machine: anybody could read the token']);
-    this.#options = options;
+    this.#options = checkOptions(shape(), options);
+    const { url, heartbeatMs = HEARTBEAT_MS } = this.#options;
     this.heartbeatMs = heartbeatMs;
-    this.name = `sse:${url === undefined ? '' : String(url)}`;
+    this.name = url === undefined ? 'sse' : `sse:${String(url)}`;
   }
 
   async follow({ sink, from, signal, verifyUrl, token: verifierToken }: FollowContext): Promise<void> {
@@ -74,9 +83,13 @@ class SseRevocations implements RevocationSource {
 
 const HEADERS = { accept: 'text/event-stream', 'user-agent': `keyverify/${VERSION}` };
 
-function isSafe(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { protocol, hostname } = new URL(url);
+function isToken(value: unknown): value is NonNullable<SseRevocationsOptions['token']> {
+  return isFunction(value) || (typeof value === 'string' && HEADER_VALUE.test(value));
+}
+
+function isSafe(url: unknown): url is string | URL {
+  if (!URL.canParse(String(url))) return false;
+  const { protocol, hostname } = new URL(String(url));
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname));
 }
 

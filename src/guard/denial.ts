@@ -40,11 +40,11 @@ export interface DenialContext {
 
 /** What `onDenied` changes of a denial. What it leaves out stays as it was. */
 export interface DenialOverrides {
-  /** 400 to 599. */
+  /** 400 to 599. The body says the same, unless `body` replaces it. */
   readonly status?: number;
   /** Added to the headers, or in place of those of the same name. `Cache-Control` and `X-Request-Id` can't be changed. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** In place of the body: a string is sent as it is, anything else as JSON. */
+  /** In place of the body: a string is sent as it is, by default as `text/plain`, anything else as JSON. */
   readonly body?: unknown;
 }
 
@@ -153,9 +153,11 @@ export function toDenial(
   defaults: Readonly<Record<string, string>>,
   overrides: DenialOverrides = {},
 ): Denial {
-  const { status = problem.status, headers = {}, body: content = problem } = overrides;
+  // RFC 9457, section 3.1.2: the status in the body is that of the response.
+  const { status = problem.status, headers = {}, body: content = { ...problem, status } } = overrides;
   if (!Number.isInteger(status) || status < 400 || status > 599) throw new RangeError('not the status of a denial');
   const all: Record<string, string> = { ...defaults };
+  if (typeof content === 'string') all['content-type'] = 'text/plain; charset=utf-8';
   for (const [name, value] of Object.entries(headers)) {
     if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) throw new TypeError('not a header');
     all[name.toLowerCase()] = value;

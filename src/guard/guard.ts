@@ -1,10 +1,12 @@
 import { lazy } from '../core/lazy.js';
+import { isObject } from '../core/schema.js';
 import { isFailedOpen, isVerified, type Verified } from '../core/result.js';
 import type { Decision, Guard } from './decision.js';
 import { type DenialContext, denialTypeOf, type DenialType, headersOf } from './denial.js';
 import { problemDetails, reasonOf, requestIdOf, toDenial } from './denial.js';
 import { type KeyFound, readKey } from './key-sources.js';
-import { checkGuardOptions, checkRouteOptions, settingsOf } from './options.js';
+import { GuardLog, type Part } from './log.js';
+import { checkGuardOptions, checkRouteOptions, checkVerifier, settingsOf } from './options.js';
 import type { GuardOptions, IdentityOf, RouteOptions, Settings } from './options.js';
 import type { GuardRequest } from './request.js';
 import { type AnyVerifier, ask, type ClaimsOf, type DefaultVerifier, type FailOpenBy } from './verifier.js';
@@ -14,21 +16,24 @@ import type { VerifierSource } from './verifier.js';
  * What every adapter is made of, for frameworks without one. A guard reads the key of a request, asks the verifier and
  * denies by one table. Throws `InvalidOptionsError`, which names every mistake in the options.
  *
- * @example An AWS Lambda function behind an HTTP API
+ * @example Hapi
  * ```ts
  * const guard = createGuard(verifier);
  *
- * export const handler = async (event: APIGatewayProxyEventV2) => {
+ * server.ext('onPreAuth', async (request, h) => {
  *   const decision = await guard({
- *     header: (name) => [event.headers[name] ?? []].flat(),
- *     url: `${event.rawPath}?${event.rawQueryString}`,
+ *     header: (name) => [request.headers[name] ?? []].flat(),
+ *     url: request.url.search,
  *   });
  *   if (!decision.allowed) {
  *     const { status, headers, body } = decision.denial;
- *     return { statusCode: status, headers, body };
+ *     const response = h.response(body).code(status).takeover();
+ *     for (const [name, value] of Object.entries(headers)) response.header(name, value);
+ *     return response;
  *   }
- *   return { tenant: decision.identity.tenant };
- * };
+ *   request.app.identity = decision.identity;
+ *   return h.continue;
+ * });
  * ```
  */
 export function createGuard<
@@ -45,7 +50,9 @@ export function createGuard(
 ): Guard<Verified | null> {
   checkGuardOptions(source, options);
   const { realm = 'api', keySources, onDenied } = options;
-  const verifierOf = typeof source === 'function' ? lazy(source) : () => source;
+  const log = new GuardLog();
+  const verifierOf = lazy(() => (log.verifier = typeof source === 'function' ? checkVerifier(source()) : source));
+  if (typeof source !== 'function') verifierOf();
   const own = settingsOf(options, {});
   const merged = new WeakMap<RouteOptions, Settings>();
 
@@ -70,12 +77,19 @@ export function createGuard(
       requestId = requestIdOf(request, found);
       const problem = problemDetails(type, requestId, reason);
       const returned = type === 'aborted' ? undefined : await onDenied?.(problem, context);
-      const overrides = typeof returned === 'object' ? returned : undefined;
+      const overrides = isObject(returned) ? returned : undefined;
+      log.checkFields(overrides);
       return { allowed: false, denial: toDenial(problem, headersOf(type, realm, context.result), overrides) };
-    } catch {
+    } catch (error) {
+      log.threw(requestId === undefined ? 'request' : 'onDenied', error, found);
       const problem = problemDetails('internal', requestId ?? crypto.randomUUID());
       return { allowed: false, denial: toDenial(problem, headersOf('internal', realm, undefined)) };
     }
+  };
+
+  const fail = async (request: GuardRequest, found: KeyFound, part: Part, error: unknown) => {
+    log.threw(part, error, found);
+    return await deny(request, found, 'internal', { error });
   };
 
   const authenticate = async (
@@ -84,6 +98,7 @@ export function createGuard(
     { optional, authorize }: Settings,
     asked: ReturnType<typeof ask> | undefined,
   ): Promise<Decision<Verified | null>> => {
+    let part: Part = 'verify';
     try {
       if ('ambiguous' in found) return await deny(request, found, 'ambiguous-key');
       let identity: Verified | null = null;
@@ -94,26 +109,33 @@ export function createGuard(
         else if (!isFailedOpen(result))
           return await deny(request, found, denialTypeOf(result), { result }, reasonOf(result, found.key));
       } else if (optional !== true) return await deny(request, found, 'missing-key');
+      part = 'authorize';
       const authorized: unknown = authorize === undefined || (await authorize(identity));
       return authorized === true ? { allowed: true, identity } : await deny(request, found, 'forbidden');
     } catch (error) {
       // A caller who has left needs no answer, and nobody an alarm.
-      return await deny(request, found, request.signal?.().aborted === true ? 'aborted' : 'internal', { error });
+      if (request.signal?.().aborted === true) return await deny(request, found, 'aborted', { error });
+      return await fail(request, found, part, error);
     }
   };
 
   return (request, route) => {
     let found: KeyFound = { ambiguous: true };
+    let part: Part = 'request';
     try {
       found = readKey(request, keySources);
+      part = 'route';
       const settings = route === undefined ? own : optionsFor(route);
       const key = 'key' in found ? found.key : null;
-      const asked = key === null ? undefined : ask(verifierOf(), key, settings, request);
+      part = 'source';
+      const verifier = key === null ? undefined : verifierOf();
+      part = 'verify';
+      const asked = key === null || verifier === undefined ? undefined : ask(verifier, key, settings, request);
       if (asked === undefined || asked instanceof Promise || !isVerified(asked) || settings.authorize !== undefined)
         return authenticate(request, found, settings, asked);
       return { allowed: true, identity: asked };
     } catch (error) {
-      return deny(request, found, 'internal', { error });
+      return fail(request, found, part, error);
     }
   };
 }

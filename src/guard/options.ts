@@ -1,8 +1,9 @@
+import { checkOptions, optionIssues } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import type { DefaultClaims, Verified } from '../core/result.js';
-import { check, isBoolean, isFunction, isObject, isText, optional, parse, strict } from '../core/schema.js';
-import { issueMessages } from '../core/messages.js';
+import { shown } from '../core/messages.js';
+import { check, isBoolean, isFunction, isObject, isText, optional } from '../core/schema.js';
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
 import type { KeySource } from './key-sources.js';
 
@@ -92,34 +93,36 @@ const schemas = lazy(() => {
   return { route, guard };
 });
 
-function issuesOf(options: unknown, kind: 'route' | 'guard'): string[] {
-  const shape = schemas()[kind];
-  const parsed = parse(strict(shape, 'an object'), options, { reportInput: true });
-  if (parsed.success) return [];
-  const messages = issueMessages(parsed.error.issues, { '': Object.keys(shape) });
-  return messages.map((message) => (message.startsWith(':') ? `options${message}` : message));
-}
-
 /** Refuses what is no handler: else it would be missed only by the first request that is admitted. */
 export function checkHandler(name: string, handler: unknown): void {
   if (!isFunction(handler)) throw new InvalidOptionsError([`${name}: expected a function`]);
 }
 
-function throwIfAny(issues: readonly string[]): void {
-  if (issues.length > 0) throw new InvalidOptionsError(issues);
-}
-
 /** Refuses what would guard a route otherwise than it reads, a misspelt option first of all. */
 export function checkRouteOptions(options: unknown): void {
-  throwIfAny(issuesOf(options, 'route'));
+  checkOptions(schemas().route, options);
+}
+
+const isVerifier = (value: unknown): boolean => isObject(value) && isFunction(Reflect.get(value, 'verify'));
+
+/** What a function returned in place of a verifier. */
+export function checkVerifier<V>(verifier: V): V {
+  if (isVerifier(verifier)) return verifier;
+  throw new TypeError(`it returned no object with verify(), but ${shown(verifier)}`);
 }
 
 /** As for a route, and the rest, the verifier included. */
 export function checkGuardOptions(verifier: unknown, options: unknown): void {
-  const issues = issuesOf(options, 'guard');
-  if (!isFunction(verifier) && !(isObject(verifier) && isFunction(Reflect.get(verifier, 'verify'))))
-    issues.unshift('verifier: expected an object with verify(), or a function that returns one');
-  throwIfAny(issues);
+  const isSource = isFunction(verifier) || isVerifier(verifier);
+  // `app.use(apiKeyAuth)`: a framework calls it with a request, and nothing else is worth saying then.
+  if (!isSource && isObject(verifier) && ('headers' in verifier || 'req' in verifier))
+    throw new InvalidOptionsError([
+      'verifier: got a request: write apiKeyAuth(verifier), not apiKeyAuth, as the handler',
+    ]);
+  const issues = optionIssues(schemas().guard, options);
+  const wrong = 'verifier: expected an object with verify(), or a function that returns one';
+  if (!isSource) throw new InvalidOptionsError([wrong, ...issues]);
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
 
 /** What holds for one request. */

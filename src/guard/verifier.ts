@@ -1,5 +1,5 @@
 import type { DefaultClaims, Verified, VerifyResult } from '../core/result.js';
-import { VERIFY_NOW, type AnyVerifyOptions } from '../core/verifier.js';
+import { VERIFY_NOW, WARN, type AnyVerifyOptions } from '../core/verifier.js';
 import type { MaybePromise } from './decision.js';
 import type { Settings } from './options.js';
 import type { GuardRequest } from './request.js';
@@ -13,6 +13,8 @@ export interface AnyVerifier {
     options: AnyVerifyOptions,
     signal?: () => AbortSignal,
   ): MaybePromise<VerifyResult<unknown, boolean>>;
+  /** `KeyVerifier` has it: writes a line to its log. Default: `console.warn`. */
+  [WARN]?(line: string): void;
 }
 
 /**
@@ -44,6 +46,7 @@ export interface DefaultVerifier {
     options: AnyVerifyOptions,
     signal?: () => AbortSignal,
   ): MaybePromise<VerifyResult<DefaultClaims, boolean>>;
+  [WARN]?(line: string): void;
 }
 
 /** Asks about a key; a cached verdict comes without a promise. */

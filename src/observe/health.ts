@@ -85,7 +85,7 @@ export class HealthMonitor {
   }
 
   #change(status: Health['status'], failure: VerifyFailure | undefined, agoMs = 0): void {
-    if (status !== this.#status) this.#since = this.#options.clock.wall() - agoMs;
+    if (status !== this.#status) this.#since = Math.floor(this.#options.clock.wall() - agoMs);
     this.#status = status;
     this.#failure = failure;
   }

@@ -1,3 +1,4 @@
+import type { BreakerOptions } from '../core/breaker.js';
 import type { FailureKind, VerifyFailure } from '../core/failure.js';
 import type { Stats } from '../core/stats.js';
 
@@ -11,6 +12,7 @@ export interface Settings {
   readonly staleIfErrorMs: number;
   readonly timeoutMs: number;
   readonly degradedTtlMs: number;
+  readonly breaker: BreakerOptions | false;
 }
 
 type Results = Stats['results'];
@@ -38,10 +40,19 @@ const because = ({ message, cause }: VerifyFailure): string =>
 /** A failure's message, to go on in a sentence of ours. */
 const reason = (failure: VerifyFailure): string => because(failure).replace('keyverify: ', '');
 
+/** A server that sends JSON without the fields of a verdict is no proxy. */
+const advice = ({ kind, message }: VerifyFailure): string =>
+  kind === 'invalid_response' && message.includes('no verdict')
+    ? 'Compare its answer with docs/protocol.md, or with the protocol that is set.'
+    : ADVICE[kind];
+
 /** What a guard makes of the failure. */
 const effect = (failure: VerifyFailure, failOpen: boolean): string => {
-  if (failOpen && failure.isOutage) return 'let in without an identity';
-  return `denied (${failure.kind === 'misconfigured' ? 500 : 503})`;
+  if (!failure.isOutage) return `denied (${failure.kind === 'misconfigured' ? 500 : 503})`;
+  // A route or a call may have a failOpen of its own.
+  return failOpen
+    ? 'let in without an identity, but where a route or call sets failOpen: false'
+    : 'denied (503), but where a route or call sets failOpen: true';
 };
 
 function duration(ms: number): string {
@@ -52,15 +63,18 @@ function duration(ms: number): string {
 /** The name of a stream may be a URL, with a secret in its query. */
 const named = (source: string): string => source.replace(/[?#].*$/s, '');
 
+/** A number as one would write it in code. */
+const grouped = (ms: number): string => ms.toLocaleString('en').replaceAll(',', '_');
+
 /** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
 export const lines = {
   failure: (failure: VerifyFailure, { publicUrl, failOpen }: Settings, unsaid: number): string =>
     `${because(failure)}, at ${publicUrl}.${unsaid > 0 ? ` ${unsaid} more since the last line like this.` : ''} ` +
-    `Callers without a cached verdict are ${effect(failure, failOpen)}. ${ADVICE[failure.kind]}`,
+    `Callers without a cached verdict are ${effect(failure, failOpen)}. ${advice(failure)}`,
 
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: Settings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
-    `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${ADVICE[failure.kind]} ` +
+    `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${advice(failure)} ` +
     'It is asked again every few seconds, and the next line says when it is back.',
 
   closed: ({ publicUrl }: Settings, ms: number, before: Results, now: Results): string => {
@@ -103,6 +117,8 @@ export const lines = {
     `not be read. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over time. ` +
     'If it happens again, keep more history in the stream.',
 
-  durations: (names: readonly string[]): string =>
-    `keyverify: ${names.join(', ')}: so short that it looks like seconds. Durations are in milliseconds.`,
+  durations: (short: readonly (readonly [name: string, ms: number, ...unknown[]])[]): string => {
+    const meant = short.map(([name, ms]) => `${name}: ${ms} ms; if you meant ${ms} s, pass ${grouped(ms * 1000)}`);
+    return `keyverify: durations are in milliseconds. ${meant.join('. ')}.`;
+  },
 };

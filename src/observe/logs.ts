@@ -1,24 +1,40 @@
 import { callSafely } from '../core/events.js';
 import { mayBeOutage, type VerifyFailure } from '../core/failure.js';
 import type { Logger } from '../core/logger.js';
+import { redact } from '../core/redact.js';
 import type { Stats } from '../core/stats.js';
+import { Throttle } from '../core/throttle.js';
 import type { Freshness } from '../core/verdict.js';
 import { lines, type Settings } from './log-lines.js';
 
 type Once = 'caching' | 'clock' | 'durations' | 'transport';
 
-const INTERVAL_MS = 60_000;
+/** The service token, while there is one. */
+interface Token {
+  readonly current?: string | undefined;
+}
 
 /** Further off than this, a clock ends keys early or late. `Date` and the way there account for a second or two. */
 const MOST_CLOCK_SKEW_MS = 60_000;
 
-/** Durations that are shorter than this are probably meant in seconds. */
-const DURATIONS = [
-  ['cacheTtlMs', 1000],
-  ['rejectedTtlMs', 100],
-  ['staleIfErrorMs', 1000],
-  ['timeoutMs', 20],
-] as const;
+/** So many seconds are half an hour or a multiple of it, up to a day. As milliseconds, nobody would choose 3 600. */
+const looksLikeHours = (value: number): boolean => value <= 86_400 && value % 1800 === 0 && value % 1000 !== 0;
+
+/** The durations that are probably meant in seconds: nobody who counts in milliseconds has a use for them. */
+function inSeconds(settings: Settings) {
+  const { cacheTtlMs, staleIfErrorMs, rejectedTtlMs, degradedTtlMs, timeoutMs, breaker } = settings;
+  const { openMs, maxOpenMs } = breaker === false ? { openMs: Infinity, maxOpenMs: Infinity } : breaker;
+  const durations = [
+    ['cacheTtlMs', cacheTtlMs, cacheTtlMs < 1000 || looksLikeHours(cacheTtlMs)],
+    ['rejectedTtlMs', rejectedTtlMs, rejectedTtlMs < 100],
+    ['staleIfErrorMs', staleIfErrorMs, staleIfErrorMs > 0 && (staleIfErrorMs < 1000 || looksLikeHours(staleIfErrorMs))],
+    ['timeoutMs', timeoutMs, timeoutMs < 50],
+    ['degradedTtlMs', degradedTtlMs, degradedTtlMs < 100],
+    ['breaker.openMs', openMs, openMs < 100],
+    ['breaker.maxOpenMs', maxOpenMs, maxOpenMs < 100],
+  ] as const;
+  return durations.filter(([, , isShort]) => isShort);
+}
 
 /**
  * Says what somebody has to know who looks into it: a few lines for an outage, at most one a minute for every other kind of
@@ -28,21 +44,22 @@ export class Logs {
   readonly #logger: Logger | false;
   readonly #settings: Settings;
   readonly #results: () => Stats['results'];
+  readonly #token: Token;
   readonly #said = new Set<Once>();
-  readonly #quietUntil = new Map<string, number>();
-  readonly #unsaid = new Map<string, number>();
+  readonly #throttle = new Throttle<string>();
   /** What was said to be down, and since when. */
   readonly #down = new Map<string, number>();
   #outage: { readonly since: number; readonly before: Stats['results'] } | undefined;
   #isOpen = false;
   #saidFailOpen = false;
 
-  constructor(logger: Logger | false, settings: Settings, results: () => Stats['results']) {
+  constructor(logger: Logger | false, settings: Settings, results: () => Stats['results'], token: Token = {}) {
     this.#logger = logger;
     this.#settings = settings;
     this.#results = results;
-    const short = DURATIONS.filter(([name, shortestMs]) => settings[name] > 0 && settings[name] < shortestMs);
-    if (short.length > 0) this.#once('durations', () => lines.durations(short.map(([name]) => name)));
+    this.#token = token;
+    const short = inSeconds(settings);
+    if (short.length > 0) this.#once('durations', () => lines.durations(short));
   }
 
   /** A question about a key ended without a verdict. */
@@ -51,10 +68,8 @@ export class Logs {
     if (mayBeOutage(failure)) this.#outage ??= { since: mono, before: this.#results() };
     // What belongs to an outage has been said when the breaker opened.
     if (kind === 'circuit_open' || (this.#isOpen && mayBeOutage(failure))) return;
-    const unsaid = this.#unsaid.get(kind) ?? 0;
-    const isDue = this.#isDue(kind, mono);
-    this.#unsaid.set(kind, isDue ? 0 : unsaid + 1);
-    if (isDue) this.#warn(() => lines.failure(failure, this.#settings, unsaid));
+    const unsaid = this.#throttle.pass(kind, mono);
+    if (unsaid !== undefined) this.#warn(() => lines.failure(failure, this.#settings, unsaid));
   }
 
   /** The key server gave a verdict: what has failed so far was no outage, or it is over. */
@@ -112,7 +127,7 @@ export class Logs {
   }
 
   revocationsLost(source: string, mono: number): void {
-    if (this.#isDue(`lost ${source}`, mono)) this.#warn(() => lines.lost(source, this.#settings));
+    if (this.#throttle.pass(`lost ${source}`, mono) !== undefined) this.#warn(() => lines.lost(source, this.#settings));
   }
 
   /** Another transport stands in for the best one. */
@@ -120,15 +135,14 @@ export class Logs {
     this.#once('transport', () => message);
   }
 
-  #isDue(about: string, mono: number): boolean {
-    if (mono < (this.#quietUntil.get(about) ?? -Infinity)) return false;
-    this.#quietUntil.set(about, mono + INTERVAL_MS);
-    return true;
+  /** What a guard has to say. It may quote what a callback threw, which may hold anything. */
+  guard(line: string): void {
+    this.#warn(() => redact(line, [this.#token.current ?? '']));
   }
 
   /** Says once that something is down. */
   #fell(about: string, mono: number, line: () => string): void {
-    if (this.#down.has(about) || !this.#isDue(about, mono)) return;
+    if (this.#down.has(about) || this.#throttle.pass(about, mono) === undefined) return;
     this.#down.set(about, mono);
     this.#warn(line);
   }

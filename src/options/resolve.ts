@@ -3,6 +3,7 @@ import { dispatcherTransport, fetchTransport } from '#transport';
 
 import { isAdmissible, type KeyFormat } from '../core/admit.js';
 import type { BreakerOptions } from '../core/breaker.js';
+import { notOptions } from '../core/check-options.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import { randomControlKey } from '../core/control-key.js';
 import { InvalidOptionsError } from '../core/errors.js';
@@ -60,14 +61,15 @@ export interface ResolvedOptions<Claims> {
 export function resolveOptions<Claims = DefaultClaims>(
   options: KeyVerifierOptions<boolean, Claims>,
 ): ResolvedOptions<Claims> {
-  if (!isObject(options)) throw new InvalidOptionsError(['options: expected an object']);
+  const notAny = notOptions(options);
+  if (notAny !== undefined) throw new InvalidOptionsError([notAny]);
   const protocol = isObject(options.protocol) ? options.protocol : defaultProtocol;
   const { serviceToken: ownToken } = protocol;
   const given = {
     ...options,
-    verifyUrl: options.verifyUrl ?? fromEnv('KEYVERIFY_URL') ?? protocol.url,
-    serviceToken: ownToken ?? options.serviceToken ?? fromEnv('KEYVERIFY_SERVICE_TOKEN'),
-    scope: options.scope ?? fromEnv('KEYVERIFY_SCOPE'),
+    verifyUrl: options.verifyUrl ?? fromEnv(ENV.verifyUrl) ?? protocol.url,
+    serviceToken: ownToken ?? options.serviceToken ?? fromEnv(ENV.serviceToken),
+    scope: options.scope ?? fromEnv(ENV.scope),
     // Its parts have defaults of their own.
     breaker: options.breaker === undefined || options.breaker === false ? {} : options.breaker,
     revocations: options.revocations === undefined ? [] : [options.revocations].flat(),
@@ -91,7 +93,9 @@ export function resolveOptions<Claims = DefaultClaims>(
   if (options.sharedCache !== undefined && options.protocol !== undefined && options.sharedNamespace === undefined)
     issues.push(NO_NAMESPACE);
   if (inBrowserWindow() && options.dangerouslyAllowBrowser !== true) issues.push(IN_BROWSER);
-  if (valid === undefined || issues.length > 0) throw new InvalidOptionsError(issues);
+  const passed = { ...options, serviceToken: ownToken ?? options.serviceToken };
+  if (valid === undefined || issues.length > 0)
+    throw new InvalidOptionsError(issues.map((issue) => withVariable(issue, passed)));
 
   const { fetch, dispatcher, transport } = valid;
   const { logger = console, clock = systemClock, random = Math.random, controlKey = randomControlKey } = valid;
@@ -119,6 +123,17 @@ export function resolveOptions<Claims = DefaultClaims>(
 
 /** Earlier than alone: the other processes need time to come by the verdict before theirs ends. */
 const SHARED_REFRESH_RATIO = 0.75;
+
+/** The variables that stand in for options. */
+const ENV = { verifyUrl: 'KEYVERIFY_URL', serviceToken: 'KEYVERIFY_SERVICE_TOKEN', scope: 'KEYVERIFY_SCOPE' } as const;
+
+/** Names the variable that a wrong value comes from. */
+function withVariable(issue: string, passed: { readonly [Name in keyof typeof ENV]?: unknown }): string {
+  for (const name of ['verifyUrl', 'serviceToken', 'scope'] as const)
+    if (issue.startsWith(`${name}:`) && passed[name] === undefined && fromEnv(ENV[name]) !== undefined)
+      return issue.replace(name, `${name} (${ENV[name]})`);
+  return issue;
+}
 
 /** A variable that is set to nothing counts as not set: that is how deployments leave one out. */
 function fromEnv(name: string): string | undefined {

@@ -5,10 +5,12 @@ import { lazy } from '../core/lazy.js';
 import {
   anything,
   check,
+  func,
   isBoolean,
   isFunction,
   isObject,
   isText,
+  number,
   optional,
   parse,
   strict,
@@ -23,10 +25,8 @@ import type { Fetch } from '../transport/fetch.js';
 import type { Transport } from '../transport/transport.js';
 import type { Dispatcher } from '../transport/dispatcher.js';
 import { issueMessages } from '../core/messages.js';
+import { observerIssues } from './observers.js';
 
-const number = (fits: (value: number) => boolean, expected: string) =>
-  check((value): value is number => typeof value === 'number' && Number.isFinite(value) && fits(value), expected);
-const func = <T>() => check((value): value is T => isFunction(value), 'a function');
 const hasMethods = (value: unknown, names: readonly string[]): boolean =>
   isObject(value) && names.every((name) => isFunction(Reflect.get(value, name)));
 const methods = <T>(names: readonly string[], expected: string) =>
@@ -125,5 +125,6 @@ export function validateOptions(given: unknown) {
   const { Options, names } = schema();
   const parsed = parse(Options, given, { reportInput: true });
   const issues: string[] = parsed.success ? [] : issueMessages(parsed.error.issues, names);
+  if (parsed.success) issues.push(...observerIssues(parsed.data.observers));
   return { options: parsed.success ? parsed.data : undefined, issues };
 }

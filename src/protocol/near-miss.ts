@@ -15,3 +15,10 @@ export function nearMiss(name: string, json: unknown): string {
   const near = Object.keys(json).filter((field) => field !== name && isNear(field) && NAME.test(field));
   return near.length === 0 ? '' : ` (there is ${near.slice(0, MOST_NAMES).join(', ')})`;
 }
+
+/** What stands where text is expected; empty if nothing does. */
+export function notText(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  if (value === '') return ': expected text, got an empty one';
+  return `: expected text, got ${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+}

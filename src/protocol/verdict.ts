@@ -2,7 +2,7 @@ import type { $ZodIssue } from 'zod/v4/core';
 
 import { lazy } from '../core/lazy.js';
 import { isObject, isText, loose, optional, parse, check } from '../core/schema.js';
-import { nearMiss } from './near-miss.js';
+import { nearMiss, notText } from './near-miss.js';
 import type { ProtocolAnswer } from './protocol.js';
 import { invalidResponse } from './status.js';
 import { parseRfc3339 } from './time.js';
@@ -20,10 +20,17 @@ const identity = lazy(() => {
   });
 });
 
+const TEXTS = ['client', 'tenant', 'key_id'];
+
 function wrongFields(issues: readonly $ZodIssue[], json: unknown): string {
   const places = issues.map((issue) => issue.path.join('.')).filter((path) => path !== '');
   if (places.length === 0) return 'not a JSON object';
-  return `missing or wrong: ${places.map((place) => place + nearMiss(place, json)).join(', ')}`;
+  return `missing or wrong: ${places.map((place) => place + whatIsThere(place, json)).join(', ')}`;
+}
+
+function whatIsThere(place: string, json: unknown): string {
+  const value: unknown = TEXTS.includes(place) && isObject(json) ? Reflect.get(json, place) : undefined;
+  return notText(value) + nearMiss(place, json);
 }
 
 /** Reads a verdict of the default contract. */

@@ -1,5 +1,5 @@
 import { isText } from '../core/schema.js';
-import { nearMiss } from '../protocol/near-miss.js';
+import { nearMiss, notText } from '../protocol/near-miss.js';
 import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
 import { invalidResponse } from '../protocol/status.js';
 import { parseRfc3339 } from '../protocol/time.js';
@@ -59,9 +59,9 @@ export function verdictReader(verdict: VerdictDefinition): VerdictReader {
       return { kind: 'verified', client: clientId, tenant: tenantId, keyId: publicId, expiresAt, claims: rest };
     const wrong = [
       ...(good === true ? [] : [placeOf('good', flag ?? identity, json)]),
-      ...(isText(clientId) ? [] : [placeOf('client', client, json)]),
-      ...(isText(tenantId) ? [] : [placeOf('tenant', tenant, json)]),
-      ...(isTextOrNothing(publicId) ? [] : [placeOf('keyId', keyId, json)]),
+      ...(isText(clientId) ? [] : [placeOf('client', client, json, clientId)]),
+      ...(isText(tenantId) ? [] : [placeOf('tenant', tenant, json, tenantId)]),
+      ...(isTextOrNothing(publicId) ? [] : [placeOf('keyId', keyId, json, publicId)]),
       ...(isTime ? [] : [placeOf('expiresAt', expires?.at, json)]),
       ...(isRecord(rest) ? [] : [placeOf('claims', claims, json)]),
     ];
@@ -123,8 +123,8 @@ function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): num
 }
 
 /** Where a value was looked for, and what there is instead that is like it. */
-function placeOf(field: string, pick: Pick | undefined, json: unknown): string {
-  if (typeof pick !== 'string') return `${field} (picked by a function)`;
+function placeOf(field: string, pick: Pick | undefined, json: unknown, text?: unknown): string {
+  if (typeof pick !== 'string') return `${field} (picked by a function)${notText(text)}`;
   const steps = stepsOf(pick);
-  return pick + nearMiss(steps.at(-1) ?? '', valueAt(json, steps.slice(0, -1)));
+  return pick + notText(text) + nearMiss(steps.at(-1) ?? '', valueAt(json, steps.slice(0, -1)));
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 
 import type { Rejected } from '../core/result.js';
+import { checkRecord } from './validate.js';
 
 /** What the key server knows about a key. */
 export interface KeyRecord {
@@ -36,11 +37,15 @@ export class KeyBook {
   readonly #issued = new Map<string, IssuedKey>();
   readonly #rejected = new Map<string, Rejected['reason']>();
 
-  constructor(keys: Readonly<Record<string, KeyRecord>> = {}) {
+  readonly #hasScopes: boolean;
+
+  constructor(keys: Readonly<Record<string, KeyRecord>> = {}, hasScopes = true) {
+    this.#hasScopes = hasScopes;
     for (const [key, record] of Object.entries(keys)) this.issue(key, record);
   }
 
   issue(key: string, record: KeyRecord): void {
+    checkRecord(record, this.#hasScopes);
     const { client, tenant, keyId, scopes = [tenant], claims = {} } = record;
     const expiresAt = record.expiresAt === undefined ? undefined : new Date(record.expiresAt);
     const verdict = JSON.stringify({
@@ -59,6 +64,11 @@ export class KeyBook {
   /** The key that has this SHA-256, in hexadecimal digits. */
   keyOfHash(digits: string): string | undefined {
     return [...this.#issued.keys()].find((key) => hash('sha256', key, 'hex') === digits);
+  }
+
+  /** Whether it was issued, and not forgotten. */
+  has(key: string): boolean {
+    return this.#issued.has(key);
   }
 
   reject(key: string, reason: Rejected['reason']): void {

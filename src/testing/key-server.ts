@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { InvalidOptionsError } from '../core/errors.js';
 import type { Rejected } from '../core/result.js';
 import type { Revocation, RevocationSource } from '../fleet/revocation.js';
 import type { DefinedProtocol } from '../protocols/define.js';
@@ -11,6 +12,7 @@ import { applyFault, later, send, type Fault, type PendingReply } from './faults
 import { Listener, type ListenerOptions } from './listener.js';
 import { REVOCATIONS_PATH, RevocationStream } from './revocation-stream.js';
 import { fingerprintOf, RequestLog, type KeyServerRequest } from './log.js';
+import { checkFault, checkKeyServer, checkTimes, checkTokens } from './validate.js';
 
 /** How a key server is set up. Every duration is in milliseconds. */
 export interface KeyServerOptions extends ListenerOptions {
@@ -74,6 +76,7 @@ export class KeyServer {
   #faultyRequests = 0;
 
   constructor(options: KeyServerOptions) {
+    checkKeyServer(options);
     const { keys, protocol, respond, cacheControl, heartbeatMs = 1_000 } = options;
     this.#options = options;
     this.#listener = new Listener(options, this.#receive.bind(this));
@@ -120,8 +123,9 @@ export class KeyServer {
     this.publish({ type: 'changed', select: { fingerprint: fingerprintOf(key) } });
   }
 
-  /** Rejects a key from now on, and says so to all who follow. Default reason: `'revoked'`. */
+  /** Rejects a key from now on, and says so to all who follow. Throws for one that was not issued. Default reason: `'revoked'`. */
   revoke(key: string, reason: Rejected['reason'] = 'revoked'): void {
+    if (!this.#book.has(key)) throw new InvalidOptionsError(['revoke: expected a key that was issued']);
     this.#book.reject(key, reason);
     this.publish({ type: 'revoked', select: { fingerprint: fingerprintOf(key) } });
   }
@@ -148,13 +152,14 @@ export class KeyServer {
 
   /** Accepts only these service tokens from now on. */
   setServiceTokens(tokens: readonly string[]): void {
+    checkTokens(tokens);
     this.#tokens = new Set(tokens);
   }
 
   /**
    * Injects a fault into the responses to the next `times` requests. Default: all, until `clearFaults()`. It replaces the
    * fault that was injected before. A function is called for each request; if it returns `undefined`, that request is
-   * answered by the contract.
+   * answered by the contract. Throws `InvalidOptionsError` for a fault that is none.
    *
    * @example
    * ```ts
@@ -164,8 +169,11 @@ export class KeyServer {
    */
   injectFault(
     fault: Fault | ((request: KeyServerRequest) => Fault | undefined),
-    { times = Infinity }: { readonly times?: number } = {},
+    options: { readonly times?: number } = {},
   ): void {
+    checkTimes(options);
+    const { times = Infinity } = options;
+    if (typeof fault !== 'function') checkFault(fault);
     this.#fault = fault;
     this.#faultyRequests = times;
   }
@@ -251,7 +259,10 @@ export class KeyServer {
 
   #nextFault(request: KeyServerRequest): Fault | undefined {
     if (this.#faultyRequests-- <= 0) return undefined;
-    return typeof this.#fault === 'function' ? this.#fault(request) : this.#fault;
+    if (typeof this.#fault !== 'function') return this.#fault;
+    const fault = this.#fault(request);
+    if (fault !== undefined) checkFault(fault);
+    return fault;
   }
 
   #send(pending: PendingReply): void {

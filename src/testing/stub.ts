@@ -32,6 +32,7 @@ import { claimsReader, type ClaimsReader } from '../protocol/claims.js';
 import { decodeResponse } from '../protocol/decode.js';
 import { defaultProtocol } from '../protocol/default.js';
 import { KeyBook, type IssuedKey, type KeyRecord } from './book.js';
+import { checkStub } from './validate.js';
 
 /** How a stub is set up. */
 export interface StubVerifierOptions<FailOpen extends boolean = false, Claims = DefaultClaims> {
@@ -71,8 +72,10 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   /** Since when it is available or not, in epoch milliseconds. */
   #since = Date.now();
 
-  constructor({ keys, failOpen, claims }: StubVerifierOptions<FailOpen, Claims>) {
-    this.#book = new KeyBook(keys);
+  constructor(options: StubVerifierOptions<FailOpen, Claims>) {
+    checkStub(options);
+    const { keys, failOpen, claims } = options;
+    this.#book = new KeyBook(keys, false);
     this.#failOpen = failOpen === true;
     this.#readClaims = claimsReader(claims);
   }

@@ -5,6 +5,7 @@ import express from 'express';
 import express4 from 'express4';
 import { apiKeyAuth } from 'keyverify/express';
 import { adapterRoutes } from 'keyverify/testing';
+import Koa from 'koa';
 import { describe, expect, it } from 'vitest';
 
 import { acme, saying } from '../guard/verifiers.js';
@@ -55,6 +56,27 @@ describe('the middleware for Express', () => {
       await (await fetch(url + path, { headers: { 'x-api-key': 'sk-1' } })).json();
     expect(await ask('/orders')).toBe('acme');
     expect(await ask('/public')).toMatch(/no guard has admitted this request/);
+    await close();
+  });
+
+  it.each(['Express', 'Koa'])('that %s calls in place of its result says so in one sentence', async (framework) => {
+    const messages: string[] = [];
+    const app = express();
+    app.get('/', apiKeyAuth as unknown as express.RequestHandler);
+    app.use((error: Error, _: express.Request, res: express.Response, next: express.NextFunction) => {
+      messages.push(error.message);
+      if (res.headersSent) next();
+      else res.sendStatus(500);
+    });
+    const koa = new Koa().use(apiKeyAuth as unknown as Koa.Middleware);
+    koa.on('error', ({ message }: Error) => messages.push(message));
+    const handle = koa.callback();
+    const server = framework === 'Koa' ? createServer((req, res) => void handle(req, res)) : createServer(app);
+    const { url, close } = await listen(server);
+    expect((await fetch(url)).status).toBe(500);
+    expect(messages).toEqual([
+      'keyverify: invalid options\n  - verifier: got a request: write apiKeyAuth(verifier), not apiKeyAuth, as the handler',
+    ]);
     await close();
   });
 

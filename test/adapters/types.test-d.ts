@@ -1,3 +1,5 @@
+import { createServer, type ServerResponse } from 'node:http';
+
 import express from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
@@ -9,6 +11,7 @@ import { apiKeyAuth as forFetch, type FetchAuth } from 'keyverify/fetch';
 import { createGuard, type Decision } from 'keyverify/guard';
 import { apiKeyAuth as forHono } from 'keyverify/hono';
 import { apiKeyAuth as forKoa } from 'keyverify/koa';
+import { apiKeyAuth as forNode } from 'keyverify/node';
 import { stubVerifier } from 'keyverify/testing';
 import Koa from 'koa';
 import { describe, expectTypeOf, it } from 'vitest';
@@ -96,6 +99,13 @@ describe('a guard for an unknown framework', () => {
     const request = { header: () => [], url: '/' };
     expectTypeOf(createGuard(typed)(request)).toEqualTypeOf<Decided<Verified<Plan>>>();
     expectTypeOf(createGuard(() => open)(request)).toEqualTypeOf<Decided<Verified | null>>();
+  });
+});
+
+describe('a handler of node:http', () => {
+  it('may return anything, such as the response', () => {
+    createServer(forNode(closed, (_, response: ServerResponse, { client }) => response.end(client)));
+    createServer(forNode(closed, async () => await Promise.resolve(1)));
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { issueMessages } from '../../src/core/messages.js';
+import { isNear, issueMessages } from '../../src/core/messages.js';
 import { anything, isText, parse, strict, check } from '../../src/core/schema.js';
 
 type Shape = Parameters<typeof strict>[0];
@@ -43,4 +43,21 @@ describe('mistakes', () => {
   test('are listed for each unknown name', () => {
     expect(messages({}, { one: 1, two: 2 })).toEqual(['one: there is no such option', 'two: there is no such option']);
   });
+});
+
+test.each([
+  ['header', 'breaker', false],
+  ['retry', 'retries', true],
+  ['onFail', 'onFailure', true],
+  ['stauts', 'status', true],
+  ['Status', 'stateS', true],
+  ['abc', 'xyz', false],
+  ['sned', 'send', true],
+  ['ab', 'abcd', true],
+  ['abcd', 'ab', true],
+  ['a', 'b', false],
+  ['same', 'same', true],
+  ['cacheTtl', 'cacheTtlSeconds', false],
+])('%s and %s: one may be a typo of the other: %s', (name, other, near) => {
+  expect(isNear(name, other)).toBe(near);
 });

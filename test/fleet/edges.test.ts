@@ -337,7 +337,10 @@ test('a stream that ends is opened again', async () => {
 
 test('a key server goes on where its store does not', async () => {
   const publish = vi.fn(async () => await Promise.reject(new Error('down')));
-  await using server = await startKeyServer({ publishTo: { publish } });
+  await using server = await startKeyServer({
+    publishTo: { publish },
+    keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } },
+  });
   server.revoke('sk-1');
   server.forget('sk-1');
   expect(publish).toHaveBeenCalledTimes(2);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NotPublishedError, type KeyVerifier, type KeyVerifierOptions, type SharedCache } from 'keyverify';
 import { memoryFleet, type MemoryFleet } from 'keyverify/testing';
 
-import { ACME, GOOD, OTHER, brief, rig, settle, until, type Rig } from '../helpers/rig.js';
+import { ACME, GOOD, OTHER, TOKEN, brief, rig, settle, until, type Rig } from '../helpers/rig.js';
 
 const TTL = 300_000;
 const WINDOW = 30_000;
@@ -415,12 +415,26 @@ describe('a revocation', () => {
     await expect(build().revoke({ keyId: 'k' })).rejects.toBeInstanceOf(NotPublishedError);
     const source = { name: 's', heartbeatMs: 1_000, follow: async () => await new Promise<void>(() => undefined) };
     await expect(member({ revocations: source }).revoke({ keyId: 'k' })).rejects.toThrow('none of the sources');
-    const refuses = { ...source, publish: async () => await Promise.reject(new Error('no')) };
-    await expect(member({ revocations: [refuses] }).revoke({ keyId: 'k' })).rejects.toThrow('may not have reached');
+    const publish = async () => await Promise.reject(new Error(`${TOKEN} is refused`));
+    const refused = member({ revocations: [{ ...source, publish }] }).revoke({ keyId: 'k' });
+    await expect(refused).rejects.toThrow('may not have reached');
+    await expect(refused).rejects.toMatchObject({ cause: { message: '[redacted] is refused' } });
+    const fetches = member({ revocations: [{ ...source, publish }], serviceToken: () => TOKEN });
+    await expect(fetches.revoke({ keyId: 'k' })).rejects.toBeInstanceOf(NotPublishedError);
     const hangs = { ...source, publish: async () => await new Promise<void>(() => undefined) };
     await expect(settle(member({ revocations: hangs }).revoke({ keyId: 'k' }), clock, 3_000)).rejects.toThrow(
       'may not have reached',
     );
+  });
+});
+
+test('warmUp() tells of a token that can not be had while the revocations are out of reach', async () => {
+  const { member } = await fleetRig();
+  const revocations = { name: 's', heartbeatMs: 1_000, follow: async () => await new Promise<void>(() => undefined) };
+  const verifier = member({ revocations, serviceToken: async () => await Promise.reject(new Error('no vault')) });
+  await expect(verifier.warmUp()).rejects.toMatchObject({
+    message: 'keyverify: serviceToken() failed',
+    cause: { message: 'no vault' },
   });
 });
 

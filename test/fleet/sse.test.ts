@@ -38,6 +38,11 @@ async function follower(server: KeyServer, options?: KeyVerifierOptions): Promis
 const came = async (verifier: KeyVerifier, messages: number): Promise<void> =>
   await until(() => verifier.stats().revocations.messages >= messages);
 
+test('the stream beside verifyUrl has a plain name, since none of its address is known', () => {
+  expect(sseRevocations().name).toBe('sse');
+  expect(sseRevocations({ url: 'https://keys.test/revocations' }).name).toBe('sse:https://keys.test/revocations');
+});
+
 describe('revocations as server-sent events', () => {
   test('reach every process', async () => {
     const server = await rig();
@@ -124,7 +129,7 @@ describe('revocations as server-sent events', () => {
     const server = await rig();
     const lines: string[] = [];
     const verifier = build(server, {
-      revocations: sseRevocations({ token: 'token-0123456789\n', heartbeatMs: 10 }),
+      revocations: sseRevocations({ token: () => 'token-0123456789\n', heartbeatMs: 10 }),
       logger: { warn: (line) => lines.push(line) },
     });
     void verifier.warmUp();

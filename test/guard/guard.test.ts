@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { InvalidOptionsError } from '../../src/core/errors.js';
 import { type Decision, proceed } from '../../src/guard/decision.js';
@@ -17,6 +17,11 @@ const requestWith = (headers: Record<string, string | string[]>): GuardRequest =
 });
 const withKey = requestWith({ authorization: 'Bearer sk-1' });
 const withoutKey = requestWith({});
+
+// A guard that answers 500 says why.
+beforeEach(() => {
+  vi.spyOn(console, 'warn').mockReturnValue();
+});
 
 async function denied(decision: ReturnType<ReturnType<typeof createGuard>>) {
   const decided = await decision;
@@ -268,8 +273,10 @@ describe('a hook', () => {
     expect(denial.headers['x-request-id']).not.toBe('mine');
   });
 
-  it.each([400, 599])('may give any status that denies, such as %i', async (status) => {
-    expect((await shapedBy(() => ({ status }))).status).toBe(status);
+  it.each([400, 599])('may give any status that denies, such as %i, and the body has the same', async (status) => {
+    const denial = await shapedBy(() => ({ status }));
+    expect(denial).toMatchObject({ status, content: { status } });
+    expect(problemOf(denial)).toMatchObject({ status, reason: 'revoked' });
   });
 
   it.each<[string, GuardOptions['onDenied']]>([
@@ -283,7 +290,12 @@ describe('a hook', () => {
   });
 
   it('may give a text for a body, or leave everything as it is', async () => {
-    expect((await shapedBy(() => ({ body: '<h1>No</h1>' }))).body).toBe('<h1>No</h1>');
+    const plain = { body: 'No.', headers: { 'content-type': 'text/plain; charset=utf-8' } };
+    expect(await shapedBy(() => ({ body: 'No.' }))).toMatchObject(plain);
+    const html = { body: '<h1>No</h1>', headers: { 'content-type': 'text/html' } };
+    expect(await shapedBy(() => html)).toMatchObject(html);
+    const json = { body: null, headers: {} };
+    expect((await shapedBy(() => json)).headers['content-type']).toBe('application/problem+json');
     expect(problemOf(await shapedBy(async () => await Promise.resolve({}))).reason).toBe('revoked');
   });
 

@@ -81,6 +81,14 @@ test('a limited rate lasts as long as the server says, and ends by itself once o
   expect(monitor.health).toMatchObject({ status: 'ok', since: 1_030_000 });
 });
 
+test('since is a whole number of milliseconds', async () => {
+  const { clock, monitor } = setup();
+  monitor.failed(failure('rate_limited', 'none', 30_000.4), false);
+  monitor.answered();
+  await clock.advance(40_000);
+  expect(monitor.health).toMatchObject({ status: 'ok', since: 1_030_000 });
+});
+
 describe('when nobody asks', () => {
   test('a control question is asked every 5 s until one is answered', async () => {
     const { clock, state, monitor } = setup();

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import { VerifyFailure, type FailureKind, type Logger } from 'keyverify';
+import { VerifyFailure, type BreakerOptions, type FailureKind, type Logger } from 'keyverify';
 
 import { mayBeOutage } from '../../src/core/failure.js';
 import { Logs } from '../../src/observe/logs.js';
 
 const URL = 'https://admin.test/internal/verify-key';
+const BREAKER = { failureThreshold: 5, openMs: 1_000, maxOpenMs: 5_000 };
 const SETTINGS = {
   publicUrl: URL,
   failOpen: false,
@@ -13,6 +14,7 @@ const SETTINGS = {
   rejectedTtlMs: 10_000,
   staleIfErrorMs: 3_600_000,
   timeoutMs: 2_000,
+  breaker: BREAKER as BreakerOptions | false,
   degradedTtlMs: 30_000,
 };
 const NONE = { shared: 0, server: 0, cache: 0, stale: 0, local: 0, 'fail-open': 0, 'fail-closed': 0 };
@@ -56,9 +58,18 @@ test.each(KINDS)('a first failure, %s, is told with the URL, the cause, the effe
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(
     new RegExp(
-      `^warn keyverify: it failed as ${kind} \\(the cause\\), at ${URL}\\. Callers without a cached verdict are denied \\(${kind === 'misconfigured' ? 500 : 503}\\)\\. [A-Z].*\\.$`,
+      `^warn keyverify: it failed as ${kind} \\(the cause\\), at ${URL}\\. Callers without a cached verdict are denied \\(${kind === 'misconfigured' ? 500 : 503}\\)(?:, but where a route or call sets failOpen: true)?\\. [A-Z].*\\.$`,
     ),
   );
+});
+
+test('a server whose fields do not fit is not taken for a proxy', () => {
+  const { logs, lines } = logsOf();
+  logs.failed(
+    new VerifyFailure('invalid_response', 'keyverify: answered with no verdict: missing or wrong: client'),
+    0,
+  );
+  expect(lines[0]).toMatch(/Compare its answer with docs\/protocol\.md, or with the protocol that is set\.$/);
 });
 
 test('a cause that the message has already is not said twice', () => {
@@ -99,7 +110,7 @@ test('an outage is two lines: what it means, and what it came to', () => {
   logs.breakerChanged(undefined, 73_000);
   expect(lines).toEqual([
     `warn keyverify: the key server ${URL} is down: it failed as unreachable (connect ECONNREFUSED). ` +
-      'Cached verdicts hold for up to 60 min past their TTL; all other callers are denied (503). ' +
+      'Cached verdicts hold for up to 60 min past their TTL; all other callers are denied (503), but where a route or call sets failOpen: true. ' +
       'Check that it runs, and DNS, network and firewall on the way. ' +
       'It is asked again every few seconds, and the next line says when it is back.',
     `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
@@ -175,9 +186,9 @@ test('a line about claims names their schema, not the token', () => {
 });
 
 test.each([
-  [true, 'proven', 'let in without an identity'],
-  [true, 'unproven', 'denied (503)'],
-  [false, 'proven', 'denied (503)'],
+  [true, 'proven', 'let in without an identity, but where a route or call sets failOpen: false. '],
+  [true, 'unproven', 'denied (503). '],
+  [false, 'proven', 'denied (503), but where a route or call sets failOpen: true. '],
 ] as const)('with failOpen %s and %s evidence, unknown callers are %s', (failOpen, evidence, effect) => {
   const { logs, lines } = logsOf({ failOpen });
   logs.breakerChanged(new VerifyFailure('timeout', 'late', { evidence }), 0);
@@ -210,18 +221,32 @@ test.each([
   if (text !== undefined) expect(lines[0]).toContain(text);
 });
 
-test.each([
-  [{ cacheTtlMs: 300, timeoutMs: 2 }, 'cacheTtlMs, timeoutMs'],
-  [{ rejectedTtlMs: 10 }, 'rejectedTtlMs'],
-  [{ staleIfErrorMs: 600 }, 'staleIfErrorMs'],
-  [{ staleIfErrorMs: 0, cacheTtlMs: 1_000, timeoutMs: 20, rejectedTtlMs: 100 }, undefined],
-])('durations that look like seconds: %j', (settings, names) => {
-  const { lines } = logsOf(settings);
-  expect(lines).toEqual(
-    names === undefined
-      ? []
-      : [`warn keyverify: ${names}: so short that it looks like seconds. Durations are in milliseconds.`],
-  );
+test.each<[Partial<typeof SETTINGS>, string]>([
+  [
+    { cacheTtlMs: 300, timeoutMs: 2 },
+    'cacheTtlMs: 300 ms; if you meant 300 s, pass 300_000. timeoutMs: 2 ms; if you meant 2 s, pass 2_000',
+  ],
+  [{ cacheTtlMs: 3_600 }, 'cacheTtlMs: 3600 ms; if you meant 3600 s, pass 3_600_000'],
+  [{ staleIfErrorMs: 86_400 }, 'staleIfErrorMs: 86400 ms; if you meant 86400 s, pass 86_400_000'],
+  [{ staleIfErrorMs: 600 }, 'staleIfErrorMs: 600 ms; if you meant 600 s, pass 600_000'],
+  [{ rejectedTtlMs: 10 }, 'rejectedTtlMs: 10 ms; if you meant 10 s, pass 10_000'],
+  [{ timeoutMs: 30 }, 'timeoutMs: 30 ms; if you meant 30 s, pass 30_000'],
+  [{ degradedTtlMs: 30 }, 'degradedTtlMs: 30 ms; if you meant 30 s, pass 30_000'],
+  [{ breaker: { ...BREAKER, openMs: 1 } }, 'breaker.openMs: 1 ms; if you meant 1 s, pass 1_000'],
+  [{ breaker: { ...BREAKER, maxOpenMs: 5 } }, 'breaker.maxOpenMs: 5 ms; if you meant 5 s, pass 5_000'],
+])('durations that look like seconds: %j', (settings, durations) => {
+  expect(logsOf(settings).lines).toEqual([`warn keyverify: durations are in milliseconds. ${durations}.`]);
+});
+
+test.each<Partial<typeof SETTINGS>>([
+  { staleIfErrorMs: 0, cacheTtlMs: 1_000, timeoutMs: 50, rejectedTtlMs: 100, degradedTtlMs: 100 },
+  { breaker: { failureThreshold: 1, openMs: 100, maxOpenMs: 100 } },
+  { breaker: false },
+  { cacheTtlMs: 2_500, staleIfErrorMs: 9_000, timeoutMs: 1_800, rejectedTtlMs: 3_600 },
+  { cacheTtlMs: 36_000, staleIfErrorMs: 90_000 },
+  { cacheTtlMs: 86_400_000, staleIfErrorMs: 93_600 },
+])('durations that do not look like seconds: %j', (settings) => {
+  expect(logsOf(settings).lines).toEqual([]);
 });
 
 test('a transport that stands in for a better one is told of once', () => {

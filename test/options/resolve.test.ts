@@ -1,7 +1,14 @@
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import * as z from 'zod';
 
-import type { Dispatcher, KeyVerifierOptions, WireProtocol, WireRequest } from 'keyverify';
+import {
+  InvalidOptionsError,
+  KeyVerifier,
+  type Dispatcher,
+  type KeyVerifierOptions,
+  type WireProtocol,
+  type WireRequest,
+} from 'keyverify';
 
 import { randomControlKey } from '../../src/core/control-key.js';
 import { resolveOptions } from '../../src/options/resolve.js';
@@ -161,6 +168,37 @@ describe('the environment', () => {
       'serviceToken: expected visible characters without a line break, or a function that returns them, got nothing; pass it, or set KEYVERIFY_SERVICE_TOKEN',
     ]);
   });
+});
+
+test('a wrong value from the environment is shown with its variable', () => {
+  vi.stubEnv('KEYVERIFY_URL', 'nowhere');
+  vi.stubEnv('KEYVERIFY_SERVICE_TOKEN', 'a-secret-token\n');
+  vi.stubEnv('KEYVERIFY_SCOPE', 'cust-A');
+  const protocol = { encode: vi.fn<WireProtocol['encode']>(), decode: vi.fn<WireProtocol['decode']>() };
+  expect(issues({ protocol }, {})).toEqual([
+    'verifyUrl (KEYVERIFY_URL): expected an absolute http(s) URL',
+    'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got a string of 15 characters, the last of which is a line break',
+    'scope (KEYVERIFY_SCOPE): expected none, since this protocol neither sends it nor compares it with the tenant',
+  ]);
+  expect(issues({ verifyUrl: '', serviceToken: '', scope: '' })).toEqual([
+    'verifyUrl: expected an absolute http(s) URL',
+    expect.stringMatching(/^serviceToken: expected /),
+    expect.stringMatching(/^scope: expected /),
+  ]);
+  expect(issues({ protocol: { ...protocol, serviceToken: ' ', scope: 'sent' } }, URL_AND_TOKEN)).toEqual([
+    expect.stringMatching(/^serviceToken: expected visible /),
+    expect.stringMatching(/^serviceToken: expected none/),
+  ]);
+});
+
+test.each([
+  [null, 'null'],
+  ['https://admin.test/verify', 'a string of 25 characters'],
+  [[], 'an array'],
+  [() => undefined, 'a value of type function'],
+])('options that are none are one mistake: %s', (given, shown) => {
+  const build = () => new KeyVerifier(given as KeyVerifierOptions);
+  expect(build).toThrow(new InvalidOptionsError([`options: expected an object, got ${shown}`]));
 });
 
 describe('a browser window', () => {

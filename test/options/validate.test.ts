@@ -34,7 +34,9 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     ['maxConcurrency', COUNT, COUNTS],
   ])('%s wants %s', (name, expected, numbers) => {
     for (const number of numbers)
-      expect(issues({ [name]: number })).toEqual([`${name}: expected ${expected}, got ${String(number)}`]);
+      expect(issues({ [name]: number })).toEqual([
+        expect.stringMatching(new RegExp(`^${name}: expected ${expected}, got ${String(number)}(?:;|$)`)),
+      ]);
     expect(issues({ [name]: '5' })).toEqual([`${name}: expected ${expected}, got a string of 1 characters`]);
     expect(issues({ [name]: null })).toEqual([`${name}: expected ${expected}, got null`]);
     expect(issues({ [name]: [1] })).toEqual([`${name}: expected ${expected}, got an array`]);
@@ -68,10 +70,15 @@ describe('a wrong option is named, with what was expected and what came:', () =>
   });
 
   test('a token that would break the header, without quoting it', () => {
-    for (const token of ['a\r\nx: y', ' padded', 'päss'])
-      expect(issues({ serviceToken: token })).toEqual([
-        `serviceToken: expected ${TOKEN}, got a string of ${token.length} characters`,
-      ]);
+    for (const [token, shown] of [
+      [' padded', '7 characters'],
+      ['päss', '4 characters'],
+      ['a\r\nx: y', '7 characters, with a line break'],
+      ['a\rb', '3 characters, with a line break'],
+      ['a\n', '2 characters, the last of which is a line break'],
+      ['a\r', '2 characters, the last of which is a line break'],
+    ] as const)
+      expect(issues({ serviceToken: token })).toEqual([`serviceToken: expected ${TOKEN}, got a string of ${shown}`]);
     expect(issues({ serviceToken: '' })).toEqual([`serviceToken: expected ${TOKEN}, got an empty string`]);
   });
 
@@ -145,8 +152,51 @@ describe('an unknown option', () => {
     expect(issues({ [typo]: 1 })).toEqual([`${typo}: there is no such option, did you mean ${meant}?`]);
   });
 
-  test.each(['colourful', 'retriesxxxx', 'timeToLiveInSeconds'])('%s resembles none', (name) => {
+  test.each(['colourful', 'retriesxxxx', 'timeToLiveInSeconds', 'header', 'cache'])('%s resembles none', (name) => {
     expect(issues({ [name]: 'secret-value' })).toEqual([`${name}: there is no such option`]);
+  });
+});
+
+test('a TTL of 0 comes with the way to ask each time', () => {
+  expect(issues({ cacheTtlMs: 0, rejectedTtlMs: 0 })).toEqual([
+    `cacheTtlMs: expected ${DURATION}, got 0; to ask each time, pass maxAgeMs: 0 to verify() or a guard`,
+    `rejectedTtlMs: expected ${DURATION}, got 0`,
+  ]);
+});
+
+describe('an observer', () => {
+  const nothing = (): void => undefined;
+
+  test.each<[string, object]>([
+    ['a literal', { onFail: nothing, onEvent: nothing, other: nothing, onVerdict: nothing }],
+    ['without a prototype', Object.assign(Object.create(null) as object, { onFail: nothing, onEvent: nothing })],
+  ])('%s may have no other event', (_, observer) => {
+    expect(issues({ observers: [{}, observer] })).toEqual([
+      'observers.1.onFail: there is no such event, did you mean onFailure?',
+      'observers.1.onEvent: there is no such event',
+    ]);
+  });
+
+  test('of a class may have methods for others, but no misspelt ones', () => {
+    class Base {
+      onFail(): void {
+        nothing();
+      }
+    }
+    class Metrics extends Base {
+      onModuleInit(): void {
+        nothing();
+      }
+      onFailure(): void {
+        nothing();
+      }
+      on(): void {
+        nothing();
+      }
+    }
+    expect(issues({ observers: [new Metrics()] })).toEqual([
+      'observers.0.onFail: there is no such event, did you mean onFailure?',
+    ]);
   });
 });
 

@@ -110,10 +110,10 @@ describe('what is picked', () => {
 
   test('is named where it is missing or wrong, together with what is like it, and is never guessed', () => {
     expect(problem(VERDICT, { isValid: true, clientId: 'acme', tenant: 7 })).toBe(
-      'no verdict: missing or wrong: valid (there is isValid), client (there is clientId), tenant',
+      'no verdict: missing or wrong: valid (there is isValid), client (there is clientId), tenant: expected text, got a number',
     );
     expect(problem(DEEP, { data: { ...DATA, owner: { user_id: 7 }, org: '', id: 7, ends: 'never' } })).toBe(
-      'no verdict: missing or wrong: data.owner.id (there is user_id), tenant (picked by a function), data.id, data.ends',
+      'no verdict: missing or wrong: data.owner.id (there is user_id), tenant (picked by a function): expected text, got an empty one, data.id: expected text, got a number, data.ends',
     );
     expect(problem({ ...VERDICT, claims: 'meta' }, { ...GOOD, meta: [] })).toBe('no verdict: missing or wrong: meta');
   });

@@ -10,7 +10,7 @@ import type { ContractCase } from './contract-case.js';
  * const serve: ServeAdapter = async (verifier, handler) => {
  *   const app = express();
  *   for (const [path, options] of Object.entries(adapterRoutes))
- *     app.all(path, apiKeyAuth(verifier, options), (req, res) => void res.json(handler(req.identity)));
+ *     app.all(path, apiKeyAuth(verifier, options), (req, res) => void res.json(handler(res.locals.identity)));
  *   const server = app.listen(0);
  *   await once(server, 'listening');
  *   return { url: `http://127.0.0.1:${server.address().port}`, close: () => promisify(server.close.bind(server))() };

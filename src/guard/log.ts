@@ -1,0 +1,54 @@
+import { systemClock } from '../core/clock.js';
+import { callSafely } from '../core/events.js';
+import { meant } from '../core/messages.js';
+import { redactError } from '../core/redact.js';
+import { isObject } from '../core/schema.js';
+import { Throttle } from '../core/throttle.js';
+import { WARN } from '../core/verifier.js';
+import type { KeyFound } from './key-sources.js';
+import type { AnyVerifier } from './verifier.js';
+
+/** What may throw while a guard decides. */
+const PARTS = {
+  request: 'the request could not be read',
+  route: 'the options of this route are wrong',
+  source: 'the function that was passed for the verifier threw',
+  verify: 'verify() threw, or gave no result',
+  authorize: 'authorize() threw',
+  onDenied: 'onDenied() threw, or returned what can not be sent',
+} as const;
+
+/** The part of a guard that is at work. */
+export type Part = keyof typeof PARTS;
+
+const FIELDS = ['status', 'headers', 'body'];
+
+/** Tells on the verifier's log why a guard answers 500: the caller must not see it, and each request may be another one. */
+export class GuardLog {
+  readonly #throttle = new Throttle<Part | 'fields'>();
+  /** The verifier, once it is known. */
+  verifier: Pick<AnyVerifier, typeof WARN> | undefined;
+
+  /** Something threw. Its message is left out where it may quote a key that we don't know. */
+  threw(part: Part, error: unknown, found: KeyFound): void {
+    const { name, message } = redactError(error, 'key' in found ? [found.key ?? ''] : []);
+    const what = 'key' in found ? `${name}: ${message}` : name;
+    this.#warn(part, `a guard answers 500, since ${PARTS[part]}: ${what}`);
+  }
+
+  /** Names what `onDenied()` returned to no effect. */
+  checkFields(overrides: unknown): void {
+    const [unknown] = isObject(overrides) ? Object.keys(overrides).filter((name) => !FIELDS.includes(name)) : [];
+    if (unknown === undefined) return;
+    this.#warn('fields', `onDenied() returned a field that has no effect: ${unknown}${meant(unknown, FIELDS)}`);
+  }
+
+  #warn(kind: Part | 'fields', text: string): void {
+    const held = this.#throttle.pass(kind, systemClock.monotonic());
+    if (held === undefined) return;
+    const more = held > 0 ? ` (${held} more since the last line like this)` : '';
+    const line = `keyverify: ${text.replaceAll(/\s+/g, ' ')}${more}`;
+    const { verifier } = this;
+    callSafely((line) => (verifier?.[WARN] === undefined ? console.warn(line) : verifier[WARN](line)), line);
+  }
+}

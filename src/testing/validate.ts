@@ -1,0 +1,125 @@
+import { checkOptions } from '../core/check-options.js';
+import { InvalidOptionsError } from '../core/errors.js';
+import { lazy } from '../core/lazy.js';
+import { meant } from '../core/messages.js';
+import {
+  check,
+  func,
+  isBoolean,
+  isFunction,
+  isObject,
+  isString,
+  isText,
+  number,
+  optional,
+  type Shape,
+} from '../core/schema.js';
+
+const text = () => check(isText, 'a string that is not empty');
+const texts = () =>
+  check(
+    (value): value is readonly string[] => Array.isArray(value) && value.every(isText),
+    'an array of strings that are not empty',
+  );
+const ms = () => number((value) => value >= 0, 'a number of milliseconds, 0 or more');
+const status = () => number((value) => value >= 200 && value <= 599 && Number.isInteger(value), 'a status, 200 to 599');
+const object = () => check(isObject, 'an object');
+
+const shapes = lazy(() => {
+  const record: Shape = {
+    // Empty ones are no verdict, which may be what is tested.
+    client: check(isString, 'a string'),
+    tenant: check(isString, 'a string'),
+    keyId: optional(text()),
+    expiresAt: optional(
+      check((value): value is Date | number => !Number.isNaN(Number(value)), 'a Date, or epoch milliseconds'),
+    ),
+    claims: optional(object()),
+    reason: optional(text()),
+  };
+  const faults: Readonly<Record<string, Shape>> = {
+    hang: {},
+    delay: { ms: ms() },
+    'reset-before-headers': {},
+    'reset-after-headers': {},
+    'close-mid-body': {},
+    drip: { intervalMs: optional(ms()) },
+    status: {
+      status: status(),
+      retryAfter: optional(
+        check(
+          (value): value is string | number => isText(value) || typeof value === 'number',
+          'a number of seconds, or an HTTP date',
+        ),
+      ),
+    },
+    redirect: { location: text(), status: optional(status()) },
+    html: {},
+    'truncated-json': {},
+    'wrong-shape': {},
+    'huge-body': { bytes: optional(number((value) => value >= 0, 'a number of bytes')) },
+    'wrong-content-type': {},
+    raw: {
+      status: status(),
+      headers: optional(object()),
+      body: optional(
+        check(
+          (value): value is string | Uint8Array => isString(value) || value instanceof Uint8Array,
+          'a string, or a Uint8Array',
+        ),
+      ),
+    },
+  };
+  const keyServer: Shape = {
+    keys: optional(object()),
+    protocol: optional(object()),
+    respond: optional(func()),
+    serviceTokens: optional(texts()),
+    cacheControl: optional(text()),
+    delayMs: optional(ms()),
+    heartbeatMs: optional(number((value) => value > 0, 'a positive number of milliseconds')),
+    publishTo: optional(object()),
+    now: optional(func()),
+    port: optional(number((value) => Number.isInteger(value) && value >= 0 && value <= 65_535, 'a port, 0 to 65535')),
+    host: optional(text()),
+    keepAliveTimeoutMs: optional(ms()),
+    tls: optional(object()),
+  };
+  const stub: Shape = {
+    keys: optional(object()),
+    failOpen: optional(check(isBoolean, 'true or false')),
+    claims: optional(check((value): value is object => isObject(value) || isFunction(value), 'a Standard Schema')),
+  };
+  const times: Shape = {
+    times: optional(
+      check((value): value is number => typeof value === 'number' && value >= 0, 'a number of requests, 0 or more'),
+    ),
+  };
+  return { record: { ...record, scopes: optional(texts()) }, stubRecord: record, faults, keyServer, stub, times };
+});
+
+/** The options of the testing kit. What is checked elsewhere, such as a schema, is only looked at. */
+export const checkKeyServer = (options: unknown): unknown => checkOptions(shapes().keyServer, options);
+export const checkStub = (options: unknown): unknown => checkOptions(shapes().stub, options);
+export const checkTimes = (options: unknown): unknown => checkOptions(shapes().times, options);
+export const checkTokens = (serviceTokens: unknown): unknown =>
+  checkOptions({ serviceTokens: texts() }, { serviceTokens });
+
+/** What is known about a key, which is not named: it may be a real one. */
+export function checkRecord(record: unknown, hasScopes: boolean): void {
+  checkOptions(hasScopes ? shapes().record : shapes().stubRecord, record, 'the record of a key');
+}
+
+/** A fault that would be none is a test that tests nothing. */
+export function checkFault(fault: unknown): void {
+  const { faults } = shapes();
+  const kind: unknown = isObject(fault) ? Reflect.get(fault, 'kind') : undefined;
+  const shape = isString(kind) && Object.hasOwn(faults, kind) ? faults[kind] : undefined;
+  if (shape !== undefined) {
+    checkOptions({ ...shape, kind: text() }, fault);
+    return;
+  }
+  const kinds = Object.keys(faults);
+  const hint = isString(kind) ? meant(kind, kinds) : '';
+  throw new InvalidOptionsError([`kind: expected one of ${kinds.join(', ')}${hint}`]);
+}

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+
+import { InvalidOptionsError } from 'keyverify';
+import { redisCache, redisRevocations } from 'keyverify/redis';
+import { sseRevocations } from 'keyverify/sse';
+
+const send = async () => await Promise.resolve(null);
+const secret = 'a-secret-of-32-characters-or-more';
+
+const SECRET = 'secret: expected at least 32 bytes of random text, or a list of such secrets, got ';
+const DURATION = 'expected a positive number of milliseconds, got';
+
+test.each<[string, (options: never) => object, unknown, readonly string[]]>([
+  ['redisCache', redisCache, { send, secret: 'only-a-dozen' }, [`${SECRET}a string of 12 characters`]],
+  ['redisCache', redisCache, { send }, [`${SECRET}nothing`]],
+  ['redisCache', redisCache, { send, secret: [] }, [`${SECRET}an array`]],
+  [
+    'redisCache',
+    redisCache,
+    { sned: send, secret, prefix: 1, retentionMs: 5 },
+    [
+      'send: expected a function, got nothing',
+      'prefix: expected a string, got 1',
+      'sned: there is no such option, did you mean send?',
+      'retentionMs: there is no such option',
+    ],
+  ],
+  ['redisCache', redisCache, null, ['options: expected an object, got null']],
+  [
+    'redisRevocations',
+    redisRevocations,
+    { send: 7, pollMs: 0, retentionMs: '5', poolMs: 1 },
+    [
+      'send: expected a function, got 7',
+      `pollMs: ${DURATION} 0`,
+      `retentionMs: ${DURATION} a string of 1 characters`,
+      'poolMs: there is no such option, did you mean pollMs?',
+    ],
+  ],
+  [
+    'sseRevocations',
+    sseRevocations,
+    { url: 'http://keys.test/', token: 'a\n', heartbeatMs: NaN, fetch: 1, heartBeat: 5 },
+    [
+      'url: expected https:, or http: to this machine, since others could read the token, got a string of 17 characters',
+      'token: expected visible characters without a line break, or a function that returns them, got a string of 2 characters, the last of which is a line break',
+      `heartbeatMs: ${DURATION} NaN`,
+      'fetch: expected a function, got 1',
+      'heartBeat: there is no such option, did you mean heartbeatMs?',
+    ],
+  ],
+])('%s() says of each wrong option what is expected', (_, build, options, issues) => {
+  expect(() => build(options as never)).toThrow(new InvalidOptionsError(issues));
+});
+
+test.each([undefined, {}, { token: () => 'token', url: new URL('https://keys.test/'), heartbeatMs: 5 }])(
+  'sseRevocations(%j) is right',
+  (options) => {
+    expect(sseRevocations(options).heartbeatMs).toBe(options?.heartbeatMs ?? 5_000);
+  },
+);

@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+
+import { KeyVerifier } from 'keyverify';
+import { startKeyServer } from 'keyverify/testing';
+
+import { systemClock } from '../../src/core/clock.js';
+import { createGuard } from '../../src/guard/guard.js';
+import type { GuardOptions, RouteOptions } from '../../src/guard/options.js';
+import type { GuardRequest } from '../../src/guard/request.js';
+import type { DefaultVerifier } from '../../src/guard/verifier.js';
+import { acme, saying } from './verifiers.js';
+
+const KEY = 'sk-acme-0123456789';
+const TOKEN = 'a-service-token';
+
+const requestWith = (headers: Record<string, string[]>): GuardRequest => ({
+  header: (name) => headers[name] ?? [],
+  url: '/',
+});
+const withKey = requestWith({ 'x-api-key': [KEY] });
+const withoutKey = requestWith({});
+const withTwo = requestWith({ 'x-api-key': [KEY, 'sk-other'] });
+
+const throwing = (message: string) => (): never => {
+  throw new Error(message);
+};
+
+const warn = vi.spyOn(console, 'warn');
+const lines = (): unknown[] => warn.mock.calls.flat();
+
+beforeEach(() => {
+  warn.mockReset().mockReturnValue();
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+const status = async (decision: ReturnType<ReturnType<typeof createGuard>>): Promise<number | undefined> =>
+  (await decision).denial?.status;
+
+describe('a guard that answers 500 says why', () => {
+  test('if there is no verifier to be had, once a minute', async () => {
+    vi.stubEnv('KEYVERIFY_URL', '');
+    vi.stubEnv('KEYVERIFY_SERVICE_TOKEN', '');
+    const now = vi.spyOn(systemClock, 'monotonic').mockReturnValue(0);
+    onTestFinished(() => now.mockRestore());
+    const guard = createGuard(() => new KeyVerifier());
+    for (let i = 0; i < 3; i++) expect(await status(guard(withKey))).toBe(500);
+    expect(lines()).toEqual([
+      'keyverify: a guard answers 500, since the function that was passed for the verifier threw: InvalidOptionsError: ' +
+        'keyverify: invalid options - verifyUrl: expected an absolute http(s) URL, got nothing; pass it, or set KEYVERIFY_URL ' +
+        '- serviceToken: expected visible characters without a line break, or a function that returns them, got nothing; ' +
+        'pass it, or set KEYVERIFY_SERVICE_TOKEN',
+    ]);
+    now.mockReturnValue(60_000);
+    await guard(withKey);
+    expect(lines()).toHaveLength(2);
+    expect(lines()[1]).toMatch(/KEYVERIFY_SERVICE_TOKEN \(2 more since the last line like this\)$/);
+  });
+
+  test('if the function for the verifier returns something else', async () => {
+    const source = (async () => await Promise.resolve(saying(acme))) as unknown as () => DefaultVerifier;
+    expect(await status(createGuard(source)(withKey))).toBe(500);
+    const nothing = (() => undefined) as unknown as () => DefaultVerifier;
+    expect(await status(createGuard(nothing)(withKey))).toBe(500);
+    expect(lines()).toEqual([
+      expect.stringMatching(/threw: TypeError: it returned no object with verify\(\), but a value of type object$/),
+      expect.stringMatching(/threw: TypeError: it returned no object with verify\(\), but nothing$/),
+    ]);
+  });
+
+  test.each<[string, GuardOptions, GuardRequest]>([
+    ['authorize() threw: Error: inside', { authorize: throwing('inside') }, withKey],
+    ['authorize() threw: Error: on two lines', { authorize: throwing('on\n  two lines\n') }, withKey],
+    ['authorize() threw: Error: [redacted] it is', { authorize: throwing(`${KEY} it is`) }, withKey],
+    ['onDenied() threw, or returned what can not be sent: Error: inside', { onDenied: throwing('inside') }, withoutKey],
+    [
+      'onDenied() threw, or returned what can not be sent: RangeError: not the status of a denial',
+      { onDenied: () => ({ status: 200 }) },
+      withoutKey,
+    ],
+    // It has the keys, and we don't know which of them is one.
+    ['onDenied() threw, or returned what can not be sent: Error', { onDenied: throwing(`not ${KEY}`) }, withTwo],
+  ])('if %s', async (why, options, request) => {
+    const guard = createGuard(saying(acme), options);
+    for (let i = 0; i < 2; i++) expect(await status(guard(request))).toBe(500);
+    expect(lines()).toEqual([`keyverify: a guard answers 500, since ${why}`]);
+  });
+
+  test('if verify(), the options of a route or the request are to blame', async () => {
+    expect(await status(createGuard(saying(new Error(`no ${KEY}`)))(withKey))).toBe(500);
+    expect(await status(createGuard(saying(acme))(withKey, { optinal: true } as RouteOptions))).toBe(500);
+    expect(await status(createGuard(saying(acme))({ ...withKey, header: throwing(KEY) }))).toBe(500);
+    expect(lines()).toEqual([
+      'keyverify: a guard answers 500, since verify() threw, or gave no result: Error: no [redacted]',
+      'keyverify: a guard answers 500, since the options of this route are wrong: InvalidOptionsError: ' +
+        'keyverify: invalid options - optinal: there is no such option, did you mean optional?',
+      'keyverify: a guard answers 500, since the request could not be read: Error',
+    ]);
+  });
+
+  test('on the log of the verifier, without its secrets', async () => {
+    await using server = await startKeyServer({
+      serviceTokens: [TOKEN],
+      keys: { [KEY]: { client: 'acme', tenant: 'cust-A' } },
+    });
+    const logger = { warn: vi.fn() };
+    const options = { verifyUrl: server.verifyUrl, serviceToken: TOKEN };
+    const authorize = throwing(`${TOKEN} ${KEY} inside`);
+    await using verifier = new KeyVerifier({ ...options, logger });
+    expect(await status(createGuard(verifier, { authorize })(withKey))).toBe(500);
+    expect(await status(createGuard(() => verifier, { authorize })(withKey))).toBe(500);
+    const line = 'keyverify: a guard answers 500, since authorize() threw: Error: [redacted] [redacted] inside';
+    expect(logger.warn.mock.calls).toEqual([[line], [line]]);
+    await using fetches = new KeyVerifier({ ...options, logger, serviceToken: () => TOKEN });
+    expect(await status(createGuard(fetches, { onDenied: throwing('inside') })(withoutKey))).toBe(500);
+    expect(logger.warn).toHaveBeenLastCalledWith(expect.stringMatching(/onDenied\(\) threw/));
+    await using silent = new KeyVerifier({ ...options, logger: false });
+    expect(await status(createGuard(silent, { authorize })(withKey))).toBe(500);
+    expect(lines()).toEqual([]);
+  });
+
+  test('and nothing where it answers by the table, or nobody is left to answer', async () => {
+    await createGuard(saying(acme), { authorize: () => false })(withKey);
+    await createGuard(saying(acme))(withoutKey);
+    const left = { ...withKey, signal: () => AbortSignal.abort() };
+    expect(await status(createGuard(saying(acme), { authorize: throwing('inside') })(left))).toBe(499);
+    expect(lines()).toEqual([]);
+  });
+
+  test('also if the log throws', async () => {
+    warn.mockImplementation(throwing('disk full'));
+    expect(await status(createGuard(saying(acme), { authorize: throwing('inside') })(withKey))).toBe(500);
+  });
+});
+
+test('a field that onDenied() returned to no effect is named, and the request denied', async () => {
+  const onDenied = () => ({ stauts: 404, headers: { 'x-a': 'b' } });
+  const guard = createGuard(saying(acme), { onDenied });
+  for (let i = 0; i < 2; i++)
+    expect((await guard(withoutKey)).denial).toMatchObject({ status: 401, headers: { 'x-a': 'b' } });
+  expect(lines()).toEqual(['keyverify: onDenied() returned a field that has no effect: stauts, did you mean status?']);
+});
+
+test.each([null, 'no', { status: 404, headers: {}, body: 1 }])('onDenied() may return %j', async (returned) => {
+  const guard = createGuard(saying(acme), { onDenied: () => returned as never });
+  expect(await status(guard(withoutKey))).toBe(returned === null || returned === 'no' ? 401 : 404);
+  expect(lines()).toEqual([]);
+});

@@ -1,0 +1,98 @@
+import { expect, onTestFinished, test } from 'vitest';
+
+import { InvalidOptionsError } from 'keyverify';
+import { startKeyServer, stubVerifier, type Fault, type KeyServerOptions } from 'keyverify/testing';
+
+import { checkFault } from '../../src/testing/validate.js';
+
+const ACME = { client: 'acme', tenant: 'cust-A' };
+
+async function server() {
+  const started = await startKeyServer({ keys: { 'sk-1': ACME } });
+  onTestFinished(async () => await started.close());
+  return started;
+}
+
+const refused = (...issues: string[]) => new InvalidOptionsError(issues);
+const KINDS =
+  'kind: expected one of hang, delay, reset-before-headers, reset-after-headers, close-mid-body, drip, status, redirect, ' +
+  'html, truncated-json, wrong-shape, huge-body, wrong-content-type, raw';
+
+test.each<[unknown, string]>([
+  [{ kind: 'hangs' }, `${KINDS}, did you mean hang?`],
+  [{ kind: 'toString' }, KINDS],
+  [{}, KINDS],
+  [null, KINDS],
+  ['hang', KINDS],
+  [{ kind: 'hang', ms: 5 }, 'ms: there is no such option'],
+  [{ kind: 'delay' }, 'ms: expected a number of milliseconds, 0 or more, got nothing'],
+  [{ kind: 'status', status: 99 }, 'status: expected a status, 200 to 599, got 99'],
+  [
+    { kind: 'status', status: 503, retryAfter: {} },
+    'retryAfter: expected a number of seconds, or an HTTP date, got a value of type object',
+  ],
+  [{ kind: 'huge-body', bytes: -1 }, 'bytes: expected a number of bytes, got -1'],
+  [{ kind: 'raw', status: 200, body: 1 }, 'body: expected a string, or a Uint8Array, got 1'],
+])('%j is no fault', async (fault, issue) => {
+  const keyServer = await server();
+  expect(() => keyServer.injectFault(fault as Fault)).toThrow(refused(issue));
+});
+
+test.each<Fault>([
+  { kind: 'drip' },
+  { kind: 'status', status: 503, retryAfter: 'Thu, 01 Jan 2026 00:00:00 GMT' },
+  { kind: 'status', status: 429, retryAfter: 1 },
+  { kind: 'raw', status: 200, headers: {}, body: new Uint8Array(1) },
+  { kind: 'raw', status: 200, body: '' },
+])('%j is a fault', (fault) => {
+  expect(() => checkFault(fault)).not.toThrow();
+});
+
+test('a fault is injected some times, not at some time', async () => {
+  const keyServer = await server();
+  expect(() => keyServer.injectFault({ kind: 'hang' }, { time: 1 } as object)).toThrow(
+    refused('time: there is no such option, did you mean times?'),
+  );
+  expect(() => keyServer.injectFault({ kind: 'hang' }, { times: -1 })).toThrow(
+    refused('times: expected a number of requests, 0 or more, got -1'),
+  );
+});
+
+test.each<[object, string]>([
+  [{ serviceToken: 'x' }, 'serviceToken: there is no such option, did you mean serviceTokens?'],
+  [
+    { serviceTokens: 'x' },
+    'serviceTokens: expected an array of strings that are not empty, got a string of 1 characters',
+  ],
+  [{ port: 70_000 }, 'port: expected a port, 0 to 65535, got 70000'],
+  [{ heartbeatMs: 0 }, 'heartbeatMs: expected a positive number of milliseconds, got 0'],
+  [{ keys: { 'sk-1': { client: 'acme' } } }, 'tenant: expected a string, got nothing'],
+  [{ keys: { 'sk-1': null } }, 'the record of a key: expected an object, got null'],
+  [
+    { keys: { 'sk-1': { ...ACME, expiresAt: 'soon' } } },
+    'expiresAt: expected a Date, or epoch milliseconds, got a string of 4 characters',
+  ],
+  [{ keys: { 'sk-1': { ...ACME, scope: 'a' } } }, 'scope: there is no such option, did you mean scopes?'],
+])('a key server with %j does not start', async (options, issue) => {
+  await expect(startKeyServer(options as KeyServerOptions)).rejects.toEqual(refused(issue));
+});
+
+test('a key server takes tokens in a list, and revokes what was issued', async () => {
+  const keyServer = await server();
+  expect(() => keyServer.setServiceTokens('abc' as never)).toThrow(InvalidOptionsError);
+  expect(() => keyServer.revoke('nope')).toThrow(refused('revoke: expected a key that was issued'));
+  expect(() => keyServer.issue('sk-2', { client: 'acme' } as never)).toThrow(InvalidOptionsError);
+  keyServer.revoke('sk-1');
+  keyServer.revoke('sk-1', 'disabled');
+  keyServer.forget('sk-1');
+  expect(() => keyServer.revoke('sk-1')).toThrow(InvalidOptionsError);
+});
+
+test.each<[object, string]>([
+  [{ failopen: true }, 'failopen: there is no such option, did you mean failOpen?'],
+  [{ failOpen: 'yes' }, 'failOpen: expected true or false, got a string of 3 characters'],
+  [{ claims: 1 }, 'claims: expected a Standard Schema, got 1'],
+  [{ keys: { 'sk-1': { ...ACME, scopes: ['a'] } } }, 'scopes: there is no such option'],
+])('a stub with %j is refused', (options, issue) => {
+  expect(() => stubVerifier(options)).toThrow(refused(issue));
+});
