@@ -31,17 +31,12 @@ export function observerIssues(observers: readonly object[]): string[] {
   );
 }
 
-const prototypeOf = (value: object): object | null => {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return typeof prototype === 'object' ? prototype : null;
-};
-
-const isLiteral = (value: object): boolean => [Object.prototype, null].includes(prototypeOf(value));
+const isLiteral = (value: object): boolean => [Object.prototype, null].includes(Reflect.getPrototypeOf(value));
 
 /** Its own names, and those that its class has. */
 function namesOf(observer: object): string[] {
   const names: string[] = [];
-  for (let holder: object | null = observer; holder !== null; holder = prototypeOf(holder))
+  for (let holder: object | null = observer; holder !== null; holder = Reflect.getPrototypeOf(holder))
     names.push(...Object.getOwnPropertyNames(holder));
   return [...new Set(names)];
 }
