@@ -1,13 +1,26 @@
-const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
+const RFC_3339 =
+  /^(\d{4}-\d\d-(\d\d))[Tt ]((?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d|60)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
-/** Epoch milliseconds past the year 5138 were milliseconds already, and taken for seconds: the key would outlive its end. */
-const LATEST = 1e14;
+/**
+ * The end of the year 9999, the last that RFC 3339 can write. Epoch milliseconds that were taken for seconds are past it:
+ * the key would outlive its end.
+ */
+const LATEST = Date.UTC(10_000, 0);
 
 export function isPlausibleTime(ms: unknown): ms is number {
   return typeof ms === 'number' && ms < LATEST;
 }
 
+const SECOND = 1000;
+const DAY = 86_400 * SECOND;
+
 /** Epoch milliseconds, or `NaN`. */
 export function parseRfc3339(text: string): number {
-  return RFC_3339.test(text) ? Date.parse(text.replace(' ', 'T').toUpperCase()) : NaN;
+  const [whole, date, day, minute, second, fraction = '', offset = ''] = RFC_3339.exec(text) ?? [];
+  // `Date` takes 30 February for 2 March.
+  if (whole === undefined || new Date(`${date}T00:00:00Z`).getUTCDate() !== Number(day)) return NaN;
+  if (second !== '60') return Date.parse(`${date}T${minute}:${second}${fraction}${offset.toUpperCase()}`);
+  // It knows no leap second either, which is the last one of a day in UTC.
+  const ms = Date.parse(`${date}T${minute}:59${fraction}${offset.toUpperCase()}`) + SECOND;
+  return ms % DAY < SECOND ? ms : NaN;
 }
