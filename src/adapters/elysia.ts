@@ -1,6 +1,7 @@
 /** `keyverify/elysia`: a plugin that sets `identity` in the context of the routes behind it. */
 import { Elysia } from 'elysia';
 
+import type { Decision } from '../guard/decision.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
@@ -27,7 +28,7 @@ class DeniedError extends Error {
 }
 
 /**
- * A plugin that admits requests with a valid key, for the routes behind it in the same instance.
+ * A plugin that admits requests with a valid key, for the routes behind it in the same instance, before it parses a body.
  * Throws `InvalidOptionsError`.
  *
  * @example
@@ -44,10 +45,19 @@ export function apiKeyAuth<
   Optional extends boolean = false,
 >(verifier: VerifierSource<V>, options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>) {
   const guard = createGuard(verifier, options);
-  return new Elysia().resolve({ as: 'scoped' }, async ({ request }) => {
-    const decision = await guard(fromRequest(request));
-    if (!decision.allowed) throw new DeniedError(decision.denial.reason, toResponse(decision.denial, request));
-    const { identity }: { identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> } = decision;
-    return { identity };
-  });
+  type Identity = IdentityOf<ClaimsOf<V>, FailOpen, Optional>;
+  const decisions = new WeakMap<Request, Decision<Identity>>();
+  // A body is parsed before anything is derived, but what is thrown there is a 400. So this only keeps it from being read.
+  return new Elysia()
+    .onParse({ as: 'scoped' }, async ({ request }) => {
+      const decision = await guard(fromRequest(request));
+      decisions.set(request, decision);
+      return decision.allowed ? undefined : 'not read';
+    })
+    .derive({ as: 'scoped' }, async ({ request }) => {
+      const decision = decisions.get(request) ?? (await guard(fromRequest(request)));
+      if (!decision.allowed) throw new DeniedError(decision.denial.reason, toResponse(decision.denial, request));
+      const { identity }: { identity: Identity } = decision;
+      return { identity };
+    });
 }

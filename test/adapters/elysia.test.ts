@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 
 import { getRequestListener } from '@hono/node-server';
-import { Elysia } from 'elysia';
+import { Elysia, t } from 'elysia';
 import type { Verified } from 'keyverify';
 import { apiKeyAuth } from 'keyverify/elysia';
 import { adapterRoutes } from 'keyverify/testing';
@@ -32,5 +32,44 @@ describe('the plugin for Elysia', () => {
       (await app.handle(new Request(`https://api.test${path}`, { headers }))).status;
     expect([await statusOf('/public'), await statusOf('/guarded')]).toEqual([200, 401]);
     expect(await statusOf('/guarded', { 'x-api-key': 'sk-1' })).toBe(200);
+  });
+
+  it.each([true, false])(
+    'denies before a body is parsed, and before anything is validated, with aot: %s',
+    async (aot) => {
+      const verifier = saying(acme);
+      const parsed: string[] = [];
+      const app = new Elysia({ aot })
+        .use(apiKeyAuth(verifier))
+        .onParse(({ contentType }) => void parsed.push(contentType))
+        .get('/search', () => 'found', { query: t.Object({ n: t.Numeric() }) })
+        .post('/orders', ({ identity, body }) => ({ ...body, client: identity.client }), {
+          body: t.Object({ n: t.Number() }),
+        });
+      const send = async (path: string, headers: Record<string, string>, body?: string) => {
+        const init = body === undefined ? { headers } : { headers, method: 'POST', body };
+        return await app.handle(new Request(`https://api.test${path}`, init));
+      };
+      const json = { 'content-type': 'application/json' };
+      for (const body of ['{"n":"one"}', '{bad', '{"n":1}'])
+        expect([body, (await send('/orders', json, body)).status]).toEqual([body, 401]);
+      expect((await send('/search', {})).status).toBe(401);
+      expect([parsed, verifier.asked]).toEqual([[], []]);
+      const withKey = { ...json, 'x-api-key': 'sk-1' };
+      expect((await send('/search', withKey)).status).toBe(422);
+      expect((await send('/orders', withKey, '{"n":"one"}')).status).toBe(422);
+      const admitted = await send('/orders', withKey, '{"n":1}');
+      expect([admitted.status, await admitted.json()]).toEqual([200, { n: 1, client: 'acme' }]);
+      expect(verifier.asked).toHaveLength(3);
+    },
+  );
+
+  it('admits callers without an identity where a route is optional, with a body, too', async () => {
+    const verifier = saying(acme);
+    const app = new Elysia()
+      .use(apiKeyAuth(verifier, { optional: true }))
+      .post('/', ({ identity, body }) => ({ client: identity?.client ?? null, body }));
+    const response = await app.handle(new Request('https://api.test/', { method: 'POST', body: 'text' }));
+    expect([response.status, await response.json()]).toEqual([200, { client: null, body: 'text' }]);
   });
 });
