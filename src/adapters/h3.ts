@@ -1,5 +1,5 @@
 /** `keyverify/h3`: a middleware for h3 1 and 2, and so for Nitro and Nuxt. */
-import { isObject } from '../core/schema.js';
+import { isFunction, isObject } from '../core/schema.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
 import { Identities } from '../guard/identities.js';
@@ -24,8 +24,9 @@ interface NodeExchange {
   readonly res: NodeResponse;
 }
 
+/** Not by a name alone: the headers of Node are an object of whatever names the caller sent. */
 const isRequest = (req: unknown): req is Request =>
-  isObject(req) && 'headers' in req && isObject(req.headers) && 'get' in req.headers;
+  isObject(req) && 'headers' in req && isObject(req.headers) && isFunction(Reflect.get(req.headers, 'get'));
 const isExchange = (node: unknown): node is NodeExchange => isObject(node) && 'req' in node && 'res' in node;
 
 function unknownEvent(): never {
