@@ -1,3 +1,4 @@
+import { hasBearer } from './key-sources.js';
 import { type Closable, fromNode, type NodeRequest } from './node.js';
 import type { GuardRequest } from './request.js';
 
@@ -20,9 +21,10 @@ export function fromHandshake({ handshake, request }: HandshakeSocket, signal?: 
   const read = fromNode({ headers, url, rawHeaders: request?.rawHeaders }, signal);
   const token = auth?.['token'];
   if (typeof token !== 'string') return read;
-  const header = (name: string): readonly string[] => [
-    ...read.header(name),
-    ...(name === 'authorization' ? [`Bearer ${token}`] : []),
-  ];
+  const header = (name: string): readonly string[] => {
+    const sent = read.header(name);
+    // A scheme for somebody else on the way is no second key.
+    return name === 'authorization' ? [...sent.filter(hasBearer), `Bearer ${token}`] : sent;
+  };
   return { ...read, header };
 }

@@ -70,14 +70,26 @@ export function subprotocols(lines: readonly string[]): string[] {
   return lines.flatMap((line) => line.split(',')).map((name) => name.trim());
 }
 
-function candidates(request: GuardRequest, source: KeySource): readonly string[] {
+const isBearer = (value: string): boolean => BEARER.test(value.slice(0, BEARER_LENGTH + 1));
+
+/** Whether an `Authorization` has a bearer in it. A header that was sent twice may come joined by a comma. */
+export function hasBearer(value: string): boolean {
+  return value.split(',').some((part) => isBearer(part.trimStart()));
+}
+
+/** `undefined` for a header that was sent twice, even if one of the two is empty: frameworks differ in which they keep. */
+function candidates(request: GuardRequest, source: KeySource): readonly string[] | undefined {
   if (source === 'bearer') {
-    const keys: string[] = [];
-    for (const value of request.header('authorization'))
-      if (BEARER.test(value.slice(0, BEARER_LENGTH + 1))) keys.push(value.slice(BEARER_LENGTH).trimStart());
-    return keys;
+    const values = request.header('authorization');
+    const [value = '', second] = values;
+    if (second === undefined && isBearer(value)) return [value.slice(BEARER_LENGTH).trimStart()];
+    // Other schemes are not ours, however often they come.
+    return values.some(hasBearer) ? undefined : [];
   }
-  if ('header' in source) return request.header(source.header.toLowerCase());
+  if ('header' in source) {
+    const values = request.header(source.header.toLowerCase());
+    return values.length > 1 ? undefined : values;
+  }
   if ('query' in source) return fromQuery(request.url, source.query);
   if ('cookie' in source) return fromCookies(request.header('cookie'), source.cookie);
   return subprotocols(request.header('sec-websocket-protocol'))
@@ -88,11 +100,14 @@ function candidates(request: GuardRequest, source: KeySource): readonly string[]
 /** Reads the one key that a request carries. An empty value is none. */
 export function readKey(request: GuardRequest, sources: readonly KeySource[] = DEFAULT_SOURCES): KeyFound {
   let key: string | null = null;
-  for (const source of sources)
-    for (const value of candidates(request, source)) {
+  for (const source of sources) {
+    const values = candidates(request, source);
+    if (values === undefined) return { ambiguous: true };
+    for (const value of values) {
       if (value === '') continue;
       if (key !== null || maybeSeveral(value)) return { ambiguous: true };
       key = value;
     }
+  }
   return { key };
 }

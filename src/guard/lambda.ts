@@ -30,8 +30,13 @@ export const hasSeveralValues = ({ requestContext, multiValueHeaders }: LambdaEv
 
 /** Names and values; version 1.0 has every value in a record of its own. */
 function pairsOf(single: LambdaEvent['headers'], multiple: LambdaEvent['multiValueHeaders']): [string, string][] {
-  const entries = Object.entries<string | readonly string[] | undefined>(multiple ?? single ?? {});
-  return entries.flatMap(([name, values = []]) => [values].flat().map((value): [string, string] => [name, value]));
+  // An event is JSON of somebody else, so that a value may be anything.
+  return Object.entries<unknown>(multiple ?? single ?? {}).flatMap(([name, values]) =>
+    [values]
+      .flat()
+      .filter((value) => typeof value === 'string')
+      .map((value): [string, string] => [name, value]),
+  );
 }
 
 /** Every value of a header. In version 1.0 names come in any case. */

@@ -11,6 +11,7 @@ import { testAdapter } from './suite.js';
 const hidesValues = [
   'refuses two keys in one request, in two headers or in one',
   'refuses two bearers, of which Node keeps the first',
+  'refuses a header that is sent twice, also where one of the two has no key',
 ];
 
 for (const version of ['1.0', '2.0', 'ALB', 'ALB, several values'] satisfies EventVersion[]) {
@@ -65,6 +66,10 @@ describe('a protected function', () => {
     ['nothing', {}],
     ['null, as REST has it', { headers: null, multiValueHeaders: null, queryStringParameters: null }],
     ['a header without a value', { headers: { 'x-api-key': undefined } }],
+    ['a header that is null', { headers: { 'x-api-key': null as never } }],
+    ['a header that is null in a list', { multiValueHeaders: { 'x-api-key': [null as never] } }],
+    ['a header that is an object', { headers: { 'x-api-key': { a: 1 } as never, authorization: 5 as never } }],
+    ['a query that is null', { headers: {}, queryStringParameters: { key: null as never } }],
   ])('denies a request with %s', async (_, event) => {
     expect(await reading(event, ['bearer', { header: 'x-api-key' }, { query: 'key' }])).toMatchObject([
       { statusCode: 401 },

@@ -104,6 +104,7 @@ testAdapter(
       'lets onDenied() change the denial, and only the denial',
       'refuses two keys in one request, in two headers or in one',
       'refuses two bearers, of which Node keeps the first',
+      'refuses a header that is sent twice, also where one of the two has no key',
     ],
   },
 );

@@ -8,6 +8,9 @@ import type { AdapterRig } from './adapter-rig.js';
 
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
 
+/** Headers of Node are an object of these, so that a check for a method by its name alone finds one. */
+const CONFUSING_NAMES = ['get', 'set', 'has', 'headers', 'req', 'raw', 'constructor', 'identity'];
+
 /** A field of a JSON body. */
 function field({ body }: AdapterReply, name: string): unknown {
   const value: unknown = JSON.parse(body);
@@ -58,6 +61,11 @@ export const cases: Readonly<Record<string, AdapterCheck>> = {
   'answers 401 without a key, and does not ask': async (rig) => {
     assertDenied(rig, await rig.send('/me'), 401, 'missing_key', 'Bearer realm="api"');
     assert.equal(rig.keyServer.counts.requests, 0);
+  },
+
+  'is not confused by headers that are called as something of its own': async ({ send }) => {
+    const confusing = Object.fromEntries(CONFUSING_NAMES.map((name) => [name, 'x']));
+    assertAdmitted(await send('/me', { ...bearer('sk-acme-1'), ...confusing }), 'cust-A');
   },
 
   'answers 401 to a key that is not valid': async (rig) => {
@@ -144,6 +152,26 @@ export const cases: Readonly<Record<string, AdapterCheck>> = {
     const headers = ['sk-acme-1', 'sk-globex-1'].map((key) => ['authorization', `Bearer ${key}`] as const);
     const challenge = 'Bearer realm="api", error="invalid_request"';
     assertDenied(rig, await rig.send('/me', {}, { headers }), 400, 'ambiguous_key', challenge);
+  },
+
+  'refuses a header that is sent twice, also where one of the two has no key': async (rig) => {
+    const challenge = 'Bearer realm="api", error="invalid_request"';
+    const pairs = [
+      [
+        ['x-api-key', ''],
+        ['x-api-key', 'sk-acme-1'],
+      ],
+      [
+        ['authorization', 'Basic eDp5'],
+        ['authorization', 'Bearer sk-acme-1'],
+      ],
+      [
+        ['authorization', 'Bearer sk-acme-1'],
+        ['authorization', 'Basic eDp5'],
+      ],
+    ] as const;
+    for (const headers of pairs)
+      assertDenied(rig, await rig.send('/me', {}, { headers }), 400, 'ambiguous_key', challenge);
   },
 
   'asks once for 200 callers with one key': async ({ send, keyServer, reached }) => {
