@@ -264,6 +264,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     entry: Entry<Claims> | undefined,
     options: AnyVerifyOptions,
   ): Promise<Result<Claims>> {
+    // Only here is the signal of a guard known: who has left already has nothing asked for.
+    options.signal?.throwIfAborted();
     if (entry === undefined && !isAdmissible(key, this.#options.keyFormat))
       return this.#counter.count(localRejection(key));
     const outcome = await this.#loader.load(fingerprint, key, options);

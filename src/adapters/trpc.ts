@@ -4,7 +4,7 @@ import { TRPCError } from '@trpc/server';
 import type { Denial } from '../guard/denial.js';
 import { fromRequest } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
-import { fromNode, guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
+import { type Closable, fromNode, guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
@@ -16,8 +16,8 @@ export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 /** The context of a procedure: what the adapters of tRPC pass to `createContext`. */
 export interface TrpcContext {
   readonly req: Request | NodeRequest;
-  /** With an adapter for Node: gets the headers of a denial. */
-  readonly res?: NodeResponse | undefined;
+  /** With an adapter for Node: gets the headers of a denial, but for a WebSocket, which has none. */
+  readonly res?: NodeResponse | Closable | undefined;
   /** With the adapter for fetch: gets the headers of a denial. */
   readonly resHeaders?: Headers | undefined;
 }
@@ -40,7 +40,7 @@ function sendHeaders({ headers }: Denial, { res, resHeaders }: TrpcContext): voi
   for (const [name, value] of Object.entries(headers)) {
     if (name === 'content-type') continue;
     resHeaders?.set(name, value);
-    if (res?.headersSent === false) res.setHeader(name, value);
+    if (res !== undefined && 'setHeader' in res && !res.headersSent) res.setHeader(name, value);
   }
 }
 

@@ -88,7 +88,11 @@ export function apiKeyAuth<
         return;
       }
       hideKey(request, options);
-      wss.handleUpgrade(request, socket, head, (webSocket) => onConnection(webSocket, request, decision.identity));
+      wss.handleUpgrade(request, socket, head, (webSocket) => {
+        // `ws` closes a socket by itself that it can't read. Without a listener, one broken frame would end the process.
+        webSocket.on('error', () => undefined);
+        onConnection(webSocket, request, decision.identity);
+      });
     });
   };
 }

@@ -16,6 +16,8 @@ export interface NodeRequest {
 
 /** Emits `close` when the caller leaves: an `http.ServerResponse`, or the socket of an upgrade. */
 export interface Closable {
+  /** Whether it has closed already, where it says so. */
+  readonly destroyed?: boolean | undefined;
   once(event: 'close', listener: () => void): unknown;
   removeListener(event: 'close', listener: () => void): unknown;
 }
@@ -65,16 +67,41 @@ export function untilClosed<Identity>(
   decide: (signal: () => AbortSignal) => ReturnType<Guard<Identity>>,
 ): ReturnType<Guard<Identity>> {
   let left: AbortController | undefined;
-  const leave = (): void => left?.abort();
-  const decision = decide(() => {
-    if (left === undefined) {
-      left = new AbortController();
-      caller.once('close', leave);
-    }
-    return left.signal;
-  });
+  const decision = decide(() => (left ??= wait(caller)).signal);
   if (!(decision instanceof Promise)) return decision;
-  return decision.finally(() => left && caller.removeListener('close', leave));
+  return decision.finally(() => left && stopWaiting(caller, left));
+}
+
+interface Waiting {
+  readonly all: Set<AbortController>;
+  readonly onClose: () => void;
+}
+
+/** Those who wait, by caller. One connection may carry many calls: Node warns of a leak from the eleventh listener on. */
+const waitingFor = new WeakMap<Closable, Waiting>();
+
+function wait(caller: Closable): AbortController {
+  const left = new AbortController();
+  if (caller.destroyed === true) left.abort();
+  else (waitingFor.get(caller) ?? listen(caller)).all.add(left);
+  return left;
+}
+
+function listen(caller: Closable): Waiting {
+  const all = new Set<AbortController>();
+  const onClose = (): void => all.forEach((left) => left.abort());
+  const waiting = { all, onClose };
+  waitingFor.set(caller, waiting);
+  caller.once('close', onClose);
+  return waiting;
+}
+
+function stopWaiting(caller: Closable, left: AbortController): void {
+  const waiting = waitingFor.get(caller);
+  waiting?.all.delete(left);
+  if (waiting?.all.size !== 0) return;
+  caller.removeListener('close', waiting.onClose);
+  waitingFor.delete(caller);
 }
 
 /** Sends a denial, unless something else has answered in the meantime. */

@@ -58,5 +58,15 @@ export function ask(
 ): MaybePromise<VerifyResult<DefaultClaims, boolean>> {
   const options = { waitUntil, maxAgeMs, failOpen };
   if (verifier[VERIFY_NOW] !== undefined) return verifier[VERIFY_NOW](key, options, signal);
-  return Promise.resolve(verifier.verify(key, { ...options, signal: signal?.() }));
+  return askUnlessAborted(verifier, key, { ...options, signal: signal?.() });
+}
+
+/** A verifier of somebody else's may not look at the signal before it asks. */
+async function askUnlessAborted(
+  verifier: DefaultVerifier,
+  key: string,
+  options: AnyVerifyOptions,
+): Promise<VerifyResult<DefaultClaims, boolean>> {
+  options.signal?.throwIfAborted();
+  return await verifier.verify(key, options);
 }

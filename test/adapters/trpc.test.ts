@@ -1,17 +1,20 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
 import { initTRPC } from '@trpc/server';
 import { fetchRequestHandler } from '@trpc/server/adapters/fetch';
+import { applyWSSHandler, type CreateWSSContextFnOptions } from '@trpc/server/adapters/ws';
 import { createHTTPHandler, type CreateHTTPContextOptions } from '@trpc/server/adapters/standalone';
 import type { Verified } from 'keyverify';
 import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
 import { apiKeyAuth, type TrpcContext } from 'keyverify/trpc';
 import { describe, expect, expectTypeOf, it } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
 
 import type { DefaultVerifier } from '../../src/guard/verifier.js';
 import { callHttp } from '../../src/testing/suites/adapter-client.js';
-import { acme, saying } from '../guard/verifiers.js';
+import { acme, rejected, saying } from '../guard/verifiers.js';
 import { listen } from './listen.js';
 import { testAdapter } from './suite.js';
 
@@ -112,7 +115,50 @@ describe('a procedure of tRPC', () => {
     expect(text).not.toContain('ERR_HTTP_HEADERS_SENT');
   });
 
-  it('is guarded without a response, as in a WebSocket', async () => {
+  it('is guarded in a WebSocket, which has no headers to send, and warns of no leak', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const t = initTRPC.context<CreateWSSContextFnOptions>().create();
+    const router = (verifier: DefaultVerifier) => {
+      const auth = apiKeyAuth(verifier);
+      const guarded = t.procedure.use(async ({ ctx, next }) => await next({ ctx: { identity: await auth(ctx) } }));
+      return t.router({ me: guarded.query(({ ctx }) => ctx.identity?.client) });
+    };
+    const ask = async (verifier: DefaultVerifier, headers: Record<string, string>, calls: number) => {
+      const wss = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+      applyWSSHandler({ wss, router: router(verifier), createContext: (context) => context });
+      await once(wss, 'listening');
+      const { port } = wss.address() as AddressInfo;
+      const socket = new WebSocket(`ws://127.0.0.1:${port}`, { headers });
+      await once(socket, 'open');
+      const replies: unknown[] = [];
+      const answered = new Promise<void>((resolve) => {
+        socket.on('message', (data: Buffer) => {
+          if (replies.push(JSON.parse(data.toString())) === calls) resolve();
+        });
+      });
+      for (let id = 1; id <= calls; id++)
+        socket.send(JSON.stringify({ id, jsonrpc: '2.0', method: 'query', params: { path: 'me', input: null } }));
+      await answered;
+      socket.terminate();
+      wss.close();
+      return replies;
+    };
+    const admitted = await ask(saying(acme), { 'x-api-key': 'sk-1' }, 30);
+    expect(admitted).toHaveLength(30);
+    expect(admitted[0]).toMatchObject({ result: { data: 'acme' } });
+    expect(await ask(saying(rejected('revoked')), { 'x-api-key': 'sk-1' }, 1)).toMatchObject([
+      { error: { message: 'revoked', data: { code: 'UNAUTHORIZED' } } },
+    ]);
+    expect(await ask(saying(acme), {}, 1)).toMatchObject([
+      { error: { message: 'missing_key', data: { code: 'UNAUTHORIZED' } } },
+    ]);
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
+  it('is guarded without a response', async () => {
     const auth = apiKeyAuth(saying(acme));
     expect(await auth({ req: { headers: { 'x-api-key': 'sk-1' } } })).toBe(acme);
     await expect(auth({ req: { headers: {} } })).rejects.toMatchObject({

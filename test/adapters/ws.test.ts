@@ -108,6 +108,30 @@ describe('an upgrade', () => {
   });
 });
 
+describe('a WebSocket that was opened', () => {
+  it('is closed for a frame that is none, and the process goes on', async () => {
+    const server = createServer();
+    const closed = new Promise((resolve) => {
+      const wss = new WebSocketServer({ noServer: true });
+      server.on(
+        'upgrade',
+        apiKeyAuth(saying(acme), wss, (socket) => socket.once('close', resolve)),
+      );
+    });
+    const { url, close } = await listen(server);
+    const client = connect(Number(new URL(url).port), '127.0.0.1');
+    client.write(
+      'GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Api-Key: sk-1\r\n\r\n',
+    );
+    // A frame of a kind that there is not.
+    client.once('data', () => client.write(Buffer.from([0x8f, 0x80, 0, 0, 0, 0])));
+    // Closed without a word of the client's.
+    expect(await closed).toBe(1006);
+    client.destroy();
+    await close();
+  });
+});
+
 describe('a key in a subprotocol', () => {
   const connect = async (protocols: string[]) => {
     const wss = new WebSocketServer({ noServer: true });

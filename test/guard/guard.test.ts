@@ -1,3 +1,4 @@
+import { KeyVerifier } from 'keyverify';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { InvalidOptionsError } from '../../src/core/errors.js';
@@ -426,6 +427,16 @@ describe('a caller who has left', () => {
     const decision = createGuard(verifier, { optional: true })(request);
     left.abort();
     expect((await denied(decision)).status).toBe(499);
+  });
+
+  it('is not asked for if that was before, whatever the verifier', async () => {
+    const verifiers = [saying(acme), new KeyVerifier({ verifyUrl: 'http://127.0.0.1:1/', serviceToken: 'token' })];
+    for (const verifier of verifiers) {
+      const request = { ...withKey, signal: () => AbortSignal.abort() };
+      expect(await denied(createGuard(verifier)(request))).toMatchObject({ status: 499, reason: 'aborted' });
+      if (verifier instanceof KeyVerifier) expect(verifier.stats()).toMatchObject({ requests: 0 });
+      else expect(verifier.asked).toEqual([]);
+    }
   });
 
   it('does not hide an error of the verifier from those who stay', async () => {

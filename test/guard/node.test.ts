@@ -32,6 +32,41 @@ describe('a request of node:http', () => {
     expect(caller.listenerCount('close')).toBe(0);
   });
 
+  it('is listened to once for all that wait for one caller', async () => {
+    const caller = new EventEmitter();
+    const verifier = saying(acme);
+    const decisions = Array.from({ length: 40 }, async () => await guardNode(createGuard(verifier), withKey, caller));
+    expect(caller.listenerCount('close')).toBe(1);
+    caller.emit('close');
+    expect(verifier.asked.filter(({ options }) => options?.signal?.aborted)).toHaveLength(40);
+    await Promise.all(decisions);
+    expect(caller.listenerCount('close')).toBe(0);
+    await guardNode(createGuard(verifier), withKey, caller);
+    expect([caller.listenerCount('close'), verifier.asked.length]).toEqual([0, 41]);
+  });
+
+  it('is listened to until the last wait ends', async () => {
+    const caller = new EventEmitter();
+    let decide = (): void => undefined;
+    const decided = new Promise<typeof acme>((resolve) => {
+      decide = () => resolve(acme);
+    });
+    const slow = guardNode(createGuard({ verify: async () => await decided }), withKey, caller);
+    await guardNode(createGuard(saying(acme)), withKey, caller);
+    expect(caller.listenerCount('close')).toBe(1);
+    decide();
+    await slow;
+    expect(caller.listenerCount('close')).toBe(0);
+  });
+
+  it('is aborted without a question if its caller had left before', async () => {
+    const caller = Object.assign(new EventEmitter(), { destroyed: true });
+    const verifier = saying(acme);
+    const decision = await guardNode(createGuard(verifier), withKey, caller);
+    expect(decision).toMatchObject({ denial: { status: 499, reason: 'aborted' } });
+    expect([verifier.asked, caller.listenerCount('close')]).toEqual([[], 0]);
+  });
+
   it.each<[string, NodeRequest, string]>([
     ['the key that its headers have', { headers: { 'x-api-key': 'sk-1' } }, 'revoked'],
     ['the key that middleware has set', { headers: { 'x-api-key': 'sk-1' }, rawHeaders: ['Host', 'here'] }, 'revoked'],
