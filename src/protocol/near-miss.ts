@@ -1,11 +1,21 @@
 import { isObject } from '../core/schema.js';
 
 /** Without case and separators, `client_id` and `clientId` are one. */
-const plain = (name: string): string => name.toLowerCase().replaceAll('_', '').replaceAll('-', '');
+export const plain = (name: string): string => name.toLowerCase().replaceAll('_', '').replaceAll('-', '');
 
 /** What a message may quote. */
 const NAME = /^[\w-]{3,40}$/;
 const MOST_NAMES = 3;
+
+/**
+ * Whether a field that may be left out is there under another spelling. A key without its end would not end, so that is no
+ * verdict.
+ */
+export function isMisspelt(name: string, json: unknown): boolean {
+  if (!isObject(json) || (Reflect.get(json, name) ?? null) !== null) return false;
+  const wanted = plain(name);
+  return Object.entries(json).some(([field, value]) => value !== null && field !== name && plain(field) === wanted);
+}
 
 /** Names the fields that were probably meant, where some are like it: to be said, never to be used in its place. */
 export function nearMiss(name: string, json: unknown): string {

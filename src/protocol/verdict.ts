@@ -2,7 +2,7 @@ import type { $ZodIssue } from 'zod/v4/core';
 
 import { lazy } from '../core/lazy.js';
 import { isObject, isText, loose, optional, parse, check } from '../core/schema.js';
-import { nearMiss, notText } from './near-miss.js';
+import { isMisspelt, nearMiss, notText } from './near-miss.js';
 import type { ProtocolAnswer } from './protocol.js';
 import { invalidResponse } from './status.js';
 import { parseRfc3339 } from './time.js';
@@ -33,6 +33,8 @@ function whatIsThere(place: string, json: unknown): string {
   return notText(value) + nearMiss(place, json);
 }
 
+const OPTIONAL = ['key_id', 'expires_at'];
+
 /** Reads a verdict of the default contract. */
 export function readVerdict(json: unknown): ProtocolAnswer {
   if (isObject(json) && Reflect.get(json, 'valid') === false) {
@@ -41,6 +43,9 @@ export function readVerdict(json: unknown): ProtocolAnswer {
   }
   const read = parse(identity(), json);
   if (!read.success) return invalidResponse(`no verdict: ${wrongFields(read.error.issues, json)}`);
+  const misspelt = OPTIONAL.filter((name) => isMisspelt(name, json));
+  if (misspelt.length > 0)
+    return invalidResponse(`no verdict: misspelt: ${misspelt.map((name) => name + nearMiss(name, json)).join(', ')}`);
   // A field that has no place of its own in the result is a claim.
   const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;

@@ -1,6 +1,6 @@
 import { InvalidOptionsError } from '../core/errors.js';
 import { formEncode } from '../core/form.js';
-import { check, optional } from '../core/schema.js';
+import { check, isText, optional } from '../core/schema.js';
 import type { TokenSource } from '../core/token.js';
 import type { DecodeContext } from '../protocol/protocol.js';
 import { defineProtocol, type DefinedProtocol } from './define.js';
@@ -28,6 +28,16 @@ export interface IntrospectionOptions {
    * allows it. Without it, each call asks such a server. Default: `false`.
    */
   readonly ignoreCacheControl?: boolean | undefined;
+  /**
+   * What `token_type` may be, in any case; it may also be missing. A refresh token is never accepted.
+   * Default: `['Bearer', 'access_token']`.
+   */
+  readonly tokenTypes?: readonly string[] | undefined;
+  /**
+   * Accepts tokens with a `cnf`, which are worth nothing without a proof (mutual TLS, RFC 8705; DPoP, RFC 9449): set it where
+   * something before this service has checked that. Default: `false`, they are rejected.
+   */
+  readonly allowSenderConstrained?: boolean | undefined;
   /** Sent as `token_type_hint`. Default: none. */
   readonly tokenTypeHint?: string | undefined;
 }
@@ -41,7 +51,7 @@ const AUTH: Readonly<Record<Auth, AuthDefinition>> = {
   none: 'none',
 };
 
-const issuesOf = presetChecker(({ pick, text, flag, token }) => ({
+const issuesOf = presetChecker(({ pick, text, flag, token, texts }) => ({
   tenant: pick,
   clientId: optional(text),
   clientSecret: optional(token),
@@ -53,6 +63,8 @@ const issuesOf = presetChecker(({ pick, text, flag, token }) => ({
   ),
   audience: optional(text),
   ignoreCacheControl: optional(flag),
+  tokenTypes: optional(texts),
+  allowSenderConstrained: optional(flag),
   tokenTypeHint: optional(text),
 }));
 
@@ -85,7 +97,7 @@ export function introspection(options: IntrospectionOptions): DefinedProtocol {
   const mistakes = issuesOf(options);
   const issues = mistakes.length > 0 ? mistakes : credentialIssues(options);
   if (issues.length > 0) throw new InvalidOptionsError(issues);
-  const { clientId, clientSecret, tenant, audience, tokenTypeHint, ignoreCacheControl, auth = 'basic' } = options;
+  const { clientId, clientSecret, tenant, tokenTypeHint, ignoreCacheControl, auth = 'basic' } = options;
   return defineProtocol({
     name: 'introspection',
     auth: AUTH[auth],
@@ -100,13 +112,13 @@ export function introspection(options: IntrospectionOptions): DefinedProtocol {
     verdict: {
       flag: (json, context) => {
         const active = ownField(json, 'active');
-        return active === true ? refusalOf(json, context, audience) === undefined : active;
+        return active === true ? refusalOf(json, context, options) === undefined : active;
       },
       client: (json) => ownField(json, 'client_id') ?? ownField(json, 'sub'),
       tenant,
       keyId: 'jti',
       expires: { at: 'exp', unit: 's' },
-      reason: (json, context) => (ownField(json, 'active') === true ? refusalOf(json, context, audience) : undefined),
+      reason: (json, context) => (ownField(json, 'active') === true ? refusalOf(json, context, options) : undefined),
     },
   });
 }
@@ -117,11 +129,25 @@ function basicCredentials(clientId: string, clientSecret: TokenSource = ''): Tok
   return typeof clientSecret === 'string' ? join(clientSecret) : async () => join(await clientSecret());
 }
 
+const TOKEN_TYPES: readonly string[] = ['Bearer', 'access_token'];
+
+/** Where servers say that it is a refresh token: by RFC 7662, or as Hydra and Keycloak do. */
+const KINDS = ['token_type', 'token_use', 'typ'];
+
+const isRefresh = (kind: unknown): boolean => isText(kind) && /^refresh/i.test(kind);
+const isSame = (accepted: string, type: unknown): boolean =>
+  isText(type) && accepted.toLowerCase() === type.toLowerCase();
+
 /** Why an active token is not for us, or not yet good. */
-function refusalOf(json: unknown, { askedAt }: DecodeContext, audience: string | undefined): string | undefined {
+function refusalOf(json: unknown, { askedAt }: DecodeContext, options: IntrospectionOptions): string | undefined {
+  const { audience, tokenTypes = TOKEN_TYPES, allowSenderConstrained = false } = options;
   const notBefore = ownField(json, 'nbf') ?? 0;
   if (typeof notBefore !== 'number') throw new TypeError('nbf is no number');
   if (notBefore * 1000 > askedAt) return 'not_yet_valid';
+  if (!allowSenderConstrained && (ownField(json, 'cnf') ?? null) !== null) return 'sender_constrained';
+  const type = ownField(json, 'token_type') ?? null;
+  if (KINDS.some((name) => isRefresh(ownField(json, name)))) return 'wrong_token_type';
+  if (type !== null && !tokenTypes.some((accepted) => isSame(accepted, type))) return 'wrong_token_type';
   const found = ownField(json, 'aud');
   const audiences: readonly unknown[] = Array.isArray(found) ? found : [found];
   return audience === undefined || audiences.includes(audience) ? undefined : 'wrong_audience';

@@ -1,5 +1,5 @@
 import { isText } from '../core/schema.js';
-import { nearMiss, notText } from '../protocol/near-miss.js';
+import { isMisspelt, nearMiss, notText, plain } from '../protocol/near-miss.js';
 import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
 import { invalidResponse } from '../protocol/status.js';
 import { parseRfc3339 } from '../protocol/time.js';
@@ -50,10 +50,12 @@ export function verdictReader(verdict: VerdictDefinition): VerdictReader {
     }
     const clientId = pickClient(json, context);
     const tenantId = pickTenant(json, context);
-    const publicId = pickKeyId(json, context) ?? undefined;
+    const pickedId = pickKeyId(json, context) ?? undefined;
+    // No text, so that it is named as wrong.
+    const publicId = pickedId === undefined && isMisspeltAt(keyId, json) ? null : pickedId;
     const expiresAt = toEpochMs(pickExpiry(json, context) ?? undefined, expires?.unit);
     const rest = pickClaims(json, context) ?? {};
-    const isTime = !Number.isNaN(expiresAt);
+    const isTime = !Number.isNaN(expiresAt) && !(expiresAt === undefined && isMisspeltAt(expires?.at, json));
     // By hand and not by zod: a miss is measured.
     if (good === true && isText(clientId) && isText(tenantId) && isTextOrNothing(publicId) && isTime && isRecord(rest))
       return { kind: 'verified', client: clientId, tenant: tenantId, keyId: publicId, expiresAt, claims: rest };
@@ -78,14 +80,22 @@ function identityReader(identity: Pick | undefined): Picker {
   return (json, context) => {
     const found = pick(json, context);
     if (found === null) return false;
-    return isRecord(found) && !saysNo(found) ? true : undefined;
+    return isRecord(found) && !Object.entries(found).some(saysNo) ? true : undefined;
   };
 }
 
-/** Flags by the names that they usually have: an identity with a `false` in one of them needs `flag`. */
-const FLAGS = ['valid', 'is_valid', 'isValid', 'active', 'is_active', 'isActive', 'enabled', 'ok', 'success'];
+/** What says by a usual name that a key is good, and so may be nothing but `true`: another word for it needs `flag`. */
+const GOOD = /^(?:is)?(?:valid|active|enabled|ok|success|authorized|authenticated|allowed)$/;
+/** What says that it is not, and so may be nothing but `false`, `null` or empty. */
+const BAD =
+  /^(?:is|has)?(?:errors?|invalid|inactive|(?:revoked|disabled|deleted|suspended|blocked|banned|expired)(?:at|on)?)$/;
 
-const saysNo = (found: object): boolean => FLAGS.some((name) => ownField(found, name) === false);
+/** An identity that says so itself is not one of a good key. */
+function saysNo([field, value]: readonly [string, unknown]): boolean {
+  const name = plain(field);
+  if (GOOD.test(name)) return value !== true;
+  return BAD.test(name) && value !== false && value !== null && value !== '';
+}
 
 /** What is left of the claims without the fields that have a place of their own in the result. */
 function claimsReader(verdict: VerdictDefinition): Picker {
@@ -120,6 +130,13 @@ function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): num
   if (typeof expiry !== 'number' || !Number.isFinite(expiry) || unit === 'iso') return NaN;
   if (unit !== 'ms') return expiry * 1000;
   return expiry < EARLIEST_MS ? NaN : expiry;
+}
+
+/** Whether what may be left out is where it should be, but under another spelling. */
+function isMisspeltAt(pick: Pick | undefined, json: unknown): boolean {
+  if (typeof pick !== 'string') return false;
+  const steps = stepsOf(pick);
+  return isMisspelt(steps.at(-1) ?? '', valueAt(json, steps.slice(0, -1)));
 }
 
 /** Where a value was looked for, and what there is instead that is like it. */

@@ -4,7 +4,7 @@ import type { Verified } from 'keyverify';
 import { apiKeyAuth } from 'keyverify/socket.io';
 import { type AdapterCall, type AdapterReply, adapterRoutes } from 'keyverify/testing';
 import { Server } from 'socket.io';
-import { io as connect, type ManagerOptions, type SocketOptions } from 'socket.io-client';
+import { io as connect, Manager, type ManagerOptions, type SocketOptions } from 'socket.io-client';
 import { describe, expect, it } from 'vitest';
 
 import { acme, rejected, saying } from '../guard/verifiers.js';
@@ -104,6 +104,40 @@ describe('a handshake of Socket.IO', () => {
     expect(await connecting({ auth: { token: 'sk-1' }, extraHeaders: { authorization: 'Bearer sk-2' } })).toBe(
       'ambiguous_key',
     );
+  });
+
+  it('may carry credentials for somebody else beside it', async () => {
+    expect(await connecting({ auth: { token: 'sk-1' }, extraHeaders: { authorization: 'Basic eDp5' } })).toBe('acme');
+    expect(
+      await connecting({ auth: { token: 'sk-1' }, extraHeaders: { authorization: 'Basic eDp5, Bearer sk-2' } }),
+    ).toBe('ambiguous_key');
+  });
+
+  it('of which a connection sends many is listened to once', async () => {
+    const server = createServer();
+    const io = new Server(server);
+    let decide = (): void => undefined;
+    const decided = new Promise<Verified>((resolve) => {
+      decide = () => resolve(acme);
+    });
+    const auth = apiKeyAuth({ verify: async () => await decided });
+    const listeners: number[] = [];
+    // A connection has one socket for each namespace at a time, so there are many of those.
+    io.of(/^\/n\d+$/).use((socket, next) => {
+      auth(socket, next);
+      if (listeners.push(socket.conn.listenerCount('close')) === 30) decide();
+    });
+    const { url, close } = await serve(io, server);
+    const manager = new Manager(url, quiet);
+    const sockets = Array.from({ length: 30 }, (_, at) => manager.socket(`/n${at}`, { auth: { token: `sk-${at}` } }));
+    await Promise.all(
+      sockets.map(async (socket) => {
+        await new Promise<void>((resolve) => socket.connect().once('connect', resolve));
+      }),
+    );
+    for (const socket of sockets) socket.disconnect();
+    await close();
+    expect(new Set(listeners).size).toBe(1);
   });
 
   /** Connects, loses the connection, and tells what the server knows of the caller who comes back. */

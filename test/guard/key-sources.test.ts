@@ -90,6 +90,24 @@ describe('reading a key off a request', () => {
     expect(read({ 'sec-websocket-protocol': 'key.sk-1, key.sk-2' }, sources)).toEqual(ambiguous);
   });
 
+  it.each<[string | string[], object]>([
+    [['Basic eDp5', 'Bearer sk-1'], ambiguous],
+    [['Bearer sk-1', ''], ambiguous],
+    ['Basic eDp5, Bearer sk-1', ambiguous],
+    [',bearer sk-1', ambiguous],
+    [['Basic eDp5', 'Basic eDp6'], { key: null }],
+    ['Digest username="a", realm="b", bearer="c"', { key: null }],
+    ['', { key: null }],
+  ])('reads Authorization: %j alike, joined by a framework or not', (authorization, found) => {
+    expect(read({ authorization })).toEqual(found);
+  });
+
+  it('refuses a header that is sent twice, also if one of the two is empty', () => {
+    expect(read({ 'x-api-key': ['', 'sk-1'] })).toEqual(ambiguous);
+    expect(read({ 'x-api-key': ', sk-1' })).toEqual(ambiguous);
+    expect(read({ 'x-api-key': '' })).toEqual({ key: null });
+  });
+
   it('refuses a key in each of two places that were asked for', () => {
     expect(read({ cookie: 'key=sk-1', authorization: 'Bearer sk-2' }, ['bearer', { cookie: 'key' }])).toEqual(
       ambiguous,

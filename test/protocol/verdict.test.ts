@@ -88,6 +88,20 @@ describe('a verdict that is not whole', () => {
     expect(good(fields)).toEqual({ kind: 'invalid', problem: `missing or wrong: ${named}` });
   });
 
+  test.each<[Record<string, unknown>, string]>([
+    [{ expiresAt: 1 }, 'expires_at (there is expiresAt)'],
+    [{ expires_at: null, 'Expires-At': '2027-01-01T00:00:00Z' }, 'expires_at (there is Expires-At)'],
+    [{ keyId: 'k-1', EXPIRES_AT: 0 }, 'key_id (there is keyId), expires_at (there is EXPIRES_AT)'],
+  ])('for %o is refused: what is left out may be there under another spelling', (fields, named) => {
+    expect(good(fields)).toEqual({ kind: 'invalid', problem: `misspelt: ${named}` });
+  });
+
+  test('is no other spelling where it has the right one, or says nothing', () => {
+    const ends = '2027-01-01T00:00:00Z';
+    for (const fields of [{ expires_at: ends, expiresAt: 1 }, { expiresAt: null }, { expires: 1, exp: 1, kid: 'k' }])
+      expect(good(fields)).toMatchObject({ kind: 'verified' });
+  });
+
   // Found by the fuzz test, KEYVERIFY_FUZZ_SEED=196927841: a length is compared, and this one can not be.
   test.each(['client', 'tenant', 'key_id'])('is one whose %s is an object with a length of its own making', (field) => {
     expect(good({ [field]: { length: { toString: false } } })).toMatchObject({ kind: 'invalid' });

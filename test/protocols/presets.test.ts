@@ -329,6 +329,31 @@ describe('introspection', () => {
       expect(brief(await ask({ ...good, aud, nbf: 1 }, { audience: 'us' }))).toBe('valid server');
   });
 
+  test('rejects a token that is worth nothing without a proof, unless that was checked before', async () => {
+    const bound = { ...good, cnf: { jkt: 'thumbprint' } };
+    expect(brief(await ask(bound))).toBe('rejected server sender_constrained');
+    expect(brief(await ask({ ...good, cnf: {} }))).toBe('rejected server sender_constrained');
+    expect(brief(await ask({ ...good, cnf: null }))).toBe('valid server');
+    expect(brief(await ask(bound, { allowSenderConstrained: true }))).toBe('valid server');
+    expect(brief(await ask({ ...bound, token_type: 'DPoP' }, { allowSenderConstrained: true }))).toBe(
+      'rejected server wrong_token_type',
+    );
+    const checked = { allowSenderConstrained: true, tokenTypes: ['dpop'] };
+    expect(brief(await ask({ ...bound, token_type: 'DPoP' }, checked))).toBe('valid server');
+  });
+
+  test('rejects a token of another type, and a refresh token of any', async () => {
+    for (const type of ['Bearer', 'bearer', 'access_token', null])
+      expect(brief(await ask({ ...good, token_type: type }))).toBe('valid server');
+    for (const type of ['DPoP', 'N_A', 'refresh_token', '', 7, ['Bearer']])
+      expect(brief(await ask({ ...good, token_type: type }))).toBe('rejected server wrong_token_type');
+    for (const kind of [{ token_use: 'refresh_token' }, { typ: 'Refresh' }])
+      expect(brief(await ask({ ...good, token_type: 'Bearer', ...kind }))).toBe('rejected server wrong_token_type');
+    expect(brief(await ask({ ...good, token_type: 'refresh_token' }, { tokenTypes: ['refresh_token'] }))).toBe(
+      'rejected server wrong_token_type',
+    );
+  });
+
   test('has no verdict on anything else', async () => {
     for (const json of [
       {},

@@ -55,6 +55,36 @@ describe('an identity', () => {
     expect(read(OWNER, { owner })).toMatchObject({ failure: { kind: 'invalid_response' } });
   });
 
+  test.each<object>([
+    { valid: 'false' },
+    { is_valid: 0 },
+    { Active: null },
+    { authorized: 'no' },
+    { revoked: true },
+    { revokedAt: '2025-01-01T00:00:00Z' },
+    { disabled: 'true' },
+    { is_deleted: 1 },
+    { error: 'database is down' },
+    { errors: [{ code: 'NOT_FOUND' }] },
+    { expired: true },
+  ])('is not what says of itself that the key is bad, or may be: %j', (said) => {
+    const whole = { identity: '.', client: 'id', tenant: 'customer' };
+    expect(read(whole, { id: 'acme', customer: 'cust-A', ...said })).toMatchObject({
+      failure: { kind: 'invalid_response' },
+    });
+    expect(read(OWNER, { owner: { id: 'acme', org: 'cust-A', ...said } })).toMatchObject({
+      failure: { kind: 'invalid_response' },
+    });
+  });
+
+  test.each<object>([
+    { valid: true, active: true },
+    { revoked: false, revoked_at: null, error: '', errors: null },
+    { validity: 'long', activity: 1, expires_on: '2030-01-01', blocklist: [] },
+  ])('is what says that it is good, or nothing: %j', (said) => {
+    expect(read(OWNER, { owner: { id: 'acme', org: 'cust-A', ...said } })).toMatchObject({ kind: 'verified' });
+  });
+
   test('may be the whole response', () => {
     const whole = { identity: '.', client: 'id', tenant: 'id' };
     expect(read(whole, { id: 'acme', plan: 'pro' })).toMatchObject({
@@ -253,4 +283,26 @@ test('a verdict may be read by a function, whose answer is checked like any othe
   expect(by(() => ({ kind: 'rejected' }), 404)).toMatchObject({ result: { reason: 'rejected' }, ambiguous: true });
   expect(by(() => true as never)).toMatchObject({ failure: { kind: 'invalid_response' } });
   expect(by(() => expect.fail('no'))).toMatchObject({ failure: { kind: 'invalid_response' } });
+});
+
+describe('what may be left out', () => {
+  const PLACES = { flag: 'ok', client: 'key.owner', tenant: 'key.owner', keyId: 'key.id' } as const;
+  const ends = { ...PLACES, expires: { at: 'key.expires_at', unit: 'iso-or-s' } } as const;
+  const answer = (fields: object) => ({ ok: true, key: { owner: 'acme', ...fields } });
+
+  test('is no verdict where it is there under another spelling', () => {
+    expect(problem(ends, answer({ expiresAt: 1 }))).toBe(
+      'no verdict: missing or wrong: key.expires_at (there is expiresAt)',
+    );
+    expect(problem(ends, answer({ ID: 'k-1', expires_at: null, 'expires-at': 1 }))).toContain('key.id, key.expires_at');
+  });
+
+  test('is left out where it is nowhere, empty, or picked by a function', () => {
+    expect(read(ends, answer({ expiresAt: null, expiry: 1 }))).toMatchObject({
+      kind: 'verified',
+      expiresAt: undefined,
+    });
+    const picked = { ...ends, expires: { at: () => undefined, unit: 's' } } as const;
+    expect(read(picked, answer({ expiresAt: 1 }))).toMatchObject({ kind: 'verified' });
+  });
 });

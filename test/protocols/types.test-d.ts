@@ -2,7 +2,13 @@ import { assertType, describe, expectTypeOf, test } from 'vitest';
 import * as z from 'zod';
 
 import { KeyVerifier, type ProtocolAnswer, type WireProtocol } from 'keyverify';
-import { defineProtocol, unkey, type DefinedProtocol, type ProtocolDefinition } from 'keyverify/protocols';
+import {
+  defineProtocol,
+  introspection,
+  unkey,
+  type DefinedProtocol,
+  type ProtocolDefinition,
+} from 'keyverify/protocols';
 
 const VERDICT = { flag: 'ok', client: 'id', tenant: 'org' } as const;
 
@@ -21,6 +27,17 @@ describe('a verifier with a protocol', () => {
     expectTypeOf(new KeyVerifier({ protocol })).toEqualTypeOf<KeyVerifier>();
     expectTypeOf(new KeyVerifier({ protocol, failOpen: true })).toEqualTypeOf<KeyVerifier<true>>();
     assertType<WireProtocol>(protocol);
+  });
+});
+
+describe('introspection', () => {
+  test('takes which tokens it accepts', () => {
+    const options = { tenant: 'org_id', auth: 'none' } as const;
+    introspection({ ...options, tokenTypes: ['DPoP'], allowSenderConstrained: true });
+    // @ts-expect-error: a list
+    introspection({ ...options, tokenTypes: 'DPoP' });
+    // @ts-expect-error: not a word
+    introspection({ ...options, allowSenderConstrained: 'yes' });
   });
 });
 
