@@ -2,17 +2,23 @@ import type { GuardRequest } from './request.js';
 
 type Values<T> = Readonly<Record<string, T | undefined>>;
 
-/** The parts of an event that a guard reads: of a function URL, of API Gateway (1.0 and 2.0) or of a load balancer. */
+/**
+ * The parts of an event that a guard reads: of a function URL, of API Gateway (1.0 and 2.0), of a load balancer or of VPC
+ * Lattice (2.0).
+ */
 export interface LambdaEvent {
-  readonly headers?: Values<string> | null;
+  /** VPC Lattice: every value of a header. */
+  readonly headers?: Values<string | readonly string[]> | null;
   /** Version 1.0: every value of a header. */
   readonly multiValueHeaders?: Values<readonly string[]> | null;
   /** Version 2.0: the cookies, which are not among the headers. */
   readonly cookies?: readonly string[];
   readonly rawQueryString?: string;
-  readonly queryStringParameters?: Values<string> | null;
+  readonly queryStringParameters?: Values<string | readonly string[]> | null;
   readonly multiValueQueryStringParameters?: Values<readonly string[]> | null;
   readonly httpMethod?: string;
+  /** VPC Lattice. */
+  readonly method?: string;
   readonly requestContext?: {
     readonly requestId?: string;
     readonly http?: { readonly method?: string };
@@ -21,8 +27,8 @@ export interface LambdaEvent {
   };
 }
 
-export const methodOf = ({ httpMethod, requestContext }: LambdaEvent): string | undefined =>
-  httpMethod ?? requestContext?.http?.method;
+export const methodOf = ({ httpMethod, method, requestContext }: LambdaEvent): string | undefined =>
+  httpMethod ?? method ?? requestContext?.http?.method;
 
 /** Whether the event is of a load balancer whose target group has several values for a header, in the response, too. */
 export const hasSeveralValues = ({ requestContext, multiValueHeaders }: LambdaEvent): boolean =>

@@ -12,9 +12,9 @@ interface Result {
 
 /**
  * The shape of the events: of API Gateway's version 1.0 (REST) or 2.0 (HTTP, function URLs), or of a load balancer, whose
- * target group has headers with one value or with several.
+ * target group has headers with one value or with several, or of VPC Lattice's version 2.0.
  */
-export type EventVersion = '1.0' | '2.0' | 'ALB' | 'ALB, several values';
+export type EventVersion = '1.0' | '2.0' | 'ALB' | 'ALB, several values' | 'Lattice';
 
 const requestContext = {
   accountId: '123456789012',
@@ -88,7 +88,23 @@ function eventAlb({ path, method, headers }: AdapterCall, several: boolean) {
   };
 }
 
+/** Every value of a header in a list, and the method in a place of its own. */
+function eventLattice({ path, method, headers }: AdapterCall) {
+  const [rawPath = '', query = ''] = path.split('?');
+  const lower = headers.map(([name, value]) => [name.toLowerCase(), value] as const);
+  return {
+    version: '2.0',
+    path: rawPath,
+    method,
+    headers: Object.fromEntries(grouped(lower)),
+    queryStringParameters: Object.fromEntries(grouped([...new URLSearchParams(query)])),
+    requestContext: { serviceArn: 'arn:aws:vpc-lattice:eu-1:123456789012:service/svc-1', timeEpoch: '0' },
+    isBase64Encoded: false,
+  };
+}
+
 export function eventOf(call: AdapterCall, version: EventVersion): LambdaEvent {
+  if (version === 'Lattice') return eventLattice(call) as LambdaEvent;
   if (version === '1.0') return eventV1(call) as LambdaEvent;
   return version === '2.0' ? eventV2(call) : eventAlb(call, version !== 'ALB');
 }

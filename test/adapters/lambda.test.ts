@@ -14,7 +14,7 @@ const hidesValues = [
   'refuses a header that is sent twice, also where one of the two has no key',
 ];
 
-for (const version of ['1.0', '2.0', 'ALB', 'ALB, several values'] satisfies EventVersion[]) {
+for (const version of ['1.0', '2.0', 'ALB', 'ALB, several values', 'Lattice'] satisfies EventVersion[]) {
   testAdapter(
     `Lambda, events of version ${version}`,
     (verifier, handler) => {
