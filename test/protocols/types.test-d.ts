@@ -34,9 +34,9 @@ describe('introspection', () => {
   test('takes which tokens it accepts', () => {
     const options = { tenant: 'org_id', auth: 'none' } as const;
     introspection({ ...options, tokenTypes: ['DPoP'], allowSenderConstrained: true });
-    // @ts-expect-error: a list
+    // @ts-expect-error: several types are a list
     introspection({ ...options, tokenTypes: 'DPoP' });
-    // @ts-expect-error: not a word
+    // @ts-expect-error: true or false, no word
     introspection({ ...options, allowSenderConstrained: 'yes' });
   });
 });
