@@ -18,8 +18,6 @@ export interface EntryFreshness {
   readonly noStale: boolean;
 }
 
-const NEVER_FRESH: EntryFreshness = { ttlMs: 0, refreshAtAge: 0, noStale: true };
-
 /** The part of the window in which suspect verdicts are refreshed in the background: the rest is for that to succeed. */
 const REFRESH_FROM = 0.4;
 const REFRESH_WITHIN = 0.95;
@@ -79,11 +77,6 @@ export class Entry<Claims> {
     this.fullTtlMs = fullTtlMs;
     this.refreshAtAge = result.valid ? refreshAtAge : Infinity;
     this.position = position;
-  }
-
-  /** A verdict that was invalidated before it was known. */
-  static forgotten<Claims>(): Entry<Claims> {
-    return new Entry<Claims>(NOTHING, { wall: ORIGIN, mono: 0 }, NEVER_FRESH, FORGOTTEN);
   }
 
   /** The verdict as a hit serves it, `source: 'cache'`. */

@@ -1,6 +1,6 @@
 import type { Rejected, Verified } from '../core/result.js';
 import type { StoredSelector } from '../core/selector.js';
-import { isBefore, type Positions } from '../fleet/revocation.js';
+import { isBefore } from '../fleet/revocation.js';
 
 /** Whether a selector selects the verdict on this fingerprint. */
 export function selects(selector: StoredSelector, fingerprint: string, result: Verified<unknown> | Rejected): boolean {
@@ -18,8 +18,15 @@ export type AskedAt = number | SharedAskedAt;
 interface SharedAskedAt {
   /** The latest moment on the monotonic clock of this process at which it can have been. */
   readonly mono: number;
-  /** Where the streams of revocations stood for the other process. */
-  readonly positions: Positions;
+  /** Where the streams of revocations stood for the other process, as far as this one can tell. */
+  readonly positions: Readonly<Record<string, StreamPosition>>;
+}
+
+/** A position in a stream. */
+interface StreamPosition {
+  readonly position: string;
+  /** How many gaps had been found in the stream: between two of them, positions say what came first. Else the time does. */
+  readonly gaps: number;
 }
 
 /** Something that invalidates what was asked for before it. */
@@ -29,7 +36,7 @@ export interface Invalidation {
   /** When this process learned of it, on the monotonic clock. */
   readonly mono: number;
   /** Where it stands in a stream; `undefined` for an invalidation by this process alone. */
-  readonly stream?: { readonly source: string; readonly position: string } | undefined;
+  readonly stream?: (StreamPosition & { readonly source: string }) | undefined;
 }
 
 /** The latest invalidations of one selector. What was asked for before one of them is invalidated. */
@@ -37,15 +44,15 @@ class Watermark {
   #position = 0;
   /** By this process alone. */
   #mono = -Infinity;
-  readonly #streams = new Map<string, { readonly position: string; readonly mono: number }>();
+  readonly #streams = new Map<string, StreamPosition & { readonly mono: number }>();
 
   /** Returns whether it is new: a stream may deliver twice. */
   raise({ position, mono, stream }: Invalidation): boolean {
     if (stream === undefined) this.#mono = Math.max(this.#mono, mono);
     else {
       const known = this.#streams.get(stream.source);
-      if (known !== undefined && !isBefore(known.position, stream.position)) return false;
-      this.#streams.set(stream.source, { position: stream.position, mono });
+      if (known?.gaps === stream.gaps && !isBefore(known.position, stream.position)) return false;
+      this.#streams.set(stream.source, { position: stream.position, gaps: stream.gaps, mono });
     }
     this.#position = Math.max(this.#position, position);
     return true;
@@ -54,16 +61,20 @@ class Watermark {
   include(other: Watermark): void {
     this.#position = Math.max(this.#position, other.#position);
     this.#mono = Math.max(this.#mono, other.#mono);
-    for (const [source, { position, mono }] of other.#streams)
-      this.raise({ position: this.#position, mono, stream: { source, position } });
+    for (const [source, mark] of other.#streams) {
+      const known = this.#streams.get(source);
+      const isLater = known === undefined || known.gaps < mark.gaps;
+      if (isLater || (known.gaps === mark.gaps && isBefore(known.position, mark.position)))
+        this.#streams.set(source, mark);
+    }
   }
 
   isAfter(asked: AskedAt): boolean {
     if (typeof asked === 'number') return asked < this.#position;
     if (asked.mono <= this.#mono) return true;
-    for (const [source, { position, mono }] of this.#streams) {
+    for (const [source, { position, gaps, mono }] of this.#streams) {
       const known = asked.positions[source];
-      if (known === undefined ? asked.mono <= mono : isBefore(known, position)) return true;
+      if (known?.gaps === gaps ? isBefore(known.position, position) : asked.mono <= mono) return true;
     }
     return false;
   }

@@ -7,6 +7,7 @@ import type { Verdict } from '../core/verdict.js';
 import { Entry, type EntryFreshness } from './entry.js';
 import { Gaps } from './gaps.js';
 import { InvalidationLog, type AskedAt, type Invalidation } from './invalidation-log.js';
+import { Marks } from './marks.js';
 
 export interface VerdictCacheOptions {
   readonly cacheTtlMs: number;
@@ -57,6 +58,8 @@ export class VerdictCache<Claims> {
   readonly #revoked = new InvalidationLog();
   /** What is asked about anew, and may be served while there is no answer. */
   readonly #changed = new InvalidationLog();
+  /** The invalidated keys of which nothing else is known. */
+  readonly #marks = new Marks();
   /** When revocations may have been lost. */
   readonly #gaps = new Gaps();
   #position = 0;
@@ -64,8 +67,6 @@ export class VerdictCache<Claims> {
   #outdatedBefore = 0;
   /** The fingerprints that are still to be looked at. */
   #sweeping: Iterator<string, unknown> | undefined;
-  /** Keys of which nothing is known are invalidated, too. */
-  #allInvalidated = false;
   #evictions = 0;
 
   constructor(options: VerdictCacheOptions) {
@@ -102,7 +103,7 @@ export class VerdictCache<Claims> {
   /** Whether the verdict on this key was invalidated, and none has come since. */
   isInvalidated(fingerprint: string): boolean {
     const entry = this.#entry(fingerprint);
-    return entry === undefined ? this.#allInvalidated : this.#upToDate(fingerprint, entry) === undefined;
+    return entry === undefined ? this.#marks.has(fingerprint) : this.#upToDate(fingerprint, entry) === undefined;
   }
 
   /** Counts a use, at this age of the entry: the least recently used is evicted first. */
@@ -149,9 +150,9 @@ export class VerdictCache<Claims> {
     for (const fingerprint of known) this.#mark(fingerprint);
     const count = known.length + this.#sweep().forgotten;
     for (const { selector } of revocations) {
-      if (selector === 'all') this.#allInvalidated = true;
-      if (selector === 'all' || !('fingerprint' in selector) || this.get(selector.fingerprint) !== undefined) continue;
-      this.#mark(selector.fingerprint);
+      if (selector === 'all') this.#marks.addAll();
+      else if ('fingerprint' in selector && this.get(selector.fingerprint) === undefined)
+        this.#mark(selector.fingerprint);
     }
     return count;
   }
@@ -175,7 +176,7 @@ export class VerdictCache<Claims> {
   clear(mono: number): number {
     const { verified, rejected } = this.sizes;
     this.#revoked.add('all', { position: ++this.#position, mono });
-    this.#allInvalidated = false;
+    this.#marks.clear();
     this.#verified.clear();
     this.#rejected.clear();
     this.#sweeping = undefined;
@@ -246,7 +247,11 @@ export class VerdictCache<Claims> {
 
   /** In place of a verdict or of nothing: the key must be asked about, and until then it may not be let in. */
   #mark(fingerprint: string): void {
-    const entry = this.#entry(fingerprint) ?? Entry.forgotten<Claims>();
+    const entry = this.#entry(fingerprint);
+    if (entry === undefined) {
+      this.#marks.add(fingerprint);
+      return;
+    }
     entry.forget();
     (this.isKnown(fingerprint) ? this.#verified : this.#rejected).set(fingerprint, entry);
   }
@@ -274,6 +279,7 @@ export class VerdictCache<Claims> {
   }
 
   #delete(fingerprint: string): void {
+    this.#marks.delete(fingerprint);
     if (!this.#verified.delete(fingerprint)) this.#rejected.delete(fingerprint);
   }
 

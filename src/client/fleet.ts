@@ -1,7 +1,6 @@
 import { LostEntries } from '../cache/lost-entries.js';
 import type { CacheRevocation, VerdictCache } from '../cache/verdict-cache.js';
 import type { Clock, Instant } from '../core/clock.js';
-import { NotPublishedError } from '../core/errors.js';
 import type { RevocationGapEvent } from '../core/events.js';
 import { fromHex } from '../core/fingerprint.js';
 import type { Health } from '../core/health.js';
@@ -11,14 +10,16 @@ import type { Stats } from '../core/stats.js';
 import type { Verdict } from '../core/verdict.js';
 import { RevocationFollower, type FollowedRevocation } from '../fleet/follower.js';
 import { FORMAT, type SharedVerdict } from '../fleet/record.js';
+import { publishRevocation } from '../fleet/publish.js';
 import type { Positions, RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';
 import { SharedVerdicts, type SharedFinding } from '../fleet/shared-verdicts.js';
 import { FleetMonitor } from '../observe/fleet.js';
 import type { Logs } from '../observe/logs.js';
+import type { KnownPositions } from '../fleet/stream-place.js';
 import type { Observers } from '../observe/observers.js';
 import type { ClaimsReader } from '../protocol/claims.js';
-import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
+import { Deadline } from '../resilience/deadline.js';
 import { readVerdict } from './read-verdict.js';
 import type { ServiceToken } from './token.js';
 
@@ -71,8 +72,6 @@ export interface HowToAsk<Claims> {
   /** What the shared cache said already. */
   readonly look?: SharedLook<Claims> | undefined;
 }
-
-const UNSURE = 'keyverify: the revocation may not have reached the other processes';
 
 /** What this process has to do with others: verdicts that they share, and revocations that reach them all. */
 export class Fleet<Claims> {
@@ -195,11 +194,11 @@ export class Fleet<Claims> {
     caughtUp: Promise<unknown> | undefined,
   ): Promise<SharedLook<Claims> | undefined> {
     const { clock, timeoutMs, sharedTimeoutMs } = this.#options;
+    const reading = shared.read(fingerprint, [key], startedAt + timeoutMs - clock.monotonic());
     // What is retained takes a moment to be read, at the very start.
     if (caughtUp !== undefined && this.#follower?.isCaughtUp === false && this.maxTtlMs === Infinity)
       await new Deadline(clock, Math.min(sharedTimeoutMs, timeoutMs), startedAt).race(caughtUp);
-    const budgetMs = startedAt + timeoutMs - clock.monotonic();
-    const found = await shared.read(fingerprint, [key], budgetMs);
+    const found = await reading;
     if (found === undefined) return undefined;
     const { now: fence, verdict } = found;
     const result = verdict && (await this.#adopt(fingerprint, key, verdict, found));
@@ -232,15 +231,7 @@ export class Fleet<Claims> {
 
   /** Publishes a revocation to every process. Rejects if that failed, or if there is no source that can. */
   async publish(select: StoredSelector): Promise<void> {
-    const { revocations, timeoutMs, clock } = this.#options;
-    const publishers = revocations.filter((source) => source.publish !== undefined);
-    if (publishers.length === 0)
-      throw new NotPublishedError('keyverify: none of the sources in revocations can publish');
-    const message = { type: 'revoked' as const, select, at: clock.wall() };
-    const work = Promise.all(publishers.map(async (source) => await source.publish?.(message)));
-    const done: unknown = await new Deadline(clock, timeoutMs).race(work).catch(this.#deps.token.redacted);
-    if (!(done instanceof Error) && done !== TIMED_OUT) return;
-    throw new NotPublishedError(UNSURE, done instanceof Error ? { cause: done } : {});
+    await publishRevocation(select, this.#options, this.#deps.token.redacted);
   }
 
   async #adopt(
@@ -253,9 +244,13 @@ export class Fleet<Claims> {
     const mono = now.mono - Math.max(0, ageMs, now.wall - wall);
     const verdict = await readVerdict(decoded, { wall, mono }, this.#options, key, 'shared');
     if ('kind' in verdict || this.#cache.get(fingerprint)?.isFrom(wall) === true) return undefined;
-    // Before it is known what was revoked meanwhile, it is good for an outage alone.
-    const maxTtlMs = this.#follower?.isCaughtUp === false ? 0 : this.maxTtlMs;
-    const isCached = this.#cache.set(fingerprint, verdict, { mono, positions }, maxTtlMs);
+    const known = this.#follower?.compare(positions, mono) ?? ALONE;
+    // Before it is known what was revoked meanwhile, and if that can't be known, it is good for an outage alone.
+    const isInDoubt = !known.isCurrent || this.#follower?.isCaughtUp === false;
+    const entry = this.#cache.get(fingerprint);
+    if (isInDoubt && entry?.isFresh(entry.age(now), Infinity) === true) return undefined;
+    const asked = { mono, positions: known.positions };
+    const isCached = this.#cache.set(fingerprint, verdict, asked, isInDoubt ? 0 : this.maxTtlMs);
     return isCached ? verdict.result : undefined;
   }
 
@@ -285,8 +280,11 @@ export class Fleet<Claims> {
 const isBroad = (selector: CacheRevocation['selector']): boolean =>
   selector === 'all' || 'client' in selector || 'tenant' in selector;
 
-function toCacheRevocation({ select, source, position }: FollowedRevocation): CacheRevocation {
-  const stream = { source, position };
+/** Without streams, there is nothing to compare. */
+const ALONE: KnownPositions = { positions: {}, isCurrent: true };
+
+function toCacheRevocation({ select, source, position, gaps }: FollowedRevocation): CacheRevocation {
+  const stream = { source, position, gaps };
   if ('all' in select) return { selector: 'all', stream };
   return { selector: 'fingerprint' in select ? { fingerprint: fromHex(select.fingerprint) } : select, stream };
 }

@@ -4,7 +4,7 @@ export interface ServerSentEvent {
   readonly data: string;
 }
 
-/** A line or an event that has no end must not fill the memory, in characters. */
+/** A line or an event that has no end must not fill the memory, in characters; a line counts as one more. */
 const MAX_BUFFERED = 65_536;
 
 /** Splits a text/event-stream into events, wherever its chunks are cut. Throws at an event that has no end. */
@@ -12,6 +12,7 @@ export class EventStreamParser {
   #rest = '';
   #id = '';
   #data: string[] = [];
+  #length = 0;
 
   push(chunk: string): readonly ServerSentEvent[] {
     const events: ServerSentEvent[] = [];
@@ -23,10 +24,10 @@ export class EventStreamParser {
       else if (this.#data.length > 0) {
         events.push({ id: this.#id, data: this.#data.join('\n') });
         this.#data = [];
+        this.#length = 0;
       }
     }
-    const buffered = this.#data.reduce((length, line) => length + line.length, this.#rest.length);
-    if (buffered > MAX_BUFFERED) throw new TypeError('an event is too long');
+    this.#check(this.#rest.length);
     return events;
   }
 
@@ -34,7 +35,14 @@ export class EventStreamParser {
     const colon = line.indexOf(':');
     const name = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
-    if (name === 'data') this.#data.push(value);
-    else if (name === 'id') this.#id = value;
+    if (name === 'id') this.#id = value;
+    if (name !== 'data') return;
+    this.#data.push(value);
+    this.#length += value.length + 1;
+    this.#check(0);
+  }
+
+  #check(rest: number): void {
+    if (this.#length + rest > MAX_BUFFERED) throw new TypeError('an event is too long');
   }
 }

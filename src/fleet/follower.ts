@@ -3,7 +3,7 @@ import type { RevocationGapEvent } from '../core/events.js';
 import type { RevocationsHealth } from '../core/health.js';
 import { redactError } from '../core/redact.js';
 import {
-  isBefore,
+  NOWHERE,
   isPosition,
   isRevocation,
   parseMessage,
@@ -14,11 +14,11 @@ import {
   type RevocationSink,
   type RevocationSource,
 } from './revocation.js';
+import { StreamPlace, comparePositions, type KnownPosition, type KnownPositions } from './stream-place.js';
 
 /** A revocation, and where it stands in the stream of its source. */
-export interface FollowedRevocation extends Revocation {
+export interface FollowedRevocation extends Revocation, KnownPosition {
   readonly source: string;
-  readonly position: string;
 }
 
 export interface FollowerOptions {
@@ -63,10 +63,16 @@ export class RevocationFollower {
 
   /** Where the streams stand. */
   get positions(): Positions {
-    const known = this.#streams.flatMap(({ source, position }) =>
-      position === undefined ? [] : [[source.name, position] as const],
-    );
-    return Object.fromEntries(known);
+    return Object.fromEntries(this.#places.map(([source, { position = NOWHERE }]) => [source, position]));
+  }
+
+  /** What the positions of another process say here, which asked then on the monotonic clock. */
+  compare(positions: Positions, mono: number): KnownPositions {
+    return comparePositions(this.#places, positions, mono);
+  }
+
+  get #places(): readonly (readonly [string, StreamPlace])[] {
+    return this.#streams.map(({ source, place }) => [source.name, place]);
   }
 
   /** Whether everything that is retained has been read. */
@@ -113,8 +119,7 @@ export class RevocationFollower {
 /** One source: called again whenever it ends, or is silent for too long. */
 class Stream {
   readonly source: RevocationSource;
-  /** Of the last message. */
-  position: string | undefined;
+  readonly place: StreamPlace;
   isCaughtUp = false;
   readonly #options: FollowerOptions;
   #isClosed = false;
@@ -138,6 +143,7 @@ class Stream {
     this.source = source;
     this.#options = options;
     this.#okSince = options.clock.wall();
+    this.place = new StreamPlace(options.clock, (reason) => options.onGap(source.name, reason));
   }
 
   /** Since when it is heard of or starts, on the wall clock; of a silent one, when it was last heard of. */
@@ -170,6 +176,7 @@ class Stream {
   close(): void {
     this.#isClosed = true;
     this.#cancelWatch();
+    this.place.close();
     this.#endCall();
     this.#endPause();
   }
@@ -201,8 +208,8 @@ class Stream {
 
   /** Calls the source once, until it ends or is told to. */
   async #follow(): Promise<void> {
-    const { clock, retainMs, verifyUrl, onGap } = this.#options;
-    const { source } = this;
+    const { clock, retainMs, verifyUrl } = this.#options;
+    const { source, place } = this;
     const token: FollowContext['token'] = async (refused) => (this.#token = await this.#options.token(refused));
     const call = new AbortController();
     const { signal } = call;
@@ -212,13 +219,13 @@ class Stream {
         if (!signal.aborted) this.#deliver(messages);
       },
       gap: () => {
-        if (!signal.aborted) onGap(source.name, 'lost');
+        if (!signal.aborted) place.lose();
       },
-      caughtUp: () => {
-        if (!signal.aborted) this.#onCaughtUp();
+      caughtUp: (position) => {
+        if (!signal.aborted) this.#onCaughtUp(position);
       },
     };
-    const context = { sink, from: this.position, retainMs, signal, verifyUrl, token, clock };
+    const context = { sink, from: place.position, retainMs, signal, verifyUrl, token, clock };
     // In an async function: it may throw before it returns a promise.
     const follow = async (): Promise<void> => await source.follow(context);
     await new Promise<void>((resolve) => {
@@ -233,10 +240,10 @@ class Stream {
 
   /** Finds out when nothing is heard any more: a connection may be dead without being closed. */
   #watch(): void {
-    const { clock, onGap, onSilent } = this.#options;
+    const { clock, onSilent } = this.#options;
     const { name } = this.source;
     if (this.isSilent) {
-      if (!this.#isSilenceTold) onGap(name, 'silent');
+      if (!this.#isSilenceTold) this.place.gap('silent');
       this.#isSilenceTold = true;
       onSilent(name, clock.monotonic() - this.#heardAt, this.#error);
     }
@@ -246,25 +253,25 @@ class Stream {
   }
 
   #deliver(messages: readonly PositionedMessage[]): void {
-    const { scope, onRevocations, onGap } = this.#options;
-    const { name } = this.source;
+    const { scope, onRevocations } = this.#options;
+    const { source, place } = this;
     const isForOthers = ({ scope: concerned = scope }: Revocation): boolean =>
       scope !== undefined && concerned !== scope;
     const revocations: FollowedRevocation[] = [];
-    let isLost = false;
     for (const { position, json } of messages) {
       const message = isPosition(position) ? parseMessage(json) : undefined;
-      if (message === undefined || message.type === 'reset') isLost = true;
+      // After a gap, what is retained may come again.
+      const isNew = place.isNew(position);
+      if (isPosition(position)) place.goTo(position);
+      if (message === undefined) place.gap('lost');
+      else if (message.type === 'reset') place.lose();
       else if (isRevocation(message) && !isForOthers(message)) {
-        revocations.push({ ...message, source: name, position });
-        // After a gap, all that is retained comes again.
-        if (this.position === undefined || isBefore(this.position, position)) this.#recordDelay(message.at);
+        revocations.push({ ...message, source: source.name, position, gaps: place.gaps });
+        if (isNew) this.#recordDelay(message.at);
       }
-      if (isPosition(position)) this.position = position;
     }
     this.#heard();
-    if (isLost) onGap(name, 'lost');
-    if (revocations.length > 0) onRevocations(name, revocations);
+    if (revocations.length > 0) onRevocations(source.name, revocations);
   }
 
   /** A message takes effect now that was published at `at`, by another clock than ours. */
@@ -289,7 +296,8 @@ class Stream {
     onHeard(this.source.name, silentMs);
   }
 
-  #onCaughtUp(): void {
+  #onCaughtUp(position: string | undefined): void {
+    if (isPosition(position)) this.place.goTo(position);
     this.#heard();
     if (!this.isCaughtUp) this.#okSince = this.#options.clock.wall();
     this.#failures = 0;

@@ -4,6 +4,10 @@ import { lazy } from '../core/lazy.js';
 import { check, func, isString, number, withDefault } from '../core/schema.js';
 import type { SendCommand } from './redis-command.js';
 import {
+  MAX_EVENT,
+  generationOf,
+  isBefore,
+  isPosition,
   toJson,
   type FollowContext,
   type PositionedMessage,
@@ -30,32 +34,65 @@ const PAGE = 1_000;
 const TRIM_EVERY_MS = 60_000;
 
 /**
- * The last id and the entries from a position on, as texts in RESP2 and RESP3 alike. A stream that isn't there is begun, so
- * that its end can be told from its absence.
+ * The generation of the stream, the ids that were given and deleted last, and the entries from an id on, as texts in RESP2
+ * and RESP3 alike. A stream that isn't there is begun, so that its end can be told from its absence; one whose ids are a
+ * minute ahead of the clock is begun anew, since they may leave no room for more. The generation is the name of a consumer
+ * group, since that lives and ends with the stream; a caller who found a gap ends it and begins another one. A caller of a
+ * generation that the stream doesn't know has read another stream, and is given all of this one. Entries that are too long to
+ * be an event are not sent.
  */
-const READ = `local kind = redis.call('TYPE', KEYS[1]).ok
-if kind == 'none' then redis.call('XADD', KEYS[1], '*', 'event', ARGV[3])
-elseif kind ~= 'stream' then return redis.error_reply('WRONGTYPE ' .. kind) end
-local from = ARGV[1]
-if from == '' then from = string.format('%.0f', math.max(0, redis.call('TIME')[1] * 1000 - ARGV[4])) end
-local last = ''
-local info = redis.call('XINFO', 'STREAM', KEYS[1])
-for i = 1, #info, 2 do if info[i] == 'last-generated-id' then last = info[i + 1] end end
+const READ = `local key, from, own, isEnded, page, begin, retain = KEYS[1], unpack(ARGV)
+local time = redis.call('TIME')
+local now = time[1] * 1000
+local kind = redis.call('TYPE', key).ok
+if kind ~= 'none' and kind ~= 'stream' then return redis.error_reply('WRONGTYPE ' .. kind) end
+local function read()
+  local info, fields = redis.call('XINFO', 'STREAM', key), {}
+  for i = 1, #info, 2 do fields[info[i]] = info[i + 1] end
+  return fields['last-generated-id'], fields['max-deleted-entry-id'] or ''
+end
+local last, deleted
+if kind == 'stream' then last, deleted = read() end
+if not last or tonumber(string.match(last, '%d+')) > now + 60000 then
+  redis.call('DEL', key)
+  redis.call('XADD', key, '*', 'event', begin)
+  last, deleted = read()
+end
+local generation, isKnown, others = nil, false, {}
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+  local kind, number = string.match(group[2], '^(%l+):([1-9]%d*)$')
+  if kind == 'generation' or kind == 'ended' then
+    isKnown = isKnown or number == own
+    local isCurrent = kind == 'generation' and #number <= 20 and not (number == own and isEnded == '1')
+    if isCurrent then generation = number else others[#others + 1] = group[2] end
+  end
+end
+if not generation then
+  for _, other in ipairs(others) do redis.call('XGROUP', 'DESTROY', key, other) end
+  generation = time[1] .. string.format('%06d', time[2])
+  redis.call('XGROUP', 'CREATE', key, 'generation:' .. generation, '0')
+  if isKnown then redis.call('XGROUP', 'CREATE', key, 'ended:' .. own, '0') end
+end
+if not isKnown then from = string.format('%.0f', math.max(0, now - retain)) end
 local entries = {}
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', ARGV[2])) do
+for _, entry in ipairs(redis.call('XRANGE', key, from, '+', 'COUNT', page)) do
   local event = ''
   for i = 1, #entry[2], 2 do if entry[2][i] == 'event' then event = entry[2][i + 1] end end
   entries[#entries + 1] = entry[1]
-  entries[#entries + 1] = event
+  entries[#entries + 1] = #event <= ${MAX_EVENT} and event or ''
 end
-return {last, entries}`;
+return {generation, last, deleted, entries}`;
 
 /** By the clock of the store. */
 const TRIM = `local before = string.format('%.0f', redis.call('TIME')[1] * 1000 - ARGV[1])
 return tostring(redis.call('XTRIM', KEYS[1], 'MINID', '~', before))`;
 
 interface Page {
+  readonly generation: string;
+  /** The position of the entry that was added last, be it there or not. */
   readonly last: string;
+  /** Of all entries that were deleted one by one, the highest position; '' before Redis 7. */
+  readonly deleted: string;
   readonly messages: readonly PositionedMessage[];
 }
 
@@ -87,21 +124,23 @@ class RedisRevocations implements RevocationSource {
 
   async follow({ sink, from, retainMs, signal, clock }: FollowContext): Promise<void> {
     let cursor = from;
+    let deleted = '';
     for (let trimAt = -Infinity; !signal.aborted;) {
-      const { last, messages } = await this.#read(cursor, retainMs);
-      const [first, ...later] = messages;
-      // By their ids: what follows the cursor is complete only if the cursor itself is still there.
-      const isWhole = cursor === undefined || (first?.position ?? last) === cursor;
-      if (!isWhole) {
+      let page = await this.#read(cursor, retainMs);
+      if (cursor !== undefined && isLossy(page, cursor, deleted)) {
+        // Read again: what has been lost up to then was lost before the gap.
+        page = await this.#read(cursor, retainMs, true);
         sink.gap();
-        cursor = undefined;
-        continue;
       }
-      const news = cursor === undefined ? messages : later;
+      const { last, messages } = page;
+      const news = messages.filter(({ position }) => idOf(position) !== idOf(cursor ?? ''));
       if (news.length > 0) sink.deliver(news);
-      cursor = news.at(-1)?.position ?? cursor ?? last;
-      if (messages.length >= PAGE) continue;
-      sink.caughtUp();
+      const isFull = messages.length >= PAGE;
+      const end = messages.at(-1)?.position ?? last;
+      cursor = isFull ? end : last;
+      deleted = page.deleted;
+      if (isFull) continue;
+      sink.caughtUp(cursor);
       if (clock.monotonic() >= trimAt) {
         trimAt = clock.monotonic() + TRIM_EVERY_MS;
         await this.#trim();
@@ -118,16 +157,18 @@ class RedisRevocations implements RevocationSource {
     return await this.#sendCommand(command, key);
   }
 
-  async #read(cursor: string | undefined, retainMs: number): Promise<Page> {
-    const values = [cursor ?? '', String(PAGE), toJson({ type: 'heartbeat' }), String(retainMs)];
+  /** What comes after the cursor; ends its generation, if that is still the one of the stream. */
+  async #read(cursor: string | undefined, retainMs: number, isEnded = false): Promise<Page> {
+    const [from, own] = cursor === undefined ? ['', ''] : [idOf(cursor), generationOf(cursor)];
+    const values = [from, own, isEnded ? '1' : '0', String(PAGE), toJson({ type: 'heartbeat' }), String(retainMs)];
     const reply = await this.#send(['EVAL', READ, '1', this.name, ...values]);
     const parts: readonly unknown[] = Array.isArray(reply) ? reply : [];
-    const [last, flat] = parts;
+    const [generation, last, deleted, flat] = parts;
     if (!Array.isArray(flat)) throw new TypeError('the stream can not be read');
+    const at = (id: unknown): string => `${String(generation)}-${String(id)}`;
     const messages: PositionedMessage[] = [];
-    for (let at = 0; at + 1 < flat.length; at += 2)
-      messages.push({ position: String(flat[at]), json: String(flat[at + 1]) });
-    return { last: String(last), messages };
+    for (let i = 0; i + 1 < flat.length; i += 2) messages.push({ position: at(flat[i]), json: String(flat[i + 1]) });
+    return { generation: String(generation), last: at(last), deleted: deleted === '' ? '' : at(deleted), messages };
   }
 
   /** One process of all, now and then: publishers elsewhere need not. */
@@ -137,6 +178,18 @@ class RedisRevocations implements RevocationSource {
     if (taken === null || taken === undefined) return;
     await this.#send(['EVAL', TRIM, '1', this.name, String(this.#retentionMs)]);
   }
+}
+
+/** The id of an entry in Redis. */
+const idOf = (position: string): string => position.slice(position.indexOf('-') + 1);
+
+/** Whether something that came after the cursor may not be in what was read from there. */
+function isLossy({ generation, last, deleted, messages }: Page, cursor: string, wasDeleted: string): boolean {
+  if (generation !== generationOf(cursor)) return true;
+  // What follows the cursor is complete only if the cursor itself is still there, and the end.
+  const [first = last, end = last] = [messages[0]?.position, messages.at(-1)?.position];
+  if (first !== cursor || (messages.length < PAGE && end !== last)) return true;
+  return deleted !== wasDeleted && isPosition(deleted) && isBefore(cursor, deleted);
 }
 
 async function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {

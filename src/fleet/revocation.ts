@@ -28,7 +28,10 @@ export type RevocationMessage = Revocation | StreamSignal;
 
 /** A message, and where it stands in its stream. */
 export interface PositionedMessage {
-  /** Two whole numbers with a hyphen between, like the ids of a Redis stream: later messages have higher ones. */
+  /**
+   * Two or three whole numbers with hyphens between. The first one names the generation of the stream, the others rise with
+   * each message. A stream that can't go on where it was goes on in another generation, which counts as a gap.
+   */
   readonly position: string;
   /** The JSON of a message. What can't be read counts as a gap. */
   readonly json: string;
@@ -38,16 +41,19 @@ export interface PositionedMessage {
 export interface RevocationSink {
   /** Messages in order, each at least once. */
   deliver(messages: readonly PositionedMessage[]): void;
-  /** Messages may have been lost. */
+  /** Messages may have been lost before the next one. */
   gap(): void;
-  /** Everything up to now has been delivered. To be called at least every `heartbeatMs`. */
-  caughtUp(): void;
+  /**
+   * Everything up to now has been delivered, which is up to this position. Default: the position of the last message. To be
+   * called at least every `heartbeatMs`.
+   */
+  caughtUp(position?: string): void;
 }
 
 /** What a source follows its stream with. */
 export interface FollowContext {
   readonly sink: RevocationSink;
-  /** The position of the last message delivered; `undefined` at first: deliver all that is retained. */
+  /** The last position that was told; `undefined` at first, or after a gap: deliver all that is retained. */
   readonly from: string | undefined;
   /** How far back events matter, in milliseconds. */
   readonly retainMs: number;
@@ -71,13 +77,18 @@ export interface RevocationSource {
 }
 
 const FINGERPRINT = /^[0-9a-f]{64}$/;
+
+/** No name that is selected is longer, in characters: processes remember thousands of them. */
+const MAX_SELECTED = 512;
+
 const NAMES = new Set(['fingerprint', 'keyId', 'client', 'tenant']);
 
 const isSelector = (value: unknown): value is RevocationSelector => {
   const [[name, selected] = [], ...others] = isObject(value) ? Object.entries(value) : [];
   if (name === undefined || others.length > 0) return false;
   if (name === 'all') return selected === true;
-  return NAMES.has(name) && isText(selected) && (name !== 'fingerprint' || FINGERPRINT.test(selected));
+  if (!NAMES.has(name) || !isText(selected) || selected.length > MAX_SELECTED) return false;
+  return name !== 'fingerprint' || FINGERPRINT.test(selected);
 };
 
 const revocation = lazy(() =>
@@ -96,12 +107,12 @@ const signal = lazy(() =>
   }),
 );
 
-/** No event is longer. */
-const MAX_LENGTH = 4096;
+/** No event is longer, in characters. */
+export const MAX_EVENT = 4096;
 
 /** Reads a message; `undefined` for one that can't be understood. */
 export function parseMessage(json: string): RevocationMessage | undefined {
-  if (json.length > MAX_LENGTH) return undefined;
+  if (json.length > MAX_EVENT) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -124,14 +135,24 @@ export const toJson = (message: RevocationMessage): string => JSON.stringify({ v
 /** Where a stream stood, by the name of its source. */
 export type Positions = Readonly<Record<string, string>>;
 
-const POSITION = /^(\d{1,16})-(\d{1,16})$/;
+/** As many digits as 64 bits can have, and none in front that say nothing: so numbers compare by length and text. */
+const POSITION = /^(?:0|[1-9]\d{0,19})(?:-(?:0|[1-9]\d{0,19})){1,2}$/;
+
+/** Where a process stands that has read nothing yet: in no generation of any stream. */
+export const NOWHERE = '0-0';
 
 export const isPosition = (value: unknown): value is string => typeof value === 'string' && POSITION.test(value);
 
-/** Whether a position comes before another one; also where one of them can't be read. */
+/** The generation of the stream to which a position belongs. */
+export const generationOf = (position: string): string => position.slice(0, position.indexOf('-'));
+
+/** Whether a position comes before another one; also where they can't be compared, which takes the same generation. */
 export function isBefore(position: string, other: string): boolean {
-  const [, major, minor] = POSITION.exec(position) ?? [];
-  const [, otherMajor, otherMinor] = POSITION.exec(other) ?? [];
-  if (major === undefined || otherMajor === undefined) return true;
-  return major === otherMajor ? Number(minor) < Number(otherMinor) : Number(major) < Number(otherMajor);
+  if (!isPosition(position) || !isPosition(other)) return true;
+  const [generation, ...numbers] = position.split('-');
+  const [otherGeneration, ...others] = other.split('-');
+  if (generation !== otherGeneration) return true;
+  const at = others.findIndex((number, i) => number !== numbers[i]);
+  const [number = '', than = ''] = [numbers[at], others[at]];
+  return number.length === than.length ? number < than : number.length < than.length;
 }

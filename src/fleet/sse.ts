@@ -44,7 +44,7 @@ class SseRevocations implements RevocationSource {
     this.#options = checkOptions(shape(), options);
     const { url, heartbeatMs = HEARTBEAT_MS } = this.#options;
     this.heartbeatMs = heartbeatMs;
-    this.name = url === undefined ? 'sse' : `sse:${String(url)}`;
+    this.name = url === undefined ? 'sse' : `sse:${withoutQuery(url)}`;
   }
 
   async follow({ sink, from, signal, verifyUrl, token: verifierToken }: FollowContext): Promise<void> {
@@ -91,6 +91,12 @@ function isSafe(url: unknown): url is string | URL {
   if (!URL.canParse(String(url))) return false;
   const { protocol, hostname } = new URL(String(url));
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname));
+}
+
+/** The query may be a secret, and names are told to observers. */
+function withoutQuery(url: string | URL): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
 }
 
 /** Not every runtime can iterate over a stream. Ends with the signal, which the `fetch` of Node may forget with its request. */

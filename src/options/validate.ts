@@ -53,7 +53,7 @@ const isSource = (value: unknown): value is RevocationSource => {
   return isText(Reflect.get(value, 'name')) && typeof heartbeatMs === 'number' && heartbeatMs > 0;
 };
 const areSources = (value: unknown): value is readonly RevocationSource[] =>
-  Array.isArray(value) && value.every(isSource);
+  Array.isArray(value) && value.every(isSource) && new Set(value.map(({ name }) => name)).size === value.length;
 
 /** The longest delay that timers take; beyond it they fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -106,7 +106,7 @@ const schema = lazy(() => {
     sharedTimeoutMs: withDefault(timer, 50),
     sharedNamespace: optional(check(isText, 'a string that is not empty')),
     revocations: withDefault(
-      check(areSources, 'an object with a name, heartbeatMs and follow(), or an array of them'),
+      check(areSources, 'an object with a name of its own, heartbeatMs and follow(), or an array of them'),
       [],
     ),
     degradedTtlMs: withDefault(duration, 30_000),

@@ -76,11 +76,12 @@ class MemoryRevocations implements RevocationSource {
     const isKnown = from === '' || this.#messages.some(({ position }) => position === from);
     if (!isKnown) sink.gap();
     sink.deliver(this.#messages.filter(({ position }) => !isKnown || isBefore(from, position)));
-    sink.caughtUp();
+    const caughtUp = (): void => sink.caughtUp(`1-${this.#messages.length}`);
+    caughtUp();
     this.#sinks.add(sink);
     let cancel = clock.after(HEARTBEAT_MS, beat, true);
     function beat(): void {
-      sink.caughtUp();
+      caughtUp();
       cancel = clock.after(HEARTBEAT_MS, beat, true);
     }
     await new Promise((resolve) => {

@@ -66,7 +66,10 @@ describe('an answer to this process', () => {
 });
 
 describe('an answer to another process', () => {
-  const asked = (mono: number, positions = {}) => ({ mono, positions });
+  const asked = (mono: number, stood: Readonly<Record<string, string>> = {}, gaps = 0) => ({
+    mono,
+    positions: Object.fromEntries(Object.entries(stood).map(([source, position]) => [source, { position, gaps }])),
+  });
 
   test('is invalidated by this process if it may have been asked for before', () => {
     const log = new InvalidationLog();
@@ -77,10 +80,10 @@ describe('an answer to another process', () => {
 
   test('is invalidated by a stream if that process had not read so far', () => {
     const log = new InvalidationLog();
-    const stream = { source: 's', position: '10-2' };
+    const stream = { source: 's', position: '1-10-2', gaps: 0 };
     log.add({ tenant: 'cust-A' }, { position: 1, mono: 100, stream });
     const invalidated = (position: string) => log.invalidatedSince(asked(500, { s: position }), 'f', VERDICT);
-    expect(['9-9', '10-1', '10-2', '10-3', '11-0', 'rubbish'].map(invalidated)).toEqual([
+    expect(['1-9-9', '1-10-1', '1-10-2', '1-10-3', '1-11-0', 'rubbish'].map(invalidated)).toEqual([
       true,
       true,
       false,
@@ -92,7 +95,7 @@ describe('an answer to another process', () => {
 
   test('is judged by the time if that process follows no such stream', () => {
     const log = new InvalidationLog();
-    log.add({ tenant: 'cust-A' }, { position: 1, mono: 100, stream: { source: 's', position: '10-2' } });
+    log.add({ tenant: 'cust-A' }, { position: 1, mono: 100, stream: { source: 's', position: '1-10-2', gaps: 0 } });
     expect(log.invalidatedSince(asked(100, { other: '99-0' }), 'f', VERDICT)).toBe(true);
     expect(log.invalidatedSince(asked(101), 'f', VERDICT)).toBe(false);
   });
@@ -103,7 +106,7 @@ describe('an answer to another process', () => {
       ['s', '10-0'],
       ['t', '20-0'],
     ] as const)
-      log.add({ tenant: 'cust-A' }, { position: 1, mono: 100, stream: { source, position } });
+      log.add({ tenant: 'cust-A' }, { position: 1, mono: 100, stream: { source, position, gaps: 0 } });
     expect(log.invalidatedSince(asked(500, { s: '10-0', t: '19-0' }), 'f', VERDICT)).toBe(true);
     expect(log.invalidatedSince(asked(500, { s: '10-0', t: '20-0' }), 'f', VERDICT)).toBe(false);
   });
@@ -112,14 +115,27 @@ describe('an answer to another process', () => {
 test('a stream may deliver twice, and late: that is nothing new', () => {
   const log = new InvalidationLog();
   const add = (position: string): boolean =>
-    log.add({ keyId: 'k' }, { position: 1, mono: 0, stream: { source: 's', position } });
-  expect(['10-1', '10-1', '10-0', '9-5', '10-2'].map(add)).toEqual([true, false, false, false, true]);
+    log.add({ keyId: 'k' }, { position: 1, mono: 0, stream: { source: 's', position, gaps: 0 } });
+  expect(['1-10-1', '1-10-1', '1-10-0', '1-9-5', '1-10-2'].map(add)).toEqual([true, false, false, false, true]);
+});
+
+test('after a gap, positions say nothing of what came before: the time does', () => {
+  const log = new InvalidationLog();
+  const add = (position: string, gaps: number, mono: number): boolean =>
+    log.add({ tenant: 'cust-A' }, { position: 1, mono, stream: { source: 's', position, gaps } });
+  const invalidated = (position: string, gaps: number, mono: number): boolean =>
+    log.invalidatedSince({ mono, positions: { s: { position, gaps } } }, 'f', VERDICT);
+  expect(add('1-99', 0, 10)).toBe(true);
+  expect([invalidated('1-5', 1, 10), invalidated('1-5', 1, 11)]).toEqual([true, false]);
+  expect(add('1-5', 1, 20)).toBe(true);
+  expect([invalidated('1-4', 1, 30), invalidated('1-5', 1, 15)]).toEqual([true, false]);
+  expect([invalidated('1-99', 0, 20), invalidated('1-99', 0, 21)]).toEqual([true, false]);
 });
 
 describe('the bound', () => {
   const addOthers = (log: InvalidationLog, count: number, from = 0): void => {
     for (let at = from; at < from + count; at++) {
-      const stream = { source: 's', position: `${at + 1}-0` };
+      const stream = { source: 's', position: `1-${at + 1}`, gaps: 0 };
       log.add({ fingerprint: `other-${at}` }, { position: at + 1, mono: at, stream });
     }
   };
@@ -138,9 +154,30 @@ describe('the bound', () => {
     expect(log.invalidatedSince(1, 'f', VERDICT)).toBe(true);
     expect(log.invalidatedSince(2, 'f', VERDICT)).toBe(false);
     const shared = (mono: number, position: string) =>
-      log.invalidatedSince({ mono, positions: { s: position } }, 'f', VERDICT);
-    expect(shared(7, '2-0')).toBe(true);
-    expect(shared(8, '2-0')).toBe(false);
-    expect(shared(8, '1-9')).toBe(true);
+      log.invalidatedSince({ mono, positions: { s: { position, gaps: 0 } } }, 'f', VERDICT);
+    expect(shared(7, '1-2')).toBe(true);
+    expect(shared(8, '1-2')).toBe(false);
+    expect(shared(8, '1-1')).toBe(true);
+  });
+
+  test('keeps the last of what was dropped, by positions between two gaps and by the gaps else', () => {
+    const log = new InvalidationLog();
+    const late = { position: 1, mono: 5, stream: { source: 's', position: '1-9', gaps: 1 } };
+    log.add({ tenant: 'cust-X' }, late);
+    log.add({ tenant: 'cust-X' }, { ...late, mono: 6, stream: { source: 't', position: '1-1', gaps: 0 } });
+    // Raised later, but for something that was published earlier, before another gap, or in the same stream.
+    for (const [i, [position, gaps]] of (
+      [
+        ['1-20', 0],
+        ['1-3', 1],
+        ['1-4', 1],
+      ] as const
+    ).entries())
+      log.add({ tenant: `cust-${i}` }, { position: 2 + i, mono: 7 + i, stream: { source: 's', position, gaps } });
+    addOthers(log, MAX_SELECTORS, 100);
+    const shared = (position: string, gaps: number, mono = 8) =>
+      log.invalidatedSince({ mono, positions: { s: { position, gaps } } }, 'f', VERDICT);
+    expect([shared('1-8', 1), shared('1-9', 1), shared('1-9', 1, 6)]).toEqual([true, false, true]);
+    expect([shared('1-99', 0, 5), shared('1-99', 0, 7)]).toEqual([true, false]);
   });
 });

@@ -84,9 +84,15 @@ describe('messages', () => {
     expect(parseMessage(json)).toEqual(message);
   });
 
-  test('positions that can not be read come before all others', () => {
-    expect(['1-1', '1-2', '2-0'].map((position) => isBefore(position, '1-2'))).toEqual([true, false, false]);
-    expect([isBefore('x', '1-1'), isBefore('1-1', 'x')]).toEqual([true, true]);
+  test.each([
+    ['1-2', '1-1 1-02 2-0 2-9 x 1-1-9 1 ', true],
+    ['1-2', '1-2 1-3 1-10 1-2-0', false],
+    ['7-1-18446744073709551614', '7-1-9 7-1-18446744073709551613 7-0-18446744073709551615 7-1', true],
+    ['7-1-18446744073709551614', '7-1-18446744073709551614 7-1-18446744073709551615 7-2-0', false],
+    ['x', '1-1', true],
+  ])('before %s come %s: %s', (other, positions, expected) => {
+    for (const position of positions.split(' '))
+      expect([position, isBefore(position, other)]).toEqual([position, expected]);
   });
 });
 
@@ -271,7 +277,8 @@ describe('a source of revocations', () => {
     const revoked = { position: '1-1', json: toJson({ type: 'revoked', select: { keyId: 'k' } }) };
     contexts[0]?.sink.deliver([revoked, { position: 'rubbish', json: revoked.json }]);
     contexts[0]?.sink.gap();
-    expect([told.splice(0), follower.positions]).toEqual([['gap', '1 revoked', 'gap'], { s: '1-1' }]);
+    expect([told.splice(0), follower.positions]).toEqual([['gap', '1 revoked'], { s: '0-0' }]);
+    contexts[0]?.sink.deliver([revoked]);
     await clock.advance(4_000);
     expect([contexts.length, contexts[1]?.from, contexts[0]?.signal.aborted]).toEqual([2, '1-1', true]);
     told.length = 0;
@@ -290,6 +297,7 @@ describe('options of a fleet', () => {
     [{ revocations: 7 }, 'revocations: expected'],
     [{ revocations: [{ name: '', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
     [{ revocations: [{ name: 's', heartbeatMs: 0, follow: () => undefined }] }, 'revocations: expected'],
+    [{ revocations: [sseRevocations(), sseRevocations()] }, 'revocations: expected an object with a name of its own'],
     [{ sharedTimeoutMs: 0 }, 'sharedTimeoutMs: expected'],
     [{ degradedTtlMs: -1 }, 'degradedTtlMs: expected'],
     [

@@ -25,9 +25,17 @@ test('comments, other fields and events without data are passed over; an id stay
   ]);
 });
 
-test.each([`data: ${'x'.repeat(70_000)}`, `data: ${'x'.repeat(999)}\n`.repeat(70)])(
+test.each([`data: ${'x'.repeat(70_000)}`, `data: ${'x'.repeat(999)}\n`.repeat(70), 'data\n'.repeat(70_000)])(
   'an event without an end is refused',
   (text) => {
     expect(() => read(text)).toThrow('too long');
   },
 );
+
+test('lines without data count as well, in however many chunks', () => {
+  const parser = new EventStreamParser();
+  const push = (lines: number): void => void parser.push('data\n'.repeat(lines));
+  push(60_000);
+  expect(() => push(6_000)).toThrow('too long');
+  expect(new EventStreamParser().push(`${'data\n'.repeat(60_000)}\n${'data\n'.repeat(60_000)}`)).toHaveLength(1);
+});

@@ -313,6 +313,15 @@ describe('a shared cache that misbehaves', () => {
     expect(server.counts.rejected).toBe(9);
   });
 
+  test('costs its budget once, where the stream can not be read either', async () => {
+    const { clock, member } = await fleetRig();
+    const revocations = { name: 's', heartbeatMs: 60_000, follow: never };
+    const verifier = member({ sharedCache: { get: never, put: never, lease: never }, revocations });
+    const before = clock.monotonic();
+    await settle(verifier.verify(GOOD), clock, 1_000);
+    expect(clock.monotonic() - before).toBeLessThanOrEqual(60);
+  });
+
   test('takes no longer than what is left of timeoutMs', async () => {
     const { clock, member } = await fleetRig();
     const verifier = member({ sharedCache: { get: never, put: never, lease: never }, timeoutMs: 20 });
@@ -422,6 +431,9 @@ describe('a revocation', () => {
     const fetches = member({ revocations: [{ ...source, publish }], serviceToken: () => TOKEN });
     await expect(fetches.revoke({ keyId: 'k' })).rejects.toBeInstanceOf(NotPublishedError);
     const hangs = { ...source, publish: async () => await new Promise<void>(() => undefined) };
+    const long = settle(member().revoke({ client: 'x'.repeat(513) }), clock, 3_000);
+    await expect(long).rejects.toThrow('too long to be published');
+    await member().revoke({ client: 'x'.repeat(512) });
     await expect(settle(member({ revocations: hangs }).revoke({ keyId: 'k' }), clock, 3_000)).rejects.toThrow(
       'may not have reached',
     );

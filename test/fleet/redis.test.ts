@@ -1,79 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { KeyVerifier, type KeyVerifierOptions } from 'keyverify';
-import { redisCache, redisRevocations, type SendCommand } from 'keyverify/redis';
-import { startKeyServer, type KeyServer } from 'keyverify/testing';
+import type { KeyVerifier } from 'keyverify';
 
-import { CLIENTS, connectClient, startRedis, withoutRedis } from '../helpers/redis.js';
-import type { RedisServer } from '../helpers/redis-server.js';
+import { CLIENTS, withoutRedis } from '../helpers/redis.js';
+import { STREAM, fleetRig, nameOf, raw, secret, type FleetRig } from '../helpers/redis-fleet.js';
 import { ACME, GOOD, TOKEN, brief, until } from '../helpers/rig.js';
 import { floodFleet } from '../stress/fleet/flood.js';
 
-const secret = 'a-secret-of-at-least-thirty-two-characters';
-const STREAM = 'keyverify:revocations';
-
-interface Rig {
-  readonly redis: RedisServer;
-  readonly server: KeyServer;
-  readonly send: SendCommand;
-  readonly member: <FailOpen extends boolean = false>(
-    options?: KeyVerifierOptions<FailOpen>,
-    with_?: { readonly send?: SendCommand; readonly secret?: string | readonly string[] },
-  ) => KeyVerifier<FailOpen>;
-  /** What is stored, with what is written in the background. */
-  readonly entries: (count: number) => Promise<string[]>;
-}
-
-async function rig(client: (typeof CLIENTS)[number] = 'ioredis'): Promise<Rig> {
-  const redis = await startRedis();
-  const server = await startKeyServer({ keys: { [GOOD]: ACME }, serviceTokens: [TOKEN] });
-  const send = await connectClient(client, redis.port);
-  const members: KeyVerifier<boolean>[] = [];
-  onTestFinished(async () => {
-    redis.thaw();
-    for (const verifier of members) await verifier.close();
-    await server.close();
-  });
-  return {
-    redis,
-    server,
-    send,
-    member(options, given = {}) {
-      const by = given.send ?? send;
-      const verifier = new KeyVerifier({
-        verifyUrl: server.verifyUrl,
-        serviceToken: TOKEN,
-        retries: 0,
-        // Machines may be busy: what a slow store costs is another test.
-        sharedTimeoutMs: 10_000,
-        timeoutMs: 20_000,
-        logger: { warn: () => undefined },
-        sharedCache: redisCache({ send: by, secret: given.secret ?? secret }),
-        revocations: redisRevocations({ send: by, pollMs: 20 }),
-        ...options,
-      });
-      members.push(verifier);
-      return verifier;
-    },
-    async entries(count) {
-      for (;;) {
-        const names = (await send(['KEYS', 'keyverify:v1:*'], '')) as string[];
-        if (names.length >= count) return names.filter((name) => !name.endsWith(':lease'));
-        await sleep(1);
-      }
-    },
-  };
-}
-
-const nameOf = async ({ entries }: Rig): Promise<string> => (await entries(1))[0] ?? '';
-const raw = async ({ send }: Rig, name: string): Promise<string> => String(await send(['GET', name], name));
-
 describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   test.each(CLIENTS)('shares verdicts and revocations through %s', async (client) => {
-    const fleet = await rig(client);
+    const fleet = await fleetRig(client);
     const { server, member } = fleet;
     expect(brief(await member().verify(GOOD))).toBe('valid server');
     await fleet.entries(1);
@@ -93,7 +32,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   });
 
   test('serves every known key to a process that starts during an outage, from its first request', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const { server, member } = fleet;
     const keys = Array.from({ length: 100 }, (_, i) => `${GOOD}-${i}`);
     for (const key of keys) server.issue(key, ACME);
@@ -107,7 +46,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   });
 
   test('does not bring back what was revoked while a process was down', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const { server, member } = fleet;
     await member().verify(GOOD);
     await fleet.entries(1);
@@ -117,7 +56,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   });
 
   test('holds an entry to its place, its time and its secret', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const { server, member, send } = fleet;
     server.issue('sk-other-key', { client: 'other', tenant: 'cust-B' });
     await member().verify(GOOD);
@@ -163,7 +102,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   });
 
   test('keeps a replayed entry within its bounds, and the log of revocations holds against it', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const { server, member, send } = fleet;
     await member().verify(GOOD);
     const name = await nameOf(fleet);
@@ -179,7 +118,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   });
 
   test('shows nothing: no key, fingerprint, client, tenant or token', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const { member, send } = fleet;
     const verifier = member();
     await verifier.verify(GOOD);
@@ -199,7 +138,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   });
 
   test('makes refusals and grants look alike', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const { server, member } = fleet;
     const verifier = member();
     await verifier.verify(GOOD);
@@ -216,7 +155,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   });
 
   test('takes another secret in steps, without asking again', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const { server, member } = fleet;
     const next = `the-next-${secret}`;
     await member().verify(GOOD);
@@ -235,7 +174,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
   });
 
   test('that freezes, dies, comes back empty or is flushed changes no verdict', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const { redis, server, member, send } = fleet;
     const verifier = member({ sharedTimeoutMs: 50 });
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
@@ -262,18 +201,18 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
 });
 
 describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 60_000 }, () => {
-  const revoke = async ({ send }: Rig, keyId = 'k-1'): Promise<void> => {
+  const revoke = async ({ send }: FleetRig, keyId = 'k-1'): Promise<void> => {
     const event = JSON.stringify({ v: 1, type: 'revoked', select: { keyId } });
     await send(['XADD', STREAM, '*', 'event', event], STREAM);
   };
   /** A verifier that follows the stream, and has read all that was in it. */
-  async function follower(fleet: Rig): Promise<KeyVerifier> {
+  async function follower(fleet: FleetRig): Promise<KeyVerifier> {
     const verifier = fleet.member();
     await verifier.warmUp();
     await verifier.verify(GOOD);
     return verifier;
   }
-  const losses: Readonly<Record<string, (fleet: Rig) => Promise<unknown>>> = {
+  const losses: Readonly<Record<string, (fleet: FleetRig) => Promise<unknown>>> = {
     'DEL of the stream': async ({ send }) => await send(['DEL', STREAM], STREAM),
     FLUSHALL: async ({ send }) => await send(['FLUSHALL'], ''),
     'a trim of more than was read': async (fleet) => {
@@ -305,7 +244,7 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
   };
 
   test.each(Object.keys(losses))('finds the gap: %s', async (name) => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const verifier = await follower(fleet);
     expect(verifier.stats().revocations.gaps).toBe(0);
     await losses[name]?.(fleet);
@@ -314,7 +253,7 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
   });
 
   test('is followed from its end where all of it is too old to matter, and a loss there is a gap, too', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     await fleet.send(['XADD', STREAM, '1-1', 'event', '{"v":1,"type":"revoked","select":{"all":true}}'], STREAM);
     const verifier = await follower(fleet);
     expect(verifier.stats().revocations).toMatchObject({ messages: 0, gaps: 0, behind: false });
@@ -326,7 +265,7 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
   });
 
   test('sees no gap where nothing was lost: idle, trimmed when idle, other selectors', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const verifier = await follower(fleet);
     await revoke(fleet, 'another');
     await until(() => verifier.stats().revocations.messages === 1);
@@ -339,7 +278,7 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
   });
 
   test('goes on after a pause of the server, with nothing lost', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     const verifier = await follower(fleet);
     fleet.redis.freeze();
     await until(() => verifier.stats().revocations.behind);
@@ -350,7 +289,7 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
   });
 
   test('reads a long history in pages', async () => {
-    const fleet = await rig();
+    const fleet = await fleetRig();
     for (let i = 0; i < 2_500; i += 500)
       await Promise.all(Array.from({ length: 500 }, async (_, n) => await revoke(fleet, `k-${i + n + 10}`)));
     const verifier = await follower(fleet);

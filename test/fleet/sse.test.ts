@@ -225,6 +225,60 @@ test('a stream ends with its signal, also where fetch forgets it once the header
   expect(end.signal.aborted).toBe(true);
 });
 
+describe('a stream whose positions are wrong', () => {
+  const event = (id: string, json: string): string => `id: ${id}\ndata: ${json}\n\n`;
+
+  /** A verifier, and a stream to which the test writes. */
+  async function written(): Promise<{ server: KeyServer; verifier: KeyVerifier; write: (text: string) => void }> {
+    const server = await rig();
+    let write: (text: string) => void = () => undefined;
+    const { origin } = await serve((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(event('2000-0', HEARTBEAT));
+      write = (text) => void response.write(text);
+    });
+    const url = `${origin}/revocations?token=of-the-url`;
+    const verifier = await follower(server, { revocations: sseRevocations({ url, heartbeatMs: 60_000 }) });
+    return { server, verifier, write: (text) => write(text) };
+  }
+
+  test.each<[string, string]>([
+    ['a lower epoch, with a reset', event('1000-1', '{"v":1,"type":"reset"}')],
+    ['a lower epoch, without one', event('1000-1', HEARTBEAT)],
+    ['a higher epoch', event('3000-1', HEARTBEAT)],
+    ['a reset in the same epoch', event('2000-1', '{"v":1,"type":"reset"}')],
+    ['an id from before', event('2000-1', HEARTBEAT)],
+    ['an id of another form', event('rubbish', HEARTBEAT)],
+    ['an id of too many digits', event('2000-123456789012345678901', HEARTBEAT)],
+  ])('has a gap at %s, and what is revoked later is not taken for old', async (_, json) => {
+    const { server, verifier, write } = await written();
+    write(event('2000-9999999999999999999', REVOKED));
+    await came(verifier, 1);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid server');
+    write(json);
+    await until(() => verifier.stats().revocations.gaps === 1);
+    expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
+    server.revoke(GOOD);
+    write(event('1000-5', REVOKED));
+    await came(verifier, 2);
+    expect(brief(await verifier.verify(GOOD))).toBe('rejected server revoked');
+  });
+
+  test('tells of many gaps as of one, and another one a second later', async () => {
+    const { verifier, write } = await written();
+    write('data: rubbish\n\n'.repeat(5_000) + event('2000-1', REVOKED));
+    await came(verifier, 1);
+    expect(verifier.stats().revocations.gaps).toBeLessThan(100);
+    await until(() => verifier.stats().revocations.gaps > 1);
+  });
+
+  test('is named without the query of its URL, which may be a secret', () => {
+    const url = 'https://keys.example.com/revocations?token=secret';
+    expect(sseRevocations({ url }).name).toBe('sse:https://keys.example.com/revocations');
+    expect(sseRevocations().name).toBe('sse');
+  });
+});
+
 test('another URL is asked, and the service token not sent in the clear', async () => {
   const server = await rig();
   const url = new URL('/internal/revocations', server.url);

@@ -1,0 +1,105 @@
+import type { Clock } from '../core/clock.js';
+import type { RevocationGapEvent } from '../core/events.js';
+import { generationOf, isBefore, type Positions } from './revocation.js';
+
+type GapReason = RevocationGapEvent['reason'];
+
+/** A position, as far as it says what came first. */
+export interface KnownPosition {
+  readonly position: string;
+  /** How many gaps this process had found in the stream: positions say what came first only between two of them. */
+  readonly gaps: number;
+}
+
+/** Where another process stood, as far as that can be compared with where this one stands. */
+export interface KnownPositions {
+  readonly positions: Readonly<Record<string, KnownPosition>>;
+  /** Whether it stood in the same generation of each stream that both follow. */
+  readonly isCurrent: boolean;
+}
+
+/** Gaps are told at most so often, in milliseconds: one tells of all before it. */
+const TELL_GAPS_MS = 1_000;
+
+/** How far a process has read a stream, and the gaps that it has found. */
+export class StreamPlace {
+  gaps = 0;
+  /** When the last gap was found. */
+  gapAt = -Infinity;
+  readonly #clock: Clock;
+  readonly #tell: (reason: GapReason) => void;
+  #last: string | undefined;
+  #isLost = false;
+  #toldAt = -Infinity;
+  #isToTell = false;
+  #cancelTell: () => void = () => undefined;
+
+  constructor(clock: Clock, tell: (reason: GapReason) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  /** Up to which it has been read; `undefined` if what comes next doesn't follow anything. */
+  get position(): string | undefined {
+    return this.#isLost ? undefined : this.#last;
+  }
+
+  /** Whether what stands at this position has not been read before a gap. */
+  isNew(position: string): boolean {
+    return this.#last === undefined || isBefore(this.#last, position);
+  }
+
+  /** A position in another generation, or further back, is a gap. */
+  goTo(position: string): void {
+    const from = this.position;
+    this.#last = position;
+    this.#isLost = false;
+    if (from !== undefined && isBefore(position, from)) this.gap('lost');
+  }
+
+  /** What comes next doesn't follow what was read last. */
+  lose(): void {
+    this.#isLost = true;
+    this.gap('lost');
+  }
+
+  /** What comes next is new, and not to be compared with what came before. */
+  gap(reason: GapReason): void {
+    this.gaps++;
+    this.gapAt = this.#clock.monotonic();
+    if (this.#isToTell) return;
+    this.#isToTell = true;
+    const tell = (): void => {
+      this.#isToTell = false;
+      this.#toldAt = this.#clock.monotonic();
+      this.#tell(reason);
+    };
+    const leftMs = this.#toldAt + TELL_GAPS_MS - this.gapAt;
+    if (leftMs <= 0) tell();
+    else this.#cancelTell = this.#clock.after(leftMs, tell, true);
+  }
+
+  close(): void {
+    this.#cancelTell();
+  }
+}
+
+/**
+ * What the positions say here of another process that asked then, on the monotonic clock. Nothing, if a gap has been found
+ * since, or if this process has not read so far.
+ */
+export function comparePositions(
+  places: readonly (readonly [source: string, place: StreamPlace])[],
+  positions: Positions,
+  mono: number,
+): KnownPositions {
+  const known: [string, KnownPosition][] = [];
+  let isCurrent = true;
+  for (const [source, { position: own, gaps, gapAt }] of places) {
+    const position = positions[source];
+    if (own === undefined || position === undefined) continue;
+    if (generationOf(own) !== generationOf(position)) isCurrent = false;
+    else if (mono > gapAt && !isBefore(own, position)) known.push([source, { position, gaps }]);
+  }
+  return { positions: Object.fromEntries(known), isCurrent };
+}

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+
+import { Marks } from '../../src/cache/marks.js';
+
+test('keys are marked one by one up to a bound, and all of them beyond it, until they are cleared', () => {
+  const marks = new Marks();
+  for (let i = 0; i < 16_384; i++) marks.add(`key ${i}`);
+  marks.add('key 0');
+  expect(['key 0', 'key 16383', 'other'].map((key) => marks.has(key))).toEqual([true, true, false]);
+  marks.delete('key 0');
+  expect(marks.has('key 0')).toBe(false);
+  marks.add('key 0');
+  marks.add('one too many');
+  marks.add('and another one');
+  expect(['key 0', 'one too many', 'other'].map((key) => marks.has(key))).toEqual([true, true, true]);
+  marks.clear();
+  expect(['key 0', 'other'].map((key) => marks.has(key))).toEqual([false, false]);
+});
