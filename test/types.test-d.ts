@@ -12,6 +12,7 @@ import {
   type FailedOpen,
   type Observer,
   type Rejected,
+  type RevocationSink,
   type RevocationsHealth,
   type SharedCacheHealth,
   type SharedOutcome,
@@ -200,4 +201,8 @@ describe('options and the narrow interface', () => {
     expectTypeOf(open).toExtend<Verifier>();
     expectTypeOf(open).not.toExtend<Verifier<false>>();
   });
+});
+
+test('a source may say where its stream stands when it has caught up, or leave it to the last message', () => {
+  expectTypeOf<RevocationSink['caughtUp']>().toEqualTypeOf<(position?: string) => void>();
 });
