@@ -43,6 +43,20 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await setImmediate();
 }
 
+const MOST_BUSY_TRIES = 20;
+
+/**
+ * On a machine that is too busy, a verifier can't tell its own load from an outage, and opens for nobody. Then, and only
+ * then, it is asked again, after another control question.
+ */
+async function unlessBusy({ verifier, busy }: AdapterRig, send: () => Promise<AdapterReply>): Promise<AdapterReply> {
+  for (let tries = 1; ; tries++) {
+    const reply = await send();
+    if (reply.status !== 503 || busy.length === 0 || tries === MOST_BUSY_TRIES) return reply;
+    await verifier.check();
+  }
+}
+
 export type AdapterCheck = (rig: AdapterRig) => Promise<void>;
 
 export const cases: Readonly<Record<string, AdapterCheck>> = {
@@ -108,7 +122,7 @@ export const cases: Readonly<Record<string, AdapterCheck>> = {
 
   'admits callers without an identity in an outage on a route that fails open, and on no other': async (rig) => {
     await rig.keyServer.stop();
-    assertAdmitted(await rig.send('/open', bearer('sk-acme-1')), null);
+    assertAdmitted(await unlessBusy(rig, async () => await rig.send('/open', bearer('sk-acme-1'))), null);
     assert.equal((await rig.send('/me', bearer('sk-acme-1'))).status, 503);
     assert.deepEqual(rig.reached, [null]);
   },

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 
-import type { AbortEvent } from '../../core/events.js';
+import type { AbortEvent, ControlEvent, FailureEvent } from '../../core/events.js';
+import type { VerifyFailure } from '../../core/failure.js';
 import type { Verified } from '../../core/result.js';
 import { KeyVerifier } from '../../verifier.js';
 import { startKeyServer, type KeyServer } from '../key-server.js';
@@ -17,6 +18,8 @@ export interface AdapterRig {
   readonly reached: readonly (Verified | null)[];
   /** The fingerprints that a caller was waiting for who has left. */
   readonly left: readonly string[];
+  /** What failed since this machine is too busy, control questions included. */
+  readonly busy: readonly VerifyFailure[];
   readonly call: (call: AdapterCall) => Promise<AdapterReply>;
   readonly send: (
     path: AdapterPath,
@@ -60,9 +63,14 @@ export async function withRig(
   process.on('unhandledRejection', onRejection);
   const reached: (Verified | null)[] = [];
   const left: string[] = [];
+  const busy: VerifyFailure[] = [];
   const keyServer = await startKeyServer({ keys, serviceTokens: [serviceToken] });
   const base = { verifyUrl: keyServer.verifyUrl, serviceToken, scope: 'cust-A', retries: 0, breaker: false } as const;
-  const observers = [{ onAbort: ({ fingerprint }: AbortEvent) => left.push(fingerprint) }];
+  const onFailure = ({ failure }: ControlEvent | FailureEvent): void => {
+    if (failure?.kind === 'overloaded') busy.push(failure);
+  };
+  const onAbort = ({ fingerprint }: AbortEvent): number => left.push(fingerprint);
+  const observers = [{ onAbort, onFailure, onControl: onFailure }];
   const verifier = new KeyVerifier({ ...base, observers, logger: { warn: () => undefined }, ...limits });
   const service = await serve(verifier, (identity) => {
     reached.push(identity);
@@ -75,7 +83,7 @@ export async function withRig(
     return reply;
   };
   try {
-    await run({ keyServer, verifier, service, reached, left, call, send });
+    await run({ keyServer, verifier, service, reached, left, busy, call, send });
     await setImmediate();
     assert.deepEqual(rejections, []);
   } finally {
