@@ -18,9 +18,12 @@ const DEFAULT_PAUSE_MS = 1000;
 
 /**
  * The part of `timeoutMs` for which a question may wait for a slot. The rest is for the answer: a long queue would otherwise
- * send every question just before its deadline, in vain.
+ * send every question just before its deadline, in vain. While others are answered, it may wait for longer, as long as
+ * there is time left for this many answers as they were of late.
  */
 const QUEUE_RATIO = 0.5;
+const LONG_QUEUE_RATIO = 0.875;
+const ANSWERS_LEFT = 2;
 
 /** During every pause, so many questions a second are asked all the same: nobody can keep others out by causing a pause. */
 const KNOWN_PER_SECOND = 10;
@@ -28,10 +31,12 @@ const UNKNOWN_PER_SECOND = 5;
 
 /**
  * The server gets slower when an answer takes this much longer than the latest ones did: requests queue there. One that is
- * slow for all alike works in parallel, and bears more. Answers within this part of `timeoutMs` are never slow.
+ * slow for all alike works in parallel, and bears more.
  */
 const SLOWER_RATIO = 1.2;
-const QUICK_RATIO = 1 / 20;
+
+/** Within this part of `timeoutMs` no answer is slow: all that are asked at once can be answered in time. */
+export const QUICK_RATIO = 1 / 8;
 
 /** May we call the key server now? Rate-limit pause, circuit breaker and bulkhead, in one place. */
 export class Gate {
@@ -42,6 +47,7 @@ export class Gate {
   #pausedUntil = -Infinity;
   /** How long the latest answers took: an average in which each counts for half of all before it. */
   #latestMs = 0;
+  #lastAnswerAt = -Infinity;
   /** One failure for all who are refused by the same pause. */
   #blockedBy: { readonly until: number; readonly failure: VerifyFailure } | undefined;
 
@@ -78,7 +84,9 @@ export class Gate {
   async enter(lane: Lane): Promise<VerifyFailure | undefined> {
     const { clock, timeoutMs } = this.#options;
     const startedAt = clock.monotonic();
-    const acquired = await this.bulkhead.acquire(lane, timeoutMs * QUEUE_RATIO);
+    const acquired = await this.bulkhead.acquire(lane, timeoutMs * QUEUE_RATIO, () =>
+      this.#lastAnswerAt < startedAt ? 0 : this.#longQueueMs,
+    );
     const blocked = acquired ? this.blockedBy(clock.monotonic()) : undefined;
     if (blocked !== undefined) this.bulkhead.release(lane);
     return acquired
@@ -86,14 +94,14 @@ export class Gate {
       : new VerifyFailure('overloaded', OVERLOADED, { durationMs: clock.monotonic() - startedAt });
   }
 
-  /** Returns how many questions about unknown keys are too many now. */
-  recordAnswer(latencyMs: number): number {
+  /** The latency is that of the server: without the time for which our own event loop was late. */
+  recordAnswer(latencyMs: number): void {
     this.#breaker?.recordSuccess();
+    this.#lastAnswerAt = this.#options.clock.monotonic();
     const isSlower = latencyMs > Math.max(SLOWER_RATIO * this.#latestMs, this.#options.timeoutMs * QUICK_RATIO);
     this.#latestMs += (latencyMs - this.#latestMs) / 2;
-    if (isSlower) return this.bulkhead.shrink();
-    this.bulkhead.grow();
-    return 0;
+    if (isSlower) this.bulkhead.shrink();
+    else this.bulkhead.grow();
   }
 
   /** `status` is that of the response, if there was one. */
@@ -104,6 +112,13 @@ export class Gate {
     else if (status === 503 || status === 429) this.bulkhead.halve();
     if (kind === 'rate_limited')
       this.#pausedUntil = Math.max(this.#pausedUntil, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS));
+  }
+
+  /** How much longer than usual a question may wait for a slot. */
+  get #longQueueMs(): number {
+    const { timeoutMs } = this.#options;
+    const untilMs = Math.min(timeoutMs * LONG_QUEUE_RATIO, timeoutMs - ANSWERS_LEFT * this.#latestMs);
+    return Math.max(0, untilMs - timeoutMs * QUEUE_RATIO);
   }
 
   #shared(until: number, make: () => VerifyFailure): VerifyFailure {

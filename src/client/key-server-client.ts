@@ -5,6 +5,7 @@ import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
+import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
 import { AmbiguousRejections } from './ambiguity.js';
 import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
 import { EXHAUSTED, NO_SLOT, UNSENT } from './call-failures.js';
@@ -12,7 +13,7 @@ import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
 import { OutageEvidence, type WatchedCall } from './evidence.js';
-import { Gate } from './gate.js';
+import { Gate, QUICK_RATIO } from './gate.js';
 import { isOverloaded } from './overloaded.js';
 
 export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
@@ -39,8 +40,7 @@ const PROBE_TIMEOUT_MS = 750;
 /** A control question that is not handed to a connection within this part of its time says nothing if it is not answered. */
 const AT_ONCE_RATIO = 0.1;
 
-/** A question that takes longer than this, in milliseconds, hangs if others are answered meanwhile. */
-const HANG_MS = 50;
+/** A question that takes so many times as long as usual hangs if others are answered meanwhile. */
 const HANG_FACTOR = 3;
 
 /** Asks the key server: gate, attempts, evidence. Its promises never reject. */
@@ -53,7 +53,8 @@ export class KeyServerClient<Claims> {
   readonly #evidence: OutageEvidence;
   readonly #ambiguity = new AmbiguousRejections();
   /** Calls that hold a slot of the lane for unknown keys, oldest first. */
-  readonly #unknown = new Set<Call<Claims>>();
+  readonly #unknown = new Map<Call<Claims>, LagWatch>();
+  readonly #lag: LoopLag;
   readonly #totals = { requests: 0, retries: 0 };
   readonly #calibration = new Calibration();
   #cancelProbe: (() => void) | undefined;
@@ -68,6 +69,7 @@ export class KeyServerClient<Claims> {
         if (state === 'open') this.#scheduleProbe();
         onBreaker(state, failure);
       });
+    this.#lag = new LoopLag(clock);
     this.#gate = new Gate({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.#breaker);
     this.#controls = new ControlQuestions({
       clock,
@@ -147,15 +149,19 @@ export class KeyServerClient<Claims> {
     const context = { key, retries, deadline, wasGood, ambiguity, onSent, onSuspect, mayRetry };
     const call = new Call(this.#options, this.#deps, context);
     this.#evidence.begin(call);
-    if (lane === 'low') this.#unknown.add(call);
+    // Without a limit there is nothing to adapt, and on isolates no timer runs for others.
+    const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#lag.watch();
+    if (lane === 'low') this.#unknown.set(call, lag);
     const outcome = await this.#run(call);
+    const lagMs = lag.ms;
+    lag.stop();
     this.#gate.bulkhead.release(lane);
     this.#unknown.delete(call);
     this.#evidence.end(call);
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
-      this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome));
+      this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome), lagMs);
       return { verdict: outcome, attempts, durationMs: mono - startedAt, clockSkewMs };
     }
     const failure = await this.#toFailure(outcome, call, deadline, startedAt);
@@ -208,9 +214,9 @@ export class KeyServerClient<Claims> {
     return isSilent && (await isOverloaded(this.#deps.transport)) ? EXHAUSTED : outcome;
   }
 
-  #recordAnswer(mono: number, latencyMs: number, failedAttempts: number): void {
+  #recordAnswer(mono: number, latencyMs: number, failedAttempts: number, lagMs = 0): void {
     this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
-    this.#giveUpNewest(this.#gate.recordAnswer(latencyMs));
+    this.#gate.recordAnswer(Math.max(0, latencyMs - lagMs));
     if (!this.#evidence.isCalibrated && this.#calibration.isDue(mono)) this.#controls.request();
   }
 
@@ -273,22 +279,13 @@ export class KeyServerClient<Claims> {
 
   /** Makes room: the question about an unknown key that has hung for longest, while others were answered, is given up. */
   #giveUpHanging(mono: number): void {
-    const hangsAfterMs = Math.max(HANG_MS, HANG_FACTOR * this.#evidence.usualMs);
-    for (const call of this.#unknown) {
-      if (call.firstSentAt === undefined || mono - call.firstSentAt < hangsAfterMs) return;
+    const hangsAfterMs = Math.max(this.#options.timeoutMs * QUICK_RATIO, HANG_FACTOR * this.#evidence.usualMs);
+    for (const [call, lag] of this.#unknown) {
+      if (call.firstSentAt === undefined || mono - call.firstSentAt - lag.ms < hangsAfterMs) return;
       if (!this.#evidence.answeredSince(call)) continue;
       this.#unknown.delete(call);
       call.abandon();
       return;
-    }
-  }
-
-  /** The server is slower than we ask: the last in its queue would wait the longest, and all the others behind them. */
-  #giveUpNewest(count: number): void {
-    if (count === 0) return;
-    for (const call of [...this.#unknown].slice(-count)) {
-      this.#unknown.delete(call);
-      call.abandon();
     }
   }
 }

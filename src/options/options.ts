@@ -55,7 +55,7 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly retries?: number | undefined;
   /**
    * How many requests to the key server run at once. Of unknown keys fewer at first: that limit adapts to what the server
-   * bears. Up to 64 times as many wait, for half of `timeoutMs` at most. Not on isolates. Default: 64.
+   * bears. Up to 64 times as many wait, for half of `timeoutMs`, or longer while others are answered. Not on isolates. Default: 64.
    */
   readonly maxConcurrency?: number | undefined;
   /**

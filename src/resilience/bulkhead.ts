@@ -59,8 +59,8 @@ export class Bulkhead {
     return true;
   }
 
-  /** Waits up to `ms` for a slot; `false` if the lane is full or no slot was free in time. */
-  async acquire(lane: Lane, ms: number): Promise<boolean> {
+  /** Waits up to `ms` for a slot, and then for as long as `moreMs` says; `false` if the lane is full or no slot was free in time. */
+  async acquire(lane: Lane, ms: number, moreMs: () => number = () => 0): Promise<boolean> {
     const waiters = this.#waiters[lane];
     if (waiters.size >= this.#maxConcurrency * QUEUE_PER_SLOT) return false;
     return await new Promise((resolve) => {
@@ -72,9 +72,14 @@ export class Bulkhead {
           resolve(true);
         },
       };
-      const cancel = this.#clock.after(ms, () => {
+      const leave = (): void => {
         waiters.remove(waiter);
         resolve(false);
+      };
+      let cancel = this.#clock.after(ms, () => {
+        const more = moreMs();
+        if (more > 0) cancel = this.#clock.after(more, leave);
+        else leave();
       });
       waiters.add(waiter);
     });
@@ -92,11 +97,9 @@ export class Bulkhead {
     this.#admit();
   }
 
-  /** The server gets slower. Returns how many requests of the `low` lane that run now have no place any more. */
-  shrink(): number {
-    const before = this.#lowLimit;
-    this.#reduceTo(before * SLOWER);
-    return Math.max(0, Math.min(before, this.#active.low) - this.#lowLimit);
+  /** The server gets slower. Those that run keep running. */
+  shrink(): void {
+    this.#reduceTo(this.#lowLimit * SLOWER);
   }
 
   /** The server sheds load. */

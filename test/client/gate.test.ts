@@ -184,6 +184,32 @@ describe('the queue', () => {
     expect(gate.bulkhead).toMatchObject({ active: 1, queued: 0 });
   });
 
+  test.each([
+    ['an eighth of timeoutMs is left', 10, 1_750],
+    ['there is time for two more answers', 300, 1_400],
+    ['half of timeoutMs is over, where they are slow', 600, 1_000],
+  ])('is left later where others are answered: when %s', async (_, latencyMs, untilMs) => {
+    const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
+    fill('high');
+    const entered = gate.enter('low');
+    for (let answer = 0; answer < 100; answer++) gate.recordAnswer(latencyMs);
+    await clock.advance(untilMs - 1);
+    expect(gate.bulkhead.queued).toBe(1);
+    await clock.advance(1);
+    expect(await entered).toMatchObject({ kind: 'overloaded', durationMs: untilMs });
+    expect(clock.pending).toBe(0);
+  });
+
+  test('is left after half of timeoutMs where the latest answer came before', async () => {
+    const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
+    fill('high');
+    gate.recordAnswer(10);
+    await clock.advance(1);
+    const entered = gate.enter('low');
+    await clock.advance(1_000);
+    expect(await entered).toMatchObject({ durationMs: 1_000 });
+  });
+
   test('that is full refuses at once', async () => {
     const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
     fill('high');
@@ -216,11 +242,11 @@ describe('the limit on unknown keys', () => {
     ['starts low', [], 48],
     ['grows with each quick answer', [10, 100, 50], 51],
     ['grows up to maxConcurrency', Array.from({ length: 100 }, () => 10), 100],
-    ['grows where no answer takes more than a twentieth of timeoutMs', [50, 100], 50],
-    ['shrinks by a tenth with one that takes longer than that', [50, 100.1], 44],
-    // After 200 and 300 ms, the latest took 200 on average.
-    ['shrinks with one that takes more than 1.2 times as long as the latest', [200, 300, 240.1], 34],
-    ['grows with any other', [200, 300, 240], 39],
+    ['grows where no answer takes more than an eighth of timeoutMs', [50, 250], 50],
+    ['shrinks by a tenth with one that takes longer than that', [50, 250.1], 44],
+    // After 400 and 600 ms, the latest took 400 on average.
+    ['shrinks with one that takes more than 1.2 times as long as the latest', [400, 600, 480.1], 34],
+    ['grows with any other', [400, 600, 480], 39],
     [
       'grows with answers that are slow for all alike, after the first three',
       Array.from({ length: 10 }, () => 400),

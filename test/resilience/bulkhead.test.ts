@@ -164,6 +164,29 @@ describe('a request that waits', () => {
     expect(await next).toBe(true);
   });
 
+  test('may get more time once, and keeps its place', async () => {
+    const { clock, bulkhead, fill, admitted, wait } = setUp(1);
+    fill('high');
+    let asked = 0;
+    const longer = (ms: number) => () => (asked++, ms);
+    const waits = [
+      bulkhead.acquire('high', 100, longer(50)),
+      bulkhead.acquire('high', 100, longer(0)),
+      wait('high', 'next', 1_000),
+      bulkhead.acquire('high', 100, longer(40)),
+    ];
+    await clock.advance(100);
+    expect([asked, bulkhead.queued]).toEqual([3, 3]);
+    await clock.advance(40);
+    expect([asked, bulkhead.queued]).toEqual([3, 2]);
+    bulkhead.release('high');
+    expect(await waits[0]).toBe(true);
+    expect(admitted).toEqual([]);
+    bulkhead.release('high');
+    expect(await Promise.all(waits)).toEqual([true, false, true, false]);
+    expect(clock.pending).toBe(0);
+  });
+
   test.each(LANES)('is refused at once where 64 wait for each slot already, in the lane %s', async (lane) => {
     const { clock, bulkhead, fill } = setUp(2);
     fill('high');
@@ -242,15 +265,14 @@ describe('the limit of the low lane', () => {
     expect(bulkhead.isFull('low')).toBe(false);
   });
 
-  test('tells how many of those that run have no place any more, each time it shrinks', () => {
+  test('that shrank lets those that run go on', () => {
     const { bulkhead, fill } = setUp(20);
     fill('low');
-    expect([bulkhead.shrink(), bulkhead.shrink(), bulkhead.shrink()]).toEqual([2, 2, 2]);
-    for (let slot = 0; slot < 10; slot++) bulkhead.release('low');
-    expect(bulkhead.shrink()).toBe(0);
-    bulkhead.halve();
-    expect(bulkhead.shrink()).toBe(1);
-    for (let i = 0; i < 10; i++) bulkhead.shrink();
-    expect(bulkhead.shrink()).toBe(0);
+    bulkhead.shrink();
+    expect(bulkhead.active).toBe(20);
+    for (let slot = 0; slot < 2; slot++) bulkhead.release('low');
+    expect(bulkhead.tryAcquire('low')).toBe(false);
+    bulkhead.release('low');
+    expect(bulkhead.tryAcquire('low')).toBe(true);
   });
 });

@@ -1,0 +1,64 @@
+import type { Clock } from '../core/clock.js';
+
+/** How often the event loop is looked at while anybody watches, in milliseconds. */
+const TICK_MS = 20;
+
+/** How late the event loop was from some moment on: so much of any wait since then is our own doing. */
+export interface LagWatch {
+  /** In milliseconds so far. */
+  readonly ms: number;
+  readonly stop: () => void;
+}
+
+export const NO_LAG: LagWatch = { ms: 0, stop: () => undefined };
+
+/** Measures by a timer how late the event loop of this process is, as long as anybody watches. */
+export class LoopLag {
+  readonly #clock: Clock;
+  #watchers = 0;
+  #lostMs = 0;
+  #dueAt = Infinity;
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  watch(): LagWatch {
+    if (this.#watchers++ === 0) this.#tick();
+    const before = this.#totalMs;
+    const total = (): number => this.#totalMs;
+    return {
+      get ms() {
+        return total() - before;
+      },
+      stop: () => {
+        if (--this.#watchers > 0) return;
+        this.#cancel?.();
+        this.#settle();
+      },
+    };
+  }
+
+  /** A timer that is overdue counts already: answers may be read before it runs. */
+  get #totalMs(): number {
+    return this.#lostMs + Math.max(0, this.#clock.monotonic() - this.#dueAt);
+  }
+
+  #tick(): void {
+    this.#dueAt = this.#clock.monotonic() + TICK_MS;
+    this.#cancel = this.#clock.after(
+      TICK_MS,
+      () => {
+        this.#settle();
+        this.#tick();
+      },
+      true,
+    );
+  }
+
+  #settle(): void {
+    this.#lostMs = this.#totalMs;
+    this.#dueAt = Infinity;
+  }
+}

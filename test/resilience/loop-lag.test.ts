@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+
+import { LoopLag } from '../../src/resilience/loop-lag.js';
+import { testClock } from 'keyverify/testing';
+
+test('a loop that is in time has no lag', async () => {
+  const clock = testClock();
+  const watch = new LoopLag(clock).watch();
+  await clock.advance(1_000);
+  expect(watch.ms).toBe(0);
+});
+
+test('the lag counts from the moment from which it is watched, also before a timer has run', async () => {
+  const clock = testClock();
+  const lag = new LoopLag(clock);
+  const first = lag.watch();
+  // A timer was due after 20 ms.
+  clock.jumpMono(120);
+  expect(first.ms).toBe(100);
+  const second = lag.watch();
+  await clock.advance(0);
+  expect([first.ms, second.ms]).toEqual([100, 0]);
+  clock.jumpMono(70);
+  expect([first.ms, second.ms]).toEqual([150, 50]);
+  await clock.advance(500);
+  expect([first.ms, second.ms]).toEqual([150, 50]);
+});
+
+test('the lag is measured as long as anybody watches', async () => {
+  const clock = testClock();
+  const lag = new LoopLag(clock);
+  const [first, second] = [lag.watch(), lag.watch()];
+  first.stop();
+  clock.jumpMono(120);
+  second.stop();
+  expect([second.ms, clock.pending]).toEqual([100, 0]);
+  clock.jumpMono(500);
+  expect(second.ms).toBe(100);
+  const third = lag.watch();
+  expect([third.ms, clock.pending]).toEqual([0, 1]);
+  clock.jumpMono(30);
+  expect(third.ms).toBe(10);
+  await clock.advance(0);
+});
