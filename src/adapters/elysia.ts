@@ -55,7 +55,7 @@ export function apiKeyAuth<
       return decision.allowed ? undefined : 'not read';
     })
     .derive({ as: 'scoped' }, async ({ request }) => {
-      const decision = decisions.get(request) ?? (await guard(fromRequest(request)));
+      const decision = await (decisions.get(request) ?? guard(fromRequest(request)));
       if (!decision.allowed) throw new DeniedError(decision.denial.reason, toResponse(decision.denial, request));
       const { identity }: { identity: Identity } = decision;
       return { identity };

@@ -136,7 +136,7 @@ function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): num
 function isMisspeltAt(pick: Pick | undefined, json: unknown): boolean {
   if (typeof pick !== 'string') return false;
   const steps = stepsOf(pick);
-  return isMisspelt(steps.at(-1) ?? '', valueAt(json, steps.slice(0, -1)));
+  return isMisspelt(steps.slice(-1).join('.'), valueAt(json, steps.slice(0, -1)));
 }
 
 /** Where a value was looked for, and what there is instead that is like it. */
