@@ -48,7 +48,8 @@ function hideKey(request: IncomingMessage, { keySources = [] }: Pick<GuardOption
 
 /**
  * A listener for `upgrade` that opens a WebSocket for requests with a valid key, and calls `onConnection` with the
- * caller's identity. Throws `InvalidOptionsError`.
+ * caller's identity. An error of the WebSocket, such as a broken frame, closes it; listen to `error` to hear of it. Throws
+ * `InvalidOptionsError`.
  *
  * @example
  * ```ts

@@ -25,8 +25,8 @@ test('an adapter is not blamed for a machine that is too busy to tell its own lo
   const name = 'admits callers without an identity in an outage on a route that fails open, and on no other';
   const PING_MS = 100;
   // The pool of threads answers only after it has been found busy.
-  const ping = vi.spyOn(crypto, 'randomFill').mockImplementationOnce((bytes: never, callback: never) => {
-    const answer = callback as (error: null, bytes: never) => void;
+  const ping = vi.spyOn(crypto, 'randomFill').mockImplementationOnce((...args: unknown[]) => {
+    const [bytes, answer] = args as [Uint8Array, (error: null, bytes: Uint8Array) => void];
     setTimeout(() => setImmediate(answer, null, bytes), PING_MS);
   });
   await cases.find((each) => each.name === name)?.run();
