@@ -1,6 +1,6 @@
 import { VerifyFailure } from '../core/failure.js';
 import { redactError } from '../core/redact.js';
-import { HEADER_VALUE, type TokenSource } from '../core/token.js';
+import { isHeaderValue, type TokenSource } from '../core/token.js';
 
 /** A caller's key may be why the key server answers 401: it makes us fetch so many tokens at once, then one a second. */
 const RENEWALS_AT_ONCE = 5;
@@ -71,7 +71,7 @@ export class ServiceToken {
 
   async #call(): Promise<string> {
     const token: unknown = typeof this.#source === 'function' ? await this.#source() : this.#source;
-    if (typeof token === 'string' && HEADER_VALUE.test(token)) return token;
+    if (isHeaderValue(token)) return token;
     throw new TypeError('expected a string of visible characters');
   }
 }

@@ -6,7 +6,7 @@
 import { checkOptions } from '../core/check-options.js';
 import { lazy } from '../core/lazy.js';
 import { check, func, isFunction, number, optional } from '../core/schema.js';
-import { HEADER_VALUE } from '../core/token.js';
+import { isHeaderValue } from '../core/token.js';
 import { VERSION } from '../version.js';
 import { EventStreamParser } from './event-stream.js';
 import type { FollowContext, RevocationSource } from './revocation.js';
@@ -57,8 +57,7 @@ class SseRevocations implements RevocationSource {
     };
     const own = typeof token === 'function' ? await token() : token;
     // `fetch` would quote it.
-    if (own !== undefined && !HEADER_VALUE.test(own))
-      throw new TypeError('token: expected a string of visible characters');
+    if (own !== undefined && !isHeaderValue(own)) throw new TypeError('token: expected a string of visible characters');
     const sent = own ?? (await verifierToken());
     let response = await ask(sent);
     if (response.status === 401 && own === undefined) {
@@ -84,7 +83,7 @@ class SseRevocations implements RevocationSource {
 const HEADERS = { accept: 'text/event-stream', 'user-agent': `keyverify/${VERSION}` };
 
 function isToken(value: unknown): value is NonNullable<SseRevocationsOptions['token']> {
-  return isFunction(value) || (typeof value === 'string' && HEADER_VALUE.test(value));
+  return isFunction(value) || isHeaderValue(value);
 }
 
 function isSafe(url: unknown): url is string | URL {

@@ -16,7 +16,7 @@ import {
   strict,
   withDefault,
 } from '../core/schema.js';
-import { HEADER_VALUE, type TokenSource } from '../core/token.js';
+import { isHeaderValue, type TokenSource } from '../core/token.js';
 import type { Logger } from '../core/logger.js';
 import type { RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';
@@ -34,7 +34,7 @@ const methods = <T>(names: readonly string[], expected: string) =>
 
 /** `false` comes from a protocol that needs none. */
 const isTokenSource = (value: unknown): value is TokenSource | false =>
-  value === false || isFunction(value) || (typeof value === 'string' && HEADER_VALUE.test(value));
+  value === false || isFunction(value) || isHeaderValue(value);
 const isKeyFormat = (value: unknown): value is KeyFormat =>
   isFunction(value) || (value instanceof RegExp && !value.global && !value.sticky);
 const isDispatcher = (value: unknown): value is Dispatcher | (() => Dispatcher) =>

@@ -1,4 +1,4 @@
-import { HEADER_VALUE, type TokenSource } from '../core/token.js';
+import { isHeaderValue, type TokenSource } from '../core/token.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import type { DecodeContext, ProtocolAnswer, Question, WireProtocol } from '../protocol/protocol.js';
 import type { WireRequest, WireResponse } from '../transport/transport.js';
@@ -48,7 +48,7 @@ export class DefinedProtocol implements WireProtocol {
   admits(key: string): boolean {
     const { key: place, admits } = this.#definition;
     // In a header, some characters can't be sent.
-    if (place?.in === 'header' && place.as !== 'sha256-hex' && !HEADER_VALUE.test(key)) return false;
+    if (place?.in === 'header' && place.as !== 'sha256-hex' && !isHeaderValue(key)) return false;
     return admits === undefined || admits(key);
   }
 

@@ -1,4 +1,4 @@
-import { HEADER_VALUE, type TokenSource } from '../core/token.js';
+import { isHeaderValue, type TokenSource } from '../core/token.js';
 import { lazy } from '../core/lazy.js';
 import { issueMessages } from '../core/messages.js';
 import { check, isBoolean, isFunction, isText, parse, strict } from '../core/schema.js';
@@ -18,7 +18,7 @@ export const kinds = lazy(() => ({
     "a path such as 'data.owner.id', or a function",
   ),
   token: check(
-    (value): value is TokenSource => isFunction(value) || (typeof value === 'string' && HEADER_VALUE.test(value)),
+    (value): value is TokenSource => isFunction(value) || isHeaderValue(value),
     'visible characters, or a function',
   ),
   texts: check(

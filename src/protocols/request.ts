@@ -3,7 +3,7 @@ import { sha256 } from '#platform';
 import { formEncode } from '../core/form.js';
 import { isObject } from '../core/schema.js';
 import { toHex } from '../core/fingerprint.js';
-import { HEADER_VALUE } from '../core/token.js';
+import { isHeaderValue } from '../core/token.js';
 import { USER_AGENT } from '../protocol/default.js';
 import type { Question } from '../protocol/protocol.js';
 import type { WireRequest } from '../transport/transport.js';
@@ -184,8 +184,7 @@ function checkSigned(signed: unknown, draft: RequestDraft): RequestDraft {
   const entries = Object.entries(headers);
   if (!URL.canParse(url) || new URL(url).origin !== new URL(draft.url).origin) return wrong('another origin');
   if (method !== draft.method) return wrong('another method');
-  if (!entries.every(([, value]) => typeof value === 'string' && HEADER_VALUE.test(value)))
-    return wrong('a header that can not be sent');
+  if (!entries.every(([, value]) => isHeaderValue(value))) return wrong('a header that can not be sent');
   if (body !== undefined && typeof body !== 'string') return wrong('a body that is no text');
   return { url, method, headers: Object.fromEntries(entries), body };
 }

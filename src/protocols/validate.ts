@@ -1,4 +1,4 @@
-import { HEADER_VALUE } from '../core/token.js';
+import { isHeaderValue } from '../core/token.js';
 import { lazy } from '../core/lazy.js';
 import { anything, check, isFunction, isText, optional, parse, strict } from '../core/schema.js';
 import { issueMessages } from '../core/messages.js';
@@ -17,7 +17,6 @@ const func = <T>(expected = 'a function') => check((value): value is T => isFunc
 
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const isHeaderName = (value: unknown): value is string => typeof value === 'string' && HEADER_NAME.test(value);
-const isHeaderValue = (value: unknown): value is string => typeof value === 'string' && HEADER_VALUE.test(value);
 const areHeaders = (value: unknown): value is Readonly<Record<string, string>> =>
   isPlain(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
 

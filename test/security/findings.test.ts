@@ -116,3 +116,11 @@ test('neither key nor service token is left there after the key server has answe
   expect(brief(await verifier.verify(GOOD))).toBe('valid server');
   for (const secret of [GOOD, TOKEN]) expect(Reflect.get(RegExp, 'input')).not.toContain(secret);
 });
+
+test('a service token is not left there when it is given or fetched', async () => {
+  const { build } = await rig();
+  build();
+  expect(Reflect.get(RegExp, 'input')).not.toContain(TOKEN);
+  await build({ serviceToken: () => TOKEN }).warmUp();
+  expect(Reflect.get(RegExp, 'input')).not.toContain(TOKEN);
+});
