@@ -72,7 +72,8 @@ test('invariant 4: invalidate wins over a flight already in the air', async () =
     else verifier.invalidate(selector);
     // It neither joins the old flight nor is it undone by the old answer, which comes in later.
     expect(brief(await verifier.verify(GOOD))).toBe('rejected server revoked');
-    expect(brief(await flying)).toBe('valid server');
+    // Nor does it let in those who waited for it.
+    expect(brief(await flying)).toBe('rejected server revoked');
     expect(brief(await verifier.verify(GOOD))).toBe('rejected cache revoked');
   }
 });

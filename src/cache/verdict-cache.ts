@@ -106,6 +106,11 @@ export class VerdictCache<Claims> {
     return entry === undefined ? this.#marks.has(fingerprint) : this.#upToDate(fingerprint, entry) === undefined;
   }
 
+  /** Whether a verdict that was asked for then has been invalidated since. */
+  invalidatedSince(asked: AskedAt, fingerprint: string, { result }: Verdict<Claims>): boolean {
+    return this.#revoked.invalidatedSince(asked, fingerprint, result);
+  }
+
   /** Counts a use, at this age of the entry: the least recently used is evicted first. */
   touch(fingerprint: string, entry: Entry<Claims>, age: number): void {
     if (age - entry.touchedAtAge < entry.ttlMs * TOUCH_INTERVAL) return;
@@ -123,8 +128,8 @@ export class VerdictCache<Claims> {
     if (!result.valid && result.reason === 'rate_limited') return false;
     const known = this.get(fingerprint);
     if (this.#revoked.invalidatedSince(asked, fingerprint, result)) {
-      // What another process knew of the key has been revoked: until an answer comes, it may not be let in.
-      if (typeof asked !== 'number' && known === undefined) this.#mark(fingerprint);
+      // What was known of the key has been revoked: until an answer comes, it may not be let in.
+      if (known === undefined) this.#mark(fingerprint);
       return false;
     }
     if (known !== undefined && known.mono > askedAt.mono) return false;

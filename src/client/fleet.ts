@@ -71,6 +71,8 @@ export interface HowToAsk<Claims> {
   readonly trickle?: boolean;
   /** What the shared cache said already. */
   readonly look?: SharedLook<Claims> | undefined;
+  /** When it was asked first, if the answer was invalidated on its way. */
+  readonly askedFirstAt?: number;
 }
 
 /** What this process has to do with others: verdicts that they share, and revocations that reach them all. */

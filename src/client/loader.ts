@@ -225,10 +225,10 @@ export class VerdictLoader<Claims> {
     call: AnyVerifyOptions,
     event: AskEvent,
     onSent: OnSent,
-    { trickle = false, look: known }: HowToAsk<Claims>,
+    { trickle = false, look: known, askedFirstAt }: HowToAsk<Claims>,
   ): Promise<LoadOutcome<Claims>> {
     if (this.#closed) return CLOSED;
-    const startedAt = this.#options.clock.monotonic();
+    const startedAt = askedFirstAt ?? this.#options.clock.monotonic();
     const looking = known ?? this.#fleet?.look(fingerprint, key, startedAt, call.maxAgeMs);
     const look = looking instanceof Promise ? await looking : looking;
     if (look?.result !== undefined) return look.result;
@@ -236,20 +236,10 @@ export class VerdictLoader<Claims> {
     const positions = this.#fleet?.positions ?? {};
     const isKnown = this.#cache.isKnown(fingerprint);
     const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
-    const question = {
-      event,
-      key,
-      startedAt,
-      isKnown,
-      wasGood,
-      mayOpen: call.failOpen ?? this.#options.failOpen,
-      onSent,
-    };
+    const mayOpen = call.failOpen ?? this.#options.failOpen;
+    const question = { event, key, startedAt, isKnown, wasGood, mayOpen, onSent };
     const answer = await this.#client.ask(question, trickle);
-    if (answer instanceof VerifyFailure) {
-      this.#recordFailure(fingerprint, answer);
-      return answer;
-    }
+    if (answer instanceof VerifyFailure) return this.#recordFailure(fingerprint, answer);
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
     if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs;
     this.#health.answered();
@@ -260,6 +250,11 @@ export class VerdictLoader<Claims> {
     if (this.#fleet && isCached && look !== undefined && (result.valid || isKnown || look.isKnown))
       this.#inBackground(this.#fleet.share(fingerprint, verdict, look.fence, positions), call);
     if (result.valid) this.logs.verdict(freshness, clockSkewMs);
+    if (result.valid && this.#cache.invalidatedSince(position, fingerprint, verdict)) {
+      // Those who wait want to know what the key server says now; within their time, and once.
+      if (askedFirstAt !== undefined) return this.#recordFailure(fingerprint, INVALIDATED);
+      return await this.#ask(fingerprint, key, call, event, onSent, { trickle, askedFirstAt: startedAt });
+    }
     this.#observers.tell((o) => o.onVerdict?.({ fingerprint: toHex(fingerprint), result, attempts, durationMs }));
     return result;
   }
@@ -269,13 +264,14 @@ export class VerdictLoader<Claims> {
     callSafely(waitUntil, work);
   }
 
-  #recordFailure(fingerprint: string, failure: VerifyFailure): void {
+  #recordFailure(fingerprint: string, failure: VerifyFailure): VerifyFailure {
     const mono = this.#options.clock.monotonic();
     this.#backoffs.begin(this.#cache.get(fingerprint), failure, mono, this.#options.random());
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
     this.logs.failed(failure, mono);
     this.#observers.tell((o) => o.onFailure?.({ fingerprint: toHex(fingerprint), failure }));
+    return failure;
   }
 
   #recordControl(failure: VerifyFailure | undefined, durationMs: number, result: ControlResult): void {
@@ -289,4 +285,5 @@ export class VerdictLoader<Claims> {
 }
 
 const CLOSED = new VerifyFailure('misconfigured', 'keyverify: this verifier is closed');
+const INVALIDATED = new VerifyFailure('overloaded', 'keyverify: the verdict was invalidated on its way, twice');
 const NO_CONTROL = new VerifyFailure('timeout', 'keyverify: no control question was answered in time');

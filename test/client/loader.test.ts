@@ -71,11 +71,62 @@ describe('a load', () => {
     await clock.advance(1);
     requests[0]?.answer(GOOD);
     await answer(OUT);
-    expect([first.outcome, second.outcome]).toEqual(['verified', 'server_error']);
+    expect([first.outcome, second.outcome]).toEqual([undefined, 'server_error']);
     expect(cache.get(FINGERPRINT)).toBeUndefined();
     loader.detach();
     await load();
-    expect(requests.filter(({ key }) => key === KEY)).toHaveLength(3);
+    // The first was asked anew.
+    expect(requests.filter(({ key }) => key === KEY)).toHaveLength(4);
+  });
+
+  describe('whose verdict is invalidated on its way', () => {
+    const REVOKED = response(200, { valid: false, reason: 'revoked' });
+
+    /** 100 ms after it was asked, the tenant is invalidated; 100 ms later the answer to that comes. */
+    const overtaken = async (reply = GOOD) => {
+      const rig = loaderOf({ failOpen: true });
+      const { load, answer, cache, clock } = rig;
+      const loading = await load();
+      await clock.advance(100);
+      const invalidate = (): number => cache.invalidate([{ selector: { tenant: 'cust-A' } }], clock.monotonic());
+      invalidate();
+      await clock.advance(100);
+      await answer(reply);
+      const asked = (): number => rig.requests.filter(({ key }) => key === KEY).length;
+      return { ...rig, loading, invalidate, asked };
+    };
+
+    test.each([
+      ['verified', GOOD],
+      ['rejected', REVOKED],
+    ])('is asked anew, and those who wait hear of the second answer: %s', async (outcome, reply) => {
+      const { loading, asked, answer, cache, events } = await overtaken();
+      expect([loading.outcome, asked(), cache.isInvalidated(FINGERPRINT)]).toEqual([undefined, 2, true]);
+      await answer(reply);
+      expect([loading.outcome, events]).toEqual([outcome, [`key ${outcome} 1 200`]]);
+      expect([cache.get(FINGERPRINT)?.result.valid, cache.isInvalidated(FINGERPRINT)]).toEqual([reply === GOOD, false]);
+    });
+
+    test('is not asked anew for a rejection', async () => {
+      const { loading, asked } = await overtaken(REVOKED);
+      expect([loading.outcome, asked()]).toEqual(['rejected', 1]);
+    });
+
+    test('fails within its own time', async () => {
+      const { loading, clock } = await overtaken();
+      await clock.advance(1_799);
+      expect(loading.outcome).toBeUndefined();
+      await clock.advance(1);
+      expect(loading.outcome).toBe('timeout');
+    });
+
+    test('fails where the second answer is invalidated, too', async () => {
+      const { loading, asked, answer, invalidate, cache } = await overtaken();
+      invalidate();
+      await answer(GOOD);
+      expect([loading.outcome, asked(), cache.get(FINGERPRINT)]).toEqual(['overloaded', 2, undefined]);
+      expect(cache.isInvalidated(FINGERPRINT)).toBe(true);
+    });
   });
 });
 

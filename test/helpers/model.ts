@@ -26,6 +26,8 @@ interface Flight {
   readonly at: number;
   readonly waiters: { readonly maxAge: number; readonly tell: (brief: string) => void }[];
   readonly overtakenBy: Selects[];
+  /** Whether it is asked anew, because the first answer was invalidated on its way. */
+  readonly isSecond?: boolean;
 }
 type Selects = (key: string, verdict: Known | undefined) => boolean;
 
@@ -74,13 +76,18 @@ export class Model {
     if (this.#air.get(key) === flight) this.#air.delete(key);
     const known = this.#known.get(key);
     if (answer !== undefined) this.#answeredAt = this.now;
-    if (answer === undefined) {
+    const isOvertaken = answer !== undefined && overtakenBy.some((selects) => selects(key, answer));
+    const isInvalidated = isOvertaken && answer.reason === undefined;
+    if (isInvalidated && flight.isSecond !== true) {
+      const next = this.up ? this.#ask(key) : undefined;
+      this.#flights.push({ key, answer: next, at: this.now, waiters, overtakenBy: [], isSecond: true });
+    } else if (answer === undefined || isInvalidated) {
       if (known !== undefined) known.restUntil = this.now + REST;
+      const failed = `closed ${isInvalidated ? 'overloaded' : this.#kind}`;
       for (const { maxAge, tell } of waiters)
-        tell((known && (this.#fresh(known, maxAge) ?? this.#stale(known, maxAge))) ?? this.#failed());
+        tell((known && (this.#fresh(known, maxAge) ?? this.#stale(known, maxAge))) ?? failed);
     } else {
-      if (!overtakenBy.some((selects) => selects(key, answer)) && (known === undefined || known.at <= at))
-        this.#known.set(key, answer);
+      if (!isOvertaken && (known === undefined || known.at <= at)) this.#known.set(key, answer);
       for (const { tell } of waiters) tell(say(answer, 'server'));
     }
   }
@@ -139,10 +146,6 @@ export class Model {
     const isOwn = this.#kind === 'overloaded' || this.now - this.#answeredAt < ttl;
     if (age >= ttl + (isOwn ? Math.min(ttl, STALE) : STALE)) return undefined;
     return age < maxAge ? say(known, 'stale') : undefined;
-  }
-
-  #failed(): string {
-    return `closed ${this.#kind}`;
   }
 }
 
