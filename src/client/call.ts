@@ -130,10 +130,11 @@ export class Call<Claims> {
 
   /** Waits before a retry. An earlier attempt may still be answered meanwhile. */
   async #pause(ms: number): Promise<Outcome<Claims> | undefined> {
+    const { clock } = this.#options;
     const { deadline } = this.#context;
-    const leftAfter = deadline.leftMs - ms;
-    while (deadline.leftMs > leftAfter) {
-      const outcome = await this.#next(deadline.leftMs - leftAfter);
+    const end = clock.monotonic() + ms;
+    for (let leftMs = ms; leftMs > 0 && deadline.leftMs > 0; leftMs = end - clock.monotonic()) {
+      const outcome = await this.#next(leftMs);
       if (isVerdict(outcome)) return outcome;
     }
     return this.#isAbandoned ? ABANDONED : undefined;

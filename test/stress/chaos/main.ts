@@ -28,7 +28,11 @@ for (let i = 0; i < SERVERS; i++)
   servers.push(await startKeyServer({ serviceTokens: [TOKEN], keepAliveTimeoutMs: 1_000 }));
 const proxies = VARIANTS.map(() => new Proxy(servers.map(({ port }) => port)));
 
+/** Whom the key servers know. */
+const issued = new Set<number>();
+
 function issue(key: number, endsAt?: number): void {
+  issued.add(key);
   const record = { client: `client-${key}`, tenant: `tenant-${key % 7}`, keyId: `id-${key}` };
   for (const server of servers)
     server.issue(keyOf(key), endsAt === undefined ? record : { ...record, expiresAt: endsAt });
@@ -75,8 +79,9 @@ function happen(what: Happening): void {
   else {
     for (const server of servers) {
       if (what.do === 'forget') server.forget(keyOf(what.key));
-      else server.revoke(keyOf(what.key));
+      else if (issued.has(what.key)) server.revoke(keyOf(what.key));
     }
+    if (what.do === 'forget') issued.delete(what.key);
     truth.note(what.key, false);
     if (what.do === 'revoke and tell') for (const child of children) child.send({ type: 'forget', key: what.key });
   }
