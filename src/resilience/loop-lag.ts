@@ -26,22 +26,17 @@ export class LoopLag {
 
   watch(): LagWatch {
     if (this.#watchers++ === 0) this.#tick();
-    const before = this.#totalMs;
-    const total = (): number => this.#totalMs;
-    return {
-      get ms() {
-        return total() - before;
-      },
-      stop: () => {
-        if (--this.#watchers > 0) return;
-        this.#cancel?.();
-        this.#settle();
-      },
-    };
+    return new Watch(this, this.totalMs);
+  }
+
+  unwatch(): void {
+    if (--this.#watchers > 0) return;
+    this.#cancel?.();
+    this.#settle();
   }
 
   /** A timer that is overdue counts already: answers may be read before it runs. */
-  get #totalMs(): number {
+  get totalMs(): number {
     return this.#lostMs + Math.max(0, this.#clock.monotonic() - this.#dueAt);
   }
 
@@ -58,7 +53,26 @@ export class LoopLag {
   }
 
   #settle(): void {
-    this.#lostMs = this.#totalMs;
+    this.#lostMs = this.totalMs;
     this.#dueAt = Infinity;
+  }
+}
+
+/** A class, since there is one for each question. */
+class Watch implements LagWatch {
+  readonly #lag: LoopLag;
+  readonly #beforeMs: number;
+
+  constructor(lag: LoopLag, beforeMs: number) {
+    this.#lag = lag;
+    this.#beforeMs = beforeMs;
+  }
+
+  get ms(): number {
+    return this.#lag.totalMs - this.#beforeMs;
+  }
+
+  stop(): void {
+    this.#lag.unwatch();
   }
 }
