@@ -72,10 +72,10 @@ export interface SharedEvent {
 /** How an operation on the shared cache ended. */
 export interface SharedOutcome {
   /**
-   * `hit`: an entry was found, put or leased. `miss`: it was not. `unreadable`: it was forged, altered or moved, or sealed
+   * `hit`: an entry was found, put or leased. `miss`: it was not. `unsealable`: it was forged, altered or moved, or sealed
    * with another secret. `timeout`, `error`: the store failed.
    */
-  readonly outcome: 'hit' | 'miss' | 'unreadable' | 'timeout' | 'error';
+  readonly outcome: 'hit' | 'miss' | 'unsealable' | 'timeout' | 'error';
   /** What the store threw, reduced to name, code and message; `undefined` for all other outcomes. */
   readonly error: Error | undefined;
   /** How long it took, in milliseconds. */

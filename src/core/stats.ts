@@ -47,13 +47,13 @@ export interface Stats {
   readonly revocations: RevocationStats;
 }
 
-/** What became of operations on the shared cache; `hits`, `misses` and `unreadable` are of reads. */
+/** What became of operations on the shared cache; `hits`, `misses` and `unsealable` are of reads. */
 export interface SharedStats {
   /** How many operations there were, failures included. */
   readonly operations: Readonly<Record<SharedEvent['operation'], number>>;
   readonly hits: number;
   readonly misses: number;
-  readonly unreadable: number;
+  readonly unsealable: number;
   /** Operations of any kind that failed or took too long. */
   readonly failures: number;
 }
@@ -71,6 +71,6 @@ export interface RevocationStats {
 
 /** Of a verifier that shares nothing. */
 export const NO_FLEET_STATS: Pick<Stats, 'shared' | 'revocations'> = {
-  shared: { operations: { get: 0, put: 0, lease: 0, probe: 0 }, hits: 0, misses: 0, unreadable: 0, failures: 0 },
+  shared: { operations: { get: 0, put: 0, lease: 0, probe: 0 }, hits: 0, misses: 0, unsealable: 0, failures: 0 },
   revocations: { messages: 0, revoked: 0, gaps: 0, behind: false },
 };

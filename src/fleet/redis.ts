@@ -104,7 +104,7 @@ class RedisCache implements SharedCache {
     const [, fence, sealed = ''] = VALUE.exec(text) ?? [];
     const at = Number(fence);
     const value = await sealer.open(sealed, contextOf(name, key, at), at);
-    return value === undefined ? { now, unreadable: true } : { now, entry: { value, fence: at } };
+    return value === undefined ? { now, unsealable: true } : { now, entry: { value, fence: at } };
   }
 }
 

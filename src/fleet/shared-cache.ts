@@ -20,7 +20,7 @@ export interface SharedRead {
   /** `undefined` if there is none that can be trusted. */
   readonly entry?: SharedEntry | undefined;
   /** Something is there, but it was forged, altered or moved, or another secret sealed it. */
-  readonly unreadable?: boolean | undefined;
+  readonly unsealable?: boolean | undefined;
 }
 
 /** How an entry is put. */

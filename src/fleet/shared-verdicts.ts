@@ -28,7 +28,7 @@ export interface SharedVerdictsOptions {
 interface Operation<T> {
   readonly operation: SharedEvent['operation'];
   readonly work: () => Promise<T>;
-  readonly outcomeOf: (done: T) => 'hit' | 'miss' | 'unreadable';
+  readonly outcomeOf: (done: T) => 'hit' | 'miss' | 'unsealable';
   readonly budgetMs?: number;
   /** What an error of the store must not show. */
   readonly secrets: readonly string[];
@@ -186,8 +186,8 @@ export class SharedVerdicts {
 
 const isDone = (done: boolean) => (done ? 'hit' : 'miss');
 
-const outcomeOfRead = ({ entry, unreadable }: SharedRead) =>
-  unreadable === true ? 'unreadable' : entry === undefined ? 'miss' : 'hit';
+const outcomeOfRead = ({ entry, unsealable }: SharedRead) =>
+  unsealable === true ? 'unsealable' : entry === undefined ? 'miss' : 'hit';
 
 /** The namespace holds the URL of the key server, in which there may be a password. */
 const secretsOf = ({ fingerprint, namespace }: SharedKey): readonly string[] => [fingerprint, namespace];
@@ -201,6 +201,6 @@ function toRead(read: unknown): SharedRead {
   const value = field(entry, 'value');
   const fence = field(entry, 'fence');
   const isEntry = typeof value === 'string' && typeof fence === 'number' && Number.isFinite(fence);
-  const unreadable = field(read, 'unreadable') === true || (entry !== undefined && !isEntry);
-  return { now, entry: isEntry ? { value, fence } : undefined, unreadable };
+  const unsealable = field(read, 'unsealable') === true || (entry !== undefined && !isEntry);
+  return { now, entry: isEntry ? { value, fence } : undefined, unsealable };
 }

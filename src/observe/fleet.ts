@@ -9,7 +9,7 @@ import type { Logs } from './logs.js';
 import type { Observers } from './observers.js';
 import { SharedCacheMonitor, type SharedCacheMonitorOptions } from './shared-cache.js';
 
-const COUNTERS = { hit: 'hits', miss: 'misses', unreadable: 'unreadable' } as const;
+const COUNTERS = { hit: 'hits', miss: 'misses', unsealable: 'unsealable' } as const;
 
 /** Counts what processes share, and tells observers and the log of it. */
 export class FleetMonitor<Claims> {
@@ -17,7 +17,7 @@ export class FleetMonitor<Claims> {
   readonly #logs: Logs;
   readonly #clock: Clock;
   readonly #operations = { get: 0, put: 0, lease: 0, probe: 0 };
-  readonly #shared = { hits: 0, misses: 0, unreadable: 0, failures: 0 };
+  readonly #shared = { hits: 0, misses: 0, unsealable: 0, failures: 0 };
   readonly #revocations = { messages: 0, revoked: 0, gaps: 0 };
   #sharedCache: SharedCacheMonitor | undefined;
   #follower: Pick<RevocationFollower, 'isBehind' | 'health'> | undefined;

@@ -291,7 +291,7 @@ describe.skipIf(withoutRedis)('someone who writes to the stream', { timeout: 60_
     await verifier.warmUp();
     await gaps(verifier, 1);
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
-    expect(verifier.stats().shared).toMatchObject({ unreadable: 1, failures: 0 });
+    expect(verifier.stats().shared).toMatchObject({ unsealable: 1, failures: 0 });
     await replaced(fleet, name, huge);
     // It has been put right.
     expect(brief(await member().verify(GOOD))).toBe('valid shared');

@@ -40,7 +40,7 @@ describe('verdicts', () => {
     });
     expect(result.valid && clock.wall() - result.verifiedAt).toBe(100_000);
     expect(brief(await b.verify(GOOD))).toBe('valid cache');
-    expect(b.stats().shared).toMatchObject({ hits: 1, misses: 0, unreadable: 0, failures: 0 });
+    expect(b.stats().shared).toMatchObject({ hits: 1, misses: 0, unsealable: 0, failures: 0 });
     await clock.advance(TTL - 100_000 - 1);
     expect(brief(await b.verify(GOOD))).toBe('valid cache');
     await server.stop();
@@ -309,7 +309,7 @@ describe('a shared cache that misbehaves', () => {
     await verifier.verify('sk-7');
     await verifier.verify('sk-8');
     expect(gets).toBe(8);
-    expect(verifier.stats().shared).toMatchObject({ hits: 0, misses: 2, unreadable: 0, failures: 6 });
+    expect(verifier.stats().shared).toMatchObject({ hits: 0, misses: 2, unsealable: 0, failures: 6 });
     expect(server.counts.rejected).toBe(9);
   });
 

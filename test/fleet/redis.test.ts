@@ -82,7 +82,7 @@ describe.skipIf(withoutRedis)('Redis', { timeout: 60_000 }, () => {
       await send(['SET', good, text], good);
       const verifier = member();
       expect([i, brief(await verifier.verify(GOOD))]).toEqual([i, 'valid server']);
-      expect(verifier.stats().shared).toMatchObject({ hits: 0, unreadable: 1, failures: 0 });
+      expect(verifier.stats().shared).toMatchObject({ hits: 0, unsealable: 1, failures: 0 });
       await verifier.close();
     }
     for (const [command, ...values] of [

@@ -41,7 +41,7 @@ describe('stats()', () => {
       operations: { get: 2, put: 2, lease: 1, probe: 0 },
       hits: 1,
       misses: 1,
-      unreadable: 0,
+      unsealable: 0,
       failures: 0,
     });
     state.fault = 'throw';

@@ -22,7 +22,7 @@ describe('the health of a shared cache', () => {
   test('is ok before the first operation, and after one that worked', async () => {
     const { clock, monitor } = setup();
     await clock.advance(1_000);
-    for (const outcome of ['hit', 'miss', 'unreadable'] as const) monitor.ended(outcome);
+    for (const outcome of ['hit', 'miss', 'unsealable'] as const) monitor.ended(outcome);
     expect(monitor.health).toEqual({ status: 'ok', since: START });
     expect(clock.pending).toBe(0);
   });

@@ -197,7 +197,7 @@ describe('the cache of a stub', () => {
         operations: { get: 0, put: 0, lease: 0, probe: 0 },
         hits: 0,
         misses: 0,
-        unreadable: 0,
+        unsealable: 0,
         failures: 0,
       },
       revocations: { messages: 0, revoked: 0, gaps: 0, behind: false },
