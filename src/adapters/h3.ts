@@ -24,7 +24,7 @@ interface NodeExchange {
   readonly res: NodeResponse;
 }
 
-/** Not by a name alone: the headers of Node are an object of whatever names the caller sent. */
+/** A field named `get` is not enough: in Node's headers, every name may come from the caller. */
 const isRequest = (req: unknown): req is Request =>
   isObject(req) && 'headers' in req && isObject(req.headers) && isFunction(Reflect.get(req.headers, 'get'));
 const isExchange = (node: unknown): node is NodeExchange => isObject(node) && 'req' in node && 'res' in node;

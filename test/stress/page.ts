@@ -71,8 +71,9 @@ is real. The test fails if the load in the first second after the outage is twic
 shows the worst of the 120 seconds that follow.
 
 Refreshes that fall into the outage are deferred to the second half of the remaining TTL. After a long outage there are also
-verdicts past their TTL. They are refreshed as soon as the breaker of their verifier closes, within its longest pause of 30 s,
-because to wait longer would be to serve them stale for longer. That is the peak after 60 s.
+verdicts past their TTL. They are refreshed as soon as the breaker of their verifier closes, within its longest pause of 5 s,
+because to wait longer would be to serve them stale for longer. So after 20 s and more the bound is **missed**: the longer the
+outage, the more keys are due when it ends.
 
 ${[10, 20, 60].map(chart).join('\n\n')}`,
     head: ['outage', 'load'],
