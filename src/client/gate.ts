@@ -25,7 +25,10 @@ const QUEUE_RATIO = 0.5;
 const LONG_QUEUE_RATIO = 0.875;
 const ANSWERS_LEFT = 2;
 
-/** During every pause, so many questions a second are asked all the same: nobody can keep others out by causing a pause. */
+/**
+ * During every pause, so many questions a second are asked all the same, and more while they are answered: nobody can keep
+ * others out by causing a pause.
+ */
 const KNOWN_PER_SECOND = 10;
 const UNKNOWN_PER_SECOND = 5;
 
@@ -43,7 +46,7 @@ export class Gate {
   readonly bulkhead: Bulkhead;
   readonly #options: GateOptions;
   readonly #breaker: Breaker<VerifyFailure> | undefined;
-  readonly #pacers = { high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(UNKNOWN_PER_SECOND) };
+  #pacers = newPacers();
   #pausedUntil = -Infinity;
   /** How long the latest answers took: an average in which each counts for half of all before it. */
   #latestMs = 0;
@@ -94,10 +97,14 @@ export class Gate {
       : new VerifyFailure('overloaded', OVERLOADED, { durationMs: clock.monotonic() - startedAt });
   }
 
-  /** The latency is that of the server: without the time for which our own event loop was late. */
-  recordAnswer(latencyMs: number): void {
+  /**
+   * The latency is that of the server: without the time for which our own event loop was late. `lane` is that of the question,
+   * unless it was a control question.
+   */
+  recordAnswer(latencyMs: number, lane?: Lane): void {
     this.#breaker?.recordSuccess();
     this.#lastAnswerAt = this.#options.clock.monotonic();
+    if (lane !== undefined && this.#lastAnswerAt < this.#pausedUntil) this.#pacers[lane].speedUp();
     const isSlower = latencyMs > Math.max(SLOWER_RATIO * this.#latestMs, this.#options.timeoutMs * QUICK_RATIO);
     this.#latestMs += (latencyMs - this.#latestMs) / 2;
     if (isSlower) this.bulkhead.shrink();
@@ -105,13 +112,18 @@ export class Gate {
   }
 
   /** `status` is that of the response, if there was one. */
-  recordFailure(failure: VerifyFailure, mono: number, status: number | undefined): void {
+  recordFailure(failure: VerifyFailure, mono: number, status: number | undefined, lane?: Lane): void {
     const { kind, evidence, retryAfterMs } = failure;
     if (evidence !== 'none') this.#breaker?.recordFailure(failure, mono, retryAfterMs);
     // A key that the server can't stand is answered 500, and says nothing about its load.
     else if (status === 503 || status === 429) this.bulkhead.halve();
-    if (kind === 'rate_limited')
-      this.#pausedUntil = Math.max(this.#pausedUntil, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS));
+    if (kind === 'rate_limited') this.#pause(mono, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS), lane);
+  }
+
+  #pause(mono: number, until: number, lane: Lane | undefined): void {
+    if (mono >= this.#pausedUntil) this.#pacers = newPacers();
+    else if (lane !== undefined) this.#pacers[lane].slowDown();
+    this.#pausedUntil = Math.max(this.#pausedUntil, until);
   }
 
   /** How much longer than usual a question may wait for a slot. */
@@ -126,6 +138,8 @@ export class Gate {
     return this.#blockedBy.failure;
   }
 }
+
+const newPacers = () => ({ high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(UNKNOWN_PER_SECOND) });
 
 const OVERLOADED = 'keyverify: too many questions wait for the key server already, see maxConcurrency';
 

@@ -161,11 +161,11 @@ export class KeyServerClient<Claims> {
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
-      this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome), lagMs);
+      this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome), lagMs, lane);
       return { verdict: outcome, attempts, durationMs: mono - startedAt, clockSkewMs };
     }
     const failure = await this.#toFailure(outcome, call, deadline, startedAt);
-    this.#gate.recordFailure(failure, clock.monotonic(), outcome.status);
+    this.#gate.recordFailure(failure, clock.monotonic(), outcome.status, lane);
     return failure;
   }
 
@@ -214,9 +214,9 @@ export class KeyServerClient<Claims> {
     return isSilent && (await isOverloaded(this.#deps.transport)) ? EXHAUSTED : outcome;
   }
 
-  #recordAnswer(mono: number, latencyMs: number, failedAttempts: number, lagMs = 0): void {
+  #recordAnswer(mono: number, latencyMs: number, failedAttempts: number, lagMs = 0, lane?: Lane): void {
     this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
-    this.#gate.recordAnswer(Math.max(0, latencyMs - lagMs));
+    this.#gate.recordAnswer(Math.max(0, latencyMs - lagMs), lane);
     if (!this.#evidence.isCalibrated && this.#calibration.isDue(mono)) this.#controls.request();
   }
 

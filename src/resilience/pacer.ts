@@ -1,15 +1,28 @@
-/** Lets something happen a few times a second, evenly spread. */
+/** How much of the rate is left after a failure. */
+const SLOWER = 0.5;
+
+/** Lets something happen a few times a second, evenly spread: more often while it succeeds, but never less often. */
 export class Pacer {
-  readonly #intervalMs: number;
+  readonly #leastPerSecond: number;
+  #perSecond: number;
   #nextAt = -Infinity;
 
   constructor(perSecond: number) {
-    this.#intervalMs = 1000 / perSecond;
+    this.#leastPerSecond = perSecond;
+    this.#perSecond = perSecond;
   }
 
   tryTake(mono: number): boolean {
     if (mono < this.#nextAt) return false;
-    this.#nextAt = mono + this.#intervalMs;
+    this.#nextAt = mono + 1000 / this.#perSecond;
     return true;
+  }
+
+  speedUp(): void {
+    this.#perSecond += this.#leastPerSecond;
+  }
+
+  slowDown(): void {
+    this.#perSecond = Math.max(this.#perSecond * SLOWER, this.#leastPerSecond);
   }
 }

@@ -8,6 +8,7 @@ import {
   besiege,
   build,
   crosswise,
+  during,
   everyWay,
   getsIn,
   lab,
@@ -88,6 +89,38 @@ describe.concurrent('made-up keys that provoke a 429 with Retry-After: 30', () =
     const siege = { ms: 1_500, key: madeUp, everyMs: 100, burst: 8 };
     expect(await besiege(verifier, siege)).toEqual(REPELLED);
   });
+
+  const provoke = (key: string): Fault | undefined =>
+    key.startsWith('sk-provoke-') ? { status: 429, headers: { 'retry-after': '30' } } : undefined;
+  const PROVOCATION = { key: () => `sk-provoke-${madeUp()}`, everyMs: 250, others: false };
+
+  test.for(everyWay([{}]))(
+    'beside 100 other unknown keys a second; $way, failOpen: $failOpen',
+    async (row, context) => {
+      const { server, verifier } = await lab(context, row.options);
+      server.fault = provoke;
+      const crowd = during(3_000, 10, async () => await verifier.verify(madeUp()));
+      expect(await besiege(verifier, { ...PROVOCATION, ms: 3_000 })).toEqual(REPELLED);
+      expect(letIn(await crowd)).toEqual({});
+    },
+  );
+
+  test.for(everyWay([{}]))(
+    'again and again, for longer than known keys last; $way, failOpen: $failOpen',
+    async (row, context) => {
+      const { server, verifier } = await lab(context, { ...row.options, cacheTtlMs: 2_000 });
+      const known = Array.from({ length: 100 }, newcomer);
+      expect(letIn(await Promise.all(known.map(async (key) => await verifier.verify(key))))).toEqual({ server: 100 });
+      server.fault = provoke;
+      let next = 0;
+      const regular = async () => await verifier.verify(known[next++ % known.length]);
+      const [, results] = await Promise.all([
+        besiege(verifier, { ...PROVOCATION, ms: 5_000, newcomers: false }),
+        during(5_000, 5, regular),
+      ]);
+      expect(results.filter(({ valid, source }) => !valid || source === 'fail-open')).toEqual([]);
+    },
+  );
 });
 
 /** Stands in front of the server and doesn't listen while so many connections are open, as if the backlog were full. */

@@ -20,8 +20,8 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
       )
     : undefined;
   const gate = new Gate({ clock, timeoutMs: 2_000, maxConcurrency: 8, sharesPromises: true, ...options }, own);
-  const record = (kind: FailureKind, details?: FailureDetails, status?: number): void =>
-    gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), status);
+  const record = (kind: FailureKind, details?: FailureDetails, status?: number, lane?: Lane): void =>
+    gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), status, lane);
   /** How many slots of the lane for unknown keys can be taken now. */
   const room = (): number => {
     let taken = 0;
@@ -155,6 +155,56 @@ describe('the trickle', () => {
       await clock.advance(10);
     }
     expect(passed).toEqual({ high: 10, low: 5 });
+  });
+
+  /** How many questions of each lane pass within a second of a pause. */
+  async function inASecond({ clock, gate }: ReturnType<typeof setUp>): Promise<Record<Lane, number>> {
+    const passed = { high: 0, low: 0 };
+    for (let ms = 0; ms < 1_000; ms += 10) {
+      await clock.advance(10);
+      for (const lane of LANES) if (gate.tryTrickle(lane, clock.monotonic())) passed[lane]++;
+    }
+    return passed;
+  }
+  const LIMITED = { retryAfterMs: 60_000 };
+
+  test.each([
+    ['high', { high: 50, low: 5 }],
+    ['low', { high: 10, low: 25 }],
+  ] as const)('grows while its questions are answered in spite of a 429: %s', async (lane, expected) => {
+    const given = setUp();
+    given.record('rate_limited', LIMITED);
+    for (let answer = 0; answer < 4; answer++) given.gate.recordAnswer(10, lane);
+    expect(await inASecond(given)).toEqual(expected);
+  });
+
+  test('does not grow by answers outside of a pause, nor by those to control questions', async () => {
+    const given = setUp();
+    for (const lane of LANES) given.gate.recordAnswer(10, lane);
+    given.record('rate_limited', LIMITED);
+    given.gate.recordAnswer(10);
+    expect(await inASecond(given)).toEqual({ high: 10, low: 5 });
+  });
+
+  test.each([
+    ['high', { high: 25, low: 25 }],
+    ['low', { high: 50, low: 13 }],
+  ] as const)('shrinks by half with each 429 in its lane: %s', async (lane, expected) => {
+    const given = setUp();
+    given.record('rate_limited', LIMITED);
+    for (const lane of LANES) for (let answer = 0; answer < 4; answer++) given.gate.recordAnswer(10, lane);
+    given.record('rate_limited', LIMITED, 429, lane);
+    given.record('rate_limited', LIMITED);
+    expect(await inASecond(given)).toEqual(expected);
+  });
+
+  test('begins anew with the next pause', async () => {
+    const given = setUp();
+    given.record('rate_limited');
+    for (let answer = 0; answer < 20; answer++) for (const lane of LANES) given.gate.recordAnswer(10, lane);
+    await given.clock.advance(1_000);
+    given.record('rate_limited', LIMITED, 429, 'high');
+    expect(await inASecond(given)).toEqual({ high: 10, low: 5 });
   });
 });
 

@@ -119,7 +119,9 @@ export class Checker {
   }
 
   *#unavailable(verifier: number, { at, failure = 'overloaded', evidence, maxAgeMs = Infinity, ...seen }: Sighting) {
-    const isOwnDoing = OWN_DOING.has(failure) || (OUTAGES.has(failure) && evidence === 'none');
+    // While others are answered, what befalls one key alone is no reason to honour its verdict for long.
+    const isAnswering = at - seen.answeredAt < SETTINGS.cacheTtlMs + SLACK_MS;
+    const isOwnDoing = OWN_DOING.has(failure) || (evidence === 'none' && (OUTAGES.has(failure) || isAnswering));
     const stale = isOwnDoing ? Math.min(staleMs(verifier), ttlMs(seen.wasRejected)) : staleMs(verifier);
     const isUsable = seen.freshUntil + stale > at && seen.freshSince > at - maxAgeMs;
     if (isUsable && !seen.stalled) yield 'policy: no verdict though there was a usable one';

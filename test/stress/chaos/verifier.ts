@@ -135,6 +135,7 @@ function see(asked: Asked, result: Result): void {
     source: result.source,
     failure: failure?.kind,
     evidence: failure?.evidence,
+    answeredAt: verifier.health().lastVerdictAt ?? -Infinity,
     verifiedAt: 'verifiedAt' in result ? result.verifiedAt : 0,
     expiresAt: 'expiresAt' in result ? result.expiresAt : undefined,
     // What was forgotten while this was on its way may still be told to those who were waiting for it.

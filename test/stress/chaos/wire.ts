@@ -99,6 +99,8 @@ export interface Sighting {
   readonly source: string;
   readonly failure: FailureKind | undefined;
   readonly evidence: Evidence | undefined;
+  /** When the key server last gave this verifier a verdict on any key, as `health()` has it. */
+  readonly answeredAt: number;
   readonly verifiedAt: number;
   readonly expiresAt: number | undefined;
   readonly maxAgeMs: number | undefined;
