@@ -3,6 +3,7 @@ import { diagnosticsObserver, sha256 } from '#platform';
 import type { Entry } from './cache/entry.js';
 import { parseSelector } from './cache/selector.js';
 import { VerdictCache } from './cache/verdict-cache.js';
+import { toCheckResult } from './client/checks.js';
 import { VerdictLoader } from './client/loader.js';
 import { isAdmissible, isHashable, localRejection } from './core/admit.js';
 import { wrongCallOptions } from './core/call-options.js';
@@ -185,7 +186,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
    * results: it rejects only with the reason of the caller's own `signal`.
    */
   async check(options: CheckOptions = {}): Promise<CheckResult> {
-    return await this.#loader.check(options);
+    const wrong = wrongCallOptions(options);
+    return wrong === undefined ? await this.#loader.check(options) : toCheckResult(0, wrong);
   }
 
   /**

@@ -123,6 +123,8 @@ describe('check()', () => {
     const { verifier, server, clock } = await wellVerifier();
     const reason = new Error('gone');
     await expect(verifier.check({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const wrong = await verifier.check({ signal: 'soon' } as never);
+    expect(wrong).toMatchObject({ ok: false, failure: { kind: 'misconfigured' }, latencyMs: 0 });
     server.injectFault({ kind: 'hang' });
     const controller = new AbortController();
     const left = verifier.check({ signal: controller.signal });

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { Clock } from '../core/clock.js';
+import { checkTestClock } from './validate.js';
 
 interface Timer {
   readonly at: number;
@@ -90,5 +91,6 @@ export class TestClock implements Clock {
  * ```
  */
 export function testClock(options: TestClockOptions = {}): TestClock {
+  checkTestClock(options);
   return new TestClock(options);
 }

@@ -9,6 +9,7 @@ import {
   type RevocationSource,
 } from '../fleet/revocation.js';
 import type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from '../fleet/shared-cache.js';
+import { checkMemoryFleet } from './validate.js';
 
 /** How a fleet in memory is set up. */
 export interface MemoryFleetOptions {
@@ -132,6 +133,8 @@ export interface MemoryFleet {
  * await a.revoke({ key: 'sk-1' }); // b asks anew, too
  * ```
  */
-export function memoryFleet({ clock = systemClock }: MemoryFleetOptions = {}): MemoryFleet {
+export function memoryFleet(options: MemoryFleetOptions = {}): MemoryFleet {
+  checkMemoryFleet(options);
+  const { clock = systemClock } = options;
   return { sharedCache: new MemoryCache(clock), revocations: new MemoryRevocations() };
 }

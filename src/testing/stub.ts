@@ -32,7 +32,7 @@ import { claimsReader, type ClaimsReader } from '../protocol/claims.js';
 import { decodeResponse } from '../protocol/decode.js';
 import { defaultProtocol } from '../protocol/default.js';
 import { KeyBook, type IssuedKey, type KeyRecord } from './book.js';
-import { checkStub } from './validate.js';
+import { checkKind, checkStub } from './validate.js';
 
 /** How a stub is set up. */
 export interface StubVerifierOptions<FailOpen extends boolean = false, Claims = DefaultClaims> {
@@ -96,6 +96,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
    * proven outage, so that `failOpen` opens for it. Default kind: `'unreachable'`.
    */
   unavailable(kind: FailureKind = 'unreachable'): void {
+    checkKind(kind);
     const evidence = mayBeOutage({ kind }) ? 'proven' : 'none';
     this.#failure = new VerifyFailure(kind, `the stub is set to fail as ${kind}`, { evidence });
     this.#since = Date.now();
@@ -173,9 +174,10 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     return { status: 'down', since, failure, breaker: 'closed' };
   }
 
-  async check({ signal }: CheckOptions = {}): Promise<CheckResult> {
-    signal?.throwIfAborted();
-    const failure = this.#failure;
+  async check(options: CheckOptions = {}): Promise<CheckResult> {
+    const wrong = wrongCallOptions(options);
+    if (wrong === undefined) options.signal?.throwIfAborted();
+    const failure = wrong ?? this.#failure;
     return await Promise.resolve({ ok: failure === undefined, ...(failure && { failure }), latencyMs: 0 });
   }
 

@@ -2,6 +2,7 @@ import { checkOptions } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import { meant } from '../core/messages.js';
+import { noFailures } from '../observe/stats.js';
 import {
   check,
   func,
@@ -24,6 +25,11 @@ const texts = () =>
 const ms = () => number((value) => value >= 0, 'a number of milliseconds, 0 or more');
 const status = () => number((value) => value >= 200 && value <= 599 && Number.isInteger(value), 'a status, 200 to 599');
 const object = () => check(isObject, 'an object');
+const time = () =>
+  check((value): value is Date | number => !Number.isNaN(Number(value)), 'a Date, or epoch milliseconds');
+
+const isClock = (value: unknown): value is object =>
+  isObject(value) && ['wall', 'monotonic', 'after'].every((name) => isFunction(Reflect.get(value, name)));
 
 const shapes = lazy(() => {
   const record: Shape = {
@@ -31,9 +37,7 @@ const shapes = lazy(() => {
     client: check(isString, 'a string'),
     tenant: check(isString, 'a string'),
     keyId: optional(text()),
-    expiresAt: optional(
-      check((value): value is Date | number => !Number.isNaN(Number(value)), 'a Date, or epoch milliseconds'),
-    ),
+    expiresAt: optional(time()),
     claims: optional(object()),
     reason: optional(text()),
   };
@@ -95,12 +99,30 @@ const shapes = lazy(() => {
       check((value): value is number => typeof value === 'number' && value >= 0, 'a number of requests, 0 or more'),
     ),
   };
-  return { record: { ...record, scopes: optional(texts()) }, stubRecord: record, faults, keyServer, stub, times };
+  const kinds: readonly string[] = Object.keys(noFailures());
+  const kind = check(
+    (value): value is string => isString(value) && kinds.includes(value),
+    `one of ${kinds.join(', ')}`,
+  );
+  return {
+    clock: { wall: optional(time()) },
+    fleet: { clock: optional(check(isClock, 'an object with wall(), monotonic() and after()')) },
+    failure: { kind },
+    record: { ...record, scopes: optional(texts()) },
+    stubRecord: record,
+    faults,
+    keyServer,
+    stub,
+    times,
+  };
 });
 
 /** The options of the testing kit. What is checked elsewhere, such as a schema, is only looked at. */
 export const checkKeyServer = (options: unknown): unknown => checkOptions(shapes().keyServer, options);
 export const checkStub = (options: unknown): unknown => checkOptions(shapes().stub, options);
+export const checkTestClock = (options: unknown): unknown => checkOptions(shapes().clock, options);
+export const checkMemoryFleet = (options: unknown): unknown => checkOptions(shapes().fleet, options);
+export const checkKind = (kind: unknown): unknown => checkOptions(shapes().failure, { kind });
 export const checkTimes = (options: unknown): unknown => checkOptions(shapes().times, options);
 export const checkTokens = (serviceTokens: unknown): unknown =>
   checkOptions({ serviceTokens: texts() }, { serviceTokens });

@@ -1,7 +1,14 @@
 import { expect, onTestFinished, test } from 'vitest';
 
 import { InvalidOptionsError } from 'keyverify';
-import { startKeyServer, stubVerifier, type Fault, type KeyServerOptions } from 'keyverify/testing';
+import {
+  memoryFleet,
+  startKeyServer,
+  stubVerifier,
+  testClock,
+  type Fault,
+  type KeyServerOptions,
+} from 'keyverify/testing';
 
 import { checkFault } from '../../src/testing/validate.js';
 
@@ -95,4 +102,40 @@ test.each<[object, string]>([
   [{ keys: { 'sk-1': { ...ACME, scopes: ['a'] } } }, 'scopes: there is no such option'],
 ])('a stub with %j is refused', (options, issue) => {
   expect(() => stubVerifier(options)).toThrow(refused(issue));
+});
+
+test.each<[string, () => unknown, string]>([
+  ['testClock()', () => testClock({ now: 0 } as object), 'now: there is no such option'],
+  [
+    'testClock()',
+    () => testClock({ wall: new Date('soon') }),
+    'wall: expected a Date, or epoch milliseconds, got a value of type object',
+  ],
+  [
+    'memoryFleet()',
+    () => memoryFleet({ clocks: testClock() } as object),
+    'clocks: there is no such option, did you mean clock?',
+  ],
+  [
+    'memoryFleet()',
+    () => memoryFleet({ clock: { wall: () => 0 } as never }),
+    'clock: expected an object with wall(), monotonic() and after(), got a value of type object',
+  ],
+  [
+    'unavailable()',
+    () => stubVerifier().unavailable('time-out' as never),
+    'kind: expected one of KINDS, got a string of 8 characters',
+  ],
+])('%s names what is wrong with its options', (_, call, issue) => {
+  const kinds =
+    'unreachable, timeout, server_error, rate_limited, overloaded, circuit_open, misconfigured, invalid_response';
+  expect(call).toThrow(refused(issue.replace('KINDS', kinds)));
+});
+
+test('check() with wrong options finds nothing out', async () => {
+  const failure = {
+    kind: 'misconfigured',
+    message: expect.stringContaining('signal: expected an AbortSignal') as string,
+  };
+  expect(await stubVerifier().check({ signal: 'soon' } as never)).toMatchObject({ ok: false, failure });
 });
