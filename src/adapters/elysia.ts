@@ -28,8 +28,8 @@ class DeniedError extends Error {
 }
 
 /**
- * A plugin that admits requests with a valid key, for the routes behind it in the same instance, before it parses a body.
- * Throws `InvalidOptionsError`.
+ * A plugin that admits only requests with a valid key, to the routes added after it in the same instance. It denies before a
+ * body is parsed. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

@@ -13,15 +13,15 @@ export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
 type Handler<Response> = (req: NodeRequest, res: Response, next: (error?: unknown) => void) => void;
 
-/** A middleware that sets `res.locals.identity`, which Express types for the handlers behind it in the same chain. */
+/** A middleware that sets `res.locals.identity`, which is typed for the handlers after it in the same chain. */
 export type Middleware<Identity> = Handler<NodeResponse> &
   Handler<NodeResponse & { locals: { identity: Identity } }> & {
-    /** The caller, wherever the middleware has run. Throws for a request that it has not admitted. */
+    /** The caller's identity, in any later handler. Throws for a request that the middleware has not admitted. */
     readonly identityOf: (req: object) => Identity;
   };
 
 /**
- * A middleware that admits requests with a valid key. Throws `InvalidOptionsError`.
+ * A middleware that admits only requests with a valid key. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

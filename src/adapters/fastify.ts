@@ -15,8 +15,8 @@ export type { RouteOptions } from '../guard/options.js';
 export type { VerifierSource } from '../guard/verifier.js';
 
 /**
- * The options of the plugin: those of a guard, and the verifier. `optional: true` and `failOpen: true` belong into the
- * `config` of a route, where the compiler sees that its identity may be `null`. So a verifier that fails open needs
+ * The options of the plugin: those of a guard, and the verifier. `optional: true` and `failOpen: true` belong in the `config`
+ * of a route, where the compiler sees that the identity may be `null`. So a verifier that fails open needs
  * `failOpen: false` here.
  */
 export type ApiKeyAuthOptions = GuardOptions<DefaultClaims, false, false> &
@@ -35,7 +35,7 @@ type IdentityIn<Request> = Request extends {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The caller. `null` is in the type if the route's `config` has `optional: true` or `failOpen: true`. */
+    /** The caller's identity. `null` is in the type if the route's `config` has `optional: true` or `failOpen: true`. */
     identity: IdentityIn<this>;
   }
   interface FastifyContextConfig {
@@ -78,8 +78,9 @@ const plugin = async (app: FastifyInstance, { verifier, ...options }: ApiKeyAuth
 };
 
 /**
- * A plugin: the routes of the scope it is registered in, and of the scopes inside it, need a valid key. It sets
- * `request.identity`. Rejects with `InvalidOptionsError`; a route with wrong options throws it, once the plugin is loaded.
+ * A plugin that admits only requests with a valid key to the routes of the scope it is registered in, and of the scopes
+ * inside it. It sets `request.identity`. Registering rejects with `InvalidOptionsError` for wrong options. Once the plugin is
+ * loaded, adding a route with wrong options throws it.
  *
  * @example
  * ```ts

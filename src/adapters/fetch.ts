@@ -1,4 +1,4 @@
-/** `keyverify/fetch`: for all that answers a `Request` with a `Response`: Workers, Bun, Deno, Next.js, SvelteKit, Remix. */
+/** `keyverify/fetch`: for handlers from `Request` to `Response`: Workers, Bun, Deno, Next.js, SvelteKit, Remix. */
 import type { Decision } from '../guard/decision.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
@@ -11,14 +11,14 @@ export type { KeySource } from '../guard/key-sources.js';
 export type { GuardOptions, IdentityOf } from '../guard/options.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** Keeps a worker alive after its response: the `ctx` of a worker, or its event. */
+/** Keeps a worker alive after its response: its `ctx` or its event. */
 export interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
 /** The two ways to guard a fetch handler. */
 export interface FetchAuth<Identity> {
-  /** Wraps a handler: it gets the identity after the request, then what the runtime passes (`env`, `ctx`, ...). */
+  /** Wraps a handler, which gets the request, the identity, and then what the runtime passes (`env`, `ctx`, ...). */
   readonly protect: <Rest extends readonly unknown[]>(
     handler: (request: Request, identity: Identity, ...rest: Rest) => Response | Promise<Response>,
   ) => (request: Request, ...rest: Rest) => Promise<Response>;
@@ -40,7 +40,7 @@ function isExecutionContext(value: unknown): value is ExecutionContext {
 }
 
 /**
- * Guards fetch handlers. Throws `InvalidOptionsError`.
+ * Guards fetch handlers: they run only for requests with a valid key. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ function isExecutionContext(value: unknown): value is ExecutionContext {
  * export const GET = protect((request, identity) => Response.json({ tenant: identity.tenant }));
  * ```
  *
- * @example A worker, whose bindings come with the first request
+ * @example A worker that gets its bindings with the first request
  * ```ts
  * let env: Env;
  * const { protect } = apiKeyAuth(() => new KeyVerifier({ verifyUrl: env.VERIFY_URL, serviceToken: env.SERVICE_TOKEN }));

@@ -35,16 +35,16 @@ function toStatus({ status: code, headers, reason }: Denial): Parameters<ServerI
   return { code: CODES[code] ?? status.INTERNAL, details: reason, metadata };
 }
 
-/** Marks the metadata of a call, so that the copies which other interceptors make have the same identity. */
+/** Marks the metadata of a call, so that copies made by other interceptors have the same identity. */
 const CALL = 'keyverify-call';
 
-/** The options of a guard, and the methods that need none. */
+/** The options of a guard, and the methods that need no key. */
 export type GrpcOptions<Claims, FailOpen extends boolean, Optional extends boolean> = GuardOptions<
   Claims,
   FailOpen,
   Optional
 > & {
-  /** Methods that need no key, by path: `['/grpc.health.v1.Health/Check']`. They have no identity. Default: none. */
+  /** Methods that need no key, by path: `['/grpc.health.v1.Health/Check']`. Their calls have no identity. Default: none. */
   readonly exemptMethods?: readonly string[];
 };
 
@@ -52,7 +52,7 @@ export type GrpcOptions<Claims, FailOpen extends boolean, Optional extends boole
 export interface GrpcAuth<Identity> {
   /** For `new Server({ interceptors: [interceptor] })`. The message of a denial's status is its reason. */
   readonly interceptor: ServerInterceptor;
-  /** The caller. Throws for a call that the interceptor has not admitted. */
+  /** The caller's identity. Throws for a call that the interceptor has not admitted. */
   readonly identityOf: (call: { readonly metadata: Metadata }) => Identity;
 }
 
@@ -64,8 +64,8 @@ function checkExemptions(exempt: unknown): void {
 }
 
 /**
- * An interceptor that admits calls with a valid key, and a function that tells a handler its caller.
- * Throws `InvalidOptionsError`.
+ * An interceptor that admits only calls with a valid key, and a function that returns the caller's identity.
+ * Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

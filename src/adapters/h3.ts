@@ -36,12 +36,12 @@ function unknownEvent(): never {
 /** A middleware for `app.use()`, and for a file in `server/middleware/`. */
 export interface H3Auth<Identity> {
   (event: H3Event): Promise<Response | undefined>;
-  /** The caller. Throws for an event that the middleware has not admitted. */
+  /** The caller's identity. Throws for an event that the middleware has not admitted. */
   readonly identityOf: (event: H3Event) => Identity;
 }
 
 /**
- * A middleware that admits requests with a valid key. Throws `InvalidOptionsError`.
+ * A middleware that admits only requests with a valid key. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

@@ -28,7 +28,8 @@ function requestIdOf(c: Context): string | undefined {
 }
 
 /**
- * A middleware that admits requests with a valid key and sets `c.var.identity`. Throws `InvalidOptionsError`.
+ * A middleware that admits only requests with a valid key, and sets `c.var.identity`. Throws `InvalidOptionsError` for wrong
+ * options.
  *
  * @example
  * ```ts

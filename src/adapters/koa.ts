@@ -12,7 +12,8 @@ export type { GuardOptions, IdentityOf } from '../guard/options.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
 /**
- * A middleware that admits requests with a valid key and sets `ctx.state.identity`. Throws `InvalidOptionsError`.
+ * A middleware that admits only requests with a valid key, and sets `ctx.state.identity`. Throws `InvalidOptionsError` for
+ * wrong options.
  *
  * @example
  * ```ts

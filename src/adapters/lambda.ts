@@ -11,7 +11,7 @@ export type { GuardOptions, IdentityOf } from '../guard/options.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 export type { LambdaEvent } from '../guard/lambda.js';
 
-/** A response as API Gateway, function URLs and load balancers take it. */
+/** A response in the form that API Gateway, function URLs and load balancers expect. */
 export interface LambdaResponse {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -20,7 +20,7 @@ export interface LambdaResponse {
   readonly body: string;
 }
 
-/** What an authorizer is called with: of a REST API (`TOKEN`, `REQUEST`), or of an HTTP API (version 1.0 or 2.0). */
+/** The event of an authorizer: of a REST API (`TOKEN`, `REQUEST`), or of an HTTP API (version 1.0 or 2.0). */
 export interface AuthorizerEvent extends LambdaEvent {
   readonly version?: string;
   /** Of a `TOKEN` authorizer: the value of the header that is its identity source. */
@@ -28,10 +28,10 @@ export interface AuthorizerEvent extends LambdaEvent {
   readonly methodArn?: string;
 }
 
-/** The caller, as API Gateway hands it on: `event.requestContext.authorizer`. */
+/** The caller's identity, as API Gateway passes it on in `event.requestContext.authorizer`. */
 export type AuthorizerContext = Readonly<Record<'client' | 'tenant' | 'keyId', string>>;
 
-/** What an authorizer answers: simple for version 2.0 of an HTTP API, else a policy. */
+/** The response of an authorizer: simple for version 2.0 of an HTTP API, else a policy. */
 export type AuthorizerResult =
   | { readonly isAuthorized: boolean; readonly context: AuthorizerContext }
   | {
@@ -45,16 +45,16 @@ export type AuthorizerResult =
       readonly context: AuthorizerContext;
     };
 
-/** The ways to guard with a function. */
+/** The two ways to guard with a Lambda function. */
 export interface LambdaAuth<Identity> {
-  /** Wraps a handler: it gets the identity after the event, then what Lambda passes. */
+  /** Wraps a handler, which gets the event, the identity, and then what Lambda passes. */
   readonly protect: <Event extends LambdaEvent, Result, Rest extends readonly unknown[]>(
     handler: (event: Event, identity: Identity, ...rest: Rest) => Result | Promise<Result>,
   ) => (event: Event, ...rest: Rest) => Promise<Result | LambdaResponse>;
   /**
-   * The handler of an authorizer. A key that is not valid is a 401, one that may not do this a 403. Without a verdict it
-   * throws, which API Gateway answers with 500: an authorizer can't say 503. Switch off the cache of API Gateway, or a
-   * revoked key works until that ends.
+   * The handler of an authorizer. A bad key is a 401, and a key that `authorize` or the scope denies a 403. Without a verdict
+   * it throws, which API Gateway answers with 500: an authorizer can't answer 503. Switch off the cache of API Gateway, or a
+   * revoked key works for that much longer.
    */
   readonly authorizer: (event: AuthorizerEvent) => Promise<AuthorizerResult>;
 }
@@ -90,7 +90,7 @@ function toAuthorizerResult(
 }
 
 /**
- * Guards Lambda functions. Throws `InvalidOptionsError`.
+ * Guards Lambda functions: they run only for requests with a valid key. Throws `InvalidOptionsError` for wrong options.
  *
  * @example A function URL, or a route of API Gateway
  * ```ts

@@ -1,4 +1,4 @@
-/** `keyverify/mcp`: verifies the bearer of a server of the Model Context Protocol, for `requireBearerAuth` of its SDK. */
+/** `keyverify/mcp`: verifies bearer tokens for a server of the Model Context Protocol, for `requireBearerAuth` of its SDK. */
 import {
   InsufficientScopeError,
   InvalidRequestError,
@@ -20,16 +20,16 @@ import type { AnyVerifier, ClaimsOf, VerifierSource } from '../guard/verifier.js
 export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** The options of a guard that the SDK leaves something to decide for. It never fails open: a client needs an id. */
+/** The guard options that have an effect with the SDK. It never fails open, since a client needs an id. */
 export type McpOptions<Claims> = Pick<GuardOptions<Claims, false, false>, 'maxAgeMs' | 'authorize' | 'onDenied'> & {
   /** The scopes of a key, which the SDK compares with `requiredScopes`. Default: none. */
   readonly scopes?: (identity: Verified<Claims>) => readonly string[];
 };
 
-/** The SDK refuses a token that does not end. A key is verified for each request, so this much suffices. */
+/** The SDK refuses a token that does not expire. A key is verified for each request, so this is long enough. */
 const UNLIMITED_SECONDS = 300;
 
-/** The SDK makes 401, 403, 400, 400 and 500 of these; it has neither 429 nor 503. */
+/** The SDK answers 401, 403, 400, 400 and 500 to these; it has neither 429 nor 503. */
 function toError({ status, reason }: Denial): OAuthError {
   if (status === 401) return new InvalidTokenError(reason);
   if (status === 403) return new InsufficientScopeError(reason);
@@ -37,7 +37,7 @@ function toError({ status, reason }: Denial): OAuthError {
   return status < 500 ? new InvalidRequestError(reason) : new ServerError(reason);
 }
 
-/** The options of a guard that make no difference here, so that setting one would be a mistake. */
+/** The guard options that have no effect here, so that setting one would be a mistake. */
 const DECIDED = ['keySources', 'optional', 'failOpen', 'realm'];
 
 function checkOptions(options: unknown): void {
@@ -52,7 +52,7 @@ function checkOptions(options: unknown): void {
 
 /**
  * A verifier of access tokens. The identity is in `extra.identity` of the `AuthInfo` that tools get; its `clientId` is
- * `client`. The SDK puts the key itself into `token`: don't log that. Throws `InvalidOptionsError`.
+ * `client`. The SDK puts the key itself into `token`: don't log that. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

@@ -15,7 +15,7 @@ export type { KeySource } from '../guard/key-sources.js';
 export type { GuardOptions } from '../guard/options.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** Express hands on the request of Node, Fastify wraps it. */
+/** Express passes on the request of Node, Fastify wraps it. */
 interface NestRequest extends NodeRequest {
   readonly raw?: NodeRequest;
 }
@@ -28,8 +28,8 @@ interface NestResponse extends NodeResponse {
 /** A guard for HTTP, GraphQL and WebSockets. */
 export interface NestAuth extends CanActivate {
   /**
-   * For the platform `ws`, whose sockets don't know the request that opened them: call it in `handleConnection()`.
-   * Socket.IO needs no such call.
+   * For the platform `ws`, whose sockets don't know the request that opened them: call it in
+   * `handleConnection(socket, request)`. Socket.IO needs no such call.
    */
   readonly remember: (socket: object, request: NodeRequest) => void;
 }
@@ -67,8 +67,9 @@ function toException({ status, body, content }: Denial): HttpException {
 }
 
 /**
- * A guard for a route, a resolver, a gateway or a controller, or with `app.useGlobalGuards(apiKeyAuth(verifier))` for
- * all of them. Calls of microservices are refused. Throws `InvalidOptionsError`.
+ * A guard that admits only requests with a valid key: for a route, a resolver, a gateway or a controller, or with
+ * `app.useGlobalGuards(apiKeyAuth(verifier))` for all of them. It denies all calls of microservices. Throws
+ * `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts
@@ -141,8 +142,8 @@ export function apiKeyAuth<
 }
 
 /**
- * The caller, as a parameter of a handler: `@Identity() identity: Verified`. Write `Verified | null` where the guard is
- * optional or may fail open. Throws, which is a 500, where no guard has run.
+ * The caller's identity, as a parameter of a handler: `@Identity() identity: Verified`. Write `Verified | null` if the key is
+ * optional or the verifier may fail open. Throws, which is a 500, if no guard has run.
  */
 export const Identity = createParamDecorator((_: unknown, context: ExecutionContext) =>
   identities.of(carrierOf(context) ?? context),

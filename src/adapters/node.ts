@@ -11,8 +11,8 @@ export type { GuardOptions, IdentityOf } from '../guard/options.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
 /**
- * A listener that calls the handler with the caller's identity, and answers itself if there is none to be had.
- * Throws `InvalidOptionsError`.
+ * A listener that calls the handler only for requests with a valid key, with the caller's identity, and answers the others
+ * itself. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

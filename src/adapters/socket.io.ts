@@ -17,14 +17,14 @@ export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 /** A middleware for `io.use()`. */
 export interface SocketAuth<Identity> {
   (socket: HandshakeSocket & { readonly conn: Closable }, next: (error?: ExtendedError) => void): void;
-  /** The caller. Throws for a socket that the middleware has not admitted. */
+  /** The caller's identity. Throws for a socket that the middleware has not admitted. */
   readonly identityOf: (socket: object) => Identity;
 }
 
 /**
- * A middleware that opens a socket for clients with a valid key, in a header or as `auth: { token: key }`. The client is
- * told of a denial by `connect_error`: the message is the reason, `data` the problem details. A socket that is open stays
- * so. Throws `InvalidOptionsError`.
+ * A middleware that admits only clients with a valid key, in a header or as `auth: { token: key }`. A denied client gets a
+ * `connect_error`: the message is the reason, `data` has the problem details. An open socket stays open when its key is
+ * revoked. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

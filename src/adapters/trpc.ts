@@ -13,16 +13,16 @@ export type { KeySource } from '../guard/key-sources.js';
 export type { GuardOptions, IdentityOf } from '../guard/options.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** The context of a procedure: what the adapters of tRPC pass to `createContext`. */
+/** The context of a procedure, as the adapters of tRPC pass it to `createContext`. */
 export interface TrpcContext {
   readonly req: Request | NodeRequest;
-  /** With an adapter for Node: gets the headers of a denial, but for a WebSocket, which has none. */
+  /** With an adapter for Node.js: gets the headers of a denial, except over a WebSocket. */
   readonly res?: NodeResponse | Closable | undefined;
   /** With the adapter for fetch: gets the headers of a denial. */
   readonly resHeaders?: Headers | undefined;
 }
 
-/** HTTP statuses as codes of tRPC; all others are INTERNAL_SERVER_ERROR. */
+/** HTTP statuses as tRPC codes; all others are INTERNAL_SERVER_ERROR. */
 const CODES: Readonly<Record<number, TRPCError['code']>> = {
   400: 'BAD_REQUEST',
   401: 'UNAUTHORIZED',
@@ -35,7 +35,7 @@ const CODES: Readonly<Record<number, TRPCError['code']>> = {
 
 const isFetch = (req: Request | NodeRequest): req is Request => typeof req.headers.get === 'function';
 
-/** The body is left to tRPC, so of the headers those about it, too. A stream may have sent its own already. */
+/** tRPC writes the body, and so the headers about it. A stream may have sent its headers already. */
 function sendHeaders({ headers }: Denial, { res, resHeaders }: TrpcContext): void {
   for (const [name, value] of Object.entries(headers)) {
     if (name === 'content-type') continue;
@@ -45,8 +45,8 @@ function sendHeaders({ headers }: Denial, { res, resHeaders }: TrpcContext): voi
 }
 
 /**
- * A function that tells the caller of a procedure, or throws a `TRPCError` whose message is the reason.
- * Throws `InvalidOptionsError`.
+ * A function that resolves to the identity of a procedure's caller, or rejects with a `TRPCError` whose message is the reason.
+ * Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** `keyverify/ws`: a guard for the upgrade to a WebSocket. A denial is an HTTP response, and no WebSocket is opened. */
+/** `keyverify/ws`: a guard for the upgrade to a WebSocket. A denial is an HTTP response; no WebSocket is opened. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
@@ -26,7 +26,7 @@ function writeDenial(socket: Duplex, { status, headers, body }: Denial): void {
   socket.end(`HTTP/1.1 ${status} Denied\r\n${lines}\r\n${body}`);
 }
 
-/** Nothing reads the socket before there is a decision, so its end would go unnoticed. To read nothing takes no byte from it. */
+/** Nothing reads the socket before the decision, so its end would go unnoticed. Reading 0 bytes takes nothing from it. */
 function watchEnd(socket: Duplex): () => void {
   const onReadable = (): void => void socket.read(0);
   const onEnd = (): void => void socket.destroy();
@@ -34,7 +34,7 @@ function watchEnd(socket: Duplex): () => void {
   return () => void socket.off('readable', onReadable).off('end', onEnd);
 }
 
-/** A server answers with one of the subprotocols offered: a key must not be among them. */
+/** A server answers with one of the offered subprotocols: that must not be the key. */
 function hideKey(request: IncomingMessage, { keySources = [] }: Pick<GuardOptions, 'keySources'>): void {
   const offered = request.headers['sec-websocket-protocol'];
   const prefixes = keySources.flatMap((source) =>
@@ -47,9 +47,9 @@ function hideKey(request: IncomingMessage, { keySources = [] }: Pick<GuardOption
 }
 
 /**
- * A listener for `upgrade` that opens a WebSocket for requests with a valid key, and calls `onConnection` with the
- * caller's identity. An error of the WebSocket, such as a broken frame, closes it; listen to `error` to hear of it. Throws
- * `InvalidOptionsError`.
+ * A listener for `upgrade` that opens a WebSocket only for requests with a valid key, and calls `onConnection` with the
+ * caller's identity. An error of the WebSocket, such as a broken frame, closes it; listen to its `error` event to see it.
+ * Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

@@ -8,6 +8,7 @@ import type { Stats } from './stats.js';
 export interface VerdictEvent<Claims> {
   /** SHA-256 of the key, as 64 hexadecimal digits. */
   readonly fingerprint: string;
+  /** The verdict, as `verify()` resolves to it. */
   readonly result: Verified<Claims> | Rejected;
   /** How many requests it took. */
   readonly attempts: number;
@@ -50,7 +51,7 @@ export interface ControlEvent {
   readonly durationMs: number;
 }
 
-/** A caller's own signal ended its wait. It got no result, and the question goes on for the others. */
+/** A caller's own signal ended its wait. It got no result, and the question goes on for other callers. */
 export interface AbortEvent {
   /** SHA-256 of the key, as 64 hexadecimal digits. */
   readonly fingerprint: string;
@@ -59,13 +60,13 @@ export interface AbortEvent {
 /** Verdicts were forgotten. */
 export interface InvalidateEvent {
   readonly selector: StoredSelector | 'all';
-  /** How many verdicts were forgotten at once; see `invalidate()`. */
+  /** How many verdicts were forgotten at once: what `invalidate()` returns. */
   readonly count: number;
 }
 
-/** An operation on the shared cache: one object for the whole of it. */
+/** An operation on the shared cache. */
 export interface SharedEvent {
-  /** `probe`: a read by nobody's request, to find out whether a store that failed works again. */
+  /** `probe`: a read in the background, to find out whether a shared cache that failed is back. */
   readonly operation: 'get' | 'put' | 'lease' | 'probe';
 }
 
@@ -73,10 +74,10 @@ export interface SharedEvent {
 export interface SharedOutcome {
   /**
    * `hit`: an entry was found, put or leased. `miss`: it was not. `unsealable`: it was forged, altered or moved, or sealed
-   * with another secret. `timeout`, `error`: the store failed.
+   * with another secret. `timeout`, `error`: the shared cache failed.
    */
   readonly outcome: 'hit' | 'miss' | 'unsealable' | 'timeout' | 'error';
-  /** What the store threw, reduced to name, code and message; `undefined` for all other outcomes. */
+  /** What the shared cache threw, reduced to name, code and message; `undefined` for all other outcomes. */
   readonly error: Error | undefined;
   /** How long it took, in milliseconds. */
   readonly durationMs: number;
@@ -88,9 +89,9 @@ export interface RevocationEvent {
   readonly source: string;
   /** How many messages came together. */
   readonly messages: number;
-  /** How many of them say that keys were revoked; the others, that they were changed. */
+  /** How many of them say that keys were revoked; the others say that they were changed. */
   readonly revoked: number;
-  /** How many verdicts were forgotten at once, or are asked about anew. */
+  /** How many verdicts were forgotten at once, or are asked about again. */
   readonly count: number;
 }
 
@@ -98,13 +99,13 @@ export interface RevocationEvent {
 export interface RevocationGapEvent {
   /** The name of the stream. */
   readonly source: string;
-  /** `lost`: messages are missing, or can't be read. `silent`: the stream wasn't heard of for three heartbeats. */
+  /** `lost`: messages are missing or can't be read. `silent`: the stream missed three heartbeats. */
   readonly reason: 'lost' | 'silent';
 }
 
-/** A question to the key server: one object for the whole of it, retries included. */
+/** A question to the key server. Its events share this object, retries included. */
 export interface AskEvent {
-  /** `verify`: a caller waits for it. `refresh`: nobody does. `control`: it is about a made-up key, see `docs/outages.md`. */
+  /** `verify`: a caller waits. `refresh`: in the background. `control`: about a made-up key, see `docs/outages.md`. */
   readonly purpose: 'verify' | 'refresh' | 'control';
   /** Origin and path of the key server. */
   readonly url: string;
@@ -123,33 +124,54 @@ export interface AskOutcome {
 
 /** A verifier, as an observer sees it. */
 export interface ObservedVerifier {
+  /** Counts since it was built, and its present state. */
   stats(): Stats;
+  /** What is known about the key server, without a request. */
   health(): Health;
 }
 
 /**
- * Something that is told what happened. Every method is optional. Events hold fingerprints, never keys. What a method
+ * Something that is told what happened. Every method is optional. Events contain fingerprints, never keys. What a method
  * throws or rejects with is ignored, and nothing waits for it. Hits within the TTL are not reported: `stats()` counts them.
+ *
+ * @example
+ * ```ts
+ * const observer: Observer = {
+ *   onFailure: ({ failure, fingerprint }) => console.warn(failure.code, fingerprint),
+ * };
+ * const verifier = new KeyVerifier({ observers: [observer] });
+ * ```
  */
 export interface Observer<Claims = unknown> {
+  /** The key server gave a verdict. */
   onVerdict?(event: VerdictEvent<Claims>): unknown;
+  /** A question to the key server ended without a verdict. */
   onFailure?(event: FailureEvent): unknown;
+  /** A verdict past its TTL was served because of a failure. */
   onStale?(event: StaleEvent<Claims>): unknown;
+  /** A caller was let in without an identity. */
   onFailOpen?(event: FailOpenEvent): unknown;
+  /** The circuit breaker opened, half-opened or closed. */
   onBreaker?(event: BreakerEvent): unknown;
+  /** A control question was answered, or failed. */
   onControl?(event: ControlEvent): unknown;
+  /** A caller's own signal ended its wait. */
   onAbort?(event: AbortEvent): unknown;
+  /** Verdicts were forgotten. */
   onInvalidate?(event: InvalidateEvent): unknown;
-  /** An operation on the shared cache is about to be run, by `run`: as for `onAsk`. */
+  /** An operation on the shared cache is about to run. `run` runs it, as in `onAsk`. */
   onShared?(event: SharedEvent, run: () => Promise<SharedOutcome>): unknown;
+  /** A stream delivered revocations. */
   onRevocation?(event: RevocationEvent): unknown;
+  /** Revocations may have been lost. */
   onRevocationGap?(event: RevocationGapEvent): unknown;
   /**
-   * A question is about to be asked. `run` asks it: call it in a context of your own, and requests to the key server are
-   * made in there. It resolves to the outcome, and never rejects. The question is asked once, however often you call it.
+   * A question is about to be asked. `run` asks it: call it in a context of your own, such as a span, and the requests to
+   * the key server are sent in that context. It resolves to the outcome and never rejects. The question is asked once,
+   * however often you call `run`, and also if you don't.
    */
   onAsk?(event: AskEvent, run: () => Promise<AskOutcome>): unknown;
-  /** Another caller waits for the answer to this question. Called in that caller's context. */
+  /** Another caller starts to wait for this question. Called in that caller's context. */
   onJoin?(event: AskEvent): unknown;
   /** A verifier was built with this observer. */
   onAttach?(verifier: ObservedVerifier): unknown;

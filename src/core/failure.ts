@@ -1,6 +1,17 @@
 import { dropFrames, KeyVerifyError, type ErrorCode } from './errors.js';
 
-/** Why there is no verdict. */
+/**
+ * Why there is no verdict.
+ *
+ * - `unreachable`: no connection, or it was lost.
+ * - `timeout`: no response within `timeoutMs`.
+ * - `server_error`: a 5xx, 408, 421 or 425.
+ * - `rate_limited`: a 429, the key server limits this service.
+ * - `overloaded`: this process is at its limit, such as `maxConcurrency`.
+ * - `circuit_open`: the circuit breaker is open, so nothing was sent.
+ * - `misconfigured`: wrong options, a refused service token, another 4xx, a redirect, a TLS failure or an unknown error.
+ * - `invalid_response`: a 200 that is not a verdict.
+ */
 export type FailureKind =
   | 'unreachable'
   | 'timeout'
@@ -12,7 +23,7 @@ export type FailureKind =
   | 'invalid_response';
 
 /**
- * What is known beyond this one failure. `proven`: the key server is down for everybody, which no caller can bring about.
+ * Whether there is evidence of an outage. `proven`: the key server is down for everybody, which no caller can fake.
  * `unproven`: it answers nobody, but has never answered a control question either, so the callers' keys may be the reason.
  * `none`: this key's own failure, or no outage at all.
  */
@@ -32,11 +43,11 @@ const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
   invalid_response: 'KEYVERIFY_INVALID_RESPONSE',
 };
 
-/** What is known of a failure beside its kind. */
+/** What is known about a failure besides its kind. */
 export interface FailureDetails {
   /** The underlying error, reduced to name, code and message, with secrets redacted. */
   readonly cause?: Error | undefined;
-  /** How long the key server asked us to wait, in milliseconds. */
+  /** How long to wait before asking again, in milliseconds, if that is known. */
   readonly retryAfterMs?: number | undefined;
   /** How many requests were sent. Default: 0. */
   readonly attempts?: number | undefined;
@@ -60,16 +71,17 @@ export interface AttemptFailure extends Pick<FailureDetails, 'cause' | 'retryAft
   readonly unconnected?: true;
 }
 
-/** Why the key server gave no verdict. It is carried by a result, never thrown by `verify()`. */
+/** Why there is no verdict: the `failure` of a result. `verify()` never throws it. */
 export class VerifyFailure extends KeyVerifyError {
   override readonly name = 'VerifyFailure';
   readonly kind: FailureKind;
+  /** The kind as a stable error code, such as `KEYVERIFY_TIMEOUT`. */
   readonly code: ErrorCode;
   /** How many requests were sent. */
   readonly attempts: number;
   /** How long it took, in milliseconds. */
   readonly durationMs: number;
-  /** How long to wait before asking again, in milliseconds, where that is known. */
+  /** How long to wait before asking again, in milliseconds, if that is known. */
   readonly retryAfterMs: number | undefined;
   /** Whether there was evidence of an outage when this failure was made. */
   readonly evidence: Evidence;
@@ -90,7 +102,7 @@ export class VerifyFailure extends KeyVerifyError {
     Object.freeze(this);
   }
 
-  /** Whether the key server is down for everybody: the only thing that `failOpen` opens for. */
+  /** Whether the key server is down for everybody, with proof: the only case in which `failOpen` opens. */
   get isOutage(): boolean {
     return this.evidence === 'proven' && MAY_OPEN.has(this.kind);
   }

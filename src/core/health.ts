@@ -1,11 +1,11 @@
 import type { BreakerState } from './events.js';
 import type { VerifyFailure } from './failure.js';
 
-/** What is known about the key server, without asking it. */
+/** What `health()` returns: what is known about the key server, without a request. */
 export interface Health {
   /**
-   * `ok`: the last question was answered. `degraded`: it was not, and it may be one key's own failure; or our rate is
-   * limited, or this process is overloaded. `down`: nobody gets a verdict.
+   * `ok`: the last question was answered. `degraded`: it failed, perhaps because of one key; or the key server limits our
+   * rate; or this process is overloaded. `down`: nobody gets a verdict.
    */
   readonly status: 'ok' | 'degraded' | 'down';
   /** Since when the status is what it is, in epoch milliseconds. */
@@ -14,6 +14,7 @@ export interface Health {
   readonly failure?: VerifyFailure;
   /** When the key server last answered, a control question included, in epoch milliseconds. Left out if it never has. */
   readonly lastVerdictAt?: number;
+  /** The state of the circuit breaker; `closed` if it is disabled. */
   readonly breaker: BreakerState;
   /** Left out without the option `sharedCache`. */
   readonly sharedCache?: SharedCacheHealth;
@@ -21,11 +22,11 @@ export interface Health {
   readonly revocations?: RevocationsHealth;
 }
 
-/** How the shared cache is. It changes no verdict, so the status of the verifier is another matter. */
+/** The health of the shared cache. It changes no verdict, so it doesn't count for the status of the verifier. */
 export interface SharedCacheHealth {
   /**
-   * `ok`: the last operation worked. `degraded`: it failed. `down`: several in a row did, so the store is left out and
-   * tried now and then.
+   * `ok`: the last operation worked. `degraded`: it failed. `down`: several in a row failed, so the shared cache is bypassed
+   * and probed every few seconds.
    */
   readonly status: 'ok' | 'degraded' | 'down';
   /** Since when the status is what it is, in epoch milliseconds. */
@@ -34,25 +35,25 @@ export interface SharedCacheHealth {
   readonly failure?: 'timeout' | 'error';
 }
 
-/** How the streams of revocations are. */
+/** The health of the streams of revocations. */
 export interface RevocationsHealth {
   /**
-   * `starting`: what is retained has not been read yet. `ok`: every stream is heard of. `down`: one was not for three of
-   * its heartbeats, and verdicts are fresh for `degradedTtlMs` at the most.
+   * `starting`: the retained revocations have not been read yet. `ok`: every stream sends its heartbeats. `down`: a stream
+   * missed three heartbeats, so verdicts stay fresh for `degradedTtlMs` at most.
    */
   readonly status: 'starting' | 'ok' | 'down';
-  /** Since when the status is what it is, in epoch milliseconds; `down`: when the stream was last heard of. */
+  /** Since when the status is what it is, in epoch milliseconds; `down`: when the stream was last heard from. */
   readonly since: number;
   /**
-   * How late a revocation takes effect here, in milliseconds: how long ago the streams were last heard of, or how long
-   * after its `at` a message of the last minute took effect, if that is longer.
+   * How late a revocation takes effect here, in milliseconds: the time since the streams were last heard from or, if that is
+   * longer, the time from the `at` of a message of the last minute until it took effect.
    */
   readonly lagMs: number;
-  /** When messages were last lost, as far as is known, in epoch milliseconds. */
+  /** When revocations may last have been lost, in epoch milliseconds. Left out if there was no gap. */
   readonly lastGapAt?: number;
 }
 
-/** What became of the control question that `check()` asked. */
+/** What `check()` resolves to: how its control question went. */
 export interface CheckResult {
   /** Whether the key server gave a verdict. */
   readonly ok: boolean;
@@ -67,8 +68,8 @@ export interface CheckResult {
   readonly clockSkewMs?: number;
 }
 
-/** What `check()` may be given. */
+/** The options of `check()`. */
 export interface CheckOptions {
-  /** Ends the wait: `check()` rejects with the signal's reason. */
+  /** Ends the wait: `check()` rejects with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }

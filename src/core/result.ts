@@ -8,13 +8,13 @@ export interface Verified<Claims = DefaultClaims> {
   readonly status: 'verified';
   readonly valid: true;
   /**
-   * `server`: asked just now. `cache`: within the TTL. `shared`: the same, asked by another process. `stale`: past the TTL,
-   * honoured because the key server gave no verdict.
+   * `server`: asked just now. `cache`: a verdict within its TTL. `shared`: the same, asked for by another process. `stale`: a
+   * verdict past its TTL, honoured because the key server gave no new one.
    */
   readonly source: 'server' | 'cache' | 'shared' | 'stale';
-  /** The caller's name, as the key server gives it. */
+  /** Who uses the key, as the key server names them: a person, a service or an application. */
   readonly client: string;
-  /** The customer that the caller belongs to, as the key server gives it. */
+  /** The customer that the client belongs to, as the key server names it. */
   readonly tenant: string;
   /** The key's public id. Unlike the key, it may be logged. */
   readonly keyId?: string;
@@ -22,11 +22,11 @@ export interface Verified<Claims = DefaultClaims> {
   readonly claims: Claims;
   /** When the key server was asked, in epoch milliseconds. */
   readonly verifiedAt: number;
-  /** When the key ends, in epoch milliseconds. */
+  /** When the key expires, in epoch milliseconds. Left out if it doesn't. */
   readonly expiresAt?: number;
 }
 
-/** The key server is down, nothing is known of the key, and `failOpen` lets the caller in without an identity. */
+/** The key server is down, nothing is known about the key, and `failOpen` lets the caller in without an identity. */
 export interface FailedOpen {
   readonly status: 'failed-open';
   readonly valid: true;
@@ -52,8 +52,9 @@ export type KnownReason =
 export interface Rejected {
   readonly status: 'rejected';
   readonly valid: false;
-  /** `local`: rejected by its shape, without asking. The others are as in `Verified`. */
+  /** `local`: rejected by its shape, without a request. The others are as in `Verified`. */
   readonly source: 'server' | 'cache' | 'shared' | 'stale' | 'local';
+  /** Why: one of the reasons above, or another one of the key server's. */
   readonly reason: KnownReason | (string & Record<never, never>);
 }
 
@@ -76,22 +77,22 @@ export type VerifyResult<Claims = DefaultClaims, FailOpen extends boolean = fals
 
 type AnyResult<Claims> = VerifyResult<Claims, boolean>;
 
-/** The key is good: there is an identity. */
+/** Whether the key is good, so that there is an identity. */
 export function isVerified<Claims>(result: AnyResult<Claims>): result is Verified<Claims> {
   return result.status === 'verified';
 }
 
-/** The key is known to be bad: answer 401 (403 for `scope_mismatch`, 429 for `rate_limited`). */
+/** Whether the key is known to be bad: answer 401 (403 for `scope_mismatch`, 429 for `rate_limited`). */
 export function isRejected(result: AnyResult<unknown>): result is Rejected {
   return result.status === 'rejected';
 }
 
-/** There was no verdict, open or closed. It is not the caller's fault: never answer 401. */
+/** Whether there is no verdict, be the caller let in or denied. It is not the caller's fault: never answer 401. */
 export function isUnavailable(result: AnyResult<unknown>): result is FailedOpen | FailedClosed {
   return result.status === 'failed-open' || result.status === 'failed-closed';
 }
 
-/** Let in without an identity. */
+/** Whether the caller is let in without an identity. */
 export function isFailedOpen(result: AnyResult<unknown>): result is FailedOpen {
   return result.status === 'failed-open';
 }

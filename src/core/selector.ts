@@ -1,4 +1,7 @@
-/** Which verdicts to forget: exactly one of these. `fingerprint` is the SHA-256 of the key as 64 hexadecimal digits. */
+/**
+ * Which verdicts to forget: exactly one of these. `fingerprint` is the SHA-256 of the key as 64 hexadecimal digits, as
+ * `fingerprint(key)` gives it.
+ */
 export type Selector =
   | { readonly key: string }
   | { readonly fingerprint: string }

@@ -4,7 +4,7 @@ import type { Rejected, Verified, VerifyResult } from './result.js';
 
 type ResultSource = VerifyResult<unknown, boolean>['source'];
 
-/** How many results there were. */
+/** How many results there were, by status; verdicts also by source. */
 export interface StatusCounts {
   readonly verified: Readonly<Record<Verified['source'], number>>;
   readonly rejected: Readonly<Record<Rejected['source'], number>>;
@@ -12,11 +12,11 @@ export interface StatusCounts {
   readonly 'failed-closed': number;
 }
 
-/** What a verifier did since it was built, and its present state. */
+/** What `stats()` returns: counts since the verifier was built, and its present state. */
 export interface Stats {
   /** How many results came from each source. */
   readonly results: Readonly<Record<ResultSource, number>>;
-  /** The same by status, and of verdicts by source. */
+  /** The same by status; verdicts also by source. */
   readonly statuses: StatusCounts;
   /** How many rejections there were for each reason. Beyond 32 different ones, the others count as `other`. */
   readonly reasons: Readonly<Record<string, number>>;
@@ -26,11 +26,11 @@ export interface Stats {
   readonly requests: number;
   /** How many of them repeated one that had failed. */
   readonly retries: number;
-  /** How many callers waited for an answer that another one had asked for. */
+  /** How many callers waited for a question that another caller had asked. */
   readonly coalesced: number;
   /** How many cached verdicts were asked about again in the background. */
   readonly refreshes: number;
-  /** How many verdicts had to make room for others. */
+  /** How many verdicts were evicted to make room for others. */
   readonly evictions: number;
   /** How many keys are cached; those whose verdict was invalidated count until they are asked about again. */
   readonly entries: { readonly verified: number; readonly rejected: number };
@@ -40,6 +40,7 @@ export interface Stats {
   readonly queued: number;
   /** How many control questions were asked, see `docs/outages.md`. */
   readonly controls: number;
+  /** The state of the circuit breaker; `closed` if it is disabled. */
   readonly breaker: BreakerState;
   /** The shared cache; zeros without one. */
   readonly shared: SharedStats;
@@ -47,25 +48,29 @@ export interface Stats {
   readonly revocations: RevocationStats;
 }
 
-/** What became of operations on the shared cache; `hits`, `misses` and `unsealable` are of reads. */
+/** Counts of operations on the shared cache. */
 export interface SharedStats {
   /** How many operations there were, failures included. */
   readonly operations: Readonly<Record<SharedEvent['operation'], number>>;
+  /** Reads that found an entry. */
   readonly hits: number;
+  /** Reads that found none. */
   readonly misses: number;
+  /** Reads of an entry that was forged, altered or moved, or sealed with another secret. */
   readonly unsealable: number;
   /** Operations of any kind that failed or took too long. */
   readonly failures: number;
 }
 
-/** What streams of revocations said. */
+/** Counts of what the streams of revocations delivered. */
 export interface RevocationStats {
   /** How many messages said that keys were revoked or changed. */
   readonly messages: number;
   /** How many of them said that keys were revoked. */
   readonly revoked: number;
+  /** How often revocations may have been lost. */
   readonly gaps: number;
-  /** Whether a stream is down: verdicts are then fresh for `degradedTtlMs` at the most. */
+  /** Whether a stream is down: verdicts then stay fresh for `degradedTtlMs` at most. */
   readonly behind: boolean;
 }
 

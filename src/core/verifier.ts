@@ -4,22 +4,22 @@ import type { Selector } from './selector.js';
 import type { Stats } from './stats.js';
 
 /**
- * What one call of `verify()` may ask for. The result may be `FailedOpen` where `FailOpen` says so: a variable that holds
- * `failOpen: true` is a `VerifyOptions<true>`.
+ * Options for one call of `verify()` or `verifyCached()`. Wrong ones make the call fail as `misconfigured`. With
+ * `VerifyOptions<true>`, the type of a variable with `failOpen: true`, the result may be `FailedOpen`.
  */
 export interface VerifyOptions<FailOpen extends boolean | undefined = undefined> {
-  /** Ends this caller's wait: `verify()` rejects with the signal's reason. The question itself goes on for the others. */
+  /** Ends this caller's wait: `verify()` rejects with the signal's reason. The question goes on for others. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * The oldest verdict that will do, in milliseconds; `0` asks the key server now.
+   * The oldest verdict that is acceptable, in milliseconds; `0` asks the key server every time.
    * Default: any verdict within its TTL.
    */
   readonly maxAgeMs?: number | undefined;
-  /** Overrides the verifier's `failOpen` for this call. Only `true` opens. */
+  /** Overrides the verifier's `failOpen` for this call. Default: the verifier's. */
   readonly failOpen?: FailOpen | undefined;
   /**
-   * Keeps the runtime alive for a refresh in the background, e.g. `ctx.waitUntil` of a worker. On runtimes that end
-   * background work with the request, hits are refreshed ahead of their expiry only where this is given.
+   * Keeps a worker alive during a background refresh, e.g. `(work) => ctx.waitUntil(work)`. On runtimes that end background
+   * work with the request, verdicts are refreshed ahead of their expiry only if this is given. Default: none.
    */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
@@ -30,9 +30,21 @@ export type AnyVerifyOptions = VerifyOptions<boolean | undefined>;
 /** A key as it comes from a request: it may be missing. */
 export type PresentedKey = string | null | undefined;
 
-/** What `KeyVerifier` and the testing kit's `stubVerifier` both are: depend on this to be testable. */
+/**
+ * The interface of `KeyVerifier` and of the testing kit's `stubVerifier()`: depend on it, so that your tests can pass a stub.
+ *
+ * @example
+ * ```ts
+ * class Orders {
+ *   constructor(private readonly verifier: Verifier<false>) {}
+ * }
+ * ```
+ */
 export interface Verifier<FailOpen extends boolean = boolean, Claims = DefaultClaims> extends AsyncDisposable {
-  /** Verifies one key. Rejects only with the reason of the caller's own `signal`. */
+  /**
+   * Verifies one key, within `timeoutMs`. Failures are results, too: it rejects only with the reason of the caller's own
+   * `signal`.
+   */
   verify(key: PresentedKey, options?: VerifyOptions): Promise<VerifyResult<Claims, FailOpen>>;
   /** Fails closed for this call. */
   verify(
@@ -41,25 +53,34 @@ export interface Verifier<FailOpen extends boolean = boolean, Claims = DefaultCl
   ): Promise<VerifyResult<Claims>>;
   /** May fail open for this call. */
   verify(key: PresentedKey, options?: AnyVerifyOptions): Promise<VerifyResult<Claims, boolean>>;
-  /** The result if no wait is needed, else `undefined`. Counts, and refreshes ahead, like `verify()`. */
+  /** The result if no wait is needed, else `undefined`. Counts and refreshes like `verify()`. */
   verifyCached(key: PresentedKey, options?: AnyVerifyOptions): Verified<Claims> | Rejected | undefined;
-  /** The fresh verdict in the cache, if there is one. Without any side effect. */
+  /** The cached verdict if it is fresh, else `undefined`. Has no side effects. */
   peek(key: PresentedKey): Verified<Claims> | Rejected | undefined;
-  /** Forgets verdicts in this process and returns how many. The selected keys are asked about anew. */
+  /**
+   * Forgets verdicts in this process and returns how many were forgotten at once. The selected keys are denied until the key
+   * server has been asked again. Throws `InvalidOptionsError` for a wrong selector.
+   */
   invalidate(selector: Selector): number;
-  /** The same, and then in every process that follows the same source of revocations. Rejects if publishing failed. */
+  /**
+   * The same, and then in every process that follows the same source of revocations. Rejects with `NotPublishedError` if
+   * publishing failed, and with `InvalidOptionsError` for a wrong selector.
+   */
   revoke(selector: Selector): Promise<void>;
   /** Forgets every verdict. */
   clear(): void;
-  /** Loads what the first question would have to wait for. Rejects if there is no service token to be had. */
+  /**
+   * Loads what the first question would have to wait for: the transport, the service token and the retained revocations.
+   * Rejects with a `VerifyFailure` if there is no service token.
+   */
   warmUp(): Promise<void>;
-  /** What happened so far, in numbers. */
+  /** Counts since the verifier was built, and its present state. */
   stats(): Stats;
-  /** What is known about the key server, without asking it. */
+  /** What is known about the key server, without a request. */
   health(): Health;
-  /** Asks the key server a control question now. Rejects only with the reason of the caller's own `signal`. */
+  /** Asks a control question now, at most once a second. Rejects only with the reason of the caller's own `signal`. */
   check(options?: CheckOptions): Promise<CheckResult>;
-  /** Waits for the questions that are being asked, then closes the connections. May be called again. */
+  /** Waits for the questions in flight, then closes the connections. May be called again. */
   close(): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * `keyverify/redis`: verdicts and revocations shared through Redis or Valkey, by the client that you have.
+ * `keyverify/redis`: verdicts and revocations shared through Redis or Valkey, with the client that you already use.
  *
  * @module
  */
@@ -13,28 +13,28 @@ import type { SharedCache, SharedKey, SharedPut, SharedRead } from './shared-cac
 export type { SendCommand } from './redis-command.js';
 export { redisRevocations, type RedisRevocationsOptions } from './redis-revocations.js';
 
-/** How `redisCache()` is set up. */
+/** The options of `redisCache()`. */
 export interface RedisCacheOptions {
-  /** Sends one command. */
+  /** Sends one command: for ioredis `(command) => redis.call(...command)`. docs/fleet.md has other clients. */
   readonly send: SendCommand;
   /**
-   * What entries are sealed with: 32 random bytes or more, as text, the same in all processes. Of a list the first one
-   * seals and all open, so that it can be replaced without a flush.
+   * Seals the entries: at least 32 random bytes as text, the same in all processes. With a list, the first one seals and any
+   * of them opens, so that a secret can be replaced without losing entries.
    */
   readonly secret: string | readonly string[];
   /** What names in Redis begin with. Default: `'keyverify:'`. */
   readonly prefix?: string | undefined;
 }
 
-/** No entry is longer, in characters: a shared verdict has 16 384 of up to 3 bytes, and sealing adds a third. */
+/** The longest entry, in characters: a shared verdict has 16 384 of up to 3 bytes, and sealing adds a third. */
 const MAX_ENTRY = 66_560;
 
-/** The time of the store, and the entry. Any type of value may lie there: what is no text, or too long, is no entry. */
+/** The time of the store, and the entry. There may be a value of any type: one that is no text, or too long, is no entry. */
 const GET = `local t = redis.call('TIME')
 local v = redis.pcall('GETRANGE', KEYS[1], 0, ${MAX_ENTRY})
 return {t[1], t[2], type(v) == 'string' and #v <= ${MAX_ENTRY} and v or '?'}`;
 
-/** Sets unless a later entry is there; one from the future is none. */
+/** Sets unless a later entry is there; one from the future doesn't count. */
 const PUT = `local v = redis.pcall('GETRANGE', KEYS[1], 0, 20)
 local old = type(v) == 'string' and tonumber(string.match(v, '^(%d+):'))
 if old and old <= tonumber(redis.call('TIME')[1]) * 1000 + 6000 then
@@ -112,8 +112,8 @@ class RedisCache implements SharedCache {
 const contextOf = (name: string, { namespace }: SharedKey, fence: number): string => `${name}\n${namespace}\n${fence}`;
 
 /**
- * A shared cache in Redis 6.2 or later, or Valkey. What lies there is sealed: it shows neither keys nor fingerprints nor whose
- * they are, and can't be forged. Throws `InvalidOptionsError` without a `send` or a proper secret.
+ * A shared cache in Redis 6.2 or later, or Valkey. Entries are sealed: they show no key, fingerprint, client or tenant, and
+ * can't be forged. Throws `InvalidOptionsError` for wrong options, such as a secret that is too short.
  *
  * @example
  * ```ts

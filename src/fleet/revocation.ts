@@ -7,78 +7,82 @@ import type { StoredSelector } from '../core/selector.js';
 export type RevocationSelector = StoredSelector | { readonly all: true };
 
 /**
- * What happened to keys. `revoked`: they are asked about anew, and until then neither served nor let in. `changed`: they
- * are asked about anew, and the old verdict may be honoured while the key server is down.
+ * What happened to keys. `revoked`: they are denied until the key server has been asked again. `changed`: they are asked
+ * about again, and keep their verdict while the key server is down.
  */
 export interface Revocation {
   readonly type: 'revoked' | 'changed';
   readonly select: RevocationSelector;
-  /** Only services with this scope are concerned. Default: all. */
+  /** Only services with this scope take notice. Default: all. */
   readonly scope?: string | undefined;
-  /** When it happened, in epoch milliseconds. */
+  /** When it happened, in epoch milliseconds. Default: unknown. */
   readonly at?: number | undefined;
 }
 
-/** `heartbeat`: the stream lives. `reset`: events may have been lost. */
+/** `heartbeat`: the stream works. `reset`: events may have been lost. */
 interface StreamSignal {
   readonly type: 'heartbeat' | 'reset';
 }
 
 export type RevocationMessage = Revocation | StreamSignal;
 
-/** A message, and where it stands in its stream. */
+/** A message, and its position in the stream. */
 export interface PositionedMessage {
   /**
-   * Two or three whole numbers with hyphens between. The first one names the generation of the stream, the others rise with
-   * each message. A stream that can't go on where it was goes on in another generation, which counts as a gap.
+   * Two or three whole numbers with hyphens between. The first one is the generation of the stream; the others rise with
+   * each message. A stream that can't continue from its last position starts a new generation, which counts as a gap.
    */
   readonly position: string;
-  /** The JSON of a message. What can't be read counts as a gap. */
+  /** The JSON of a message. One that can't be read counts as a gap. */
   readonly json: string;
 }
 
-/** Where a source delivers to. */
+/** What a source reports to. */
 export interface RevocationSink {
-  /** Messages in order, each at least once. */
+  /** Reports messages in order, each at least once. */
   deliver(messages: readonly PositionedMessage[]): void;
-  /** Messages may have been lost before the next one. */
+  /** Reports that messages may have been lost before the next one. */
   gap(): void;
   /**
-   * Everything up to now has been delivered, which is up to this position. Default: the position of the last message. To be
-   * called at least every `heartbeatMs`.
+   * Reports that all messages up to now, up to this position, have been delivered. Call it at least every `heartbeatMs`.
+   * Default: the position of the last message.
    */
   caughtUp(position?: string): void;
 }
 
-/** What a source follows its stream with. */
+/** What a source gets to follow its stream. */
 export interface FollowContext {
+  /** Where to report messages and gaps. */
   readonly sink: RevocationSink;
-  /** The last position that was told; `undefined` at first, or after a gap: deliver all that is retained. */
+  /** The last reported position; `undefined` at first and after a gap: deliver all retained messages. */
   readonly from: string | undefined;
   /** How far back events matter, in milliseconds. */
   readonly retainMs: number;
+  /** Aborts when the source has to stop. */
   readonly signal: AbortSignal;
+  /** The verifier's `verifyUrl`. */
   readonly verifyUrl: string;
-  /** The service token of the verifier; another one than `refused`, if it has a function for it. */
+  /** Fetches the verifier's service token. Pass a token that was refused to get a new one, if the verifier has a function. */
   readonly token: (refused?: string) => Promise<string>;
+  /** The verifier's clock. */
   readonly clock: Clock;
 }
 
-/** Where revocations come from. */
+/** Where revocations come from, such as `redisRevocations()` or `sseRevocations()`. */
 export interface RevocationSource {
-  /** The stream, by a name that is the same in every process. */
+  /** A name of the stream that is the same in every process. */
   readonly name: string;
-  /** How often the sink hears of a stream that lives, in milliseconds. After three times that long it counts as down. */
+  /** How often a working stream calls `caughtUp()`, in milliseconds. After three times that long it counts as down. */
   readonly heartbeatMs: number;
-  /** Follows the stream until the signal aborts; rejects or resolves when it can't go on, and is called again then. */
+  /** Follows the stream until the signal aborts. If it can't go on, it rejects or resolves, and is called again later. */
   follow(context: FollowContext): Promise<void>;
-  /** Publishes to every process that follows the stream. */
+  /** Publishes to every process that follows the stream. Without it, `revoke()` can't use this source. */
   publish?(revocation: Revocation): Promise<void>;
 }
 
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 
-/** No name that is selected is longer, in characters: processes remember thousands of them. */
+/** The longest name that may be selected, in characters: processes remember thousands of them. */
 const MAX_SELECTED = 512;
 
 const NAMES = new Set(['fingerprint', 'keyId', 'client', 'tenant']);
@@ -107,7 +111,7 @@ const signal = lazy(() =>
   }),
 );
 
-/** No event is longer, in characters. */
+/** The longest event, in characters. */
 export const MAX_EVENT = 4096;
 
 /** Reads a message; `undefined` for one that can't be understood. */
@@ -135,10 +139,10 @@ export const toJson = (message: RevocationMessage): string => JSON.stringify({ v
 /** Where a stream stood, by the name of its source. */
 export type Positions = Readonly<Record<string, string>>;
 
-/** As many digits as 64 bits can have, and none in front that say nothing: so numbers compare by length and text. */
+/** As many digits as 64 bits can have, and no leading zeros: so numbers compare by length and text. */
 const POSITION = /^(?:0|[1-9]\d{0,19})(?:-(?:0|[1-9]\d{0,19})){1,2}$/;
 
-/** Where a process stands that has read nothing yet: in no generation of any stream. */
+/** The position of a process that has read nothing yet: in no generation of any stream. */
 export const NOWHERE = '0-0';
 
 export const isPosition = (value: unknown): value is string => typeof value === 'string' && POSITION.test(value);
@@ -146,7 +150,7 @@ export const isPosition = (value: unknown): value is string => typeof value === 
 /** The generation of the stream to which a position belongs. */
 export const generationOf = (position: string): string => position.slice(0, position.indexOf('-'));
 
-/** Whether a position comes before another one; also where they can't be compared, which takes the same generation. */
+/** Whether a position comes before another one. Also `true` if they can't be compared, which takes the same generation. */
 export function isBefore(position: string, other: string): boolean {
   if (!isPosition(position) || !isPosition(other)) return true;
   const [generation, ...numbers] = position.split('-');

@@ -1,25 +1,26 @@
-/** What an entry of a shared cache is about. */
+/** Identifies an entry of a shared cache. */
 export interface SharedKey {
-  /** SHA-256 of the key, as 64 hexadecimal digits. A store must not show it. */
+  /** SHA-256 of the key, as 64 hexadecimal digits. It must not be readable in the store. */
   readonly fingerprint: string;
   /** What else a verdict depends on: the key server, the scope, the protocol and the format of entries, as one text. */
   readonly namespace: string;
 }
 
-/** An entry as it lies in the store. */
+/** An entry in the store. */
 export interface SharedEntry {
+  /** The value with which it was put. */
   readonly value: string;
   /** The `fence` with which it was put. */
   readonly fence: number;
 }
 
-/** What a store says of a key. */
+/** What `get()` resolves to. */
 export interface SharedRead {
-  /** The time by the clock of the store, in epoch milliseconds: the fence of an entry that is put later. */
+  /** The time of the store's clock, in epoch milliseconds: the fence of an entry that is put later. */
   readonly now: number;
-  /** `undefined` if there is none that can be trusted. */
+  /** The entry; `undefined` if there is none that can be trusted. */
   readonly entry?: SharedEntry | undefined;
-  /** Something is there, but it was forged, altered or moved, or another secret sealed it. */
+  /** There is an entry, but it was forged, altered or moved, or sealed with another secret. */
   readonly unsealable?: boolean | undefined;
 }
 
@@ -39,9 +40,10 @@ export interface SharedPut {
  * deadline, and verdicts are the same without it.
  */
 export interface SharedCache {
+  /** Reads an entry, and the time of the store. */
   get(key: SharedKey): Promise<SharedRead>;
-  /** Puts an entry unless a later one is there, atomically in the store. Resolves to whether it is there now. */
+  /** Puts an entry unless a later one is there, as one atomic operation of the store. Resolves to whether it was put. */
   put(key: SharedKey, value: string, options: SharedPut): Promise<boolean>;
-  /** Whether this process is the one to ask about the key: `true` for the first of all within `ms` milliseconds. */
+  /** Whether this process should ask about the key: `true` only for the first process within `ms` milliseconds. */
   lease(key: SharedKey, ms: number): Promise<boolean>;
 }

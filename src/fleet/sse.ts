@@ -11,13 +11,13 @@ import { VERSION } from '../version.js';
 import { EventStreamParser } from './event-stream.js';
 import type { FollowContext, RevocationSource } from './revocation.js';
 
-/** How `sseRevocations()` is set up. */
+/** The options of `sseRevocations()`. */
 export interface SseRevocationsOptions {
-  /** Where the stream is. Default: `revocations` beside `verifyUrl`, e.g. `https://admin.internal/internal/revocations`. */
+  /** The URL of the stream. Default: `revocations` beside `verifyUrl`, e.g. `https://admin.internal/internal/revocations`. */
   readonly url?: string | URL | undefined;
-  /** The token for it. Default: the verifier's service token. */
+  /** The token to send as `X-Service-Token`, or a function that fetches it. Default: the verifier's service token. */
   readonly token?: string | (() => string | Promise<string>) | undefined;
-  /** How often the key server sends a heartbeat, at least, in milliseconds. Default: 5 000. */
+  /** How often the key server sends a heartbeat at least, in milliseconds. Default: 5 000. */
   readonly heartbeatMs?: number | undefined;
   /** Opens the stream. Default: the runtime's `fetch`. */
   readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
@@ -92,7 +92,7 @@ function isSafe(url: unknown): url is string | URL {
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname));
 }
 
-/** The query may be a secret, and names are told to observers. */
+/** The query may contain a secret, and observers are told the name. */
 function withoutQuery(url: string | URL): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
@@ -116,8 +116,8 @@ async function* chunksOf(body: ReadableStream<Uint8Array>, signal: AbortSignal):
 }
 
 /**
- * Revocations as server-sent events, `GET …/revocations` beside `verifyUrl`. Throws `InvalidOptionsError` for a URL that
- * would show the token.
+ * Revocations as server-sent events, from `GET …/revocations` beside `verifyUrl`. Throws `InvalidOptionsError` for wrong
+ * options, such as an `http:` URL of another machine, where others could read the token.
  *
  * @example
  * ```ts

@@ -3,8 +3,8 @@ import type { RouteOptions } from './options.js';
 import type { GuardRequest } from './request.js';
 
 /**
- * Whether a request may go on: with the identity of its caller, or not, with the denial to answer instead. Each has the
- * other's field as `undefined`, so that `if (!decision.allowed) return decision.denial` compiles without `strict`, too.
+ * What a guard decides: go on with the identity of the caller, or answer with the denial. Each has the other's field as
+ * `undefined`, so that `if (!decision.allowed) return decision.denial` compiles without `strict`, too.
  */
 export type Decision<Identity, Answer = Denial> =
   | { readonly allowed: true; readonly identity: Identity; readonly denial?: undefined }
@@ -14,8 +14,8 @@ export type Decision<Identity, Answer = Denial> =
 export type MaybePromise<T> = T | Promise<T>;
 
 /**
- * Decides about a request: at once for a cached verdict, else with a promise. It neither throws nor rejects: an error
- * on the way is a denial, and so is a mistake in `route`, the options that differ for this route.
+ * Decides about a request: at once for a cached verdict, else with a promise. It neither throws nor rejects: an error is a
+ * denial, and so is a mistake in `route`, the options that differ for this route.
  */
 export type Guard<Identity> = (request: GuardRequest, route?: RouteOptions) => MaybePromise<Decision<Identity>>;
 

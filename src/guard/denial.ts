@@ -2,9 +2,9 @@ import { type FailedClosed, isRejected, type Rejected } from '../core/result.js'
 import type { KeyFound } from './key-sources.js';
 import type { GuardRequest } from './request.js';
 
-/** The body of a denial: problem details, RFC 9457. Holds neither the key nor anything else that is secret. */
+/** The body of a denial: problem details, RFC 9457. It contains neither the key nor anything else that is secret. */
 export interface ProblemDetails {
-  /** A URN, `urn:keyverify:problem:<name>`. It never changes: compare with this one, not with the title. */
+  /** A URN, `urn:keyverify:problem:<name>`. It never changes: compare this, not the title. */
   readonly type: string;
   /** One sentence for people. */
   readonly title: string;
@@ -16,35 +16,35 @@ export interface ProblemDetails {
   readonly requestId: string;
 }
 
-/** The answer to a denied request, ready to be written. It is the same for every framework. */
+/** The response to a denied request, ready to be sent. It is the same for every framework. */
 export interface Denial {
   /** 400 to 599. */
   readonly status: number;
-  /** Names are in lower case. `Content-Length` is not among them. */
+  /** Names are in lower case. There is no `Content-Length`. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The body as text. Leave it out in the answer to a `HEAD`. */
+  /** The body as text. Leave it out in the response to a `HEAD`. */
   readonly body: string;
-  /** The body before it became text, for a framework that serialises on its own. */
+  /** The body before it became text, for a framework that serialises it itself. */
   readonly content: unknown;
   /** As in `ProblemDetails`. */
   readonly reason: string;
 }
 
-/** What is known of a denial beside its body. None of it holds the key. */
+/** What is known about a denial besides its body. None of it contains the key. */
 export interface DenialContext {
-  /** What the verifier said, if it was asked and denied. */
+  /** The result of the verifier, if it was asked and denied. */
   readonly result?: Rejected | FailedClosed | undefined;
   /** What was thrown, if something was. Log it: the caller sees none of it. */
   readonly error?: unknown;
 }
 
-/** What `onDenied` changes of a denial. What it leaves out stays as it was. */
+/** What `onDenied` may change in a denial. What it leaves out stays as it was. */
 export interface DenialOverrides {
   /** 400 to 599. The body says the same, unless `body` replaces it. */
   readonly status?: number;
-  /** Added to the headers, or in place of those of the same name. `Cache-Control` and `X-Request-Id` can't be changed. */
+  /** Added to the headers; replaces those of the same name. `Cache-Control` and `X-Request-Id` can't be changed. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** In place of the body: a string is sent as it is, by default as `text/plain`, anything else as JSON. */
+  /** Replaces the body: a string is sent as it is, by default as `text/plain`, anything else as JSON. */
   readonly body?: unknown;
 }
 

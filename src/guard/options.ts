@@ -7,25 +7,25 @@ import { check, isBoolean, isFunction, isObject, isText, optional } from '../cor
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
 import type { KeySource } from './key-sources.js';
 
-/** The identity of a caller: `null` only where a route is optional or may fail open. */
+/** The identity of a caller: `null` is in the type only if the key is optional or the verifier may fail open. */
 export type IdentityOf<Claims, FailOpen extends boolean, Optional extends boolean> =
   Verified<Claims> | (true extends FailOpen | Optional ? null : never);
 
-/** The options that may differ from route to route. `undefined` leaves the guard's own in force. */
+/** The options that may differ from route to route. `undefined` keeps the guard's own. */
 export interface RouteOptions<
   Claims = DefaultClaims,
   FailOpen extends boolean = boolean,
   Optional extends boolean = boolean,
 > {
-  /** Admits a request without a key, with `null` for an identity. A key that is sent must still be valid. Default: `false`. */
+  /** Admits requests without a key, with `null` as identity. A key that is sent must still be valid. Default: `false`. */
   readonly optional?: Optional;
-  /** Overrides the verifier's `failOpen`. A caller admitted that way has `null` for an identity. Default: the verifier's. */
+  /** Overrides the verifier's `failOpen`. A caller who is let in that way has `null` as identity. Default: the verifier's. */
   readonly failOpen?: FailOpen;
-  /** The oldest verdict that will do, in milliseconds; `0` asks the key server each time. Default: any within its TTL. */
+  /** The oldest acceptable verdict, in milliseconds; `0` asks the key server every time. Default: any within its TTL. */
   readonly maxAgeMs?: number;
   /**
-   * Whether this caller may do this. Anything but `true` is a 403 (reason `not_allowed`); an error is a 500.
-   * Default: every valid key may.
+   * Whether this caller may make this request. Anything but `true` is a 403 (reason `not_allowed`); an error is a 500.
+   * Default: every caller with a valid key may.
    */
   readonly authorize?: (identity: IdentityOf<Claims, FailOpen, Optional>) => boolean | Promise<boolean>;
 }
@@ -41,8 +41,8 @@ export interface GuardOptions<
   /** The realm in `WWW-Authenticate`: printable ASCII without quotes and backslashes. Default: `'api'`. */
   readonly realm?: string;
   /**
-   * Sees every denial, and may change the answer by what it returns. It can't admit the caller: if it throws, or returns
-   * what can't be sent, the answer is a plain 500. Default: the answer is the problem details.
+   * Is told of every denial, and may change the response by what it returns. It can't admit the caller: if it throws, or
+   * returns something that can't be sent, the response is a plain 500. Default: the problem details are sent.
    */
   readonly onDenied?: (
     problem: ProblemDetails,

@@ -5,7 +5,7 @@ import type { Pick } from './definition.js';
 import { ownField, valueAt } from './pick.js';
 import { presetChecker } from './preset.js';
 
-/** How `clerk()` is set up. */
+/** The options of `clerk()`. */
 export interface ClerkOptions {
   /** Where the tenant is, such as `claims.org`. Default: `subject`, the user or organization that the key belongs to. */
   readonly tenant?: Pick | undefined;
@@ -14,8 +14,8 @@ export interface ClerkOptions {
 const issuesOf = presetChecker(({ pick }) => ({ tenant: optional(pick) }));
 
 /**
- * Keys kept at Clerk; the option `serviceToken` is the secret key of the instance. The client is the key's subject. A scope
- * of the verifier is compared with the tenant. Throws `InvalidOptionsError`.
+ * Keys kept at Clerk; the option `serviceToken` is the secret key of the instance. The client is the key's subject. The
+ * verifier's `scope` is compared with the tenant. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

@@ -2,18 +2,18 @@ import type { TokenSource } from '../core/token.js';
 import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
 
 /**
- * Where a value is in the JSON of a response: the names on the way to it, with dots between (`data.owner.id`), `.` for the
- * whole; or a function that picks it out. One that throws makes the response an `invalid_response`.
+ * Where a value is in the JSON of a response: its path, with dots (`data.owner.id`; `.` is the whole), or a function that
+ * returns it. A function that throws makes the response an `invalid_response`.
  */
 export type Pick = string | ((json: unknown, context: DecodeContext) => unknown);
 
 /** How the service token is sent. */
 export type AuthDefinition =
-  /** Not at all: there is none. */
+  /** No token is sent. */
   | 'none'
   /** The service token is `<name>:<password>`, sent as `Authorization: Basic` (RFC 7617). */
   | 'basic'
-  /** In this header, behind this prefix, such as `Bearer ` with its blank. Default: no prefix. */
+  /** In this header, after this prefix, such as `Bearer ` with its space. Default: no prefix. */
   | { readonly header: string; readonly prefix?: string | undefined }
   /** In this field of the body, beside the key. */
   | { readonly field: string };
@@ -22,15 +22,15 @@ export type AuthDefinition =
 export interface KeyDefinition {
   /** `query` puts keys into access logs: it needs `dangerouslyAllowKeyInQuery: true`. */
   readonly in: 'json' | 'form' | 'header' | 'query';
-  /** The field, header or parameter; in JSON, names with dots between them lead into objects. */
+  /** The name of the field, header or parameter; in JSON, a path with dots. */
   readonly name: string;
-  /** Goes before the key, such as `Bearer ` with its blank. Default: none. */
+  /** Sent before the key, such as `Bearer ` with its space. Default: none. */
   readonly prefix?: string | undefined;
-  /** `sha256-hex`: its SHA-256 in lower-case digits is sent instead of the key. Default: `plain`. */
+  /** `sha256-hex`: sends the SHA-256 of the key, as 64 lower-case hexadecimal digits. Default: `plain`. */
   readonly as?: 'plain' | 'sha256-hex' | undefined;
 }
 
-/** How scope is enforced: sent in this field (of the body, or of the query where there is none), or compared here. */
+/** How `scope` is enforced: sent in this field of the body (of the query without a body), or compared with the tenant. */
 export type ScopeDefinition = { readonly name: string } | 'enforce-locally';
 
 /** A request before it is signed. */
@@ -43,85 +43,86 @@ export interface RequestDraft {
 
 /** A response with this status, which is not one of `accepts`, rejects the key. */
 export interface RejectRule {
-  /** 400 to 499, but for 408, 421 and 425. */
+  /** 400 to 499, except 408, 421 and 425. */
   readonly status: number;
-  /** Whether this JSON rejects the key. Without it, the status alone does, which needs `ambiguous: true`. */
+  /** Whether this JSON rejects the key. Without it the status alone rejects, which needs `ambiguous: true`. Default: none. */
   readonly when?: ((json: unknown) => boolean) | undefined;
   /**
-   * Such a response might as well mean that our own token or URL is wrong. When several good keys turn bad at once by such
-   * responses, that counts as `misconfigured`.
+   * Such a response may also mean that our own token or URL is wrong. When several good keys turn bad within five minutes
+   * because of such responses, that counts as `misconfigured`.
    */
   readonly ambiguous?: true | undefined;
-  /** Default: what `verdict.reason` picks, else `rate_limited` for a 429, else `rejected`. */
+  /** Why the key is bad. Default: what `verdict.reason` names, else `rate_limited` for a 429, else `rejected`. */
   readonly reason?: string | undefined;
 }
 
-/** When a key ends. */
+/** When a key expires. */
 export interface ExpiryDefinition {
-  /** `null` or nothing there: the key does not end. */
+  /** Where the time is. If it is `null` or missing, the key does not expire. */
   readonly at: Pick;
-  /** RFC 3339, or seconds or milliseconds since the epoch. A time that does not fit the unit is no verdict. */
+  /** RFC 3339 (`iso`), or seconds or milliseconds since the epoch. A response with another form is not a verdict. */
   readonly unit: 'iso' | 's' | 'ms' | 'iso-or-s';
 }
 
-/** Where in the JSON the verdict is. Exactly one of `flag` and `identity` says whether the key is good. */
+/** Where the verdict is in the JSON. Exactly one of `flag` and `identity` says whether the key is good. */
 export interface VerdictDefinition {
-  /** Exactly `true` for a good key, exactly `false` for a bad one; anything else is no verdict. */
+  /** Exactly `true` for a good key, exactly `false` for a bad one; anything else is not a verdict. */
   readonly flag?: Pick | undefined;
-  /** An object for a good key, `null` for a bad one; anything else, or nothing, is no verdict. */
+  /** An object for a good key, `null` for a bad one; anything else, or nothing, is not a verdict. */
   readonly identity?: Pick | undefined;
-  /** Text. */
+  /** Who uses the key, as text. */
   readonly client: Pick;
-  /** Text. It may be the same as the client. */
+  /** The customer that the client belongs to, as text. It may be the same field as the client. */
   readonly tenant: Pick;
-  /** Text, `null` or nothing. Default: keys have no public id. */
+  /** The public id of the key: text, `null` or nothing. Default: keys have none. */
   readonly keyId?: Pick | undefined;
-  /** Default: keys don't end. */
+  /** When the key expires. Default: keys don't expire. */
   readonly expires?: ExpiryDefinition | undefined;
-  /** Why a key is bad, where it is text. Default: `rejected`. */
+  /** Why a key is bad; anything but text counts as `rejected`. Default: `rejected`. */
   readonly reason?: Pick | undefined;
-  /** What the key server's reasons are called here, by its name for them. Others stay as they are. */
+  /** Translates the key server's reasons, `{ NOT_FOUND: 'unknown_key' }`. Others stay as they are. Default: none. */
   readonly reasons?: Readonly<Record<string, string>> | undefined;
-  /** Reasons that are the key server's own faults: a `server_error`, even if the flag is set. */
+  /** Reasons by which the key server reports its own trouble: a `server_error`, even if the flag is `true`. Default: none. */
   readonly faults?: readonly string[] | undefined;
-  /** An object, `null` or nothing. Default: `.`, the fields of the response that have no other place in the result. */
+  /** An object, `null` or nothing. Default: all fields of the response that are not used for something else. */
   readonly claims?: Pick | undefined;
 }
 
-/** How to speak to a key server that has a contract of its own. */
+/** Describes the contract of a key server, for `defineProtocol()`. */
 export interface ProtocolDefinition {
-  /** What it is called. The key server of `keyverify/testing` knows how those with a name of a preset respond. */
+  /** The protocol's name in messages. The key server of `keyverify/testing` recognises presets by it. Default: none. */
   readonly name?: string | undefined;
-  /** Where it answers, unless `verifyUrl` says so. Default: nowhere. */
+  /** The URL of the key server, unless the verifier has a `verifyUrl`. Default: none. */
   readonly url?: string | undefined;
-  /** Default: `POST`. */
+  /** The method of requests. Default: `POST`. */
   readonly method?: 'POST' | 'GET' | undefined;
-  /** Default: in the header `x-service-token`. */
+  /** How the service token is sent. Default: in the header `x-service-token`. */
   readonly auth?: AuthDefinition | undefined;
-  /** The service token, if it isn't the option `serviceToken` of the verifier. */
+  /** The service token, or a function that fetches it. Default: the verifier's option `serviceToken`. */
   readonly serviceToken?: TokenSource | undefined;
-  /** Default: the field `key` of a JSON body. */
+  /** How the key is sent. Default: in the field `key` of a JSON body. */
   readonly key?: KeyDefinition | undefined;
   /** Allows keys in the query, where proxies and servers log them. Default: `false`. */
   readonly dangerouslyAllowKeyInQuery?: boolean | undefined;
-  /** Default: none, so a verifier with a `scope` is refused. */
+  /** How `scope` is enforced. Default: not at all, so a verifier with a `scope` throws. */
   readonly scope?: ScopeDefinition | undefined;
-  /** Sent with each request; no credentials. Default: none. */
+  /** Headers sent with each request; no credentials. Default: none. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Sent with each request, beside the key; as text in a form. Default: nothing. */
+  /** Fields sent with each request, beside the key; as text in a form. Default: none. */
   readonly body?: Readonly<Record<string, unknown>> | undefined;
-  /** Signs a request. It must neither go to another origin nor by another method. What it throws is `misconfigured`. */
+  /** Signs a finished request. It can't change the origin or the method. If it throws, the call fails as `misconfigured`. */
   readonly sign?: ((draft: RequestDraft) => RequestDraft | Promise<RequestDraft>) | undefined;
-  /** Which keys are sent at all; others are rejected as `malformed_key`. Default: all that can be sent. */
+  /** Which keys are sent at all; others are rejected as `malformed_key`. Default: every key that can be sent. */
   readonly admits?: ((key: string) => boolean) | undefined;
   /**
-   * Ignores `Cache-Control` when caching verdicts: for a server that sends `no-store` with everything. Default: `false`, it
-   * may shorten the TTL.
+   * Ignores the `Cache-Control` of verdicts, for a server that sends `no-store` with everything. Default: `false`, so it may
+   * shorten the TTL.
    */
   readonly ignoreCacheControl?: boolean | undefined;
-  /** Statuses of a verdict, 200 to 299. Default: 200. */
+  /** Statuses of a verdict, 200 to 299. Default: `[200]`. */
   readonly accepts?: readonly number[] | undefined;
-  /** Other statuses that reject a key; the first that fits counts. Default: none. */
+  /** Other statuses that reject a key; the first rule that fits counts. Default: none. */
   readonly rejects?: readonly RejectRule[] | undefined;
+  /** What the fields of a response mean, or a function of the JSON that returns the verdict. */
   readonly verdict: VerdictDefinition | ((json: unknown, context: DecodeContext) => ProtocolAnswer);
 }

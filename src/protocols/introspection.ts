@@ -8,24 +8,24 @@ import type { AuthDefinition, Pick } from './definition.js';
 import { ownField } from './pick.js';
 import { presetChecker } from './preset.js';
 
-/** How `introspection()` is set up. */
+/** The options of `introspection()`. */
 export interface IntrospectionOptions {
   /** Where the tenant is, such as `org_id`; RFC 7662 has no member for it. */
   readonly tenant: Pick;
   /** Our id at the authorization server. Required for `basic` and `post`. */
   readonly clientId?: string | undefined;
-  /** Our secret, or a function that fetches it: asked anew on a 401. Required for `basic` and `post`. */
+  /** Our secret, or a function that fetches it, and is called again after a 401. Required for `basic` and `post`. */
   readonly clientSecret?: TokenSource | undefined;
   /**
-   * `basic`: `client_secret_basic`. `post`: `client_secret_post`. `bearer`: the option `serviceToken` of the verifier is sent
-   * as a bearer token. `none`: no secret, such as with mutual TLS by a `dispatcher`. Default: `basic`.
+   * `basic`: `client_secret_basic`. `post`: `client_secret_post`. `bearer`: sends the verifier's `serviceToken` as a bearer
+   * token. `none`: no secret, such as with mutual TLS through a `dispatcher`. Default: `basic`.
    */
   readonly auth?: 'basic' | 'post' | 'bearer' | 'none' | undefined;
-  /** What `aud` has to be, or to hold. Default: it isn't looked at. */
+  /** What `aud` must be or contain; another token is rejected. Default: `aud` isn't checked. */
   readonly audience?: string | undefined;
   /**
    * Caches verdicts although the server sends `Cache-Control: no-store`, as many do with every response; RFC 7662 section 4
-   * allows it. Without it, each call asks such a server. Default: `false`.
+   * allows it. Otherwise such a server is asked for every call. Default: `false`.
    */
   readonly ignoreCacheControl?: boolean | undefined;
   /**
@@ -34,8 +34,8 @@ export interface IntrospectionOptions {
    */
   readonly tokenTypes?: readonly string[] | undefined;
   /**
-   * Accepts tokens with a `cnf`, which are worth nothing without a proof (mutual TLS, RFC 8705; DPoP, RFC 9449): set it where
-   * something before this service has checked that. Default: `false`, they are rejected.
+   * Accepts tokens with a `cnf`, which need a proof (mutual TLS, RFC 8705; DPoP, RFC 9449): set it if something in front of
+   * this service has checked that. Default: `false`, so they are rejected.
    */
   readonly allowSenderConstrained?: boolean | undefined;
   /** Sent as `token_type_hint`. Default: none. */
@@ -68,7 +68,7 @@ const issuesOf = presetChecker(({ pick, text, flag, token, texts }) => ({
   tokenTypeHint: optional(text),
 }));
 
-/** What is right by itself, but not together. */
+/** Mistakes in the combination of options. */
 function credentialIssues({ clientId, clientSecret, auth = 'basic' }: IntrospectionOptions): string[] {
   const usesSecret = auth === 'basic' || auth === 'post';
   if (!usesSecret) return clientSecret === undefined ? [] : [`clientSecret: expected none for auth: '${auth}'`];
@@ -82,8 +82,8 @@ function credentialIssues({ clientId, clientSecret, auth = 'basic' }: Introspect
 
 /**
  * Token introspection (RFC 7662): keys are tokens of an OAuth 2.0 authorization server. The client is `client_id`, else
- * `sub`; the key id is `jti`. The other members are claims. A scope of the verifier is compared with the tenant. Throws
- * `InvalidOptionsError`.
+ * `sub`; the key id is `jti`. The other members are claims. The verifier's `scope` is compared with the tenant. Throws
+ * `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

@@ -5,7 +5,7 @@ import type { Pick } from './definition.js';
 import { ownField, valueAt } from './pick.js';
 import { presetChecker } from './preset.js';
 
-/** How `unkey()` is set up. */
+/** The options of `unkey()`. */
 export interface UnkeyOptions {
   /** Where the tenant is, such as `data.meta.tenant`. */
   readonly tenant: Pick;
@@ -15,9 +15,9 @@ export interface UnkeyOptions {
   readonly permissions?: string | undefined;
   /** Tags for Unkey's analytics. Default: none. */
   readonly tags?: readonly string[] | undefined;
-  /** What a question costs of the key's credits. Default: Unkey's, which is 1. */
+  /** How many of the key's credits a question costs. Default: Unkey's, which is 1. */
   readonly credits?: { readonly cost: number } | undefined;
-  /** Rate limits to check, as Unkey's API has them. Default: those of the key. */
+  /** Rate limits to check, in the form of Unkey's API. Default: those of the key. */
   readonly ratelimits?: readonly Readonly<Record<string, unknown>>[] | undefined;
 }
 
@@ -32,7 +32,7 @@ const issuesOf = presetChecker(({ pick, text, texts, objects }) => ({
   ratelimits: optional(objects),
 }));
 
-/** What the others are called here; `VALID` is none of them. */
+/** Our names for Unkey's codes; `VALID` is no reason. */
 const REASONS = {
   NOT_FOUND: 'unknown_key',
   FORBIDDEN: 'forbidden',
@@ -47,12 +47,12 @@ const REASONS = {
 const MAX_KEY_LENGTH = 512;
 
 /**
- * Keys kept at Unkey, asked for by its API v2; the option `serviceToken` is a root key. A scope of the verifier is compared
- * with the tenant.
+ * Keys kept at Unkey, through its API v2; the option `serviceToken` is a root key. The verifier's `scope` is compared with
+ * the tenant.
  *
  * A question spends the key's credits and counts for its rate limits, and an answer from the cache doesn't: Unkey counts
- * fewer uses than there are. Keys whose uses are to be counted need a short `cacheTtlMs`, or another way to count.
- * Throws `InvalidOptionsError`.
+ * fewer uses than there are. If every use must be counted, count it in your service, or set a short `cacheTtlMs`.
+ * Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

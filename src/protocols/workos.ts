@@ -2,8 +2,9 @@ import { defineProtocol, type DefinedProtocol } from './define.js';
 import { ownField, valueAt } from './pick.js';
 
 /**
- * Keys kept at WorkOS; the option `serviceToken` is the secret key of the environment. The client is the owner's id, the
- * tenant is the organization: a user's, or the owner itself. A scope of the verifier is compared with the tenant.
+ * Keys kept at WorkOS; the option `serviceToken` is the secret key of the environment. The client is the id of the key's
+ * owner. The tenant is the organization: the owner itself, or the one that the owner belongs to. The verifier's `scope` is
+ * compared with the tenant.
  *
  * @example
  * ```ts

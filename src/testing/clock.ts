@@ -8,7 +8,7 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** Where a test clock starts. */
+/** The options of `testClock()`. */
 export interface TestClockOptions {
   /** What the wall clock shows at first: a `Date`, or epoch milliseconds. Default: 2026-01-01T00:00:00Z. */
   readonly wall?: Date | number | undefined;
@@ -24,14 +24,17 @@ export class TestClock implements Clock {
     this.#wall = Number(wall);
   }
 
+  /** What the wall clock shows, in epoch milliseconds. */
   wall(): number {
     return this.#wall;
   }
 
+  /** What the monotonic clock shows, in milliseconds. */
   monotonic(): number {
     return this.#mono;
   }
 
+  /** Sets a timer, which only `advance()` runs. Returns a function that cancels it. */
   after(ms: number, run: () => void): () => void {
     const timer = { at: this.#mono + ms, run };
     this.#timers.add(timer);
@@ -44,8 +47,8 @@ export class TestClock implements Clock {
   }
 
   /**
-   * Advances both clocks by `ms`. Runs the timers that fall due in between, in order, each at its own time; after each one
-   * and at the end, promises that wait for nothing else are settled. Rejects with what a timer throws.
+   * Advances both clocks by `ms` milliseconds. Runs the timers that fall due in between, in order, each at its own time. After
+   * each timer, and at the end, promises get a chance to settle. Rejects with the error that a timer throws.
    */
   async advance(ms: number): Promise<void> {
     const end = this.#mono + ms;
@@ -59,12 +62,12 @@ export class TestClock implements Clock {
     await setImmediate();
   }
 
-  /** Moves the wall clock alone, forwards or backwards, as NTP does. Runs no timer. */
+  /** Moves only the wall clock, forwards or backwards, by `ms` milliseconds, as NTP may do. Runs no timer. */
   jumpWall(ms: number): void {
     this.#wall += ms;
   }
 
-  /** Moves the monotonic clock alone. Runs no timer: those that are due run at the next `advance()`. */
+  /** Moves only the monotonic clock, by `ms` milliseconds. Runs no timer: those that are due run at the next `advance()`. */
   jumpMono(ms: number): void {
     this.#mono += ms;
   }
@@ -80,7 +83,8 @@ export class TestClock implements Clock {
 }
 
 /**
- * A clock for the option `clock` of a `KeyVerifier`, so that no test waits for a TTL.
+ * A clock for the option `clock` of a `KeyVerifier`, so that no test has to wait for a TTL. Throws `InvalidOptionsError` for
+ * wrong options.
  *
  * @example
  * ```ts

@@ -11,9 +11,9 @@ import {
 import type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from '../fleet/shared-cache.js';
 import { checkMemoryFleet } from './validate.js';
 
-/** How a fleet in memory is set up. */
+/** The options of `memoryFleet()`. */
 export interface MemoryFleetOptions {
-  /** The clock of the store. Default: the runtime's. */
+  /** The clock of the shared cache. Default: the runtime's. */
   readonly clock?: Clock | undefined;
 }
 
@@ -99,7 +99,7 @@ class MemoryRevocations implements RevocationSource {
     for (const sink of this.#sinks) sink.deliver([message]);
   }
 
-  /** Tells all who follow that messages may have been lost. */
+  /** Tells all followers that messages may have been lost. */
   gap(): void {
     for (const sink of this.#sinks) sink.gap();
   }
@@ -107,21 +107,25 @@ class MemoryRevocations implements RevocationSource {
 
 /** A shared cache and a stream of revocations in memory, made by `memoryFleet()`. */
 export interface MemoryFleet {
+  /** For the option `sharedCache`. */
   readonly sharedCache: SharedCache & {
     /** How many entries there are. */
     readonly size: number;
-    /** Forgets all of them, as a restart of Redis does. */
+    /** Forgets all entries, as a restart of Redis does. */
     clear(): void;
   };
+  /** For the option `revocations`. */
   readonly revocations: RevocationSource & {
+    /** Publishes to all verifiers that follow. */
     publish(revocation: Revocation): Promise<void>;
-    /** Tells all who follow that messages may have been lost. */
+    /** Tells all followers that messages may have been lost. */
     gap(): void;
   };
 }
 
 /**
- * What verifiers of one process share, to test a fleet without Redis. Nothing is sealed: not for production.
+ * A shared cache and revocations in memory, to test a fleet in one process without Redis. Nothing is sealed, so it is not
+ * for production. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts
@@ -130,7 +134,7 @@ export interface MemoryFleet {
  * const b = new KeyVerifier({ verifyUrl, serviceToken, ...fleet });
  * await a.verify('sk-1'); // source: server
  * await b.verify('sk-1'); // source: shared
- * await a.revoke({ key: 'sk-1' }); // b asks anew, too
+ * await a.revoke({ key: 'sk-1' }); // both ask again
  * ```
  */
 export function memoryFleet(options: MemoryFleetOptions = {}): MemoryFleet {

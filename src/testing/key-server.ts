@@ -14,13 +14,13 @@ import { REVOCATIONS_PATH, RevocationStream } from './revocation-stream.js';
 import { fingerprintOf, RequestLog, type KeyServerRequest } from './log.js';
 import { checkFault, checkKeyServer, checkTimes, checkTokens } from './validate.js';
 
-/** How a key server is set up. Every duration is in milliseconds. */
+/** The options of `startKeyServer()`. Every duration is in milliseconds. */
 export interface KeyServerOptions extends ListenerOptions {
-  /** The keys that it knows at the start, and what it knows about each. Default: none. */
+  /** The keys that it knows at the start, with the client, tenant and claims of each. Default: none. */
   readonly keys?: Readonly<Record<string, KeyRecord>>;
   /** The protocol that it speaks. Default: the contract of docs/protocol.md. */
   readonly protocol?: DefinedProtocol | undefined;
-  /** Writes responses that `protocol` reads by functions of its own. Default: as its paths say, or as its preset does. */
+  /** Writes the fields that `protocol` reads with functions. Default: none; fields named by path are written anyway. */
   readonly respond?: Respond | undefined;
   /** The service tokens that it accepts. Default: that of `protocol`, else `['service-token']`. */
   readonly serviceTokens?: readonly string[];
@@ -32,11 +32,11 @@ export interface KeyServerOptions extends ListenerOptions {
   readonly heartbeatMs?: number;
   /** Where revocations are published beside its own stream, e.g. `redisRevocations()`. Default: nowhere else. */
   readonly publishTo?: Pick<RevocationSource, 'publish'>;
-  /** The time by which keys expire, in epoch milliseconds. Default: `Date.now`. */
+  /** The current time, in epoch milliseconds, for the expiry of keys. Default: `Date.now`. */
   readonly now?: () => number;
 }
 
-/** What happened so far, in numbers. `requests` is the sum of `valid`, `rejected`, `refused` and `faults`. */
+/** Counts since the start. `requests` is the sum of `valid`, `rejected`, `refused` and `faults`. */
 export interface KeyServerCounts {
   /** Requests that arrived in full, those of control questions included. */
   readonly requests: number;
@@ -44,15 +44,15 @@ export interface KeyServerCounts {
   readonly valid: number;
   /** Verdicts on bad keys. */
   readonly rejected: number;
-  /** Requests answered with 400, 401, 404, 405 or 413, as the contract has it. */
+  /** Requests answered with 400, 401, 404, 405 or 413, by the contract. */
   readonly refused: number;
-  /** Requests for which a fault was injected. */
+  /** Requests that got an injected fault. */
   readonly faults: number;
   /** TCP connections accepted so far. */
   readonly connections: number;
   /** TCP connections that are open. */
   readonly openConnections: number;
-  /** Requests whose response has not ended. */
+  /** Requests whose response has not ended yet. */
   readonly inFlight: number;
   /** The highest `inFlight` so far. */
   readonly maxInFlight: number;
@@ -107,7 +107,7 @@ export class KeyServer {
     return this.#log.requests;
   }
 
-  /** What happened so far, in numbers. A copy: read it again to see it change. */
+  /** Counts since the start. A copy: read it again for new numbers. */
   get counts(): KeyServerCounts {
     return { ...this.#counts, ...this.#listener.counts, inFlight: this.#inFlight };
   }
@@ -117,26 +117,26 @@ export class KeyServer {
     return this.#log.asked(key);
   }
 
-  /** Issues a key, or replaces what is known about it, and says so to all who follow. A revoked key is good again. */
+  /** Issues a key, or replaces what is known about it, and publishes that. A revoked key becomes good again. */
   issue(key: string, record: KeyRecord): void {
     this.#book.issue(key, record);
     this.publish({ type: 'changed', select: { fingerprint: fingerprintOf(key) } });
   }
 
-  /** Rejects a key from now on, and says so to all who follow. Throws for one that was not issued. Default reason: `'revoked'`. */
+  /** Rejects an issued key from now on, and publishes that. Throws for any other key. Default reason: `'revoked'`. */
   revoke(key: string, reason: Rejected['reason'] = 'revoked'): void {
     if (!this.#book.has(key)) throw new InvalidOptionsError(['revoke: expected a key that was issued']);
     this.#book.reject(key, reason);
     this.publish({ type: 'revoked', select: { fingerprint: fingerprintOf(key) } });
   }
 
-  /** Makes a key unknown, and says so to all who follow. */
+  /** Makes a key unknown, and publishes that. */
   forget(key: string): void {
     this.#book.forget(key);
     this.publish({ type: 'revoked', select: { fingerprint: fingerprintOf(key) } });
   }
 
-  /** Publishes to all who follow its stream, `GET /internal/revocations`, and to `publishTo`. */
+  /** Publishes to all followers of its stream, `GET /internal/revocations`, and to `publishTo`. */
   publish(revocation: Revocation): void {
     const message = { at: (this.#options.now ?? Date.now)(), ...revocation };
     this.#stream.publish(message);
@@ -144,7 +144,7 @@ export class KeyServer {
     this.#options.publishTo?.publish?.(message).catch(() => undefined);
   }
 
-  /** Begins the stream of revocations anew, as a server does that keeps none of it: who followed it is told of a gap. */
+  /** Restarts the stream of revocations without its history: all followers see a gap. */
   restartStream(): void {
     this.#stream.restart();
     this.dropConnections();
@@ -157,9 +157,9 @@ export class KeyServer {
   }
 
   /**
-   * Injects a fault into the responses to the next `times` requests. Default: all, until `clearFaults()`. It replaces the
-   * fault that was injected before. A function is called for each request; if it returns `undefined`, that request is
-   * answered by the contract. Throws `InvalidOptionsError` for a fault that is none.
+   * Injects a fault into the responses to the next `times` requests (default: all, until `clearFaults()`). It replaces the
+   * previous fault. A function is called for each request; if it returns `undefined`, that request is answered normally.
+   * Throws `InvalidOptionsError` for an unknown fault or wrong fields.
    *
    * @example
    * ```ts
@@ -274,7 +274,7 @@ export class KeyServer {
 
 /**
  * Starts a key server for tests: the whole contract over HTTP on a real socket, with faults on demand. Rejects with
- * `EADDRINUSE` if the port is taken.
+ * `EADDRINUSE` if the port is taken, and with `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

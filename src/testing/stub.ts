@@ -34,9 +34,9 @@ import { defaultProtocol } from '../protocol/default.js';
 import { KeyBook, type IssuedKey, type KeyRecord } from './book.js';
 import { checkKind, checkStub } from './validate.js';
 
-/** How a stub is set up. */
+/** The options of `stubVerifier()`. */
 export interface StubVerifierOptions<FailOpen extends boolean = false, Claims = DefaultClaims> {
-  /** The keys that it knows, and what it knows about each. Default: none. */
+  /** The keys that it knows, with the client, tenant and claims of each. Default: none. */
   readonly keys?: Readonly<Record<string, Omit<KeyRecord, 'scopes'>>> | undefined;
   /** Whether a call may fail open while the stub is unavailable. Default: `false`. */
   readonly failOpen?: FailOpen | undefined;
@@ -80,7 +80,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     this.#readClaims = claimsReader(claims);
   }
 
-  /** How many keys it was asked to verify, by `verify()` or `verifyCached()`. */
+  /** How many times `verify()` and `verifyCached()` were called. */
   get calls(): number {
     return this.#calls;
   }
@@ -92,8 +92,8 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   }
 
   /**
-   * Gives no verdict from now on, not even a cached one, until `recover()`. A kind that an outage can show as counts as a
-   * proven outage, so that `failOpen` opens for it. Default kind: `'unreachable'`.
+   * Gives no verdict from now on, not even a cached one, until `recover()`. A kind that can be an outage counts as a proven
+   * one, so that `failOpen` opens. Default kind: `'unreachable'`. Throws `InvalidOptionsError` for an unknown kind.
    */
   unavailable(kind: FailureKind = 'unreachable'): void {
     checkKind(kind);
@@ -258,7 +258,8 @@ const invalid = (problem: string): VerifyFailure =>
   new VerifyFailure('invalid_response', `the stub knows this key, but not as a verdict: ${problem}`);
 
 /**
- * A stand-in for a `KeyVerifier` in unit tests. To test against a network and its faults, use `startKeyServer()`.
+ * A stand-in for a `KeyVerifier` in unit tests. To test against a network and its faults, use `startKeyServer()`. Throws
+ * `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts
