@@ -2,15 +2,16 @@ import { DENIALS } from '../../src/guard/denial.ts';
 import { table } from '../../tools/pages.ts';
 
 const WHEN = {
-  'missing-key': 'The request has no key, and the route is not optional.',
-  'invalid-key': 'The key is rejected; `reason` says why: `unknown_key`, `revoked`, `expired`, ...',
+  'missing-key': 'The request has no key, and the key is not `optional`.',
+  'invalid-key': 'The key is rejected; `reason` says why, such as `unknown_key`, `revoked` or `expired`.',
   'ambiguous-key': 'The request has more than one key: two headers, one header twice, or a comma in it.',
   'insufficient-scope': 'The key is valid, but not for the scope of this service.',
   forbidden: 'The key is valid, but `authorize()` denied the request.',
-  'rate-limited': 'The key server says that this key has made too many requests.',
-  unavailable: 'There is no verdict: the key server is down, overloaded or incoherent, or this service is overloaded.',
+  'rate-limited': 'The key server says that this key was used too often.',
+  unavailable:
+    'There is no verdict: the key server is down, overloaded or sends no valid verdict, or this service is overloaded.',
   internal: 'This service is misconfigured, or a callback threw. The response says no more than that.',
-  aborted: 'The caller left before there was a verdict: nobody reads this response, and `onDenied` is not called.',
+  aborted: 'The caller left before there was a verdict. Nobody reads this response, and `onDenied` is not called.',
 };
 
 function problem([name, { status, title, challenge }]) {
@@ -43,30 +44,29 @@ export function page(rows, timeoutMs) {
 
 # Responses of the adapters
 
-Every denial of every adapter is a row of one table, sent as \`application/problem+json\` (RFC 9457) with
-\`Cache-Control: no-store\` and \`X-Request-Id\`. Its \`type\` is the URN \`urn:keyverify:problem:\` followed by one of the
-names below, and stays stable. \`reason\` is more specific. \`requestId\` is the framework's id of the
-request, else its \`X-Request-Id\`, else a new one. \`Retry-After\` is 5, 30 or 60 seconds: the time rounded up, so that nobody can tell
-exactly when the next question is asked.
+All adapters send the same denials, as \`application/problem+json\` (RFC 9457) with \`Cache-Control: no-store\` and \`X-Request-Id\`.
+The \`type\` is the URN \`urn:keyverify:problem:\` followed by one of the names below, and never changes. \`reason\` is more specific.
+\`requestId\` is the framework's id of the request, else the caller's \`X-Request-Id\`, else a new one. \`Retry-After\` is rounded up to
+5, 30 or 60 seconds, so that it doesn't show exactly when the key server is asked next.
 
 ${Object.entries(DENIALS).map(problem).join('\n')}
 ## Other guards
 
-The same requests were sent to services on loopback that differ only in their guard. Where a package wants a function that
-checks a key, it got the shortest one: a \`fetch\` of the key server.
+The same requests were sent to services on loopback that differ only in their guard. A package that takes a function to check a
+key got the shortest one: a \`fetch\` of the key server.
 
 ${table(
   ['guard', 'valid key', 'no key', 'invalid key', 'outage', 'a callback throws'],
   rows.map(({ name, responses }) => [name, ...responses.map(cell)]),
 )}
 
-- In the outage the key server refuses connections, and no cache holds the key. For express-oauth2-jwt-bearer the issuer of
+- In the outage the key server refuses connections, and the key is in no cache. For express-oauth2-jwt-bearer the issuer of
   the tokens is down. @unkey/hono talks to a stand-in for its service.
 - "No response" means none within ${timeoutMs / 1000} s.
 - The callback is one of the service's own (\`authorize\`, \`auth\`, \`verifyToken\`, \`validators\`, \`getKey\`). It throws an error
   with a text that callers must not see. \`NODE_ENV\` is \`production\`.
 
-Headers that come with these responses, without challenges for DPoP:
+Headers of these responses, without DPoP challenges:
 
 ${table(
   ['guard', 'no key', 'invalid key', 'outage'],

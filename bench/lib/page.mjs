@@ -45,17 +45,16 @@ function service({ rows, nginx, perSecond, seconds }) {
   const missing =
     nginx === undefined ? '\n\nnginx was not installed (`apt-get install nginx-light`), so it is left out.' : '';
   return `Each service is a process of its own and gets ${whole(perSecond)} requests/s for ${seconds} s in each of ${rows[0].cpuUs.length} rounds, over kept-alive
-connections of another process: what is measured is its processor time per request, not how many requests two cores can do, which
-varies by a factor of two within a minute on a machine like this. The figure above bare is the median of the differences within
-the rounds.
+connections of another process. Measured is its processor time per request, not the throughput of two cores, which varies by a
+factor of two within a minute on a machine like this. The figure "above bare" is the median of the differences within the rounds.
 
 ${table(['', 'CPU per request', 'above bare (interquartile range)', ''], lines)}${missing}
 
-What the others do for that: \`@fastify/bearer-auth\` and \`hono/bearer-auth\` compare with fixed keys, know neither whose
+The others do less, or other things. \`@fastify/bearer-auth\` and \`hono/bearer-auth\` compare with fixed keys, and know neither whose
 key it is nor that it was revoked. \`@fastify/jwt\` and \`express-oauth2-jwt-bearer\` check an HS256 signature (RS256 costs
-more): a token that was revoked is good until it ends. \`@unkey/hono\` asks its service, here a stand-in on loopback, about
-every request. By hand is an \`LRUCache\` with a TTL around \`fetch\`. nginx's \`auth_request\` only reads the status of a
-cached response, which is 200 for a rejected key as well: it lets rejected keys in; its figure is that of nginx and of the
+more): a revoked token is good until it expires. \`@unkey/hono\` asks its service, here a stand-in on loopback, about
+every request. "By hand" is an \`LRUCache\` with a TTL around \`fetch\`. nginx's \`auth_request\` only reads the status of a
+cached response, which is 200 for a rejected key as well, so it lets rejected keys in. Its figure is that of nginx and of the
 service behind it.`;
 }
 
@@ -87,12 +86,12 @@ function fleetSection(fleet) {
   const scaled = (samples) => Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, us(values)]));
   const alone = 'keyverify, without a shared cache';
   const without = ({ p50, p99, answers }) => [duration(p50 * 1e6), duration(p99 * 1e6), answersOf(answers)];
-  return `Redis ${fleet.redis} on loopback. Each package has its cache in memory before it: bentocache with its bus, cacheable with a
-secondary store, @unkey/cache with a store of twenty lines, as it speaks to Redis only over Upstash's HTTP. keyverify seals what it
-stores (AES-256-GCM) and keeps neither key nor client in Redis; the others store the key and the verdict as they are.
+  return `Redis ${fleet.redis} on loopback, behind each package's own cache in memory: bentocache with its bus, cacheable with a
+secondary store, @unkey/cache with a store of twenty lines, since its own speaks only Upstash's HTTP. keyverify seals what it
+stores (AES-256-GCM), and neither key nor client can be read in Redis; the others store the key and the verdict as they are.
 
-A shared hit: a process that has no verdict finds the one of another process. Medians of batches, in turns.
-Hits that came to a question all the same (Redis took longer than its budget): ${answersOf(costs.asked)}. Calls without a verdict: ${failed}.
+A shared hit: a process without a verdict finds that of another process. Medians of batches, in turns.
+Hits that had to ask the key server because Redis took longer than its budget: ${answersOf(costs.asked)}. Calls without a verdict: ${failed}.
 
 ${table(['', 'median', 'interquartile range', '/ GET'], compared(scaled(costs.hits), 'GET'))}
 
@@ -112,7 +111,7 @@ ${table(
   ]),
 )}
 
-Keys that are asked for while Redis is frozen (SIGSTOP) or dead, one after the other, after eight at once that meet it first.
+Calls while Redis is frozen (SIGSTOP) or dead, one after the other, after eight concurrent ones that find it so.
 A call was given up after ${duration(patienceMs * 1e6)}.
 
 ${table(
@@ -120,8 +119,8 @@ ${table(
   names.map((name) => [name, ...without(frozen[name]), ...without(dead[name])]),
 )}
 
-A key is revoked at the key server, and one process is told so (\`revoke()\`, or \`delete()\`): how long another process that has
-the verdict lets the key in.
+A key is revoked at the key server, and one process is told (\`revoke()\` or \`delete()\`). How long does another process that has
+the verdict let the key in?
 
 ${table(
   ['', 'refused within 2 s', 'median', 'longest'],
@@ -132,8 +131,8 @@ ${table(
   }),
 )}
 
-keyverify polls its stream every 500 ms here. A bus is faster while it is connected, but what is published while a process has
-lost its connection is lost for that process. In ${lags.revocations} revocations that the key server publishes, four processes refuse the key after
+keyverify polls its stream every 500 ms here. A bus is faster while it is connected, but a process without a connection never
+gets what is published meanwhile. In ${lags.revocations} revocations that the key server publishes, four processes refuse the key after
 ${duration(lags.median * 1e6)} (median) and ${duration(lags.p99 * 1e6)} (p99); ${lags.lost} were lost.
 
 The key server is down:
@@ -196,7 +195,7 @@ to other machines, absolute figures don't. A ratio compares medians; the range i
 ratios of the single rounds. All figures are of one run.
 
 - Date: ${startedAt.toISOString()}
-- Machine: ${cpus().length} × ${cpus()[0]?.model}, ${whole(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}, Node ${process.version}, load average ${load.toFixed(1)} in the five minutes before; with nothing of this running, ${percent(Math.min(...busy))} to ${percent(Math.max(...busy))} busy in the second before each section
+- Machine: ${cpus().length} × ${cpus()[0]?.model}, ${whole(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}, Node ${process.version}, load average ${load.toFixed(1)} in the five minutes before the run; ${percent(Math.min(...busy))} to ${percent(Math.max(...busy))} busy with other work before each section
 - Compared with: ${versions.join(', ')}, nginx ${services.nginx ?? '(not installed)'}
 - Command: \`npm ci && npm run bench\`, ${seconds} s
 
@@ -209,8 +208,8 @@ ${missed(results)}${table(
 
 ## Cache hit
 
-${whole(hit.keys)} cached keys, one after the other. The floor hashes the key to the same 32 bytes and looks them up in a \`Map\`: it
-knows nothing of time. Medians of 600 rounds of 256 calls.
+${whole(hit.keys)} cached keys, one after the other. The floor hashes the key to the same 32 bytes and looks them up in a \`Map\`,
+without expiry. Medians of 600 rounds of 256 calls.
 
 ${table(['', 'median', 'interquartile range', '/ floor'], compared(hit.samples, base))}
 
@@ -219,7 +218,7 @@ ${chart('hit', 'Time of one cache hit')}
 ## Cache miss
 
 The embedded key server runs in another process. @unkey/api asks a loopback server that speaks its protocol. Medians of 60 rounds.
-keyverify refused ${whole(miss.refused)} calls, which were made again within the time measured: under load it holds unknown keys back.
+keyverify refused ${whole(miss.refused)} calls, which were repeated within the measured time: under load it limits questions about unknown keys.
 
 ${table(['64 concurrent', 'time per call', 'interquartile range', `/ ${pool}`], compared(miss.at64, pool))}
 
@@ -261,8 +260,8 @@ ${chart('outage', 'p99 of a call in an outage')}
 
 ## Guard
 
-A request that Fastify is handed without a socket (\`inject\`), in one process and in turns, 500 rounds of 64 requests. The hashing
-hook is the least that a guard costs which looks keys up by their SHA-256.
+Requests to Fastify without a socket (\`inject\`), in one process and in turns, 500 rounds of 64 requests. The hook that hashes is
+the lower bound for a guard that looks up keys by their SHA-256.
 
 ${inject(injected)}
 
@@ -278,10 +277,10 @@ ${fleetSection(fleet)}
 
 ## Number of entries
 
-Each number in a process of its own. The keys are asked for in an order that finds no cache line warm, in turns with the floor, which is
-a \`Map\` of the same size under the same fingerprints. Bytes are heap bytes for each entry, key, tables and all; the bare
-lru-cache holds the same verdicts as \`JSON.parse\` gives them, under hexadecimal keys and under keys like ours (32 one-byte
-characters). \`invalidate({ tenant })\` looks at 2 048 entries and leaves the others for when they are looked up.
+Each size is measured in a process of its own. Keys are looked up in an order that defeats the processor's caches, in turns with the
+floor, a \`Map\` of the same size with the same fingerprints. Bytes are heap bytes per entry, with its key and its share of the tables.
+The bare lru-cache has the same verdicts, as \`JSON.parse\` returns them, under hexadecimal keys and under keys like ours (32 one-byte
+characters). \`invalidate({ tenant })\` checks 2 048 entries at once, and the others when they are looked up.
 
 ${table(
   ['entries', '`await verify()`', 'floor', 'ratio', '`verifyCached()`', 'floor', 'ratio'],

@@ -43,7 +43,7 @@ export function targets({ hit, miss, stampede, outage, inject, service, fleet, s
   const verifyCached = samples['keyverify: verifyCached()'];
   const { p99s } = outage;
   const clocked = ratio(samples['floor and Date.now(), sync'], samples['floor: crypto.hash + Map.get, sync']);
-  const clock = `a hit reads the clock, without which a verdict would never end: the floor with a \`Date.now()\` is at ${clocked.value.toFixed(2)} itself. The quicker the processor hashes, the more that weighs.`;
+  const clock = `a hit reads the clock, because a verdict has to expire: the floor with a \`Date.now()\` is itself at ${clocked.value.toFixed(2)}. The faster the processor hashes, the more that weighs.`;
   return [
     {
       figure: 'cache hit, `await verify()` / floor with the same fingerprint',
@@ -76,7 +76,7 @@ export function targets({ hit, miss, stampede, outage, inject, service, fleet, s
       target: '≤ 1.5 µs',
       isMet: ({ value }) => value <= 1_500,
       reason:
-        'it reads the headers that were sent, looks the key up, and notes whose request it is in a `WeakMap`, which only the guard can write to.',
+        'it reads the headers, looks up the key, and stores the identity in a `WeakMap` that only the guard can write to.',
     },
     ...serviceTargets(service),
     {
@@ -84,7 +84,7 @@ export function targets({ hit, miss, stampede, outage, inject, service, fleet, s
       measured: inverse(ratio(miss.at64['keyverify: await verify()'], miss.at64['undici Pool.request'])),
       ...least(0.95),
       reason:
-        'a miss costs about 6 µs of our own (deadline, evidence, parsing, caching), where the request itself takes under 100.',
+        'a miss costs about 6 µs of our own (deadline, evidence, parsing, caching), and the request itself less than 100.',
     },
     {
       figure: 'cache miss, sequential: latency / bare `Pool.request`',
@@ -122,7 +122,7 @@ export function targets({ hit, miss, stampede, outage, inject, service, fleet, s
       show: milliseconds,
       target: '≤ 10 ms',
       isMet: ({ value }) => value <= 10,
-      reason: `the median is ${duration(million.keyverify.invalidate.medianMs * 1e6)} and the 99th percentile ${duration(million.keyverify.invalidate.p99Ms * 1e6)}: garbage collection, or another process, came in between.`,
+      reason: `the median is ${duration(million.keyverify.invalidate.medianMs * 1e6)} and the 99th percentile ${duration(million.keyverify.invalidate.p99Ms * 1e6)}: garbage collection or another process interrupted the longest one.`,
     },
     {
       figure: 'bytes per entry at 1M entries / bare lru-cache with the same verdicts and keys',
@@ -136,7 +136,7 @@ export function targets({ hit, miss, stampede, outage, inject, service, fleet, s
       show: milliseconds,
       target: '≤ 9 ms',
       isMet: ({ value }) => value <= 9,
-      reason: 'lru-cache, which is a file of its own, is 2 to 3 ms of it.',
+      reason: 'the import of `lru-cache`, which is external, is 2 to 3 ms of it.',
     },
     {
       figure: 'black hole: p99 of a cached key / of a hit with a healthy server',

@@ -34,13 +34,13 @@ export async function document(done, compiled, measured) {
 
 <!-- Written by \`npm run test:runtimes -- --write\`. Edit test/runtimes/table.mjs, not this page. -->
 
-One suite ran on each of these runtimes: it installs the packed package and talks to the embedded key server over HTTP.
-\`condition\` is the export condition that selects the module behind \`#platform\`. Transport, hash and flights are what the
-suite observed of that module: "shared" flights are shared by concurrent callers of one key.
+The same suite ran on each of these runtimes. It installs the packed package and talks to the embedded key server over HTTP.
+\`condition\` is the export condition that selects the \`module\` behind \`#platform\`. Transport, hash and flights are what the
+suite observed. "Shared" flights: concurrent calls with the same key cost one question.
 
 ${table(['runtime', 'as', 'cases', 'condition', 'module', 'transport', 'hash', 'flights'], runtimes)}
 
-On edge functions and workers, requests share the cache, but not flights: see [workers and edge functions](workers.md).
+On workers and edge functions, requests share the cache, but not flights: see [workers and edge functions](workers.md).
 
 ## Types
 

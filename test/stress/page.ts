@@ -19,8 +19,8 @@ const CHAPTERS: readonly Chapter[] = [
   {
     name: 'chaos',
     title: 'Chaos',
-    about: `Four verifier processes ask two key servers through a loopback proxy: by the pool, by \`fetch\` and through a
-caller's dispatcher, with \`failOpen\` on and off. Outages for everybody (refused, reset, swallowed, 503), attacks and storms take
+    about: `Four verifier processes ask two key servers through a loopback proxy: with the pool, with \`fetch\` and with a
+dispatcher of the caller's, with \`failOpen\` on and off. Outages for everybody (refused, reset, swallowed, 503), attacks and storms take
 turns, while keys are issued, revoked, deleted and expire.
 
 - In a storm, single servers restart and inject faults, and the proxy cuts, delays, swallows, drips and corrupts.
@@ -29,7 +29,8 @@ turns, while keys are issued, revoked, deleted and expire.
   one slow worker, made-up keys that provoke a 429, a service that computes for 600 ms, and a revoked key that comes back
   whenever a pause ends or the breaker opens. Good newcomers arrive throughout.
 
-Every result is checked against a log of the truth. A violation begins with the number of its invariant. It is a violation if
+Every result is checked against a log of the truth. These are violations; the numbers are those of the invariants in
+[test/invariants.test.ts](../test/invariants.test.ts):
 
 - a revoked key is verified after its bound, or lives on while the server answers others (3),
 - a call takes longer than its deadline (6),
@@ -43,14 +44,14 @@ Every result is checked against a log of the truth. A violation begins with the 
   after \`close()\`.
 
 Corruption writes a byte that is never part of UTF-8: over plain HTTP a changed letter is a different response, which only TLS can
-detect. Rules about time don't apply while a process lacks a processor. How often that was is among the figures; a busy machine
-proves less. The seed repeats the plan, not the interleaving.`,
+detect. Rules about time don't apply while a process gets no processor time. The figures say how often that was; a busy machine
+proves less. The same seed gives the same plan, but not the same interleaving.`,
     head: ['kind', 'count'],
   },
   {
     name: 'flood',
     title: 'Flood',
-    about: `Unknown keys, each a new one, flood a service with 10 000 good keys in use, \`failOpen\` on, and a key server that takes
+    about: `Unknown keys, each of them new, flood a service with 10 000 good keys in use, \`failOpen\` on, and a key server that takes
 40 ms. The test fails if a good key misses the cache, if the verifier fails open, if there are more requests in flight than
 the limit, or if memory grows between the middle and the end. Latencies are those of \`verify()\` on good keys. The event loop
 delay shows how busy the process is: the flood and the traffic share it, and the key server shares the machine.`,
@@ -59,7 +60,7 @@ delay shows how busy the process is: the flood and the traffic share it, and the
   {
     name: 'soak',
     title: 'Soak',
-    about: `64 callers without a pause, 50 key rotations a second, and an outage of 4 s in every 20 s. The test fails if the heap
+    about: `64 callers call without a pause, with 50 key rotations a second and an outage of 4 s in every 20 s. The test fails if the heap
 grows by more than 5 % after the first minute, if sockets accumulate, or if sockets or timers are left after \`close()\`.`,
     head: ['source', 'count'],
   },
@@ -82,9 +83,9 @@ ${[10, 20, 60].map(chart).join('\n\n')}`,
     name: 'peers',
     title: 'Other packages in the same cases',
     about: `The same cases with other packages that do part of what this library does. Packages that ask a server ask the embedded
-key server, with the same fault. Caches get the same capacity, and a function that asks the key server, written as their
-documentation has it. better-auth keeps keys in a database; for it, the database is down. How guards of web frameworks respond
-in an outage is in [adapters.md](adapters.md).`,
+key server, with the same fault. Caches get the same capacity, and a function that asks the key server, written as in their
+documentation. better-auth keeps keys in a database; for it, the database is down. [adapters.md](adapters.md) shows how the guards
+of web frameworks respond in an outage.`,
     head: ['package', 'result'],
   },
 ];
@@ -142,8 +143,8 @@ export async function writeReliability(): Promise<void> {
   const parts = [
     '# Reliability',
     '<!-- Written from docs/figures/ by `npm run stress page`. Edit test/stress/page.ts, not this page. -->',
-    'Each stress test prints its figures, and keeps them for this page with `--save`. Ratios carry over to other machines, absolute figures do not.',
-    'How many faults in the code itself the unit tests notice is in [test/mutation.md](../test/mutation.md).',
+    'Each stress test prints its figures, and with `--save` keeps them for this page. Ratios carry over to other machines, absolute figures do not.',
+    '[test/mutation.md](../test/mutation.md) says how many faults in the code itself the unit tests notice.',
     ...CHAPTERS.flatMap(chapter),
   ];
   await writeDoc('reliability.md', parts.join('\n\n'));
