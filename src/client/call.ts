@@ -11,6 +11,7 @@ import { type Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { retriesLeft, retryDelayMs } from '../resilience/retry.js';
 import type { Exchange, Transport, WireRequest, WireResponse } from '../transport/transport.js';
 import type { AmbiguousRejections } from './ambiguity.js';
+import type { WatchedCall } from './evidence.js';
 import {
   ABANDONED,
   BUSY,
@@ -64,7 +65,10 @@ const isVerdict = <Claims>(outcome: Outcome<Claims> | typeof TIMED_OUT): outcome
   outcome !== TIMED_OUT && 'askedAt' in outcome;
 
 /** One question to the key server: attempts within a deadline. `run()` never rejects. */
-export class Call<Claims> {
+export class Call<Claims> implements WatchedCall {
+  older: WatchedCall | undefined;
+  newer: WatchedCall | undefined;
+  order: number | undefined;
   /** How many requests were sent. */
   attempts = 0;
   /** When the first request was sent, on the monotonic clock. */

@@ -1,12 +1,15 @@
 import type { Clock } from '../core/clock.js';
 import { mayBeOutage, type AttemptFailure, type Evidence } from '../core/failure.js';
 import type { Deadline } from '../resilience/deadline.js';
+import { LinkedList, type Linked } from '../resilience/linked-list.js';
 import { CONTROL_INTERVAL_MS, type ControlQuestions, type ControlResult } from './control.js';
 
 /** A question that is being asked, as far as evidence needs to know it. */
-export interface WatchedCall {
+export interface WatchedCall extends Linked<WatchedCall> {
   /** When its first request was sent, on the monotonic clock. */
   readonly firstSentAt: number | undefined;
+  /** How many questions had begun before. Set by `begin()`. */
+  order?: number | undefined;
 }
 
 export interface EvidenceOptions {
@@ -39,7 +42,8 @@ const FIRST_WEIGHT = 8;
 export class OutageEvidence {
   readonly #options: EvidenceOptions;
   readonly #controls: ControlQuestions;
-  readonly #calls = new Set<WatchedCall>();
+  readonly #calls = new LinkedList<WatchedCall>();
+  #begun = 0;
   readonly #waiting = new Set<() => void>();
   #lastAnswerAt = -Infinity;
   #controlAnswered = false;
@@ -75,12 +79,13 @@ export class OutageEvidence {
   }
 
   begin(call: WatchedCall): void {
+    call.order = this.#begun++;
     this.#calls.add(call);
   }
 
   /** This question has its outcome. */
   end(call: WatchedCall): void {
-    this.#calls.delete(call);
+    this.#calls.remove(call);
     this.#wake();
   }
 
@@ -114,11 +119,11 @@ export class OutageEvidence {
   async confirm(call: WatchedCall, failure: AttemptFailure, deadline: Deadline): Promise<Evidence> {
     if (call.firstSentAt === undefined) return 'none';
     // Some of those that were sent with it may yet be answered: a server that sheds load refuses faster than it answers.
-    const others = [...this.#calls];
+    const begun = this.#begun;
     for (;;) {
       if (this.answeredSince(call)) return 'none';
       const isOver = deadline.leftMs <= 0;
-      if (isOver || !others.some((other) => this.#calls.has(other))) {
+      if (isOver || (this.#calls.oldest?.order ?? begun) >= begun) {
         const evidence = this.#controlEvidence(call.firstSentAt, failure, isOver);
         if (evidence !== undefined) return evidence;
         if (isOver) return 'none';
@@ -166,6 +171,8 @@ export class OutageEvidence {
   }
 
   #wake(): void {
+    // V8 makes a new table for each `clear()`.
+    if (this.#waiting.size === 0) return;
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
   }

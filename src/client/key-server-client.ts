@@ -5,6 +5,7 @@ import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
+import { LinkedList, type Linked } from '../resilience/linked-list.js';
 import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
 import { AmbiguousRejections } from './ambiguity.js';
 import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
@@ -52,8 +53,8 @@ export class KeyServerClient<Claims> {
   readonly #controls: ControlQuestions;
   readonly #evidence: OutageEvidence;
   readonly #ambiguity = new AmbiguousRejections();
-  /** Calls that hold a slot of the lane for unknown keys, oldest first. */
-  readonly #unknown = new Map<Call<Claims>, LagWatch>();
+  /** Those that hold a slot of the lane for unknown keys. */
+  readonly #unknown = new LinkedList<UnknownCall<Claims>>();
   readonly #lag: LoopLag;
   readonly #totals = { requests: 0, retries: 0 };
   readonly #calibration = new Calibration();
@@ -151,12 +152,13 @@ export class KeyServerClient<Claims> {
     this.#evidence.begin(call);
     // Without a limit there is nothing to adapt, and on isolates no timer runs for others.
     const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#lag.watch();
-    if (lane === 'low') this.#unknown.set(call, lag);
+    const unknown: UnknownCall<Claims> = { call, lag };
+    if (lane === 'low') this.#unknown.add(unknown);
     const outcome = await this.#run(call);
     const lagMs = lag.ms;
     lag.stop();
     this.#gate.bulkhead.release(lane);
-    this.#unknown.delete(call);
+    this.#unknown.remove(unknown);
     this.#evidence.end(call);
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
@@ -280,14 +282,21 @@ export class KeyServerClient<Claims> {
   /** Makes room: the question about an unknown key that has hung for longest, while others were answered, is given up. */
   #giveUpHanging(mono: number): void {
     const hangsAfterMs = Math.max(this.#options.timeoutMs * QUICK_RATIO, HANG_FACTOR * this.#evidence.usualMs);
-    for (const [call, lag] of this.#unknown) {
+    for (let unknown = this.#unknown.oldest; unknown !== undefined; unknown = unknown.newer) {
+      const { call, lag } = unknown;
       if (call.firstSentAt === undefined || mono - call.firstSentAt - lag.ms < hangsAfterMs) return;
       if (!this.#evidence.answeredSince(call)) continue;
-      this.#unknown.delete(call);
+      this.#unknown.remove(unknown);
       call.abandon();
       return;
     }
   }
+}
+
+/** A question about an unknown key, and how late the event loop was meanwhile. */
+interface UnknownCall<Claims> extends Linked<UnknownCall<Claims>> {
+  readonly call: Call<Claims>;
+  readonly lag: LagWatch;
 }
 
 const laneOf = (isKnown: boolean): Lane => (isKnown ? 'high' : 'low');

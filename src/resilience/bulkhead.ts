@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.js';
+import { LinkedList, type Linked } from './linked-list.js';
 
 /** For every request that may run at once, this many more may wait in each lane. */
 const QUEUE_PER_SLOT = 64;
@@ -28,7 +29,7 @@ export type Lane = 'high' | 'low';
 export class Bulkhead {
   readonly #clock: Clock;
   readonly #maxConcurrency: number;
-  readonly #waiters = { high: new WaitQueue(), low: new WaitQueue() };
+  readonly #waiters = { high: new LinkedList<Waiter>(), low: new LinkedList<Waiter>() };
   readonly #active = { high: 0, low: 0 };
   #lowLimit: number;
 
@@ -127,32 +128,6 @@ export class Bulkhead {
   }
 }
 
-interface Waiter {
+interface Waiter extends Linked<Waiter> {
   readonly admit: () => void;
-  older?: Waiter | undefined;
-  newer?: Waiter | undefined;
-}
-
-/** Open at both ends and in the middle: a queue of thousands is no reason to search. */
-class WaitQueue {
-  oldest: Waiter | undefined;
-  newest: Waiter | undefined;
-  size = 0;
-
-  add(waiter: Waiter): void {
-    waiter.older = this.newest;
-    if (this.newest === undefined) this.oldest = waiter;
-    else this.newest.newer = waiter;
-    this.newest = waiter;
-    this.size++;
-  }
-
-  remove(waiter: Waiter): void {
-    const { older, newer } = waiter;
-    if (older === undefined) this.oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.newest = older;
-    else newer.older = older;
-    this.size--;
-  }
 }
