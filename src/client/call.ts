@@ -79,7 +79,7 @@ export class Call<Claims> implements WatchedCall {
   readonly #deps: CallDeps;
   readonly #context: CallContext;
   /** Attempts whose answer is still waited for, beside the one that took their place. */
-  readonly #open = new Map<Attempt<Claims>, Promise<Attempt<Claims>>>();
+  readonly #open: Attempt<Claims>[] = [];
   /** In the order in which they were made. */
   readonly #all: Attempt<Claims>[] = [];
   #tokenRenewed = false;
@@ -93,7 +93,7 @@ export class Call<Claims> implements WatchedCall {
 
   /** Whether a request whose answer is still waited for has been handed to a connection. */
   get isSent(): boolean {
-    return [...this.#open.keys()].some(({ exchange }) => exchange?.isSent?.() ?? exchange !== undefined);
+    return this.#open.some(({ exchange }) => exchange?.isSent?.() ?? exchange !== undefined);
   }
 
   /**
@@ -101,8 +101,12 @@ export class Call<Claims> implements WatchedCall {
    * only slow, so that a retry was sent beside it, is not among them: a caller's key may make the server slow.
    */
   failedBefore(outcome: Outcome<Claims>): number {
-    const answered = this.#all.findIndex((attempt) => attempt.outcome === outcome);
-    return this.#all.slice(0, answered).filter(({ outcome }) => !isVerdict(outcome) && mayBeOutage(outcome)).length;
+    let failed = 0;
+    for (const { outcome: earlier } of this.#all) {
+      if (earlier === outcome) break;
+      if (!isVerdict(earlier) && mayBeOutage(earlier)) failed++;
+    }
+    return failed;
   }
 
   /** Gives up now, to make room for others. */
@@ -128,7 +132,7 @@ export class Call<Claims> implements WatchedCall {
         if (early !== undefined) return early;
       }
     } finally {
-      for (const { exchange } of this.#open.keys()) exchange?.abort(new Error('no longer waited for'));
+      for (const { exchange } of this.#open) exchange?.abort(new Error('no longer waited for'));
     }
   }
 
@@ -146,7 +150,7 @@ export class Call<Claims> implements WatchedCall {
 
   /** An earlier attempt, which took more than its share of the time, may still be answered. */
   async #lastChance(failure: AttemptFailure): Promise<Outcome<Claims>> {
-    while (mayBeOutage(failure) && this.#open.size > 0 && this.#context.deadline.leftMs > 0) {
+    while (mayBeOutage(failure) && this.#open.length > 0 && this.#context.deadline.leftMs > 0) {
       const outcome = await this.#next(this.#context.deadline.leftMs);
       if (isVerdict(outcome)) return outcome;
     }
@@ -166,10 +170,13 @@ export class Call<Claims> implements WatchedCall {
 
   /** The next outcome of an open attempt, waited for up to `ms`. */
   async #next(ms: number): Promise<Outcome<Claims> | typeof TIMED_OUT> {
+    const [first, ...others] = this.#open;
     // With none open, there is nothing to wait for but the time: a race of none never ends.
-    const attempt = await this.#context.deadline.race(Promise.race(this.#open.values()), ms);
+    const ended =
+      first !== undefined && others.length === 0 ? first.ended : Promise.race(this.#open.map((a) => a.ended));
+    const attempt = await this.#context.deadline.race(ended, ms);
     if (attempt === TIMED_OUT) return TIMED_OUT;
-    this.#open.delete(attempt);
+    this.#open.splice(this.#open.indexOf(attempt), 1);
     return attempt.outcome;
   }
 
@@ -188,14 +195,9 @@ export class Call<Claims> implements WatchedCall {
   }
 
   #start(): Attempt<Claims> {
-    const attempt: Attempt<Claims> = { waitsFor: 'token', exchange: undefined, outcome: TIMEOUT };
+    const attempt = new Attempt<Claims>((started) => this.#attempt(started));
     this.#all.push(attempt);
-    this.#open.set(attempt, this.#run(attempt));
-    return attempt;
-  }
-
-  async #run(attempt: Attempt<Claims>): Promise<Attempt<Claims>> {
-    attempt.outcome = await this.#attempt(attempt);
+    this.#open.push(attempt);
     return attempt;
   }
 
@@ -291,9 +293,18 @@ function clockSkewMs(response: WireResponse, wall: number): number | undefined {
 }
 
 /** One attempt and its outcome. */
-interface Attempt<Claims> {
+class Attempt<Claims> {
   /** What it waits for now: a time-out is due to that. */
-  waitsFor: 'token' | 'request' | 'response' | 'claims';
+  waitsFor: 'token' | 'request' | 'response' | 'claims' = 'token';
   exchange: Exchange | undefined;
-  outcome: Outcome<Claims>;
+  outcome: Outcome<Claims> = TIMEOUT;
+  readonly ended: Promise<this>;
+
+  /** `ask` must not reject. */
+  constructor(ask: (attempt: Attempt<Claims>) => Promise<Outcome<Claims>>) {
+    this.ended = ask(this).then((outcome) => {
+      this.outcome = outcome;
+      return this;
+    });
+  }
 }

@@ -23,7 +23,8 @@ export class Flight<Outcome> {
 /** One flight for each fingerprint. A caller who leaves doesn't end it for the others. */
 export class SingleFlight<Outcome> {
   readonly #flights = new Map<string, Flight<Outcome>>();
-  readonly #work = new Set<Promise<unknown>>();
+  #underWay = 0;
+  readonly #waiting: (() => void)[] = [];
 
   get(fingerprint: string): Flight<Outcome> | undefined {
     return this.#flights.get(fingerprint);
@@ -54,15 +55,17 @@ export class SingleFlight<Outcome> {
 
   /** Makes `settled()` wait for this work, which nobody else may wait for. */
   track(work: Promise<unknown>, done?: () => void): void {
-    this.#work.add(work);
+    this.#underWay++;
     void work.then(() => {
-      this.#work.delete(work);
       done?.();
+      this.#underWay--;
+      if (this.#underWay > 0) return;
+      for (const tell of this.#waiting.splice(0)) tell();
     });
   }
 
   /** Waits until nothing is under way. */
   async settled(): Promise<void> {
-    while (this.#work.size > 0) await Promise.all(this.#work);
+    if (this.#underWay > 0) await new Promise<void>((resolve) => void this.#waiting.push(resolve));
   }
 }

@@ -12,27 +12,29 @@ export interface LagWatch {
 
 export const NO_LAG: LagWatch = { ms: 0, stop: () => undefined };
 
-/** Measures by a timer how late the event loop of this process is, as long as anybody watches. */
+/**
+ * Measures by a timer how late the event loop of this process is, as long as anybody watches. The timer then runs out by
+ * itself: to stop it and set it anew for each of many short questions would take as long as reading their answers.
+ */
 export class LoopLag {
   readonly #clock: Clock;
   #watchers = 0;
   #lostMs = 0;
+  /** When the timer is due; `Infinity` while there is none. */
   #dueAt = Infinity;
-  #cancel: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   watch(): LagWatch {
-    if (this.#watchers++ === 0) this.#tick();
+    this.#watchers++;
+    if (this.#dueAt === Infinity) this.#tick();
     return new Watch(this, this.totalMs);
   }
 
   unwatch(): void {
-    if (--this.#watchers > 0) return;
-    this.#cancel?.();
-    this.#settle();
+    this.#watchers--;
   }
 
   /** A timer that is overdue counts already: answers may be read before it runs. */
@@ -42,19 +44,15 @@ export class LoopLag {
 
   #tick(): void {
     this.#dueAt = this.#clock.monotonic() + TICK_MS;
-    this.#cancel = this.#clock.after(
+    this.#clock.after(
       TICK_MS,
       () => {
-        this.#settle();
-        this.#tick();
+        this.#lostMs = this.totalMs;
+        this.#dueAt = Infinity;
+        if (this.#watchers > 0) this.#tick();
       },
       true,
     );
-  }
-
-  #settle(): void {
-    this.#lostMs = this.totalMs;
-    this.#dueAt = Infinity;
   }
 }
 

@@ -318,6 +318,8 @@ describe('close', () => {
     const { loader, load, transport, clock } = loaderOf({ breaker: { failureThreshold: 1 } });
     transport.script = () => OUT;
     await load();
+    // Until then, the event loop is looked at.
+    await clock.advance(20);
     // One of the breaker, one of the health.
     expect(clock.pending).toBe(2);
     await loader.close();

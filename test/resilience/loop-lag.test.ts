@@ -26,14 +26,16 @@ test('the lag counts from the moment from which it is watched, also before a tim
   expect([first.ms, second.ms]).toEqual([150, 50]);
 });
 
-test('the lag is measured as long as anybody watches', async () => {
+test('one timer measures it for all, and runs out once nobody watches any more', async () => {
   const clock = testClock();
   const lag = new LoopLag(clock);
   const [first, second] = [lag.watch(), lag.watch()];
   first.stop();
   clock.jumpMono(120);
   second.stop();
-  expect([second.ms, clock.pending]).toEqual([100, 0]);
+  expect([second.ms, clock.pending]).toEqual([100, 1]);
+  await clock.advance(0);
+  expect(clock.pending).toBe(0);
   clock.jumpMono(500);
   expect(second.ms).toBe(100);
   const third = lag.watch();
@@ -41,4 +43,17 @@ test('the lag is measured as long as anybody watches', async () => {
   clock.jumpMono(30);
   expect(third.ms).toBe(10);
   await clock.advance(0);
+  expect(clock.pending).toBe(1);
+});
+
+test('what was late before does not count for one who watches by the same timer', async () => {
+  const clock = testClock();
+  const lag = new LoopLag(clock);
+  lag.watch().stop();
+  clock.jumpMono(120);
+  const watch = lag.watch();
+  clock.jumpMono(30);
+  expect([watch.ms, clock.pending]).toEqual([30, 1]);
+  await clock.advance(0);
+  expect(watch.ms).toBe(30);
 });
