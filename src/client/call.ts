@@ -61,6 +61,9 @@ export interface CallContext {
 
 type Outcome<Claims> = Verdict<Claims> | AttemptFailure;
 
+/** The attempt that ended next. */
+type Next<Claims> = Attempt<Claims> | typeof TIMED_OUT;
+
 const isVerdict = <Claims>(outcome: Outcome<Claims> | typeof TIMED_OUT): outcome is Verdict<Claims> =>
   outcome !== TIMED_OUT && 'askedAt' in outcome;
 
@@ -79,9 +82,9 @@ export class Call<Claims> implements WatchedCall {
   readonly #deps: CallDeps;
   readonly #context: CallContext;
   /** Attempts whose answer is still waited for, beside the one that took their place. */
-  readonly #open: Attempt<Claims>[] = [];
+  #open: readonly Attempt<Claims>[] = [];
   /** In the order in which they were made. */
-  readonly #all: Attempt<Claims>[] = [];
+  #all: readonly Attempt<Claims>[] = [];
   #tokenRenewed = false;
   #isAbandoned = false;
 
@@ -121,7 +124,7 @@ export class Call<Claims> implements WatchedCall {
       for (let attempt = 1; ; attempt++) {
         const current = this.#start();
         // Equal shares of what is left: a server that hangs leaves time for the retry.
-        const outcome = await this.#take(current, deadline.leftMs / (retries + 2 - attempt));
+        const outcome = this.#outcomeOf(await this.#take(current, deadline.leftMs / (retries + 2 - attempt)));
         if (isVerdict(outcome)) return outcome;
         const failure = outcome === TIMED_OUT ? await this.#timeout(current) : outcome;
         if (mayBeOutage(failure)) onSuspect?.();
@@ -142,7 +145,7 @@ export class Call<Claims> implements WatchedCall {
     const { deadline } = this.#context;
     const end = clock.monotonic() + ms;
     for (let leftMs = ms; leftMs > 0 && deadline.leftMs > 0; leftMs = end - clock.monotonic()) {
-      const outcome = await this.#next(leftMs);
+      const outcome = this.#outcomeOf(await this.#next(leftMs));
       if (isVerdict(outcome)) return outcome;
     }
     return this.#isAbandoned ? ABANDONED : undefined;
@@ -151,33 +154,41 @@ export class Call<Claims> implements WatchedCall {
   /** An earlier attempt, which took more than its share of the time, may still be answered. */
   async #lastChance(failure: AttemptFailure): Promise<Outcome<Claims>> {
     while (mayBeOutage(failure) && this.#open.length > 0 && this.#context.deadline.leftMs > 0) {
-      const outcome = await this.#next(this.#context.deadline.leftMs);
+      const outcome = this.#outcomeOf(await this.#next(this.#context.deadline.leftMs));
       if (isVerdict(outcome)) return outcome;
     }
     return failure;
   }
 
-  /** The next outcome, waited for up to `shareMs`. After half of the whole time, the wait itself is suspicious. */
-  async #take(attempt: Attempt<Claims>, shareMs: number): Promise<Outcome<Claims> | typeof TIMED_OUT> {
+  /** The next that ends, waited for up to `shareMs`. */
+  #take(attempt: Attempt<Claims>, shareMs: number): Promise<Next<Claims>> {
+    const halfMs = this.#context.deadline.ms / 2;
+    return shareMs <= halfMs ? this.#next(shareMs) : this.#takeLong(attempt, halfMs);
+  }
+
+  /** After half of the whole time, the wait itself is suspicious. */
+  async #takeLong(attempt: Attempt<Claims>, halfMs: number): Promise<Next<Claims>> {
     const { deadline, onSuspect } = this.#context;
-    const halfMs = deadline.ms / 2;
-    if (shareMs <= halfMs) return await this.#next(shareMs);
-    const outcome = await this.#next(halfMs);
-    if (outcome !== TIMED_OUT || deadline.leftMs === 0) return outcome;
+    const next = await this.#next(halfMs);
+    if (next !== TIMED_OUT || deadline.leftMs === 0) return next;
     if (attempt.waitsFor === 'response') onSuspect?.();
     return await this.#next(deadline.leftMs);
   }
 
-  /** The next outcome of an open attempt, waited for up to `ms`. */
-  async #next(ms: number): Promise<Outcome<Claims> | typeof TIMED_OUT> {
+  /** The next open attempt that ends, waited for up to `ms`. */
+  #next(ms: number): Promise<Next<Claims>> {
     const [first, ...others] = this.#open;
     // With none open, there is nothing to wait for but the time: a race of none never ends.
-    const ended =
-      first !== undefined && others.length === 0 ? first.ended : Promise.race(this.#open.map((a) => a.ended));
-    const attempt = await this.#context.deadline.race(ended, ms);
-    if (attempt === TIMED_OUT) return TIMED_OUT;
-    this.#open.splice(this.#open.indexOf(attempt), 1);
-    return attempt.outcome;
+    const isOne = first !== undefined && others.length === 0;
+    const ended = isOne ? first.ended : Promise.race(this.#open.map((attempt) => attempt.ended));
+    return this.#context.deadline.race(ended, ms);
+  }
+
+  /** What the one that ended came to: it is open no longer. */
+  #outcomeOf(next: Next<Claims>): Outcome<Claims> | typeof TIMED_OUT {
+    if (next === TIMED_OUT) return TIMED_OUT;
+    this.#open = this.#open.filter((attempt) => attempt !== next);
+    return next.outcome;
   }
 
   async #timeout({ waitsFor }: Attempt<Claims>): Promise<AttemptFailure> {
@@ -196,8 +207,9 @@ export class Call<Claims> implements WatchedCall {
 
   #start(): Attempt<Claims> {
     const attempt = new Attempt<Claims>((started) => this.#attempt(started));
-    this.#all.push(attempt);
-    this.#open.push(attempt);
+    // Not by push(), which makes room for 16 more.
+    this.#all = [...this.#all, attempt];
+    this.#open = [...this.#open, attempt];
     return attempt;
   }
 

@@ -103,14 +103,14 @@ export class KeyServerClient<Claims> {
   }
 
   /** Asks, unless the gate refuses; with `trickle`, although it does. */
-  async ask(question: KeyQuestion, trickle = false): Promise<Answer<Claims> | VerifyFailure> {
+  ask(question: KeyQuestion, trickle = false): Promise<Answer<Claims> | VerifyFailure> {
     const mono = this.#options.clock.monotonic();
     const lane = laneOf(question.isKnown);
     const blocked = trickle ? undefined : this.#gate.blockedBy(mono);
-    if (blocked !== undefined && !this.#gate.tryTrickle(lane, mono)) return blocked;
+    if (blocked !== undefined && !this.#gate.tryTrickle(lane, mono)) return Promise.resolve(blocked);
     // What is asked during a pause is asked once.
     const retries = trickle || blocked !== undefined ? 0 : this.#options.retries;
-    return await this.#options.onAsk(question.event, () => this.#ask(question, lane, retries), outcomeOf);
+    return this.#options.onAsk(question.event, () => this.#ask(question, lane, retries), outcomeOf);
   }
 
   /** Asks a control question as soon as the interval allows. */
@@ -123,25 +123,24 @@ export class KeyServerClient<Claims> {
     this.#controls.close();
   }
 
-  async #ask(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
-    const { startedAt } = question;
-    if (!this.#gate.bulkhead.tryAcquire(lane)) {
-      this.#giveUpHanging(this.#options.clock.monotonic());
-      const failure = await this.#gate.enter(lane);
-      if (failure !== undefined) return await this.#refused(failure, startedAt);
-    }
-    this.#calibration.isNeeded ||= question.mayOpen;
-    return await this.#call(question, lane, startedAt, retries);
+  /** Only a question that has to wait for a slot pays for the waiting. */
+  #ask(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
+    const isFree = this.#gate.bulkhead.tryAcquire(lane);
+    return isFree ? this.#call(question, lane, retries) : this.#queue(question, lane, retries);
   }
 
-  async #call(
-    question: KeyQuestion,
-    lane: Lane,
-    startedAt: number,
-    retries: number,
-  ): Promise<Answer<Claims> | VerifyFailure> {
+  async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
+    this.#giveUpHanging(this.#options.clock.monotonic());
+    const failure = await this.#gate.enter(lane);
+    return await (failure === undefined
+      ? this.#call(question, lane, retries)
+      : this.#refused(failure, question.startedAt));
+  }
+
+  async #call(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
     const { clock, timeoutMs } = this.#options;
-    const { key, wasGood, onSent } = question;
+    const { key, startedAt, wasGood, onSent } = question;
+    this.#calibration.isNeeded ||= question.mayOpen;
     const ambiguity = this.#ambiguity;
     const deadline = new Deadline(clock, timeoutMs, startedAt);
     const onSuspect = (): void => this.#suspect(call);
@@ -154,7 +153,8 @@ export class KeyServerClient<Claims> {
     const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#lag.watch();
     const unknown: UnknownCall<Claims> = { call, lag };
     if (lane === 'low') this.#unknown.add(unknown);
-    const outcome = await this.#run(call);
+    const ended = this.#conclude(call, await call.run());
+    const outcome = ended instanceof Promise ? await ended : ended;
     const lagMs = lag.ms;
     lag.stop();
     this.#gate.bulkhead.release(lane);
@@ -207,13 +207,16 @@ export class KeyServerClient<Claims> {
     return this.#evidence.answeredSince(call) ? 'none' : open.evidence;
   }
 
-  /** Runs a call. Where nothing gets through because this process is out of threads or descriptors, that is what failed. */
-  async #run(call: Call<Claims>): Promise<Verdict<Claims> | AttemptFailure> {
-    const outcome = await call.run();
+  /**
+   * Counts a call that has ended. Where nothing gets through because this process is out of threads or descriptors, that is
+   * what failed.
+   */
+  #conclude(call: Call<Claims>, outcome: CallOutcome<Claims>): CallOutcome<Claims> | Promise<CallOutcome<Claims>> {
     this.#totals.requests += call.attempts;
     this.#totals.retries += Math.max(0, call.attempts - 1);
     const isSilent = 'kind' in outcome && outcome.kind !== 'server_error' && mayBeOutage(outcome);
-    return isSilent && (await isOverloaded(this.#deps.transport)) ? EXHAUSTED : outcome;
+    if (!isSilent) return outcome;
+    return isOverloaded(this.#deps.transport).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
 
   #recordAnswer(mono: number, latencyMs: number, failedAttempts: number, lagMs = 0, lane?: Lane): void {
@@ -231,7 +234,7 @@ export class KeyServerClient<Claims> {
     let sentAtOnce = false;
     const cancel = clock.after(timeoutMs * AT_ONCE_RATIO, () => (sentAtOnce = call.isSent));
     const ask = async (): Promise<AttemptFailure | undefined> => {
-      const outcome = await this.#run(call);
+      const outcome = await this.#conclude(call, await call.run());
       cancel();
       if (!('kind' in outcome)) return undefined;
       return outcome.kind === 'timeout' && !sentAtOnce ? UNSENT : outcome;
@@ -292,6 +295,8 @@ export class KeyServerClient<Claims> {
     }
   }
 }
+
+type CallOutcome<Claims> = Verdict<Claims> | AttemptFailure;
 
 /** A question about an unknown key, and how late the event loop was meanwhile. */
 interface UnknownCall<Claims> extends Linked<UnknownCall<Claims>> {

@@ -78,9 +78,9 @@ export class HealthMonitor {
   }
 
   #settle(): void {
-    const { clock } = this.#options;
-    const mono = clock.monotonic();
-    if (this.#status === 'ok' || !this.#isAnswered || this.#isClosed || mono < this.#heldUntil) return;
+    if (this.#status === 'ok' || !this.#isAnswered || this.#isClosed) return;
+    const mono = this.#options.clock.monotonic();
+    if (mono < this.#heldUntil) return;
     this.#change('ok', undefined, mono - Math.max(this.#answeredAt, this.#heldUntil));
   }
 
