@@ -17,6 +17,7 @@ interface Heard {
 export async function serve(answer: (response: ServerResponse, request: IncomingMessage) => unknown) {
   const heard: Heard[] = [];
   let connections = 0;
+  let open = 0;
   let cutOff = 0;
   const listener: RequestListener = (request, response) => {
     void text(request).then((body) => {
@@ -26,8 +27,10 @@ export async function serve(answer: (response: ServerResponse, request: Incoming
     });
   };
   const server = createServer(listener);
-  server.on('connection', () => {
+  server.on('connection', (socket) => {
     connections++;
+    open++;
+    socket.once('close', () => open--);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -42,6 +45,10 @@ export async function serve(answer: (response: ServerResponse, request: Incoming
     heard,
     get connections() {
       return connections;
+    },
+    /** How many connections are open. */
+    get open() {
+      return open;
     },
     /** How many answers had their connection closed before their end. */
     get cutOff() {

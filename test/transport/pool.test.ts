@@ -52,6 +52,52 @@ describe('the pool', () => {
     expect(await next()).toBe(2);
   });
 
+  test('lets those requests end that are on their way on connections that have got old, unless it is closed', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const answers: (() => void)[] = [];
+    const server = await serve((response) => answers.push(() => response.end('{}')));
+    const transport = pool(server.origin);
+    await transport.warmUp?.();
+    const [first, second] = [transport.send(ask(server.origin)), transport.send(ask(server.origin))];
+    await until(() => server.heard.length === 2);
+    vi.setSystemTime(Date.now() + 61_000);
+    const third = transport.send(ask(server.origin));
+    await until(() => server.heard.length === 3);
+    expect(server.connections).toBe(3);
+    answers[0]?.();
+    expect(await first.response).toMatchObject({ status: 200 });
+    const rejections = [second, third].map(({ response }) =>
+      expect(response).rejects.toMatchObject({ kind: 'misconfigured' }),
+    );
+    await transport.close?.();
+    await Promise.all(rejections);
+    await until(() => server.cutOff === 2);
+  });
+
+  test('closes the connections that have got old', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const server = await serve((response) => response.end('{}'));
+    const transport = pool(server.origin);
+    for (let i = 0; i < 3; i++) {
+      await Promise.all([send(transport, server.origin), send(transport, server.origin)]);
+      vi.setSystemTime(Date.now() + 61_000);
+    }
+    await send(transport, server.origin);
+    await until(() => server.open === 1);
+    expect(server.connections).toBe(7);
+  });
+
+  test('opens no connection once it is closed', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const server = await serve((response) => response.end('{}'));
+    const transport = pool(server.origin);
+    await send(transport, server.origin);
+    await transport.close?.();
+    vi.setSystemTime(Date.now() + 61_000);
+    await expect(send(transport, server.origin)).rejects.toMatchObject({ kind: 'misconfigured' });
+    expect(server.connections).toBe(1);
+  });
+
   test("is not told by the server's hint to keep an idle connection past any NAT", async () => {
     const { Pool } = await import('undici');
     const { openConnections } = await import('../../src/transport/runtime/pool.js');
@@ -63,11 +109,11 @@ describe('the pool', () => {
       }
     }
     const { EnvHttpProxyAgent } = await import('undici');
-    const { main, spare } = openConnections(
+    const { destroy } = openConnections(
       { Pool: Spy, EnvHttpProxyAgent },
       { verifyUrl: 'http://x.test/v', timeoutMs: 7, maxConcurrency: 3 },
     );
-    await Promise.all([main.destroy(), spare?.destroy()]);
+    await destroy();
     const bounds = { keepAliveTimeout: 4000, keepAliveMaxTimeout: 4000, allowH2: false, pipelining: 1 };
     expect(seen).toMatchObject([
       'http://x.test',

@@ -26,22 +26,15 @@ export const dispatcherTransport: TransportRuntime['dispatcherTransport'] = call
 export const runtimeTransport: TransportRuntime['runtimeTransport'] = (options) =>
   deferredTransport(async () => {
     try {
-      const { main, spare } = openConnections(await loadUndici(), options);
-      const through = (dispatcher: Dispatcher, neverQueues: boolean): Transport =>
-        createDispatcherTransport({
-          ...checks,
-          verifyUrl: options.verifyUrl,
-          dispatcher: () => dispatcher,
-          neverQueues,
-        });
+      const { main, spare, destroy } = openConnections(await loadUndici(), options);
+      const through = (dispatcher: () => Dispatcher): Transport =>
+        createDispatcherTransport({ ...checks, verifyUrl: options.verifyUrl, dispatcher, neverQueues: true });
       const transport =
-        spare === undefined
-          ? through(main, true)
-          : withOverflow(through(main, true), through(spare, true), options.maxConcurrency);
+        spare === undefined ? through(main) : withOverflow(through(main), through(spare), options.maxConcurrency);
       return {
         ...transport,
         close: async () => {
-          await Promise.all([main.destroy(), spare?.destroy()]);
+          await destroy();
         },
       };
     } catch (error) {

@@ -1,7 +1,9 @@
 import type * as Undici from 'undici';
 
-import { sharedLookup } from './shared-lookup.js';
+import type { Dispatcher } from '../dispatcher.js';
 import type { TransportOptions } from '../transport.js';
+import { RenewedPool } from './renewed-pool.js';
+import { sharedLookup } from './shared-lookup.js';
 
 /** Under the 5 s after which many servers close an idle connection, so that none is closed with a request on its way. */
 const KEEP_ALIVE_MS = 4000;
@@ -11,9 +13,10 @@ const CONNECTION_LIFE_MS = 60_000;
 
 /** The connections to the key server. */
 export interface Connections {
-  readonly main: Undici.Pool | Undici.EnvHttpProxyAgent;
+  readonly main: () => Dispatcher;
   /** For what exceeds `maxConcurrency`; `undefined` where a proxy stands in between. */
-  readonly spare: Undici.Pool | undefined;
+  readonly spare: (() => Dispatcher) | undefined;
+  readonly destroy: () => Promise<unknown>;
 }
 
 /** Opens them, through a proxy where the environment names one. */
@@ -27,13 +30,21 @@ export function openConnections(
     keepAliveTimeout: KEEP_ALIVE_MS,
     // A server's hint must not keep a connection for longer than the networks in between remember it.
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    clientTtl: CONNECTION_LIFE_MS,
     allowH2: false,
     connect: { timeout: timeoutMs, lookup: sharedLookup(process.getBuiltinModule('node:dns').lookup) },
   };
-  if (hasProxy(protocol) && !LOOPBACK.test(hostname)) return { main: new EnvHttpProxyAgent(options), spare: undefined };
+  if (hasProxy(protocol) && !LOOPBACK.test(hostname)) {
+    const agent = new EnvHttpProxyAgent({ ...options, clientTtl: CONNECTION_LIFE_MS });
+    return { main: () => agent, spare: undefined, destroy: () => agent.destroy() };
+  }
   // With a limit, undici reuses connections sooner: 1.3 times as many requests a second at 64 on loopback.
-  return { main: new Pool(origin, { ...options, connections: maxConcurrency }), spare: new Pool(origin, options) };
+  const main = new RenewedPool(() => new Pool(origin, { ...options, connections: maxConcurrency }), CONNECTION_LIFE_MS);
+  const spare = new RenewedPool(() => new Pool(origin, options), CONNECTION_LIFE_MS);
+  return {
+    main: () => main.current,
+    spare: () => spare.current,
+    destroy: () => Promise.all([main.destroy(), spare.destroy()]),
+  };
 }
 
 /** No proxy could reach these for us. */
