@@ -101,16 +101,26 @@ function readInnermost(error: unknown): ErrorText {
  * secret should the server echo one. Works in place and without recursion: the tree may be as deep as a response is long.
  */
 export function sanitize<T extends object>(tree: T, secrets: readonly string[]): T {
-  // Iterating over a set includes what is added meanwhile, and each node comes once, in a circle too.
-  const nodes = new Set<object>([tree]);
+  const nodes: object[] = [tree];
+  // Each node comes once, in a circle too. Most trees have but one.
+  let known: Set<object> | undefined;
+  const add = (value: unknown): void => {
+    if (!isTree(value)) return;
+    known ??= new Set(nodes);
+    if (known.has(value)) return;
+    known.add(value);
+    nodes.push(value);
+  };
+  // Iterating over an array includes what is added meanwhile.
   for (const node of nodes) {
-    for (const [field, value] of Object.entries(node)) {
+    for (const field of Object.keys(node)) {
+      const value: unknown = Reflect.get(node, field);
       if (field === '__proto__' || containsSecret(field, secrets)) Reflect.deleteProperty(node, field);
       else if (typeof value === 'string' && containsSecret(value, secrets)) Reflect.set(node, field, REDACTED);
-      else if (isTree(value)) nodes.add(value);
+      else add(value);
     }
-    const items = node instanceof Map ? [...node].flat() : node instanceof Set ? node : [];
-    for (const item of items) if (isTree(item)) nodes.add(item);
+    if (node instanceof Map) for (const item of [...node].flat()) add(item);
+    if (node instanceof Set) for (const item of node) add(item);
     disableMutators(node);
     Object.freeze(node);
   }
@@ -133,7 +143,8 @@ const MUTATOR = /^(?:set|add|delete|clear|getOrInsert)/;
 /** Freezing a `Date`, `Map` or `Set` leaves its contents open. */
 function disableMutators(value: object): void {
   const type = BUILT_INS.find((type) => value instanceof type);
-  for (const name of Object.getOwnPropertyNames(type?.prototype ?? {}))
+  if (type === undefined) return;
+  for (const name of Object.getOwnPropertyNames(type.prototype))
     if (MUTATOR.test(name)) Reflect.defineProperty(value, name, { value: refuseToChange });
 }
 
