@@ -81,8 +81,9 @@ export function hasBearer(value: string): boolean {
 function candidates(request: GuardRequest, source: KeySource): readonly string[] | undefined {
   if (source === 'bearer') {
     const values = request.header('authorization');
-    const [value = '', second] = values;
-    if (second === undefined && isBearer(value)) return [value.slice(BEARER_LENGTH).trimStart()];
+    // By their places: to take an array apart in a pattern makes an iterator.
+    const value = values[0] ?? '';
+    if (values.length === 1 && isBearer(value)) return [value.slice(BEARER_LENGTH).trimStart()];
     // Other schemes are not ours, however often they come.
     return values.some(hasBearer) ? undefined : [];
   }

@@ -34,14 +34,23 @@ export interface NodeResponse extends Closable {
 function valuesOf({ headers, rawHeaders = [] }: NodeRequest, name: string): readonly string[] {
   const value: unknown = headers[name];
   if (typeof value !== 'string' && !Array.isArray(value)) return [];
-  const sent: string[] = [];
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const [rawName = '', rawValue = ''] = [rawHeaders[at], rawHeaders[at + 1]];
-    // Most names have another length: cheaper to compare than to lower the case of each.
-    if (rawName.length === name.length && rawName.toLowerCase() === name) sent.push(rawValue);
-  }
-  if (sent.length > 1) return sent;
+  if (timesSent(rawHeaders, name) > 1)
+    return rawHeaders.flatMap((_, at) =>
+      at % 2 === 0 && isName(rawHeaders, at, name) ? [rawHeaders[at + 1] ?? ''] : [],
+    );
   return typeof value === 'string' ? [value] : value.map(String);
+}
+
+function timesSent(rawHeaders: readonly string[], name: string): number {
+  let times = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) if (isName(rawHeaders, at, name)) times++;
+  return times;
+}
+
+/** Most names have another length: cheaper to compare than to lower the case of each. */
+function isName(rawHeaders: readonly string[], at: number, name: string): boolean {
+  const rawName = rawHeaders[at];
+  return rawName?.length === name.length && rawName.toLowerCase() === name;
 }
 
 /** A request of `node:http` as a guard sees it. */

@@ -51,22 +51,28 @@ export class Deadline {
   race<T>(work: Promise<T>, ms = this.leftMs): Promise<T | typeof TIMED_OUT> {
     return new Promise((resolve, reject) => {
       const dueAt = this.#clock.monotonic() + ms;
+      const timeUp = (): void => {
+        end();
+        resolve(TIMED_OUT);
+      };
       let cancel = this.#clock.after(ms, () => {
         this.#late ||= this.#isLate(this.#clock.monotonic() - dueAt);
         // One more pass of the event loop: an answer that came in while this process was busy is not a time-out.
-        cancel = this.#clock.after(0, () => resolve(TIMED_OUT));
+        cancel = this.#clock.after(0, timeUp);
       });
-      this.#timeUp = () => {
+      const end = (): void => {
         cancel();
-        resolve(TIMED_OUT);
+        // A deadline in the old generation would keep all of this alive until a major collection. A later race may have begun.
+        if (this.#timeUp === timeUp) this.#timeUp = undefined;
       };
+      this.#timeUp = timeUp;
       work.then(
         (value) => {
-          cancel();
+          end();
           resolve(value);
         },
         (error: unknown) => {
-          cancel();
+          end();
           reject(error);
         },
       );
