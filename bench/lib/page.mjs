@@ -224,6 +224,8 @@ ${table(['64 concurrent', 'time per call', 'interquartile range', `/ ${pool}`], 
 
 ${table(['sequential', 'median', 'interquartile range', `/ ${pool}`], compared(miss.sequential, pool))}
 
+Our own part of a miss, over a transport that answers at once: ${duration(median(miss.own.keyverify))} (${spreadOf(miss.own.keyverify, 1)}).
+
 ${chart('miss', 'Time per cache miss')}
 
 ## Stampede

@@ -64,8 +64,21 @@ const measure = async (concurrency, times, rounds) =>
     { rounds, warmUp: 4 },
   );
 
+/** Our own part: over a transport that answers at once. */
+const body = new TextEncoder().encode(JSON.stringify({ valid: true, client: 'acme', tenant: 'cust-A', key_id: 'k-1' }));
+const header = (name) => (name === 'content-type' ? 'application/json' : undefined);
+const answered = { response: Promise.resolve({ status: 200, header, body }), abort: () => undefined };
+const transport = { send: () => answered };
+const alone = new KeyVerifier({ verifyUrl, serviceToken: TOKEN, maxEntries: 1_000, logger: false, transport });
+// More than fit into the cache, so each is a miss again.
+const keys = Array.from({ length: 2_000 }, (_, i) => keyOf(i));
+const missAlone = async () => {
+  if ((await alone.verify(keys[turn++ % keys.length])).source !== 'server') throw new Error('not a miss');
+};
+
 const at64 = await measure(64, 512, 60);
 const sequential = await measure(1, 96, 60);
-process.send({ at64, sequential, refused });
-await Promise.all([server.stop(), unkeyServer.stop(), verifier.close(), pool.destroy()]);
+const own = await paired({ keyverify: { run: (calls) => atOnce(1, calls, missAlone) } }, { rounds: 200 });
+process.send({ at64, sequential, own, refused });
+await Promise.all([server.stop(), unkeyServer.stop(), verifier.close(), alone.close(), pool.destroy()]);
 process.exit();
