@@ -14,8 +14,9 @@ const entry = {
   guard: 'src/guard/index.ts',
   protocols: 'src/protocols/index.ts',
   otel: 'src/observe/otel.ts',
-  redis: 'src/fleet/redis.ts',
-  sse: 'src/fleet/sse.ts',
+  fleet: 'src/backends/fleet.ts',
+  redis: 'src/backends/redis.ts',
+  sse: 'src/backends/sse.ts',
   'testing/index': 'src/testing/index.ts',
   ...adapters,
 };

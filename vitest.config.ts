@@ -12,7 +12,7 @@ export default defineConfig({
       { find: /^keyverify$/, replacement: source('index.ts') },
       { find: /^keyverify\/(guard|protocols|testing)$/, replacement: source('$1/index.ts') },
       { find: 'keyverify/otel', replacement: source('observe/otel.ts') },
-      { find: /^keyverify\/(redis|sse)$/, replacement: source('fleet/$1.ts') },
+      { find: /^keyverify\/(fleet|redis|sse)$/, replacement: source('backends/$1.ts') },
       { find: /^keyverify\/([\w.]+)$/, replacement: source('adapters/$1.ts') },
     ],
   },

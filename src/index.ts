@@ -46,6 +46,7 @@ export type {
   RevocationSink,
   RevocationSource,
 } from './fleet/revocation.js';
+export type { FleetSupport } from './fleet/support.js';
 export type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from './fleet/shared-cache.js';
 export type { CheckOptions, CheckResult, Health, RevocationsHealth, SharedCacheHealth } from './core/health.js';
 export type { Freshness } from './core/verdict.js';

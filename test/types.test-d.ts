@@ -11,9 +11,12 @@ import {
   type FailedClosed,
   type FailedOpen,
   type Observer,
+  type FleetSupport,
   type Rejected,
   type RevocationSink,
+  type RevocationSource,
   type RevocationsHealth,
+  type SharedCache,
   type SharedCacheHealth,
   type SharedOutcome,
   type Verified,
@@ -22,6 +25,7 @@ import {
   type VerifyOptions,
   type VerifyResult,
 } from 'keyverify';
+import { fleet } from 'keyverify/fleet';
 
 declare const closed: KeyVerifier;
 declare const open: KeyVerifier<true>;
@@ -193,6 +197,14 @@ describe('options and the narrow interface', () => {
     expectTypeOf(closed.stats().shared.operations).toEqualTypeOf<
       Readonly<Record<'get' | 'put' | 'lease' | 'probe', number>>
     >();
+  });
+
+  test('a shared cache and a source of revocations bring the code that uses them', () => {
+    expectTypeOf<SharedCache['fleet']>().toEqualTypeOf<FleetSupport>();
+    expectTypeOf<RevocationSource['fleet']>().toEqualTypeOf<FleetSupport>();
+    expectTypeOf(fleet).toExtend<FleetSupport>();
+    // @ts-expect-error Without it a verifier can't share anything.
+    expectTypeOf<Omit<SharedCache, 'fleet'>>().toExtend<SharedCache>();
   });
 
   test('every KeyVerifier is a Verifier', () => {

@@ -12,7 +12,7 @@ export const LAYERS = [
   ['client'],
   ['verifier.ts'],
   ['index.ts'],
-  ['guard', 'protocols'],
+  ['guard', 'protocols', 'backends'],
   ['adapters', 'testing'],
 ];
 

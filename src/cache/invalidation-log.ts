@@ -1,6 +1,6 @@
 import type { Rejected, Verified } from '../core/result.js';
 import type { StoredSelector } from '../core/selector.js';
-import { isBefore } from '../fleet/revocation.js';
+import { isBefore } from '../fleet/position.js';
 
 /** Whether a selector selects the verdict on this fingerprint. */
 export function selects(selector: StoredSelector, fingerprint: string, result: Verified<unknown> | Rejected): boolean {

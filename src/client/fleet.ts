@@ -11,15 +11,18 @@ import type { Verdict } from '../core/verdict.js';
 import { RevocationFollower, type FollowedRevocation } from '../fleet/follower.js';
 import { FORMAT, type SharedVerdict } from '../fleet/record.js';
 import { publishRevocation } from '../fleet/publish.js';
-import type { Positions, RevocationSource } from '../fleet/revocation.js';
+import type { Positions } from '../fleet/position.js';
+import type { RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';
 import { SharedVerdicts, type SharedFinding } from '../fleet/shared-verdicts.js';
 import { FleetMonitor } from '../observe/fleet.js';
 import type { Logs } from '../observe/logs.js';
+import type { FleetSupport } from '../fleet/support.js';
 import type { KnownPositions } from '../fleet/stream-place.js';
 import type { Observers } from '../observe/observers.js';
 import type { ClaimsReader } from '../protocol/claims.js';
 import { Deadline } from '../resilience/deadline.js';
+import { VERSION } from '../version.js';
 import { readVerdict } from './read-verdict.js';
 import type { ServiceToken } from './token.js';
 
@@ -291,13 +294,19 @@ function toCacheRevocation({ select, source, position, gaps }: FollowedRevocatio
   return { selector: 'fingerprint' in select ? { fingerprint: fromHex(select.fingerprint) } : select, stream };
 }
 
-/** `undefined` for a verifier that shares nothing. */
-export function createFleet<Claims>(
+const createFleet = <Claims>(
   options: FleetOptions<Claims>,
   cache: VerdictCache<Claims>,
   observers: Observers<Claims>,
   deps: FleetDeps,
-): Fleet<Claims> | undefined {
-  if (options.sharedCache === undefined && options.revocations.length === 0) return undefined;
-  return new Fleet(options, cache, observers, deps);
-}
+): Fleet<Claims> => new Fleet(options, cache, observers, deps);
+
+/**
+ * What a shared cache or a source of revocations brings along: only verifiers that share something contain it.
+ *
+ * @example
+ * ```ts
+ * const sharedCache: SharedCache = { fleet, ...openStore() };
+ * ```
+ */
+export const fleet = { version: VERSION, create: createFleet } satisfies FleetSupport;

@@ -6,6 +6,7 @@ import type { VerdictCache } from '../cache/verdict-cache.js';
 import { VerifyFailure } from '../core/failure.js';
 import { toHex } from '../core/fingerprint.js';
 import type { Rejected, Verified } from '../core/result.js';
+import { isFunction } from '../core/schema.js';
 import type { AnyVerifyOptions } from '../core/verifier.js';
 import { NotPublishedError } from '../core/errors.js';
 import { callSafely, type AskEvent } from '../core/events.js';
@@ -21,7 +22,7 @@ import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import type { Transport } from '../transport/transport.js';
 import { Checks, toCheckResult } from './checks.js';
 import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
-import { createFleet, type Fleet, type HowToAsk } from './fleet.js';
+import type { Fleet, HowToAsk, fleet } from './fleet.js';
 import { KeyServerClient } from './key-server-client.js';
 import { SingleFlight, type Flight, type OnSent } from './single-flight.js';
 import { ServiceToken } from './token.js';
@@ -85,7 +86,8 @@ export class VerdictLoader<Claims> {
       sharesPromises,
     });
     const deps = { token: this.#token, detach: this.detach.bind(this), logs: this.logs, sharesPromises };
-    this.#fleet = createFleet(options, cache, observers, deps);
+    const { create } = options.sharedCache?.fleet ?? options.revocations[0]?.fleet ?? {};
+    if (isCreateFleet(create)) this.#fleet = create(options, cache, observers, deps);
   }
 
   get counts() {
@@ -283,6 +285,9 @@ export class VerdictLoader<Claims> {
     this.#observers.tell((o) => o.onControl?.({ failure, durationMs }));
   }
 }
+
+/** The options were checked: it is of this version. A verifier that shares nothing doesn't contain it. */
+const isCreateFleet = (create: unknown): create is (typeof fleet)['create'] => isFunction(create);
 
 const CLOSED = new VerifyFailure('misconfigured', 'keyverify: this verifier is closed');
 const INVALIDATED = new VerifyFailure('overloaded', 'keyverify: the verdict was invalidated on its way, twice');

@@ -2,14 +2,12 @@ import type { Clock } from '../core/clock.js';
 import type { RevocationGapEvent } from '../core/events.js';
 import type { RevocationsHealth } from '../core/health.js';
 import { redactError } from '../core/redact.js';
+import { NOWHERE, isPosition, type Positions } from './position.js';
 import {
-  NOWHERE,
-  isPosition,
   isRevocation,
   parseMessage,
   type FollowContext,
   type PositionedMessage,
-  type Positions,
   type Revocation,
   type RevocationSink,
   type RevocationSource,

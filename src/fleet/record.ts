@@ -4,7 +4,7 @@ import type { Verdict } from '../core/verdict.js';
 import { checkAnswer } from '../protocol/decode.js';
 import type { DecodedVerdict, ProtocolAnswer } from '../protocol/protocol.js';
 import { readVerdict } from '../protocol/verdict.js';
-import { isPosition, type Positions } from './revocation.js';
+import { isPosition, type Positions } from './position.js';
 
 /** Part of every namespace: entries of another format are never found. */
 export const FORMAT = 1;

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.js';
 import { check, isObject, isText, loose, optional, parse } from '../core/schema.js';
 import { lazy } from '../core/lazy.js';
 import type { StoredSelector } from '../core/selector.js';
+import type { FleetSupport } from './support.js';
 
 /** Which verdicts a revocation is about: exactly one of these. `fingerprint` is a SHA-256 as 64 hexadecimal digits. */
 export type RevocationSelector = StoredSelector | { readonly all: true };
@@ -70,6 +71,8 @@ export interface FollowContext {
 
 /** Where revocations come from, such as `redisRevocations()` or `sseRevocations()`. */
 export interface RevocationSource {
+  /** The code that uses it: `fleet` from `keyverify/fleet`. */
+  readonly fleet: FleetSupport;
   /** A name of the stream that is the same in every process. */
   readonly name: string;
   /** How often a working stream calls `caughtUp()`, in milliseconds. After three times that long it counts as down. */
@@ -135,28 +138,3 @@ export const isRevocation = (message: RevocationMessage): message is Revocation 
 
 /** A message as it is published. */
 export const toJson = (message: RevocationMessage): string => JSON.stringify({ v: 1, ...message });
-
-/** Where a stream stood, by the name of its source. */
-export type Positions = Readonly<Record<string, string>>;
-
-/** As many digits as 64 bits can have, and no leading zeros: so numbers compare by length and text. */
-const POSITION = /^(?:0|[1-9]\d{0,19})(?:-(?:0|[1-9]\d{0,19})){1,2}$/;
-
-/** The position of a process that has read nothing yet: in no generation of any stream. */
-export const NOWHERE = '0-0';
-
-export const isPosition = (value: unknown): value is string => typeof value === 'string' && POSITION.test(value);
-
-/** The generation of the stream to which a position belongs. */
-export const generationOf = (position: string): string => position.slice(0, position.indexOf('-'));
-
-/** Whether a position comes before another one. Also `true` if they can't be compared, which takes the same generation. */
-export function isBefore(position: string, other: string): boolean {
-  if (!isPosition(position) || !isPosition(other)) return true;
-  const [generation, ...numbers] = position.split('-');
-  const [otherGeneration, ...others] = other.split('-');
-  if (generation !== otherGeneration) return true;
-  const at = others.findIndex((number, i) => number !== numbers[i]);
-  const [number = '', than = ''] = [numbers[at], others[at]];
-  return number.length === than.length ? number < than : number.length < than.length;
-}

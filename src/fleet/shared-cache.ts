@@ -1,3 +1,5 @@
+import type { FleetSupport } from './support.js';
+
 /** Identifies an entry of a shared cache. */
 export interface SharedKey {
   /** SHA-256 of the key, as 64 hexadecimal digits. It must not be readable in the store. */
@@ -40,6 +42,8 @@ export interface SharedPut {
  * deadline, and verdicts are the same without it.
  */
 export interface SharedCache {
+  /** The code that uses it: `fleet` from `keyverify/fleet`. */
+  readonly fleet: FleetSupport;
   /** Reads an entry, and the time of the store. */
   get(key: SharedKey): Promise<SharedRead>;
   /** Puts an entry unless a later one is there, as one atomic operation of the store. Resolves to whether it was put. */

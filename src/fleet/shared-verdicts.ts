@@ -7,7 +7,7 @@ import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
 import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { parseRecord, toRecord, type SharedVerdict } from './record.js';
-import type { Positions } from './revocation.js';
+import type { Positions } from './position.js';
 import type { SharedCache, SharedEntry, SharedKey, SharedRead } from './shared-cache.js';
 
 export interface SharedVerdictsOptions {

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { RevocationGapEvent } from '../core/events.js';
-import { generationOf, isBefore, type Positions } from './revocation.js';
+import { generationOf, isBefore, type Positions } from './position.js';
 
 type GapReason = RevocationGapEvent['reason'];
 

@@ -5,6 +5,7 @@ import { lazy } from '../core/lazy.js';
 import {
   anything,
   check,
+  fieldOf,
   func,
   isBoolean,
   isFunction,
@@ -20,6 +21,7 @@ import { isHeaderValue, type TokenSource } from '../core/token.js';
 import type { Logger } from '../core/logger.js';
 import type { RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';
+import { isFleetSupport } from '../fleet/support.js';
 import type { WireProtocol } from '../protocol/protocol.js';
 import type { Fetch } from '../transport/fetch.js';
 import type { Transport } from '../transport/transport.js';
@@ -47,13 +49,18 @@ const isSchema = (value: unknown): value is object => {
 const areObservers = (value: unknown): value is readonly Observer<never>[] =>
   Array.isArray(value) && value.every(isObject);
 
+const isSharedCache = (value: unknown): value is SharedCache =>
+  hasMethods(value, ['get', 'put', 'lease']) && isFleetSupport(fieldOf(value, 'fleet'));
 const isSource = (value: unknown): value is RevocationSource => {
-  if (!hasMethods(value, ['follow']) || !isObject(value)) return false;
+  if (!hasMethods(value, ['follow']) || !isObject(value) || !isFleetSupport(fieldOf(value, 'fleet'))) return false;
   const heartbeatMs: unknown = Reflect.get(value, 'heartbeatMs');
   return isText(Reflect.get(value, 'name')) && typeof heartbeatMs === 'number' && heartbeatMs > 0;
 };
 const areSources = (value: unknown): value is readonly RevocationSource[] =>
   Array.isArray(value) && value.every(isSource) && new Set(value.map(({ name }) => name)).size === value.length;
+
+const SOURCES =
+  'an object with a name of its own, heartbeatMs, follow() and the fleet of this version of keyverify/fleet, or an array of them';
 
 /** The longest delay that timers take; beyond it they fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -102,13 +109,12 @@ const schema = lazy(() => {
     fetch: optional(func<Fetch>()),
     dispatcher: optional(check(isDispatcher, 'an undici dispatcher, or a function that returns one')),
     transport: optional(methods<Transport>(['send'], 'an object with send()')),
-    sharedCache: optional(methods<SharedCache>(['get', 'put', 'lease'], 'an object with get(), put() and lease()')),
+    sharedCache: optional(
+      check(isSharedCache, 'an object with get(), put(), lease() and the fleet of this version of keyverify/fleet'),
+    ),
     sharedTimeoutMs: withDefault(timer, 50),
     sharedNamespace: optional(check(isText, 'a string that is not empty')),
-    revocations: withDefault(
-      check(areSources, 'an object with a name of its own, heartbeatMs and follow(), or an array of them'),
-      [],
-    ),
+    revocations: withDefault(check(areSources, SOURCES), []),
     degradedTtlMs: withDefault(duration, 30_000),
     observers: withDefault(check(areObservers, 'an array of objects'), []),
     logger: optional(check(isLogger, 'an object with warn(), or false')),

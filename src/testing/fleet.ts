@@ -1,6 +1,7 @@
+import { fleet } from '../backends/fleet.js';
 import { systemClock, type Clock } from '../core/clock.js';
+import { isBefore } from '../fleet/position.js';
 import {
-  isBefore,
   toJson,
   type FollowContext,
   type PositionedMessage,
@@ -20,6 +21,7 @@ export interface MemoryFleetOptions {
 const HEARTBEAT_MS = 60_000;
 
 class MemoryCache implements SharedCache {
+  readonly fleet = fleet;
   readonly #clock: Clock;
   readonly #entries = new Map<string, SharedEntry & { readonly until: number }>();
   readonly #leases = new Map<string, number>();
@@ -68,6 +70,7 @@ class MemoryCache implements SharedCache {
 const idOf = ({ fingerprint, namespace }: SharedKey): string => `${fingerprint} ${namespace}`;
 
 class MemoryRevocations implements RevocationSource {
+  readonly fleet = fleet;
   readonly name = 'memory';
   readonly heartbeatMs = HEARTBEAT_MS;
   readonly #messages: PositionedMessage[] = [];

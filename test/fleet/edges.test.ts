@@ -3,12 +3,14 @@ import * as z from 'zod';
 
 import { InvalidOptionsError, KeyVerifier, type FollowContext, type RevocationSource } from 'keyverify';
 import { redisCache, redisRevocations } from 'keyverify/redis';
+import { fleet } from 'keyverify/fleet';
 import { sseRevocations } from 'keyverify/sse';
 import { memoryFleet, startKeyServer, testClock } from 'keyverify/testing';
 
 import { RevocationFollower } from '../../src/fleet/follower.js';
 import { parseRecord, toRecord } from '../../src/fleet/record.js';
-import { isBefore, parseMessage, toJson } from '../../src/fleet/revocation.js';
+import { isBefore } from '../../src/fleet/position.js';
+import { parseMessage, toJson } from '../../src/fleet/revocation.js';
 import { SharedVerdicts, type SharedVerdictsOptions } from '../../src/fleet/shared-verdicts.js';
 import { serve } from '../helpers/http.js';
 import { issues } from '../helpers/options.js';
@@ -111,7 +113,7 @@ describe('what is shared', () => {
     const put = vi.fn(async () => await Promise.resolve(true));
     const { sharedCache } = memoryFleet();
     const get = sharedCache.get.bind(sharedCache);
-    const shared = new SharedVerdicts({ get, put, lease: async () => await Promise.resolve(true) }, options);
+    const shared = new SharedVerdicts({ fleet, get, put, lease: async () => await Promise.resolve(true) }, options);
     await shared.write('f', { ...verdict(verified()), rawClaims: { x: 'x'.repeat(20_000) } }, context);
     await shared.write('f', { ...verdict(verified()), rawClaims: { x: 1n } }, context);
     await shared.write('f', verdict(verified()), { ...context, keepMs: 0 });
@@ -122,14 +124,14 @@ describe('what is shared', () => {
 
   test('is asked about by each process if the store can not lease', async () => {
     const fails = async (): Promise<never> => await Promise.reject(new Error('down'));
-    const shared = new SharedVerdicts({ get: fails, put: fails, lease: fails }, options);
+    const shared = new SharedVerdicts({ fleet, get: fails, put: fails, lease: fails }, options);
     expect(await shared.lease('f', 10)).toBe(true);
   });
 
   test('is not looked for while the store is out, but by one of all who would', async () => {
     const get = vi.fn(async (): Promise<never> => await Promise.reject(new Error('down')));
     const clock = testClock();
-    const shared = new SharedVerdicts({ get, put: get, lease: get }, { ...options, clock });
+    const shared = new SharedVerdicts({ fleet, get, put: get, lease: get }, { ...options, clock });
     expect(shared.workedWithin(Infinity)).toBe(false);
     for (let i = 0; i < 5; i++) {
       expect(shared.isOut).toBe(false);
@@ -209,7 +211,7 @@ describe('what is shared', () => {
     const { server, clock, build } = await rig();
     const { sharedCache } = memoryFleet({ clock });
     const follow = async (): Promise<void> => await new Promise(() => undefined);
-    const revocations: RevocationSource = { name: 's', heartbeatMs: 1_000, follow };
+    const revocations: RevocationSource = { fleet, name: 's', heartbeatMs: 1_000, follow };
     await using first = build({ sharedCache });
     await first.verify(GOOD);
     await until(() => sharedCache.size === 1);
@@ -226,7 +228,7 @@ describe('a source of revocations', () => {
     const clock = testClock();
     const told: string[] = [];
     const follower = new RevocationFollower(
-      [{ name: 's', heartbeatMs: 1_000, follow: async () => await Promise.resolve(), ...source }],
+      [{ fleet, name: 's', heartbeatMs: 1_000, follow: async () => await Promise.resolve(), ...source }],
       {
         clock,
         random: () => 0,
@@ -292,12 +294,18 @@ describe('a source of revocations', () => {
 });
 
 describe('options of a fleet', () => {
+  const get = async (): Promise<unknown> => await Promise.resolve();
   test.each([
-    [{ sharedCache: {} }, 'sharedCache: expected an object with get(), put() and lease()'],
+    [{ sharedCache: {} }, 'sharedCache: expected an object with get(), put(), lease() and the fleet of this version'],
     [{ revocations: 7 }, 'revocations: expected'],
-    [{ revocations: [{ name: '', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
-    [{ revocations: [{ name: 's', heartbeatMs: 0, follow: () => undefined }] }, 'revocations: expected'],
+    [{ revocations: [{ fleet, name: '', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
+    [{ revocations: [{ fleet, name: 's', heartbeatMs: 0, follow: () => undefined }] }, 'revocations: expected'],
     [{ revocations: [sseRevocations(), sseRevocations()] }, 'revocations: expected an object with a name of its own'],
+    // The code for fleets comes with what is shared, and works with the inside of a verifier of its own version.
+    [{ sharedCache: { get, put: get, lease: get } }, 'sharedCache: expected'],
+    [{ sharedCache: { fleet: { ...fleet, version: '9.9.9' }, get, put: get, lease: get } }, 'sharedCache: expected'],
+    [{ sharedCache: { fleet: { ...fleet, create: 7 }, get, put: get, lease: get } }, 'sharedCache: expected'],
+    [{ revocations: [{ name: 's', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
     [{ sharedTimeoutMs: 0 }, 'sharedTimeoutMs: expected'],
     [{ degradedTtlMs: -1 }, 'degradedTtlMs: expected'],
     [

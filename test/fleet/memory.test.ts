@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { NotPublishedError, type KeyVerifier, type KeyVerifierOptions, type SharedCache } from 'keyverify';
+import { fleet as support } from 'keyverify/fleet';
 import { memoryFleet, type MemoryFleet } from 'keyverify/testing';
 
 import { ACME, GOOD, OTHER, TOKEN, brief, rig, settle, until, type Rig } from '../helpers/rig.js';
@@ -96,6 +97,7 @@ describe('verdicts', () => {
     const held = new Promise<void>((resolve) => (proceed = resolve));
     let leases = 0;
     const sharedCache: SharedCache = {
+      fleet: fleet.sharedCache.fleet,
       get: async (key) => await fleet.sharedCache.get(key),
       put: async (...put) => await fleet.sharedCache.put(...put),
       lease: async (...lease) => {
@@ -161,6 +163,7 @@ describe('verdicts', () => {
     let isDown = false;
     const down = async (): Promise<never> => await Promise.reject(new Error('down'));
     const sharedCache: SharedCache = {
+      fleet: fleet.sharedCache.fleet,
       get: async (key) => await (isDown ? down() : fleet.sharedCache.get(key)),
       put: async (...put) => await fleet.sharedCache.put(...put),
       lease: async (...lease) => await fleet.sharedCache.lease(...lease),
@@ -185,6 +188,7 @@ describe('verdicts', () => {
     const { server, fleet, member } = await fleetRig();
     const ttls: number[] = [];
     const sharedCache: SharedCache = {
+      fleet: fleet.sharedCache.fleet,
       get: async (key) => await fleet.sharedCache.get(key),
       put: async (key, value, put) => {
         ttls.push(put.ttlMs);
@@ -270,7 +274,7 @@ describe('a shared cache that misbehaves', () => {
 
   test.each(broken)('%s, and the verdict is the same', async (_, methods) => {
     const { member } = await fleetRig();
-    const sharedCache = { put: throws, lease: throws, ...methods } as unknown as SharedCache;
+    const sharedCache = { fleet: support, put: throws, lease: throws, ...methods } as unknown as SharedCache;
     const verifier = member({ sharedCache });
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
     expect(brief(await verifier.verify('sk-unknown'))).toBe('rejected server unknown_key');
@@ -283,6 +287,7 @@ describe('a shared cache that misbehaves', () => {
     let hangs = true;
     const { sharedCache: works } = memoryFleet({ clock });
     const sharedCache: SharedCache = {
+      fleet: works.fleet,
       get: async (key) => {
         gets++;
         return hangs ? await never() : await works.get(key);
@@ -315,8 +320,8 @@ describe('a shared cache that misbehaves', () => {
 
   test('costs its budget once, where the stream can not be read either', async () => {
     const { clock, member } = await fleetRig();
-    const revocations = { name: 's', heartbeatMs: 60_000, follow: never };
-    const verifier = member({ sharedCache: { get: never, put: never, lease: never }, revocations });
+    const revocations = { fleet: support, name: 's', heartbeatMs: 60_000, follow: never };
+    const verifier = member({ sharedCache: { fleet: support, get: never, put: never, lease: never }, revocations });
     const before = clock.monotonic();
     await settle(verifier.verify(GOOD), clock, 1_000);
     expect(clock.monotonic() - before).toBeLessThanOrEqual(60);
@@ -324,7 +329,7 @@ describe('a shared cache that misbehaves', () => {
 
   test('takes no longer than what is left of timeoutMs', async () => {
     const { clock, member } = await fleetRig();
-    const verifier = member({ sharedCache: { get: never, put: never, lease: never }, timeoutMs: 20 });
+    const verifier = member({ sharedCache: { fleet: support, get: never, put: never, lease: never }, timeoutMs: 20 });
     const before = clock.monotonic();
     await settle(verifier.verify(GOOD), clock, 1_000);
     expect(clock.monotonic() - before).toBeLessThanOrEqual(30);
@@ -403,6 +408,7 @@ describe('a revocation', () => {
     let proceed: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (proceed = resolve));
     const sharedCache: SharedCache = {
+      fleet: fleet.sharedCache.fleet,
       get: async (key) => {
         const read = await fleet.sharedCache.get(key);
         await held;
@@ -422,7 +428,12 @@ describe('a revocation', () => {
   test('that can not be published says so', async () => {
     const { member, build, clock } = await fleetRig();
     await expect(build().revoke({ keyId: 'k' })).rejects.toBeInstanceOf(NotPublishedError);
-    const source = { name: 's', heartbeatMs: 1_000, follow: async () => await new Promise<void>(() => undefined) };
+    const source = {
+      fleet: support,
+      name: 's',
+      heartbeatMs: 1_000,
+      follow: async () => await new Promise<void>(() => undefined),
+    };
     await expect(member({ revocations: source }).revoke({ keyId: 'k' })).rejects.toThrow('none of the sources');
     const publish = async () => await Promise.reject(new Error(`${TOKEN} is refused`));
     const refused = member({ revocations: [{ ...source, publish }] }).revoke({ keyId: 'k' });
@@ -442,7 +453,12 @@ describe('a revocation', () => {
 
 test('warmUp() tells of a token that can not be had while the revocations are out of reach', async () => {
   const { member } = await fleetRig();
-  const revocations = { name: 's', heartbeatMs: 1_000, follow: async () => await new Promise<void>(() => undefined) };
+  const revocations = {
+    fleet: support,
+    name: 's',
+    heartbeatMs: 1_000,
+    follow: async () => await new Promise<void>(() => undefined),
+  };
   const verifier = member({ revocations, serviceToken: async () => await Promise.reject(new Error('no vault')) });
   await expect(verifier.warmUp()).rejects.toMatchObject({
     message: 'keyverify: serviceToken() failed',

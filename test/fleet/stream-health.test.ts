@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import type { FollowContext, PositionedMessage, RevocationSource } from 'keyverify';
+import { fleet } from 'keyverify/fleet';
 import { testClock } from 'keyverify/testing';
 
 import { RevocationFollower } from '../../src/fleet/follower.js';
@@ -16,6 +17,7 @@ function setup(names: readonly string[] = ['s']) {
   const skew = { ms: 0 };
   const calls = names.map((): { context: FollowContext; end: (error: Error) => void }[] => []);
   const sources = names.map((name, at): RevocationSource => ({
+    fleet,
     name,
     heartbeatMs: 1_000,
     follow: async (context) => {

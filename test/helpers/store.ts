@@ -13,6 +13,7 @@ export function faultyStore({ sharedCache: works }: MemoryFleet) {
     return await work();
   };
   const sharedCache: SharedCache = {
+    fleet: works.fleet,
     get: async (key) => await within([key.fingerprint, key.namespace], async () => await works.get(key)),
     put: async (key, value, options) =>
       await within([key.fingerprint, value], async () => await works.put(key, value, options)),

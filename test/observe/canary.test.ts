@@ -134,6 +134,7 @@ test.each<StoreFault | undefined>([undefined, 'throw', 'hang'])(
     const fleet = memoryFleet();
     const { sharedCache, state } = faultyStore(fleet);
     const failing: RevocationSource = {
+      fleet: sharedCache.fleet,
       name: `sse:https://admin.test/revocations?secret=url-canary`,
       heartbeatMs: 20,
       follow: async ({ sink, token, verifyUrl }) => {

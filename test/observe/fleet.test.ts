@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Health, KeyVerifierOptions, Observer, RevocationSource } from 'keyverify';
+import { fleet as support } from 'keyverify/fleet';
 import { memoryFleet, testClock } from 'keyverify/testing';
 
 import { GOOD, OTHER, rig, settle, until } from '../helpers/rig.js';
@@ -97,6 +98,7 @@ describe('observers', () => {
     const { fleet, clock, member } = await fleetRig();
     const told: unknown[] = [];
     const silent: RevocationSource = {
+      fleet: support,
       name: 's',
       heartbeatMs: 1_000,
       follow: async () => await new Promise(() => undefined),
@@ -186,6 +188,7 @@ describe('health() of a fleet', () => {
     const ends: ((error: Error) => void)[] = [];
     let works = true;
     const stream: RevocationSource = {
+      fleet: support,
       name: 'keyverify:revocations',
       heartbeatMs: 1_000,
       follow: async ({ sink }) => {

@@ -133,6 +133,7 @@ test('what a fleet does is counted and measured: operations by outcome, revocati
   await verifier.verify(GOOD);
   await until(() => fleet.sharedCache.size === 1);
   const silent: RevocationSource = {
+    fleet: sharedCache.fleet,
     name: 's',
     heartbeatMs: 1_000,
     follow: async () => await new Promise(() => undefined),

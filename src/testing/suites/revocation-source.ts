@@ -3,9 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 
 import { systemClock } from '../../core/clock.js';
+import { isBefore, isPosition } from '../../fleet/position.js';
 import {
-  isBefore,
-  isPosition,
   parseMessage,
   type PositionedMessage,
   type Revocation,

@@ -67,6 +67,7 @@ function reachable(cache: SharedCache, store: Store): SharedCache {
   const guard = async <T>(work: () => Promise<T>): Promise<T> =>
     store.isDown ? await Promise.reject(new Error('down')) : await work();
   return {
+    fleet: cache.fleet,
     get: async (...args) => await guard(async () => await cache.get(...args)),
     put: async (...args) => await guard(async () => await cache.put(...args)),
     lease: async (...args) => await guard(async () => await cache.lease(...args)),

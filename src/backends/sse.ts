@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
 import { lazy } from '../core/lazy.js';
 import { check, func, isFunction, number, optional } from '../core/schema.js';
 import { isHeaderValue } from '../core/token.js';
 import { VERSION } from '../version.js';
-import { EventStreamParser } from './event-stream.js';
-import type { FollowContext, RevocationSource } from './revocation.js';
+import { EventStreamParser } from '../fleet/event-stream.js';
+import type { FollowContext, RevocationSource } from '../fleet/revocation.js';
 
 /** The options of `sseRevocations()`. */
 export interface SseRevocationsOptions {
@@ -36,6 +37,7 @@ const shape = lazy(() => ({
 }));
 
 class SseRevocations implements RevocationSource {
+  readonly fleet = fleet;
   readonly name: string;
   readonly heartbeatMs: number;
   readonly #options: SseRevocationsOptions;

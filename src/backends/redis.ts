@@ -3,14 +3,15 @@
  *
  * @module
  */
+import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
 import { lazy } from '../core/lazy.js';
 import { check, func, isString, withDefault } from '../core/schema.js';
-import type { SendCommand } from './redis-command.js';
-import { areSecrets, sealers, type Sealer } from './seal.js';
-import type { SharedCache, SharedKey, SharedPut, SharedRead } from './shared-cache.js';
+import type { SendCommand } from '../fleet/redis-command.js';
+import { areSecrets, sealers, type Sealer } from '../fleet/seal.js';
+import type { SharedCache, SharedKey, SharedPut, SharedRead } from '../fleet/shared-cache.js';
 
-export type { SendCommand } from './redis-command.js';
+export type { SendCommand } from '../fleet/redis-command.js';
 export { redisRevocations, type RedisRevocationsOptions } from './redis-revocations.js';
 
 /** The options of `redisCache()`. */
@@ -53,6 +54,7 @@ const shape = lazy(() => ({
 }));
 
 class RedisCache implements SharedCache {
+  readonly fleet = fleet;
   readonly #send: SendCommand;
   readonly #prefix: string;
   readonly #sealers: readonly [Sealer, ...Sealer[]];

@@ -1,19 +1,18 @@
+import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
 import type { Clock } from '../core/clock.js';
 import { lazy } from '../core/lazy.js';
 import { check, func, isString, number, withDefault } from '../core/schema.js';
-import type { SendCommand } from './redis-command.js';
+import type { SendCommand } from '../fleet/redis-command.js';
+import { generationOf, isBefore, isPosition } from '../fleet/position.js';
 import {
   MAX_EVENT,
-  generationOf,
-  isBefore,
-  isPosition,
   toJson,
   type FollowContext,
   type PositionedMessage,
   type Revocation,
   type RevocationSource,
-} from './revocation.js';
+} from '../fleet/revocation.js';
 
 /** How `redisRevocations()` is set up. */
 export interface RedisRevocationsOptions {
@@ -107,6 +106,7 @@ const shape = lazy(() => {
 });
 
 class RedisRevocations implements RevocationSource {
+  readonly fleet = fleet;
   readonly name: string;
   readonly heartbeatMs: number;
   readonly #sendCommand: SendCommand;
