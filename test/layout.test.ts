@@ -61,6 +61,23 @@ describe('the layout of src', () => {
     expect(counted.length).toBeLessThanOrEqual(MOST_EDGES);
   });
 
+  it('lets a verifier that shares nothing be without the code for that', () => {
+    const reached = new Set<string>();
+    const follow = (path: string): void => {
+      if (reached.has(path)) return;
+      reached.add(path);
+      for (const [, specifier = ''] of read(path).matchAll(/^(?:import|export) (?!type )[^;]*?from '(\.[^']+)'/gm))
+        follow(posix.join(posix.dirname(path), specifier).replace(/\.js$/, '.ts'));
+    };
+    follow('index.ts');
+
+    expect([...reached]).toContain('client/loader.ts');
+    expect([...reached].filter((path) => path.includes('fleet')).sort()).toEqual([
+      'fleet/position.ts',
+      'fleet/support.ts',
+    ]);
+  });
+
   it('has no long file', () => {
     const linesOfCode = (path: string): number =>
       read(path)

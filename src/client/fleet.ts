@@ -138,8 +138,8 @@ export class Fleet<Claims> {
         retainMs: cacheTtlMs + staleIfErrorMs,
         onRevocations: this.#onRevocations.bind(this),
         onGap: this.#onGap.bind(this),
-        onSilent: (source, ms, error) => logs.silent(source, ms, error, clock.monotonic()),
-        onHeard: (source, ms) => logs.heard(source, ms),
+        onSilent: monitor.silent.bind(monitor),
+        onHeard: monitor.heard.bind(monitor),
         clockSkewMs: () => this.clockSkewMs,
       });
       monitor.watchStreams(this.#follower);

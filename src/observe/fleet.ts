@@ -5,6 +5,7 @@ import type { RevocationFollower } from '../fleet/follower.js';
 import type { Revocation } from '../fleet/revocation.js';
 import type { SharedVerdictsOptions } from '../fleet/shared-verdicts.js';
 import type { Clock } from '../core/clock.js';
+import { FleetLogs } from './fleet-logs.js';
 import type { Logs } from './logs.js';
 import type { Observers } from './observers.js';
 import { SharedCacheMonitor, type SharedCacheMonitorOptions } from './shared-cache.js';
@@ -14,7 +15,7 @@ const COUNTERS = { hit: 'hits', miss: 'misses', unsealable: 'unsealable' } as co
 /** Counts what processes share, and tells observers and the log of it. */
 export class FleetMonitor<Claims> {
   readonly #observers: Observers<Claims>;
-  readonly #logs: Logs;
+  readonly #logs: FleetLogs;
   readonly #clock: Clock;
   readonly #operations = { get: 0, put: 0, lease: 0, probe: 0 };
   readonly #shared = { hits: 0, misses: 0, unsealable: 0, failures: 0 };
@@ -25,7 +26,7 @@ export class FleetMonitor<Claims> {
 
   constructor(observers: Observers<Claims>, logs: Logs, clock: Clock) {
     this.#observers = observers;
-    this.#logs = logs;
+    this.#logs = new FleetLogs(logs);
     this.#clock = clock;
   }
 
@@ -60,6 +61,15 @@ export class FleetMonitor<Claims> {
       if (monitor.status === 'down') this.#logs.sharedCacheFailed(error, mono);
       else if (monitor.status === 'ok') this.#logs.sharedCacheWorks(mono);
     };
+  }
+
+  /** A stream was not heard of for so long. */
+  silent(source: string, ms: number, error: Error | undefined): void {
+    this.#logs.silent(source, ms, error, this.#clock.monotonic());
+  }
+
+  heard(source: string, ms: number): void {
+    this.#logs.heard(source, ms);
   }
 
   watchStreams(follower: Pick<RevocationFollower, 'isBehind' | 'health'>): void {

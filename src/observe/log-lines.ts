@@ -17,8 +17,7 @@ export interface Settings {
 
 type Results = Stats['results'];
 
-const CHECK_STORE = 'Check that it runs, the way to it and the credentials for it. The next line says when it is back.';
-const BACK = 'Nothing is left to do.';
+export const BACK = 'Nothing is left to do.';
 
 /** What to do about it. */
 const ADVICE: Readonly<Record<FailureKind, string>> = {
@@ -55,13 +54,10 @@ const effect = (failure: VerifyFailure, failOpen: boolean): string => {
     : 'denied (503), but where a route or call sets failOpen: true';
 };
 
-function duration(ms: number): string {
+export function duration(ms: number): string {
   if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }
-
-/** The name of a stream may be a URL, with a secret in its query. */
-const named = (source: string): string => source.replace(/[?#].*$/s, '');
 
 /** A number as one would write it in code. */
 const grouped = (ms: number): string => ms.toLocaleString('en').replaceAll(',', '_');
@@ -97,25 +93,6 @@ export const lines = {
   clock: ({ publicUrl }: Settings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
     `${publicUrl}, so keys end too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both clocks (NTP).`,
-
-  sharedCacheFailed: (error: Error | undefined, { publicUrl }: Settings): string =>
-    `keyverify: the shared cache is down: ${error?.message ?? 'no answer in time'}. Callers notice nothing, but each process ` +
-    `asks ${publicUrl} by itself, and one that starts while that is down knows no key. ${CHECK_STORE}`,
-
-  sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
-
-  silent: (source: string, ms: number, error: Error | undefined, { publicUrl, degradedTtlMs }: Settings): string =>
-    `keyverify: revocations do not arrive: ${named(source)} was last heard of ${duration(ms)} ago` +
-    `${error === undefined ? '' : ` (${error.message})`}. Until it is back, a verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
-    `so a revoked key works for that long, and ${publicUrl} is asked more often. ${CHECK_STORE}`,
-
-  heard: (source: string, ms: number): string =>
-    `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
-
-  lost: (source: string, { publicUrl }: Settings): string =>
-    `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over, or holds what can ` +
-    `not be read. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over time. ` +
-    'If it happens again, keep more history in the stream.',
 
   durations: (short: readonly (readonly [name: string, ms: number, ...unknown[]])[]): string => {
     const meant = short.map(([name, ms]) => `${name}: ${ms} ms; if you meant ${ms} s, pass ${grouped(ms * 1000)}`);

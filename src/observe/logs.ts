@@ -42,20 +42,18 @@ function inSeconds(settings: Settings) {
  */
 export class Logs {
   readonly #logger: Logger | false;
-  readonly #settings: Settings;
+  readonly settings: Settings;
   readonly #results: () => Stats['results'];
   readonly #token: Token;
   readonly #said = new Set<Once>();
   readonly #throttle = new Throttle<string>();
-  /** What was said to be down, and since when. */
-  readonly #down = new Map<string, number>();
   #outage: { readonly since: number; readonly before: Stats['results'] } | undefined;
   #isOpen = false;
   #saidFailOpen = false;
 
   constructor(logger: Logger | false, settings: Settings, results: () => Stats['results'], token: Token = {}) {
     this.#logger = logger;
-    this.#settings = settings;
+    this.settings = settings;
     this.#results = results;
     this.#token = token;
     const short = inSeconds(settings);
@@ -69,7 +67,7 @@ export class Logs {
     // What belongs to an outage has been said when the breaker opened.
     if (kind === 'circuit_open' || (this.#isOpen && mayBeOutage(failure))) return;
     const unsaid = this.#throttle.pass(kind, mono);
-    if (unsaid !== undefined) this.#warn(() => lines.failure(failure, this.#settings, unsaid));
+    if (unsaid !== undefined) this.warn(() => lines.failure(failure, this.settings, unsaid));
   }
 
   /** The key server gave a verdict: what has failed so far was no outage, or it is over. */
@@ -83,14 +81,14 @@ export class Logs {
   breakerChanged(failure: VerifyFailure | undefined, mono: number): void {
     if (failure !== undefined) {
       this.#outage ??= { since: mono, before: this.#results() };
-      if (!this.#isOpen) this.#warn(() => lines.opened(failure, this.#settings));
+      if (!this.#isOpen) this.warn(() => lines.opened(failure, this.settings));
       this.#isOpen = true;
       return;
     }
     const outage = this.#outage;
     this.#isOpen = false;
     if (outage !== undefined)
-      this.#info(() => lines.closed(this.#settings, mono - outage.since, outage.before, this.#results()));
+      this.info(() => lines.closed(this.settings, mono - outage.since, outage.before, this.#results()));
     this.answered();
   }
 
@@ -98,36 +96,13 @@ export class Logs {
   failedOpen(failure: VerifyFailure): void {
     if (this.#saidFailOpen) return;
     this.#saidFailOpen = true;
-    this.#warn(() => lines.failedOpen(failure, this.#settings));
+    this.warn(() => lines.failedOpen(failure, this.settings));
   }
 
   /** What the key server said about caching a verdict on a good key, and about the time. */
   verdict({ noStore, maxAgeMs }: Freshness, clockSkewMs = 0): void {
-    if (noStore || maxAgeMs === 0) this.#once('caching', () => lines.caching(this.#settings));
-    if (Math.abs(clockSkewMs) > MOST_CLOCK_SKEW_MS) this.#once('clock', () => lines.clock(this.#settings, clockSkewMs));
-  }
-
-  /** The shared cache is left out, since an operation failed once more. `error`: what the store threw, if it answered. */
-  sharedCacheFailed(error: Error | undefined, mono: number): void {
-    this.#fell('sharedCache', mono, () => lines.sharedCacheFailed(error, this.#settings));
-  }
-
-  sharedCacheWorks(mono: number): void {
-    this.#rose('sharedCache', (since) => lines.sharedCacheWorks(mono - since));
-  }
-
-  /** A stream of revocations was not heard of for three heartbeats, or still isn't. */
-  silent(source: string, ms: number, error: Error | undefined, mono: number): void {
-    this.#fell(source, mono, () => lines.silent(source, ms, error, this.#settings));
-  }
-
-  /** It is heard of again, after `ms`. */
-  heard(source: string, ms: number): void {
-    this.#rose(source, () => lines.heard(source, ms));
-  }
-
-  revocationsLost(source: string, mono: number): void {
-    if (this.#throttle.pass(`lost ${source}`, mono) !== undefined) this.#warn(() => lines.lost(source, this.#settings));
+    if (noStore || maxAgeMs === 0) this.#once('caching', () => lines.caching(this.settings));
+    if (Math.abs(clockSkewMs) > MOST_CLOCK_SKEW_MS) this.#once('clock', () => lines.clock(this.settings, clockSkewMs));
   }
 
   /** Another transport stands in for the best one. */
@@ -137,36 +112,21 @@ export class Logs {
 
   /** What a guard has to say. It may quote what a callback threw, which may hold anything. */
   guard(line: string): void {
-    this.#warn(() => redact(line, [this.#token.current ?? '']));
-  }
-
-  /** Says once that something is down. */
-  #fell(about: string, mono: number, line: () => string): void {
-    if (this.#down.has(about) || this.#throttle.pass(about, mono) === undefined) return;
-    this.#down.set(about, mono);
-    this.#warn(line);
-  }
-
-  /** Says that it is back, if it was said to be down. */
-  #rose(about: string, line: (since: number) => string): void {
-    const since = this.#down.get(about);
-    if (since === undefined) return;
-    this.#down.delete(about);
-    this.#info(() => line(since));
+    this.warn(() => redact(line, [this.#token.current ?? '']));
   }
 
   #once(about: Once, line: () => string): void {
     if (this.#said.has(about)) return;
     this.#said.add(about);
-    this.#warn(line);
+    this.warn(line);
   }
 
-  #warn(line: () => string): void {
+  warn(line: () => string): void {
     const logger = this.#logger;
     if (logger !== false) callSafely(() => logger.warn(line()), undefined);
   }
 
-  #info(line: () => string): void {
+  info(line: () => string): void {
     const logger = this.#logger;
     if (logger !== false) callSafely(() => (logger.info ? logger.info(line()) : logger.warn(line())), undefined);
   }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { VerifyFailure, type BreakerOptions, type FailureKind, type Logger } from 'keyverify';
 
 import { mayBeOutage } from '../../src/core/failure.js';
+import { FleetLogs } from '../../src/observe/fleet-logs.js';
 import { Logs } from '../../src/observe/logs.js';
 
 const URL = 'https://admin.test/internal/verify-key';
@@ -282,9 +283,13 @@ test('a logger that throws goes unnoticed', () => {
 
 describe('what processes share', () => {
   const error = new Error('connect ECONNREFUSED');
+  function fleetLogsOf() {
+    const { logs, lines } = logsOf();
+    return { logs: new FleetLogs(logs), lines };
+  }
 
   test('a shared cache that is down is told of once, with the cause if it has one, and when it is back', () => {
-    const { logs, lines } = logsOf();
+    const { logs, lines } = fleetLogsOf();
     logs.sharedCacheWorks(0);
     for (const mono of [0, 1_000]) logs.sharedCacheFailed(error, mono);
     for (const mono of [90_000, 91_000]) logs.sharedCacheWorks(mono);
@@ -299,7 +304,7 @@ describe('what processes share', () => {
   });
 
   test('one that comes and goes is told of once a minute, and in the end if it stays down', () => {
-    const { logs, lines } = logsOf();
+    const { logs, lines } = fleetLogsOf();
     for (let mono = 0; mono < 50_000; mono += 1_000)
       if (mono % 2_000 === 0) logs.sharedCacheFailed(error, mono);
       else logs.sharedCacheWorks(mono);
@@ -309,7 +314,7 @@ describe('what processes share', () => {
   });
 
   test('a stream that is silent is told of once, without the query of its URL, and when it is heard of again', () => {
-    const { logs, lines } = logsOf();
+    const { logs, lines } = fleetLogsOf();
     const source = 'sse:https://admin.test/revocations?token=secret';
     logs.heard(source, 5_000);
     logs.silent(source, 15_000, error, 0);
@@ -327,7 +332,7 @@ describe('what processes share', () => {
   });
 
   test('revocations that were lost are told of once a minute for each stream', () => {
-    const { logs, lines } = logsOf();
+    const { logs, lines } = fleetLogsOf();
     for (const mono of [0, 59_999, 60_000]) logs.revocationsLost('keyverify:revocations', mono);
     logs.revocationsLost('other', 60_000);
     expect(lines).toHaveLength(3);

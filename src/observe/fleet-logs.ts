@@ -1,0 +1,80 @@
+import { Throttle } from '../core/throttle.js';
+import { BACK, duration, type Settings } from './log-lines.js';
+import type { Logs } from './logs.js';
+
+const CHECK_STORE = 'Check that it runs, the way to it and the credentials for it. The next line says when it is back.';
+
+/** The name of a stream may be a URL, with a secret in its query. */
+const named = (source: string): string => source.replace(/[?#].*$/s, '');
+
+const lines = {
+  sharedCacheFailed: (error: Error | undefined, { publicUrl }: Settings): string =>
+    `keyverify: the shared cache is down: ${error?.message ?? 'no answer in time'}. Callers notice nothing, but each process ` +
+    `asks ${publicUrl} by itself, and one that starts while that is down knows no key. ${CHECK_STORE}`,
+
+  sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
+
+  silent: (source: string, ms: number, error: Error | undefined, { publicUrl, degradedTtlMs }: Settings): string =>
+    `keyverify: revocations do not arrive: ${named(source)} was last heard of ${duration(ms)} ago` +
+    `${error === undefined ? '' : ` (${error.message})`}. Until it is back, a verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
+    `so a revoked key works for that long, and ${publicUrl} is asked more often. ${CHECK_STORE}`,
+
+  heard: (source: string, ms: number): string =>
+    `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
+
+  lost: (source: string, { publicUrl }: Settings): string =>
+    `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over, or holds what can ` +
+    `not be read. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over time. ` +
+    'If it happens again, keep more history in the stream.',
+};
+
+/** Says what somebody has to know who looks into what processes share. */
+export class FleetLogs {
+  readonly #logs: Logs;
+  readonly #throttle = new Throttle<string>();
+  /** What was said to be down, and since when. */
+  readonly #down = new Map<string, number>();
+
+  constructor(logs: Logs) {
+    this.#logs = logs;
+  }
+
+  /** The shared cache is left out, since an operation failed once more. `error`: what the store threw, if it answered. */
+  sharedCacheFailed(error: Error | undefined, mono: number): void {
+    this.#fell('sharedCache', mono, (settings) => lines.sharedCacheFailed(error, settings));
+  }
+
+  sharedCacheWorks(mono: number): void {
+    this.#rose('sharedCache', (since) => lines.sharedCacheWorks(mono - since));
+  }
+
+  /** A stream of revocations was not heard of for three heartbeats, or still isn't. */
+  silent(source: string, ms: number, error: Error | undefined, mono: number): void {
+    this.#fell(source, mono, (settings) => lines.silent(source, ms, error, settings));
+  }
+
+  /** It is heard of again, after `ms`. */
+  heard(source: string, ms: number): void {
+    this.#rose(source, () => lines.heard(source, ms));
+  }
+
+  revocationsLost(source: string, mono: number): void {
+    if (this.#throttle.pass(`lost ${source}`, mono) !== undefined)
+      this.#logs.warn(() => lines.lost(source, this.#logs.settings));
+  }
+
+  /** Says once that something is down. */
+  #fell(about: string, mono: number, line: (settings: Settings) => string): void {
+    if (this.#down.has(about) || this.#throttle.pass(about, mono) === undefined) return;
+    this.#down.set(about, mono);
+    this.#logs.warn(() => line(this.#logs.settings));
+  }
+
+  /** Says that it is back, if it was said to be down. */
+  #rose(about: string, line: (since: number) => string): void {
+    const since = this.#down.get(about);
+    if (since === undefined) return;
+    this.#down.delete(about);
+    this.#logs.info(() => line(since));
+  }
+}
