@@ -1,6 +1,10 @@
 import { readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 
+import * as esbuild from 'esbuild';
 import { defineConfig, type Options } from 'tsup';
+
+const INDEX = 'src/index.ts';
 
 /** One subpath for each framework. */
 const adapters = Object.fromEntries(
@@ -10,14 +14,14 @@ const adapters = Object.fromEntries(
 );
 
 const entry = {
-  index: 'src/index.ts',
+  index: INDEX,
   guard: 'src/guard/index.ts',
   protocols: 'src/protocols/index.ts',
   otel: 'src/observe/otel.ts',
   fleet: 'src/backends/fleet.ts',
   redis: 'src/backends/redis.ts',
   sse: 'src/backends/sse.ts',
-  'testing/index': 'src/testing/index.ts',
+  testing: 'src/testing/index.ts',
   ...adapters,
 };
 
@@ -25,24 +29,70 @@ const shared: Options = {
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
+  // Each file is whole in itself, but for the parts below: every further one costs a process time at import.
+  splitting: false,
   tsconfig: 'tsconfig.node.json',
   // The runtime picks these files through the "imports" of package.json, so they must stay imports.
-  external: ['#platform', '#transport', 'undici', 'lru-cache', /^node:/],
-  noExternal: ['zod', '@noble/hashes', 'leven'],
+  external: ['#platform', '#transport', 'undici', /^node:/],
+  noExternal: ['zod', '@noble/hashes', 'leven', 'lru-cache'],
   removeNodeProtocol: false,
+  esbuildOptions: (options) => {
+    // Of lru-cache, what runs everywhere: elsewhere it loads node:diagnostics_channel.
+    options.conditions = ['browser'];
+  },
+};
+
+/** The files that `import 'keyverify'` loads, but the list of public names. */
+const { metafile } = await esbuild.build({
+  entryPoints: [INDEX],
+  bundle: true,
+  packages: 'external',
+  external: ['#*'],
+  format: 'esm',
+  metafile: true,
+  write: false,
+});
+const core = Object.keys(metafile.inputs).filter((path) => path !== INDEX);
+
+/** All of them, in the place of the list. */
+const wholeCore: esbuild.Plugin = {
+  name: 'whole-core',
+  setup: (build) => {
+    build.onLoad({ filter: /[\\/]src[\\/]index\.ts$/ }, () => ({
+      contents: core.map((path) => `export * from './${path.slice('src/'.length)}';`).join('\n'),
+      loader: 'ts',
+    }));
+  },
+};
+
+/** The files that are not copied into each file that imports them, and where they are. */
+const parts = new Map(core.map((path) => [resolve(path), 'core']));
+parts.set(resolve(entry.fleet), 'fleet');
+
+/** Imports them from there, so that an error of a guard is one of `keyverify`, too. */
+const importsParts: esbuild.Plugin = {
+  name: 'imports-parts',
+  setup: (build) => {
+    const extension = build.initialOptions.outExtension?.['.js'] ?? '.js';
+    build.onResolve({ filter: /^\..*\.js$/ }, ({ path, resolveDir }) => {
+      const part = parts.get(resolve(resolveDir, path.replace(/js$/, 'ts')));
+      return part === undefined ? undefined : { path: `./${part}${extension}`, external: true };
+    });
+  },
 };
 
 export default defineConfig([
+  { ...shared, entry: { core: INDEX }, esbuildPlugins: [wholeCore] },
   {
     ...shared,
     entry,
+    esbuildPlugins: [importsParts],
     dts: {
       entry,
       resolve: ['@standard-schema/spec'],
       // tsup sets baseUrl, which TypeScript 6 calls deprecated.
       compilerOptions: { ignoreDeprecations: '6.0' },
     },
-    splitting: true,
   },
   ...[
     { outDir: 'dist/platform', source: 'src/platform', names: ['server', 'web', 'isolate'] },
@@ -55,7 +105,5 @@ export default defineConfig([
     ...shared,
     entry: names.map((name) => `${source}/${name}.ts`),
     outDir,
-    // Each whole in itself: of these a process loads one, and every file costs time at import.
-    splitting: false,
   })),
 ]);

@@ -3,7 +3,7 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { createGuard } from '../dist/guard.js';
 import { KeyVerifier } from '../dist/index.js';
 import { otel } from '../dist/otel.js';
-import { memoryFleet } from '../dist/testing/index.js';
+import { memoryFleet } from '../dist/testing.js';
 import { TOKEN, instantTransport, keyOf } from './lib/keys.mjs';
 
 /**

@@ -1,8 +1,9 @@
 // Every entry point of package.json must have been built, and every built file must be reachable from one. The core must not
 // import a Node module, the testing kit or an adapter.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { builtinModules } from 'node:module';
-import { dirname, join } from 'node:path';
+
+import { builtinModules, createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
 
 const { main, module, types, bin = {}, imports, exports } = JSON.parse(readFileSync('package.json', 'utf8'));
 const problems = [];
@@ -40,7 +41,7 @@ for (const entry of readdirSync('dist', { recursive: true, withFileTypes: true }
 }
 
 const ALLOWED = {
-  'index.js': ['#platform', '#transport', 'lru-cache'],
+  'index.js': ['#platform', '#transport'],
   'platform/web.js': [],
   'platform/isolate.js': [],
   'platform/server.js': [],
@@ -59,6 +60,15 @@ for (const [entry, allowed] of Object.entries(ALLOWED)) {
         problems.push(`${path} imports ${name}${builtinModules.includes(name) ? ' of Node' : ''}`);
     for (const file of files) if (/testing|adapters/.test(file)) problems.push(`${path} contains ${file}`);
   }
+}
+
+const require = createRequire(import.meta.url);
+const namesOf = (module) => Object.keys(module).filter((name) => name !== '__esModule' && name !== 'module.exports');
+for (const { import: esm, require: cjs } of Object.values(exports).filter((target) => typeof target === 'object')) {
+  const names = namesOf(await import(resolve(esm.default))).sort();
+  const others = namesOf(require(resolve(cjs.default))).sort();
+  if (names.join() !== others.join())
+    problems.push(`${esm.default} exports ${names}, ${cjs.default} exports ${others}`);
 }
 
 for (const problem of problems) console.error(problem);

@@ -16,7 +16,7 @@ import { apiKeyAuth as forExpress } from '../../dist/express.js';
 import { apiKeyAuth as forFastify } from '../../dist/fastify.js';
 import { apiKeyAuth as forHono } from '../../dist/hono.js';
 import { KeyVerifier } from '../../dist/index.js';
-import { startKeyServer } from '../../dist/testing/index.js';
+import { startKeyServer } from '../../dist/testing.js';
 import { ask } from '../lib/ask.mjs';
 import { TOKEN } from '../lib/keys.mjs';
 import { redirectUnkey } from '../lib/unkey.mjs';

@@ -1,7 +1,7 @@
 /** `npm run bench peers`: what keyverify and other packages do in the same bad cases. `--save` updates docs/reliability.md. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { startKeyServer } from '../../dist/testing/index.js';
+import { startKeyServer } from '../../dist/testing.js';
 import { numbers, publish } from '../../test/stress/lib/figures.ts';
 import { label } from '../lib/versions.mjs';
 import { caches } from './caches.mjs';

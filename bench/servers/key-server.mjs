@@ -1,4 +1,4 @@
-import { startKeyServer } from '../../dist/testing/index.js';
+import { startKeyServer } from '../../dist/testing.js';
 import { given } from '../lib/child.mjs';
 import { keyOf, recordOf } from '../lib/keys.mjs';
 

@@ -3,7 +3,7 @@ import { isObject } from '../core/schema.js';
 import type { Verdict } from '../core/verdict.js';
 import { checkAnswer } from '../protocol/decode.js';
 import type { DecodedVerdict, ProtocolAnswer } from '../protocol/protocol.js';
-import { readVerdict } from '../protocol/verdict.js';
+import { decodeVerdict } from '../protocol/verdict.js';
 import { isPosition, type Positions } from './position.js';
 
 /** Part of every namespace: entries of another format are never found. */
@@ -56,7 +56,7 @@ export function parseRecord(text: string, secrets: readonly string[]): SharedVer
   if (typeof noStore !== 'boolean' || typeof noStale !== 'boolean') return undefined;
   if (maxAgeMs !== null && typeof maxAgeMs !== 'number') return undefined;
   const freshness = { maxAgeMs: maxAgeMs ?? Infinity, noStore, noStale };
-  const answer = withOwnClaims(readVerdict(record.verdict));
+  const answer = withOwnClaims(decodeVerdict(record.verdict));
   const decoded = answer && checkAnswer(answer, 200, freshness, { secrets, askedAt, scope: undefined });
   return decoded === undefined || 'failure' in decoded ? undefined : { decoded, askedAt, positions };
 }

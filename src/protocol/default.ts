@@ -2,7 +2,7 @@ import { VERSION } from '../version.js';
 import { parseJson } from './json.js';
 import type { WireProtocol } from './protocol.js';
 import { invalidResponse, statusFailure } from './status.js';
-import { readVerdict } from './verdict.js';
+import { decodeVerdict } from './verdict.js';
 
 /** Sent by every protocol. */
 export const USER_AGENT = `keyverify/${VERSION}`;
@@ -36,6 +36,6 @@ export const defaultProtocol: WireProtocol = {
   decode(response, { askedAt }) {
     if (response.status !== 200) return { failure: statusFailure(response, askedAt) };
     const json = parseJson(response);
-    return typeof json === 'string' ? invalidResponse(json) : readVerdict(json.value);
+    return typeof json === 'string' ? invalidResponse(json) : decodeVerdict(json.value);
   },
 };

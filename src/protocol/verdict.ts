@@ -36,7 +36,7 @@ function whatIsThere(place: string, json: unknown): string {
 const OPTIONAL = ['key_id', 'expires_at'];
 
 /** Reads a verdict of the default contract. */
-export function readVerdict(json: unknown): ProtocolAnswer {
+export function decodeVerdict(json: unknown): ProtocolAnswer {
   if (isObject(json) && Reflect.get(json, 'valid') === false) {
     const reason: unknown = Reflect.get(json, 'reason');
     return { kind: 'rejected', reason: isText(reason) ? reason : undefined };
