@@ -136,7 +136,7 @@ export function targets({ hit, miss, stampede, outage, inject, service, fleet, s
       show: milliseconds,
       target: '≤ 9 ms',
       isMet: ({ value }) => value <= 9,
-      reason: 'the import of `lru-cache`, which is external, is 2 to 3 ms of it.',
+      reason: 'an empty module takes 3 ms, and compiling ours takes 4.',
     },
     {
       figure: 'black hole: p99 of a cached key / of a hit with a healthy server',
