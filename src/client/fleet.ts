@@ -301,12 +301,5 @@ const createFleet = <Claims>(
   deps: FleetDeps,
 ): Fleet<Claims> => new Fleet(options, cache, observers, deps);
 
-/**
- * What a shared cache or a source of revocations brings along: only verifiers that share something contain it.
- *
- * @example
- * ```ts
- * const sharedCache: SharedCache = { fleet, ...openStore() };
- * ```
- */
+/** Published as `fleet` of `keyverify/fleet`, without its types: those of the inside of a verifier are nobody else's. */
 export const fleet = { version: VERSION, create: createFleet } satisfies FleetSupport;
