@@ -47,7 +47,7 @@ export type {
   RevocationSource,
 } from './fleet/revocation.js';
 export type { FleetSupport } from './fleet/support.js';
-export type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from './fleet/shared-cache.js';
+export type { SharedCache, SharedEntry, SharedGet, SharedKey, SharedPut, SharedRead } from './fleet/shared-cache.js';
 export type { CheckOptions, CheckResult, Health, RevocationsHealth, SharedCacheHealth } from './core/health.js';
 export type { Freshness } from './core/verdict.js';
 export type { Logger } from './core/logger.js';

@@ -18,6 +18,7 @@ import {
   type RevocationsHealth,
   type SharedCache,
   type SharedCacheHealth,
+  type SharedGet,
   type SharedOutcome,
   type Verified,
   type Verifier,
@@ -29,6 +30,11 @@ import { fleet } from 'keyverify/fleet';
 
 declare const closed: KeyVerifier;
 declare const open: KeyVerifier<true>;
+
+test('a shared cache need not know of estimates', () => {
+  expectTypeOf<Parameters<SharedCache['get']>[1]>().toEqualTypeOf<SharedGet | undefined>();
+  expectTypeOf<{ readonly get: () => ReturnType<SharedCache['get']> }>().toExtend<Pick<SharedCache, 'get'>>();
+});
 
 describe('failing open is in the type only where it was opted into', () => {
   test('by default every valid result has an identity', () => {

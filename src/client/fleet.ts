@@ -8,8 +8,9 @@ import type { Rejected, Verified } from '../core/result.js';
 import type { StoredSelector } from '../core/selector.js';
 import type { Stats } from '../core/stats.js';
 import type { Verdict } from '../core/verdict.js';
+import { whenReady } from '../core/when-ready.js';
 import { RevocationFollower, type FollowedRevocation } from '../fleet/follower.js';
-import { FORMAT, type SharedVerdict } from '../fleet/record.js';
+import { FORMAT } from '../fleet/record.js';
 import { publishRevocation } from '../fleet/publish.js';
 import type { Positions } from '../fleet/position.js';
 import type { RevocationSource } from '../fleet/revocation.js';
@@ -67,6 +68,17 @@ export interface SharedLook<Claims> {
   /** The verdict, if it was new to this process, is cached now, and is fresh. */
   readonly result: Verified<Claims> | Rejected | undefined;
 }
+
+/** Whose verdict is looked for, since when, and how old it may be, in milliseconds. */
+interface LookedFor {
+  readonly fingerprint: string;
+  readonly key: string;
+  readonly startedAt: number;
+  readonly maxAgeMs: number;
+  readonly isLikely: boolean;
+}
+
+type Adopted<Claims> = SharedLook<Claims>['result'];
 
 /** How a question is asked. */
 export interface HowToAsk<Claims> {
@@ -178,38 +190,52 @@ export class Fleet<Claims> {
     this.#monitor.close();
   }
 
-  /** Looks for a verdict of another process, and caches it. `undefined` if the store can't say. */
+  /**
+   * Looks for a verdict of another process, and caches it. `undefined` if the store can't say. `isLikely`: whether a fresh one
+   * is, so that the time of the store need not be known.
+   */
   look(
     fingerprint: string,
     key: string,
     startedAt: number,
     maxAgeMs = Infinity,
+    isLikely = true,
   ): Promise<SharedLook<Claims> | undefined> | undefined {
     const caughtUp = this.#follower?.start();
     if (this.#shared === undefined || this.#shared.isOut) return undefined;
-    return this.#look(this.#shared, fingerprint, key, startedAt, maxAgeMs, caughtUp);
+    return this.#look(this.#shared, { fingerprint, key, startedAt, maxAgeMs, isLikely }, caughtUp);
   }
 
   async #look(
     shared: SharedVerdicts,
-    fingerprint: string,
-    key: string,
-    startedAt: number,
-    maxAgeMs: number,
+    about: LookedFor,
     caughtUp: Promise<unknown> | undefined,
   ): Promise<SharedLook<Claims> | undefined> {
     const { clock, timeoutMs, sharedTimeoutMs } = this.#options;
-    const reading = shared.read(fingerprint, [key], startedAt + timeoutMs - clock.monotonic());
+    const { fingerprint, key, startedAt, isLikely } = about;
+    const options = isLikely ? ESTIMATE : undefined;
+    const reading = shared.read(fingerprint, [key], startedAt + timeoutMs - clock.monotonic(), options);
     // What is retained takes a moment to be read, at the very start.
     if (caughtUp !== undefined && this.#follower?.isCaughtUp === false && this.maxTtlMs === Infinity)
       await new Deadline(clock, Math.min(sharedTimeoutMs, timeoutMs), startedAt).race(caughtUp);
     const found = await reading;
     if (found === undefined) return undefined;
-    const { now: fence, verdict } = found;
-    const result = verdict && (await this.#adopt(fingerprint, key, verdict, found));
-    const entry = this.#cache.get(fingerprint);
-    const isFresh = entry?.isFresh(entry.age(this.#now()), maxAgeMs) === true;
-    return { fence, isKnown: verdict !== undefined, result: isFresh ? result : undefined };
+    const looked = this.#toLook(about, found);
+    const look = looked instanceof Promise ? await looked : looked;
+    if (look.result !== undefined || !found.isEstimate) return look;
+    // A question follows, whose answer needs a fence.
+    const leftMs = startedAt + Math.min(sharedTimeoutMs, timeoutMs) - clock.monotonic();
+    const exact = await shared.read(fingerprint, [key], leftMs);
+    return exact && (await this.#toLook(about, exact));
+  }
+
+  #toLook(about: LookedFor, found: SharedFinding): SharedLook<Claims> | Promise<SharedLook<Claims>> {
+    const { fingerprint, maxAgeMs } = about;
+    return whenReady(this.#adopt(about, found), (result) => {
+      const entry = result && this.#cache.get(fingerprint);
+      const isFresh = entry?.isFresh(entry.age(this.#now()), maxAgeMs) === true;
+      return { fence: found.now, isKnown: found.verdict !== undefined, result: isFresh ? result : undefined };
+    });
   }
 
   /** Shares a verdict that was asked for after this look. */
@@ -239,24 +265,25 @@ export class Fleet<Claims> {
     await publishRevocation(select, this.#options, this.#deps.token.redacted);
   }
 
-  async #adopt(
-    fingerprint: string,
-    key: string,
-    { decoded, askedAt: wall, positions }: SharedVerdict,
-    { ageMs }: SharedFinding,
-  ): Promise<Verified<Claims> | Rejected | undefined> {
+  #adopt(
+    { fingerprint, key }: LookedFor,
+    { verdict: shared, ageMs }: SharedFinding,
+  ): Adopted<Claims> | Promise<Adopted<Claims>> {
+    if (shared === undefined) return undefined;
+    const { decoded, askedAt: wall, positions } = shared;
     const now = this.#now();
     const mono = now.mono - Math.max(0, ageMs, now.wall - wall);
-    const verdict = await readVerdict(decoded, { wall, mono }, this.#options, key, 'shared');
-    if ('kind' in verdict || this.#cache.get(fingerprint)?.isFrom(wall) === true) return undefined;
-    const known = this.#follower?.compare(positions, mono) ?? ALONE;
-    // Before it is known what was revoked meanwhile, and if that can't be known, it is good for an outage alone.
-    const isInDoubt = !known.isCurrent || this.#follower?.isCaughtUp === false;
-    const entry = this.#cache.get(fingerprint);
-    if (isInDoubt && entry?.isFresh(entry.age(now), Infinity) === true) return undefined;
-    const asked = { mono, positions: known.positions };
-    const isCached = this.#cache.set(fingerprint, verdict, asked, isInDoubt ? 0 : this.maxTtlMs);
-    return isCached ? verdict.result : undefined;
+    return whenReady(readVerdict(decoded, { wall, mono }, this.#options, key, 'shared'), (verdict) => {
+      const entry = this.#cache.get(fingerprint);
+      if ('kind' in verdict || entry?.isFrom(wall) === true) return undefined;
+      const known = this.#follower?.compare(positions, mono) ?? ALONE;
+      // Before it is known what was revoked meanwhile, and if that can't be known, it is good for an outage alone.
+      const isInDoubt = !known.isCurrent || this.#follower?.isCaughtUp === false;
+      if (isInDoubt && entry?.isFresh(entry.age(now), Infinity) === true) return undefined;
+      const asked = { mono, positions: known.positions };
+      const isCached = this.#cache.set(fingerprint, verdict, asked, isInDoubt ? 0 : this.maxTtlMs);
+      return isCached ? verdict.result : undefined;
+    });
   }
 
   #now(): Instant {
@@ -284,6 +311,8 @@ export class Fleet<Claims> {
 
 const isBroad = (selector: CacheRevocation['selector']): boolean =>
   selector === 'all' || 'client' in selector || 'tenant' in selector;
+
+const ESTIMATE = { mayEstimate: true };
 
 /** Without streams, there is nothing to compare. */
 const ALONE: KnownPositions = { positions: {}, isCurrent: true };

@@ -215,7 +215,7 @@ export class VerdictLoader<Claims> {
 
   /** Refreshes a verdict, unless another process did or is about to. Not a flight: nobody may have to wait for that. */
   async #refreshOnce(fleet: Fleet<Claims>, fingerprint: string, key: string, call: AnyVerifyOptions): Promise<void> {
-    const look = await fleet.look(fingerprint, key, this.#options.clock.monotonic());
+    const look = await fleet.look(fingerprint, key, this.#options.clock.monotonic(), Infinity, false);
     if (look?.result !== undefined || !(await fleet.mayRefresh(fingerprint, look))) return;
     if (this.#flights.get(fingerprint) !== undefined) return;
     await this.#start(fingerprint, key, call, 'refresh', { look }).outcome;

@@ -2,14 +2,11 @@
  * Inside, a fingerprint is 32 characters of 8 bits: a map hashes, compares and keeps half as much as of hexadecimal
  * digits. Outside (events, `invalidate`) it is the 64 digits that everybody else calls a SHA-256.
  */
-const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0')).join('');
+const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 export function toHex(fingerprint: string): string {
   let hex = '';
-  for (let i = 0; i < fingerprint.length; i++) {
-    const at = 2 * fingerprint.charCodeAt(i);
-    hex += DIGITS.slice(at, at + 2);
-  }
+  for (let i = 0; i < fingerprint.length; i++) hex += String(DIGITS[fingerprint.charCodeAt(i)]);
   return hex;
 }
 

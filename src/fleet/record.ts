@@ -1,9 +1,9 @@
 import type { DefaultClaims } from '../core/result.js';
-import { isObject } from '../core/schema.js';
+import { isObject, isText } from '../core/schema.js';
 import type { Verdict } from '../core/verdict.js';
 import { checkAnswer } from '../protocol/decode.js';
 import type { DecodedVerdict, ProtocolAnswer } from '../protocol/protocol.js';
-import { decodeVerdict } from '../protocol/verdict.js';
+import { parseRfc3339 } from '../protocol/time.js';
 import { isPosition, type Positions } from './position.js';
 
 /** Part of every namespace: entries of another format are never found. */
@@ -42,7 +42,7 @@ export function toRecord(
   }
 }
 
-/** Reads a record like a response from the wire; `undefined` if it is none. */
+/** Reads a record; a verdict is checked like one from the wire. `undefined` if it is none. */
 export function parseRecord(text: string, secrets: readonly string[]): SharedVerdict | undefined {
   let record: unknown;
   try {
@@ -56,20 +56,28 @@ export function parseRecord(text: string, secrets: readonly string[]): SharedVer
   if (typeof noStore !== 'boolean' || typeof noStale !== 'boolean') return undefined;
   if (maxAgeMs !== null && typeof maxAgeMs !== 'number') return undefined;
   const freshness = { maxAgeMs: maxAgeMs ?? Infinity, noStore, noStale };
-  const answer = withOwnClaims(decodeVerdict(record.verdict));
+  const answer = toAnswer(record.verdict);
   const decoded = answer && checkAnswer(answer, 200, freshness, { secrets, askedAt, scope: undefined });
   return decoded === undefined || 'failure' in decoded ? undefined : { decoded, askedAt, positions };
 }
 
 /** Claims lie in a field of their own, so that none of them can pass for another field. */
-function withOwnClaims(answer: ProtocolAnswer): ProtocolAnswer | undefined {
-  if (!('client' in answer)) return answer;
-  const claims = answer.claims?.['claims'];
-  return isClaims(claims) ? { ...answer, claims } : undefined;
+function toAnswer(verdict: unknown): ProtocolAnswer | undefined {
+  if (!isVerdict(verdict)) return undefined;
+  const { valid, reason, client, tenant, key_id: keyId, expires_at: expiry, claims } = verdict;
+  if (valid === false) return { kind: 'rejected', reason: isText(reason) ? reason : undefined };
+  if (valid !== true || !isText(client) || !isText(tenant) || !isClaims(claims)) return undefined;
+  if (keyId !== undefined && !isText(keyId)) return undefined;
+  // What is no time becomes NaN, which is refused.
+  const expiresAt = expiry === undefined ? undefined : parseRfc3339(isText(expiry) ? expiry : '');
+  return { kind: 'verified', client, tenant, keyId, expiresAt, claims };
 }
 
 type Field = 'askedAt' | 'maxAgeMs' | 'noStore' | 'noStale' | 'positions' | 'verdict';
 const isRecord = (value: unknown): value is Readonly<Partial<Record<Field, unknown>>> => isObject(value);
+
+type VerdictField = 'valid' | 'reason' | 'client' | 'tenant' | 'key_id' | 'expires_at' | 'claims';
+const isVerdict = (value: unknown): value is Readonly<Partial<Record<VerdictField, unknown>>> => isObject(value);
 
 const isClaims = (value: unknown): value is DefaultClaims => isObject(value);
 

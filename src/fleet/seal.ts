@@ -1,4 +1,5 @@
 import { lazy } from '../core/lazy.js';
+import { whenReady } from '../core/when-ready.js';
 import { cryptoOfRuntime, type Crypto } from './crypto.js';
 import type { SharedKey } from './shared-cache.js';
 
@@ -29,11 +30,7 @@ export class Sealer {
 
   /** Where the entry of a key lies: it tells nothing of the key, and differs for every secret. */
   idOf({ fingerprint, namespace }: SharedKey): string | Promise<string> {
-    const text = `${namespace}\n${fingerprint}`;
-    const key = this.#key('index');
-    return key instanceof Promise
-      ? key.then(async (derived) => await this.#crypto.hmac(derived, text))
-      : this.#crypto.hmac(key, text);
+    return whenReady(this.#key('index'), (key) => this.#crypto.hmac(key, `${namespace}\n${fingerprint}`));
   }
 
   async seal(text: string, context: string, at: number): Promise<string> {
@@ -44,11 +41,10 @@ export class Sealer {
   }
 
   /** `undefined` for what was not sealed with this secret for this context. */
-  async open(sealed: string, context: string, at: number): Promise<string | undefined> {
+  open(sealed: string, context: string, at: number): string | undefined | Promise<string | undefined> {
     try {
-      const key = this.#sealingKey(at);
-      const text = this.#crypto.open(key instanceof Promise ? await key : key, sealed, context);
-      return text instanceof Promise ? await text : text;
+      const text = whenReady(this.#sealingKey(at), (key) => this.#crypto.open(key, sealed, context));
+      return text instanceof Promise ? text.catch(() => undefined) : text;
     } catch {
       return undefined;
     }

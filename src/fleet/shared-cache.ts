@@ -20,10 +20,21 @@ export interface SharedEntry {
 export interface SharedRead {
   /** The time of the store's clock, in epoch milliseconds: the fence of an entry that is put later. */
   readonly now: number;
+  /** Whether `now` is an estimate, as `mayEstimate` allows: it may be too late, and is no fence. Default: `false`. */
+  readonly isEstimate?: boolean | undefined;
   /** The entry; `undefined` if there is none that can be trusted. */
   readonly entry?: SharedEntry | undefined;
   /** There is an entry, but it was forged, altered or moved, or sealed with another secret. */
   readonly unsealable?: boolean | undefined;
+}
+
+/** How an entry is looked for. */
+export interface SharedGet {
+  /**
+   * Whether it will do to know how old an entry is at the most: `now` may then be an estimate that is never too early, where
+   * that spares a question for the time. Default: `false`.
+   */
+  readonly mayEstimate?: boolean | undefined;
 }
 
 /** How an entry is put. */
@@ -45,7 +56,7 @@ export interface SharedCache {
   /** The code that uses it: `fleet` from `keyverify/fleet`. */
   readonly fleet: FleetSupport;
   /** Reads an entry, and the time of the store. */
-  get(key: SharedKey): Promise<SharedRead>;
+  get(key: SharedKey, options?: SharedGet): Promise<SharedRead>;
   /** Puts an entry unless a later one is there, as one atomic operation of the store. Resolves to whether it was put. */
   put(key: SharedKey, value: string, options: SharedPut): Promise<boolean>;
   /** Whether this process should ask about the key: `true` only for the first process within `ms` milliseconds. */

@@ -2,13 +2,13 @@ import type { Clock } from '../core/clock.js';
 import type { SharedEvent, SharedOutcome } from '../core/events.js';
 import { toHex } from '../core/fingerprint.js';
 import { redactError } from '../core/redact.js';
-import { isObject } from '../core/schema.js';
+import { fieldOf } from '../core/schema.js';
 import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
 import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { parseRecord, toRecord, type SharedVerdict } from './record.js';
 import type { Positions } from './position.js';
-import type { SharedCache, SharedEntry, SharedKey, SharedRead } from './shared-cache.js';
+import type { SharedCache, SharedEntry, SharedGet, SharedKey, SharedRead } from './shared-cache.js';
 
 export interface SharedVerdictsOptions {
   readonly clock: Clock;
@@ -27,11 +27,14 @@ export interface SharedVerdictsOptions {
 
 interface Operation<T> {
   readonly operation: SharedEvent['operation'];
-  readonly work: () => Promise<T>;
+  readonly work: () => Promise<unknown>;
+  /** What it resolves to is checked like everything from outside. */
+  readonly read: (done: unknown) => T;
   readonly outcomeOf: (done: T) => 'hit' | 'miss' | 'unsealable';
   readonly budgetMs?: number;
-  /** What an error of the store must not show. */
-  readonly secrets: readonly string[];
+  readonly key: SharedKey;
+  /** What is put. */
+  readonly value?: string;
 }
 
 /** An operation that was run; its value, unless it failed. */
@@ -43,6 +46,8 @@ interface Attempt<T> extends SharedOutcome {
 export interface SharedFinding {
   /** The time of the store when it was read, in epoch milliseconds. */
   readonly now: number;
+  /** Whether that is an estimate, which is no fence. */
+  readonly isEstimate: boolean;
   readonly verdict: SharedVerdict | undefined;
   /** How old it is by the clock of the store, in milliseconds. */
   readonly ageMs: number;
@@ -89,12 +94,17 @@ export class SharedVerdicts {
   }
 
   /** What is known of a key; `undefined` if the store can't say, within `budgetMs` at the most. */
-  async read(fingerprint: string, secrets: readonly string[], budgetMs: number): Promise<SharedFinding | undefined> {
-    const read = await this.#get('get', fingerprint, budgetMs);
+  async read(
+    fingerprint: string,
+    secrets: readonly string[],
+    budgetMs: number,
+    options?: SharedGet,
+  ): Promise<SharedFinding | undefined> {
+    const read = (await this.#get('get', fingerprint, budgetMs, options))?.value;
     if (read === undefined) return undefined;
-    const { now, entry } = read;
+    const { now, entry, isEstimate = false } = read;
     const verdict = entry && this.#parse(entry, now, secrets);
-    return { now, verdict, ageMs: now - (entry?.fence ?? now) };
+    return { now, isEstimate, verdict, ageMs: now - (entry?.fence ?? now) };
   }
 
   /** Reads what isn't there, to find out whether a store that failed works again. */
@@ -112,21 +122,27 @@ export class SharedVerdicts {
     if (value === undefined || value.length > MAX_VALUE || keepMs <= 0) return;
     const options = { fence, replacesEqual: !verdict.result.valid, ttlMs: Math.ceil(keepMs) };
     const key = this.#keyOf(fingerprint);
-    const work = async (): Promise<boolean> => await this.#cache.put(key, value, options);
-    await this.#run({ operation: 'put', work, outcomeOf: isDone, secrets: [...secretsOf(key), value] });
+    const work = () => this.#cache.put(key, value, options);
+    await this.#run({ operation: 'put', key, value, work, ...DONE });
   }
 
   /** Whether this process is to ask about the key; `true` as well if the store can't say. */
   async lease(fingerprint: string, ms: number): Promise<boolean> {
     const key = this.#keyOf(fingerprint);
-    const work = async (): Promise<boolean> => await this.#cache.lease(key, ms);
-    return (await this.#run({ operation: 'lease', work, outcomeOf: isDone, secrets: secretsOf(key) })) ?? true;
+    const work = () => this.#cache.lease(key, ms);
+    const attempt = await this.#run({ operation: 'lease', key, work, ...DONE });
+    return attempt?.value ?? true;
   }
 
-  async #get(operation: 'get' | 'probe', fingerprint: string, budgetMs: number): Promise<SharedRead | undefined> {
+  #get(
+    operation: 'get' | 'probe',
+    fingerprint: string,
+    budgetMs: number,
+    options?: SharedGet,
+  ): Promise<Attempt<SharedRead>> | undefined {
     const key = this.#keyOf(fingerprint);
-    const work = async (): Promise<SharedRead> => toRead(await this.#cache.get(key));
-    return await this.#run({ operation, work, outcomeOf: outcomeOfRead, budgetMs, secrets: secretsOf(key) });
+    const work = () => this.#cache.get(key, options);
+    return this.#run({ operation, key, work, read: toRead, outcomeOf: outcomeOfRead, budgetMs });
   }
 
   #keyOf(fingerprint: string): SharedKey {
@@ -140,51 +156,54 @@ export class SharedVerdicts {
   }
 
   /** Runs an operation within its time, unless the breaker is open; then one is run now and then, and nobody waits for it. */
-  async #run<T>(operation: Operation<T>): Promise<T | undefined> {
-    const { clock } = this.#options;
-    if (this.#breaker.state === 'closed') return await this.#attempt(operation);
+  #run<T>(operation: Operation<T>): Promise<Attempt<T>> | undefined {
+    if (this.#breaker.state === 'closed') return this.#attempt(operation);
     const isRead = operation.operation === 'get' || operation.operation === 'probe';
     if (isRead && !this.isOut) {
-      this.#breaker.beginProbe(clock.monotonic());
+      this.#breaker.beginProbe(this.#options.clock.monotonic());
       void this.#attempt({ ...operation, budgetMs: Infinity });
     }
     return undefined;
   }
 
-  async #attempt<T>(operation: Operation<T>): Promise<T | undefined> {
-    const { around, onOutcome } = this.#options;
+  #attempt<T>(operation: Operation<T>): Promise<Attempt<T>> {
     const event = { operation: operation.operation };
-    const run = async (): Promise<Attempt<T>> => {
-      const attempt = await this.#time(operation);
-      onOutcome(event, attempt);
-      return attempt;
-    };
-    const { value } = await around(event, run, ({ outcome, error, durationMs }) => ({ outcome, error, durationMs }));
-    return value;
+    return this.#options.around(event, () => this.#time(operation, event), toOutcome);
   }
 
-  async #time<T>({ work, outcomeOf, budgetMs = Infinity, secrets }: Operation<T>): Promise<Attempt<T>> {
-    const { clock, sharedTimeoutMs } = this.#options;
+  async #time<T>(operation: Operation<T>, event: SharedEvent): Promise<Attempt<T>> {
+    const { clock, sharedTimeoutMs, onOutcome } = this.#options;
+    const { work, read, outcomeOf, budgetMs = Infinity, key, value: text = '' } = operation;
     const startedAt = clock.monotonic();
-    const failed = (outcome: 'timeout' | 'error', error?: Error): Attempt<T> => {
-      const mono = clock.monotonic();
-      this.#breaker.recordFailure(true, mono);
-      return { value: undefined, outcome, error, durationMs: mono - startedAt };
-    };
+    let value: T | undefined;
+    let outcome: SharedOutcome['outcome'];
+    let error: Error | undefined;
     try {
       const done = await new Deadline(clock, Math.min(sharedTimeoutMs, budgetMs), startedAt).race(work());
-      if (done === TIMED_OUT) return failed('timeout');
-      const mono = clock.monotonic();
+      value = done === TIMED_OUT ? undefined : read(done);
+      outcome = value === undefined ? 'timeout' : outcomeOf(value);
+    } catch (thrown) {
+      outcome = 'error';
+      error = redactError(thrown, [...secretsOf(key), text]);
+    }
+    const mono = clock.monotonic();
+    if (value === undefined) this.#breaker.recordFailure(true, mono);
+    else {
       this.#breaker.recordSuccess();
       this.#workedAt = mono;
-      return { value: done, outcome: outcomeOf(done), error: undefined, durationMs: mono - startedAt };
-    } catch (error) {
-      return failed('error', redactError(error, secrets));
     }
+    const attempt = { value, outcome, error, durationMs: mono - startedAt };
+    onOutcome(event, attempt);
+    return attempt;
   }
 }
 
-const isDone = (done: boolean) => (done ? 'hit' : 'miss');
+const toOutcome = ({ outcome, error, durationMs }: SharedOutcome): SharedOutcome => ({ outcome, error, durationMs });
+
+const DONE: Pick<Operation<boolean>, 'read' | 'outcomeOf'> = {
+  read: (done) => done !== false,
+  outcomeOf: (done) => (done ? 'hit' : 'miss'),
+};
 
 const outcomeOfRead = ({ entry, unsealable }: SharedRead) =>
   unsealable === true ? 'unsealable' : entry === undefined ? 'miss' : 'hit';
@@ -194,13 +213,13 @@ const secretsOf = ({ fingerprint, namespace }: SharedKey): readonly string[] => 
 
 /** What a store says is checked like everything from outside. */
 function toRead(read: unknown): SharedRead {
-  const field = (from: unknown, name: string): unknown => (isObject(from) ? Reflect.get(from, name) : undefined);
-  const now = field(read, 'now');
+  const now = fieldOf(read, 'now');
   if (typeof now !== 'number' || !Number.isFinite(now)) throw new TypeError('the store has no time');
-  const entry = field(read, 'entry');
-  const value = field(entry, 'value');
-  const fence = field(entry, 'fence');
+  const entry = fieldOf(read, 'entry');
+  const value = fieldOf(entry, 'value');
+  const fence = fieldOf(entry, 'fence');
   const isEntry = typeof value === 'string' && typeof fence === 'number' && Number.isFinite(fence);
-  const unsealable = field(read, 'unsealable') === true || (entry !== undefined && !isEntry);
-  return { now, entry: isEntry ? { value, fence } : undefined, unsealable };
+  const unsealable = fieldOf(read, 'unsealable') === true || (entry !== undefined && !isEntry);
+  const isEstimate = fieldOf(read, 'isEstimate') === true;
+  return { now, isEstimate, entry: isEntry ? { value, fence } : undefined, unsealable };
 }

@@ -42,6 +42,8 @@ export class Observers<Claims> {
     toOutcome: (done: Done) => Outcome,
   ): Promise<Done> {
     let run = work;
+    // Most often there is none.
+    if (!this.#observers.some((o) => o[method] !== undefined)) return work();
     for (const observer of this.#observers.toReversed()) {
       if (observer[method] === undefined) continue;
       const inner = lazy(run);

@@ -48,6 +48,8 @@ describe('a record', () => {
 
   test('that is not whole is none', () => {
     const record = JSON.parse(toRecord(whole, {}) ?? '') as Record<string, unknown>;
+    const good = { valid: true, client: 'acme', tenant: 'cust-A', key_id: 'k-1', claims: {} };
+    expect(parseRecord(JSON.stringify({ ...record, verdict: good }), [])).toBeDefined();
     const wrong: unknown[] = [
       null,
       7,
@@ -58,7 +60,17 @@ describe('a record', () => {
       { ...record, verdict: { valid: true, client: 'acme' } },
       { ...record, verdict: { valid: true, client: 'acme', tenant: 'cust-A' } },
       { ...record, verdict: { valid: true, client: 'acme', tenant: 'cust-A', claims: 'x' } },
+      ...[{ valid: 'true' }, { client: '' }, { tenant: 7 }, { key_id: '' }, { key_id: 7 }].map((wrong) => ({
+        ...record,
+        verdict: { ...good, ...wrong },
+      })),
+      ...['tomorrow', '', 7, null, '+010000-01-01T00:00:00.000Z'].map((at) => ({
+        ...record,
+        verdict: { ...good, expires_at: at },
+      })),
     ];
+    const refused = { ...record, verdict: { valid: false, reason: 7 } };
+    expect(parseRecord(JSON.stringify(refused), [])?.decoded).toMatchObject({ result: { reason: 'rejected' } });
     for (const value of wrong) expect(parseRecord(JSON.stringify(value), []), JSON.stringify(value)).toBeUndefined();
     expect(parseRecord('{', [])).toBeUndefined();
   });

@@ -37,6 +37,20 @@ const CHECKS: readonly { readonly name: string; readonly run: (cache: SharedCach
     },
   },
   {
+    name: 'takes the time for no earlier than it is where it may estimate it, and gives back the same',
+    run: async (cache) => {
+      const key = newKey();
+      const { now } = await cache.get(key);
+      await cache.put(key, '"1"', { fence: now, replacesEqual: true, ttlMs: TTL_MS });
+      for (let i = 0; i < 20; i++) {
+        const told = await cache.get(key);
+        const read = await cache.get(key, { mayEstimate: true });
+        deepEqual([read.entry?.value.trimEnd(), read.entry?.fence], ['"1"', now]);
+        ok(read.now >= told.now, `${told.now}, then ${read.now}`);
+      }
+    },
+  },
+  {
     name: 'keeps the entry with the later fence, and of equal ones the first unless told otherwise',
     run: async (cache) => {
       const key = newKey();
