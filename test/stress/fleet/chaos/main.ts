@@ -78,7 +78,8 @@ const children = await Promise.all(
   lines.map(async (line, i) => {
     const args = [keyServer.verifyUrl, await line.start(), i, seed].map(String);
     const child = start(new URL('./member.ts', import.meta.url), args);
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
+      child.once('exit', (code) => reject(new Error(`process ${i} ended with ${code} before it was ready`)));
       child.on('message', (message: FromMember) => {
         if (message.type === 'ready') resolve();
         else if (message.type === 'done') done[i] = message;
