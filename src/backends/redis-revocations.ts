@@ -1,8 +1,8 @@
 import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
-import type { Clock } from '../core/clock.js';
 import { lazy } from '../core/lazy.js';
 import { check, func, isString, number, withDefault } from '../core/schema.js';
+import { deliver, sleep } from '../fleet/deliver.js';
 import type { SendCommand } from '../fleet/redis-command.js';
 import { generationOf, isBefore, isPosition } from '../fleet/position.js';
 import {
@@ -29,13 +29,17 @@ export interface RedisRevocationsOptions {
 /** How many entries are read at once. */
 const PAGE = 1_000;
 
+/** So many entries are kept of a stream that can't be trimmed by time. */
+const MAX_UNTRIMMED = 100_000;
+
 /** How often the stream is trimmed, by one process of all. */
 const TRIM_EVERY_MS = 60_000;
 
 /**
  * The generation of the stream, the ids that were given and deleted last, and the entries from an id on, as texts in RESP2
- * and RESP3 alike. A stream that isn't there is begun, so that its end can be told from its absence; one whose ids are a
- * minute ahead of the clock is begun anew, since they may leave no room for more. The generation is the name of a consumer
+ * and RESP3 alike. A stream that isn't there is begun, so that its end can be told from its absence. One that can't go on is
+ * begun anew: its ids are past 2^53, where no time is and there may be no room for more, or they are more than a day ahead of
+ * the clock, so that it isn't trimmed, and it has become long. The generation is the name of a consumer
  * group, since that lives and ends with the stream; a caller who found a gap ends it and begins another one. A caller of a
  * generation that the stream doesn't know has read another stream, and is given all of this one. Entries that are too long to
  * be an event are not sent.
@@ -52,7 +56,8 @@ local function read()
 end
 local last, deleted
 if kind == 'stream' then last, deleted = read() end
-if not last or tonumber(string.match(last, '%d+')) > now + 60000 then
+local ms = last and tonumber(string.match(last, '%d+'))
+if not last or ms > 2 ^ 53 or (ms > now + 86400000 and redis.call('XLEN', key) > ${MAX_UNTRIMMED}) then
   redis.call('DEL', key)
   redis.call('XADD', key, '*', 'event', begin)
   last, deleted = read()
@@ -122,7 +127,8 @@ class RedisRevocations implements RevocationSource {
     this.#retentionMs = retentionMs;
   }
 
-  async follow({ sink, from, retainMs, signal, clock }: FollowContext): Promise<void> {
+  async follow(context: FollowContext): Promise<void> {
+    const { sink, from, retainMs, signal, clock } = context;
     let cursor = from;
     let deleted = '';
     for (let trimAt = -Infinity; !signal.aborted;) {
@@ -134,7 +140,7 @@ class RedisRevocations implements RevocationSource {
       }
       const { last, messages } = page;
       const news = messages.filter(({ position }) => idOf(position) !== idOf(cursor ?? ''));
-      if (news.length > 0) sink.deliver(news);
+      await deliver(news, context);
       const isFull = messages.length >= PAGE;
       const end = messages.at(-1)?.position ?? last;
       cursor = isFull ? end : last;
@@ -190,18 +196,6 @@ function isLossy({ generation, last, deleted, messages }: Page, cursor: string, 
   const [first = last, end = last] = [messages[0]?.position, messages.at(-1)?.position];
   if (first !== cursor || (messages.length < PAGE && end !== last)) return true;
   return deleted !== wasDeleted && isPosition(deleted) && isBefore(cursor, deleted);
-}
-
-async function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const cancel = clock.after(ms, end, true);
-    signal.addEventListener('abort', end, { once: true });
-    function end(): void {
-      cancel();
-      signal.removeEventListener('abort', end);
-      resolve();
-    }
-  });
 }
 
 /**

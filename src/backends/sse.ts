@@ -9,6 +9,7 @@ import { lazy } from '../core/lazy.js';
 import { check, func, isFunction, number, optional } from '../core/schema.js';
 import { isHeaderValue } from '../core/token.js';
 import { VERSION } from '../version.js';
+import { deliver } from '../fleet/deliver.js';
 import { EventStreamParser } from '../fleet/event-stream.js';
 import type { FollowContext, RevocationSource } from '../fleet/revocation.js';
 
@@ -49,7 +50,8 @@ class SseRevocations implements RevocationSource {
     this.name = url === undefined ? 'sse' : `sse:${withoutQuery(url)}`;
   }
 
-  async follow({ sink, from, signal, verifyUrl, token: verifierToken }: FollowContext): Promise<void> {
+  async follow(context: FollowContext): Promise<void> {
+    const { sink, from, signal, verifyUrl, token: verifierToken } = context;
     const { token, fetch = globalThis.fetch } = this.#options;
     const url = String(this.#options.url ?? new URL('revocations', verifyUrl));
     const ask = async (sent: string): Promise<Response> => {
@@ -76,7 +78,8 @@ class SseRevocations implements RevocationSource {
     for await (const bytes of chunksOf(response.body, signal)) {
       const events = parser.push(decoder.decode(bytes, { stream: true }));
       if (events.length === 0) continue;
-      sink.deliver(events.map(({ id, data }) => ({ position: id, json: data })));
+      const messages = events.map(({ id, data }) => ({ position: id, json: data }));
+      await deliver(messages, context);
       sink.caughtUp();
     }
   }

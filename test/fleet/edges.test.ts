@@ -305,6 +305,62 @@ describe('a source of revocations', () => {
   });
 });
 
+describe('many revocations at once', () => {
+  /** What a source delivers of a thousand, and how often others had their turn meanwhile. */
+  async function slices(source: RevocationSource): Promise<{ lengths: number[]; turns: number; positions: string[] }> {
+    const seen = { lengths: new Array<number>(), turns: 0, positions: new Array<string>() };
+    const end = new AbortController();
+    await new Promise<void>((resolve) => {
+      void source.follow({
+        sink: {
+          deliver(messages) {
+            seen.lengths.push(messages.length);
+            seen.positions.push(...messages.map(({ position }) => position));
+            setImmediate(() => seen.turns++);
+          },
+          gap: () => seen.positions.push('gap'),
+          caughtUp: () => resolve(),
+        },
+        from: undefined,
+        retainMs: 1_000,
+        signal: end.signal,
+        verifyUrl: '',
+        token: async () => await Promise.resolve('t'),
+        clock: { wall: Date.now, monotonic: () => performance.now(), after: after },
+      });
+    });
+    end.abort();
+    return seen;
+  }
+  const after: FollowContext['clock']['after'] = (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  };
+  const json = toJson({ type: 'revoked', select: { keyId: 'k' } });
+  const expected = Array.from({ length: 1_000 }, (_, i) => `1-${i + 1}`);
+
+  test('take effect in slices, in order, with a turn of the event loop between: from Redis', async () => {
+    const entries = expected.flatMap((position) => [position.slice(2), json]);
+    const pages: unknown[] = [
+      ['1', '1000', '', entries],
+      ['1', '1000', '', ['1000', json]],
+    ];
+    const send = async (): Promise<unknown> => await Promise.resolve(pages.shift() ?? 'OK');
+    const { lengths, turns, positions } = await slices(redisRevocations({ send }));
+    expect([lengths, positions]).toEqual([[200, 200, 200, 200, 200], expected]);
+    expect(turns).toBeGreaterThanOrEqual(4);
+  });
+
+  test('and from an event stream', async () => {
+    const body = expected.map((position) => `id: ${position}\ndata: ${json}\n\n`).join('');
+    const fetch = async (): Promise<Response> =>
+      await Promise.resolve(new Response(body, { headers: { 'content-type': 'text/event-stream' } }));
+    const { lengths, turns, positions } = await slices(sseRevocations({ url: 'http://127.0.0.1/revocations', fetch }));
+    expect([lengths, positions]).toEqual([[200, 200, 200, 200, 200], expected]);
+    expect(turns).toBeGreaterThanOrEqual(4);
+  });
+});
+
 describe('options of a fleet', () => {
   const get = async (): Promise<unknown> => await Promise.resolve();
   test.each([

@@ -123,6 +123,37 @@ describe.skipIf(withoutRedis)('someone who writes to the stream', { timeout: 60_
     for (const verifier of verifiers) expect(verifier.stats().revocations).toMatchObject({ messages: 3, gaps: 1 });
   });
 
+  /** As if its clock had been set back: ids go on from the last one. */
+  const lead = async ({ send }: FleetRig, ms: number, count = 1): Promise<void> => {
+    const add = "for i = 1, ARGV[3] do redis.call('XADD', KEYS[1], ARGV[1] .. '-' .. i, 'event', ARGV[2]) end";
+    await send(['EVAL', add, '1', STREAM, String(Date.now() + ms), HEARTBEAT, String(count)], STREAM);
+  };
+  const DAY = 86_400_000;
+
+  test.each([
+    ['an hour', DAY / 24, 100_010],
+    ['a year', 365 * DAY, 10],
+  ])('loses nothing where the clock of Redis is set back by %s', async (_, ms, count) => {
+    const fleet = await fleetRig();
+    const verifier = await follower(fleet);
+    await lead(fleet, ms, count);
+    await add(fleet, REVOKED);
+    await messages(verifier, 1);
+    const late = await follower(fleet);
+    expect([verifier, late].map((one) => one.stats().revocations)).toMatchObject([
+      { revoked: 1, gaps: 0 },
+      { revoked: 1, gaps: 0 },
+    ]);
+  });
+
+  test('is bounded, where ids from far ahead keep it from being trimmed', async () => {
+    const fleet = await fleetRig();
+    const verifier = await follower(fleet);
+    await lead(fleet, 2 * DAY, 100_001);
+    await gaps(verifier, 1);
+    expect(Number(await fleet.send(['XLEN', STREAM], STREAM))).toBeLessThan(10);
+  });
+
   test('is found out before Redis 7 as well, where it deletes the last entry', async () => {
     const fleet = await fleetRig();
     // It didn't say what was deleted.
