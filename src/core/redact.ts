@@ -37,13 +37,12 @@ function isWordCharacter(character = ''): boolean {
 
 /** Whether a text holds a secret. Those too short to be one are not looked for: they are in every other word. */
 export function containsSecret(text: string, secrets: readonly string[]): boolean {
-  return secrets.some(
+  for (const secret of secrets) {
     // No way of quoting makes it shorter, so most texts need not be searched.
-    (secret) =>
-      secret.length >= SHORTEST_SECRET &&
-      text.length >= secret.length &&
-      quotedForms(secret).some((form) => text.includes(form)),
-  );
+    if (secret.length < SHORTEST_SECRET || text.length < secret.length) continue;
+    if (quotedForms(secret).some((form) => text.includes(form))) return true;
+  }
+  return false;
 }
 
 /** The ways in which a text is quoted: as it is, in JSON, in a URL, in a form. */

@@ -58,9 +58,8 @@ export class StoreClock {
   timeFor(fence: number): number | undefined {
     if (this.#told === undefined || this.#toAgree > 0 || fence > this.#told.time) return undefined;
     const { time, askedAt } = this.#told;
-    const now = this.begin();
-    const ms = now.mono - askedAt.mono;
-    if (ms >= KNOWN_MS || Math.abs(now.wall - askedAt.wall - ms) > JUMP_MS) return undefined;
+    const ms = this.#clock.monotonic() - askedAt.mono;
+    if (ms >= KNOWN_MS || Math.abs(this.#clock.wall() - askedAt.wall - ms) > JUMP_MS) return undefined;
     return time + 1 + ms;
   }
 }
