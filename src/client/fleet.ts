@@ -4,27 +4,23 @@ import type { Clock, Instant } from '../core/clock.js';
 import type { RevocationGapEvent } from '../core/events.js';
 import { fromHex } from '../core/fingerprint.js';
 import type { Health } from '../core/health.js';
-import type { Rejected, Verified } from '../core/result.js';
 import type { StoredSelector } from '../core/selector.js';
 import type { Stats } from '../core/stats.js';
 import type { Verdict } from '../core/verdict.js';
-import { whenReady } from '../core/when-ready.js';
 import { RevocationFollower, type FollowedRevocation } from '../fleet/follower.js';
 import { FORMAT } from '../fleet/record.js';
 import { publishRevocation } from '../fleet/publish.js';
 import type { Positions } from '../fleet/position.js';
 import type { RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';
-import { SharedVerdicts, type SharedFinding } from '../fleet/shared-verdicts.js';
+import { SharedVerdicts } from '../fleet/shared-verdicts.js';
 import { FleetMonitor } from '../observe/fleet.js';
 import type { Logs } from '../observe/logs.js';
 import type { FleetSupport } from '../fleet/support.js';
-import type { KnownPositions } from '../fleet/stream-place.js';
 import type { Observers } from '../observe/observers.js';
 import type { ClaimsReader } from '../protocol/claims.js';
-import { Deadline } from '../resilience/deadline.js';
 import { VERSION } from '../version.js';
-import { readVerdict } from './read-verdict.js';
+import { SharedLookup, type SharedLook } from './shared-lookup.js';
 import type { ServiceToken } from './token.js';
 
 export interface FleetOptions<Claims> {
@@ -59,27 +55,6 @@ const RESTART_MS = 10_000;
 /** So long after many keys were revoked, those who present them are asked about, and refreshes wait, in milliseconds. */
 const REVOKED_FIRST_MS = 2_000;
 
-/** What a look into the shared cache came to. */
-export interface SharedLook<Claims> {
-  /** The time of the store, in epoch milliseconds. */
-  readonly fence: number;
-  /** Whether there was an entry. */
-  readonly isKnown: boolean;
-  /** The verdict, if it was new to this process, is cached now, and is fresh. */
-  readonly result: Verified<Claims> | Rejected | undefined;
-}
-
-/** Whose verdict is looked for, since when, and how old it may be, in milliseconds. */
-interface LookedFor {
-  readonly fingerprint: string;
-  readonly key: string;
-  readonly startedAt: number;
-  readonly maxAgeMs: number;
-  readonly isLikely: boolean;
-}
-
-type Adopted<Claims> = SharedLook<Claims>['result'];
-
 /** How a question is asked. */
 export interface HowToAsk<Claims> {
   /** Although the gate refuses. */
@@ -100,6 +75,7 @@ export class Fleet<Claims> {
   readonly #deps: FleetDeps;
   readonly #shared: SharedVerdicts | undefined;
   readonly #follower: RevocationFollower | undefined;
+  readonly #lookup: SharedLookup<Claims> | undefined;
   readonly #lost: LostEntries<Claims>;
   #refreshFrom = -Infinity;
 
@@ -156,6 +132,9 @@ export class Fleet<Claims> {
       });
       monitor.watchStreams(this.#follower);
     }
+    const [shared, follower] = [this.#shared, this.#follower];
+    if (shared !== undefined)
+      this.#lookup = new SharedLookup({ ...options, cache, shared, follower, maxTtlMs: () => this.maxTtlMs });
   }
 
   get sharesVerdicts(): boolean {
@@ -203,39 +182,7 @@ export class Fleet<Claims> {
   ): Promise<SharedLook<Claims> | undefined> | undefined {
     const caughtUp = this.#follower?.start();
     if (this.#shared === undefined || this.#shared.isOut) return undefined;
-    return this.#look(this.#shared, { fingerprint, key, startedAt, maxAgeMs, isLikely }, caughtUp);
-  }
-
-  async #look(
-    shared: SharedVerdicts,
-    about: LookedFor,
-    caughtUp: Promise<unknown> | undefined,
-  ): Promise<SharedLook<Claims> | undefined> {
-    const { clock, timeoutMs, sharedTimeoutMs } = this.#options;
-    const { fingerprint, key, startedAt, isLikely } = about;
-    const options = isLikely ? ESTIMATE : undefined;
-    const reading = shared.read(fingerprint, [key], startedAt + timeoutMs - clock.monotonic(), options);
-    // What is retained takes a moment to be read, at the very start.
-    if (caughtUp !== undefined && this.#follower?.isCaughtUp === false && this.maxTtlMs === Infinity)
-      await new Deadline(clock, Math.min(sharedTimeoutMs, timeoutMs), startedAt).race(caughtUp);
-    const found = await reading;
-    if (found === undefined) return undefined;
-    const looked = this.#toLook(about, found);
-    const look = looked instanceof Promise ? await looked : looked;
-    if (look.result !== undefined || !found.isEstimate) return look;
-    // A question follows, whose answer needs a fence.
-    const leftMs = startedAt + Math.min(sharedTimeoutMs, timeoutMs) - clock.monotonic();
-    const exact = await shared.read(fingerprint, [key], leftMs);
-    return exact && (await this.#toLook(about, exact));
-  }
-
-  #toLook(about: LookedFor, found: SharedFinding): SharedLook<Claims> | Promise<SharedLook<Claims>> {
-    const { fingerprint, maxAgeMs } = about;
-    return whenReady(this.#adopt(about, found), (result) => {
-      const entry = result && this.#cache.get(fingerprint);
-      const isFresh = entry?.isFresh(entry.age(this.#now()), maxAgeMs) === true;
-      return { fence: found.now, isKnown: found.verdict !== undefined, result: isFresh ? result : undefined };
-    });
+    return this.#lookup?.look({ fingerprint, key, startedAt, maxAgeMs, isLikely }, caughtUp);
   }
 
   /** Shares a verdict that was asked for after this look. */
@@ -265,27 +212,6 @@ export class Fleet<Claims> {
     await publishRevocation(select, this.#options, this.#deps.token.redacted);
   }
 
-  #adopt(
-    { fingerprint, key }: LookedFor,
-    { verdict: shared, ageMs }: SharedFinding,
-  ): Adopted<Claims> | Promise<Adopted<Claims>> {
-    if (shared === undefined) return undefined;
-    const { decoded, askedAt: wall, positions } = shared;
-    const now = this.#now();
-    const mono = now.mono - Math.max(0, ageMs, now.wall - wall);
-    return whenReady(readVerdict(decoded, { wall, mono }, this.#options, key, 'shared'), (verdict) => {
-      const entry = this.#cache.get(fingerprint);
-      if ('kind' in verdict || entry?.isFrom(wall) === true) return undefined;
-      const known = this.#follower?.compare(positions, mono) ?? ALONE;
-      // Before it is known what was revoked meanwhile, and if that can't be known, it is good for an outage alone.
-      const isInDoubt = !known.isCurrent || this.#follower?.isCaughtUp === false;
-      if (isInDoubt && entry?.isFresh(entry.age(now), Infinity) === true) return undefined;
-      const asked = { mono, positions: known.positions };
-      const isCached = this.#cache.set(fingerprint, verdict, asked, isInDoubt ? 0 : this.maxTtlMs);
-      return isCached ? verdict.result : undefined;
-    });
-  }
-
   #now(): Instant {
     const { clock } = this.#options;
     return { wall: clock.wall(), mono: clock.monotonic() };
@@ -311,11 +237,6 @@ export class Fleet<Claims> {
 
 const isBroad = (selector: CacheRevocation['selector']): boolean =>
   selector === 'all' || 'client' in selector || 'tenant' in selector;
-
-const ESTIMATE = { mayEstimate: true };
-
-/** Without streams, there is nothing to compare. */
-const ALONE: KnownPositions = { positions: {}, isCurrent: true };
 
 function toCacheRevocation({ select, source, position, gaps }: FollowedRevocation): CacheRevocation {
   const stream = { source, position, gaps };

@@ -1,0 +1,114 @@
+import type { VerdictCache } from '../cache/verdict-cache.js';
+import type { Clock, Instant } from '../core/clock.js';
+import type { Rejected, Verified } from '../core/result.js';
+import { whenReady } from '../core/when-ready.js';
+import type { RevocationFollower } from '../fleet/follower.js';
+import type { SharedFinding, SharedVerdicts } from '../fleet/shared-verdicts.js';
+import type { KnownPositions } from '../fleet/stream-place.js';
+import { Deadline } from '../resilience/deadline.js';
+import { readVerdict, type ReadVerdictOptions } from './read-verdict.js';
+
+export interface SharedLookupOptions<Claims> extends ReadVerdictOptions<Claims> {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly sharedTimeoutMs: number;
+  readonly cache: VerdictCache<Claims>;
+  readonly shared: SharedVerdicts;
+  readonly follower: Pick<RevocationFollower, 'isCaughtUp' | 'compare'> | undefined;
+  /** How long a verdict may be fresh now, in milliseconds. */
+  readonly maxTtlMs: () => number;
+}
+
+/** What a look into the shared cache came to. */
+export interface SharedLook<Claims> {
+  /** The time of the store, in epoch milliseconds. */
+  readonly fence: number;
+  /** Whether there was an entry. */
+  readonly isKnown: boolean;
+  /** The verdict, if it was new to this process, is cached now, and is fresh. */
+  readonly result: Verified<Claims> | Rejected | undefined;
+}
+
+/** Whose verdict is looked for, since when, and how old it may be, in milliseconds. */
+export interface LookedFor {
+  readonly fingerprint: string;
+  readonly key: string;
+  readonly startedAt: number;
+  readonly maxAgeMs: number;
+  readonly isLikely: boolean;
+}
+
+type Adopted<Claims> = SharedLook<Claims>['result'];
+
+const ESTIMATE = { mayEstimate: true };
+
+/** Without streams, there is nothing to compare. */
+const ALONE: KnownPositions = { positions: {}, isCurrent: true };
+
+/** Looks for verdicts of other processes, and caches them. */
+export class SharedLookup<Claims> {
+  readonly #options: SharedLookupOptions<Claims>;
+
+  constructor(options: SharedLookupOptions<Claims>) {
+    this.#options = options;
+  }
+
+  /** `undefined` if the store can't say. `caughtUp`: when everything that is retained has been read. */
+  async look(about: LookedFor, caughtUp: Promise<unknown> | undefined): Promise<SharedLook<Claims> | undefined> {
+    const { clock, timeoutMs, sharedTimeoutMs, shared, follower, maxTtlMs } = this.#options;
+    const { fingerprint, key, startedAt, isLikely } = about;
+    const begunAt = clock.monotonic();
+    const leftMs = startedAt + timeoutMs - begunAt;
+    // What was revoked meanwhile isn't known yet: then a question follows.
+    const options = isLikely && follower?.isCaughtUp !== false ? ESTIMATE : undefined;
+    const reading = shared.read(fingerprint, [key], leftMs, options);
+    // What is retained takes a moment to be read, at the very start.
+    if (caughtUp !== undefined && follower?.isCaughtUp === false && maxTtlMs() === Infinity)
+      await new Deadline(clock, Math.min(sharedTimeoutMs, timeoutMs), startedAt).race(caughtUp);
+    const found = await reading;
+    if (found === undefined) return undefined;
+    const looked = this.#toLook(about, found);
+    const look = looked instanceof Promise ? await looked : looked;
+    if (look.result !== undefined || !found.isEstimate) return look;
+    // A question follows, whose answer needs a fence. Both reads share the budget.
+    const exactMs = begunAt + Math.min(sharedTimeoutMs, leftMs) - clock.monotonic();
+    const exact = await shared.read(fingerprint, [key], exactMs);
+    return exact && (await this.#toLook(about, exact));
+  }
+
+  #toLook(about: LookedFor, found: SharedFinding): SharedLook<Claims> | Promise<SharedLook<Claims>> {
+    const { fingerprint, maxAgeMs } = about;
+    return whenReady(this.#adopt(about, found), (result) => {
+      const entry = result && this.#options.cache.get(fingerprint);
+      const isFresh = entry?.isFresh(entry.age(this.#now()), maxAgeMs) === true;
+      return { fence: found.now, isKnown: found.verdict !== undefined, result: isFresh ? result : undefined };
+    });
+  }
+
+  #adopt(
+    { fingerprint, key }: LookedFor,
+    { verdict: shared, ageMs }: SharedFinding,
+  ): Adopted<Claims> | Promise<Adopted<Claims>> {
+    if (shared === undefined) return undefined;
+    const { cache, follower, maxTtlMs } = this.#options;
+    const { decoded, askedAt: wall, positions } = shared;
+    const now = this.#now();
+    const mono = now.mono - Math.max(0, ageMs, now.wall - wall);
+    return whenReady(readVerdict(decoded, { wall, mono }, this.#options, key, 'shared'), (verdict) => {
+      const entry = cache.get(fingerprint);
+      if ('kind' in verdict || entry?.isFrom(wall) === true) return undefined;
+      const known = follower?.compare(positions, mono) ?? ALONE;
+      // Before it is known what was revoked meanwhile, and if that can't be known, it is good for an outage alone.
+      const isInDoubt = !known.isCurrent || follower?.isCaughtUp === false;
+      if (isInDoubt && entry?.isFresh(entry.age(now), Infinity) === true) return undefined;
+      const asked = { mono, positions: known.positions };
+      const isCached = cache.set(fingerprint, verdict, asked, isInDoubt ? 0 : maxTtlMs());
+      return isCached ? verdict.result : undefined;
+    });
+  }
+
+  #now(): Instant {
+    const { clock } = this.#options;
+    return { wall: clock.wall(), mono: clock.monotonic() };
+  }
+}
