@@ -201,6 +201,9 @@ describe('what is shared', () => {
       claims: z.object({ plan: z.string(), seats: z.number().default(2) }),
     });
     expect(await typed.verify(GOOD)).toMatchObject({ source: 'shared', claims: { plan: 'pro', seats: 2 } });
+    const waits = z.object({ plan: z.string().refine(async () => await Promise.resolve(true)) });
+    await using slow = new KeyVerifier({ ...base, claims: waits });
+    expect(await slow.verify(GOOD)).toMatchObject({ source: 'shared', claims: { plan: 'pro' } });
     await using strict = new KeyVerifier({ ...base, claims: z.object({ plan: z.literal('free') }) });
     expect(brief(await strict.verify(GOOD))).toBe('closed misconfigured');
   });
