@@ -77,8 +77,7 @@ class RedisCache implements SharedCache {
   async get(key: SharedKey, { mayEstimate = false }: SharedGet = {}): Promise<SharedRead> {
     const [sealer, ...others] = this.#sealers;
     if (others.length > 0) return await this.#readAll(sealer, others, key);
-    const named = this.#nameOf(sealer, key);
-    const name = typeof named === 'string' ? named : await named;
+    const name = await this.#nameOf(sealer, key);
     if (mayEstimate && this.#finds && this.#clock.isKnown) {
       let stored: unknown;
       try {
