@@ -111,6 +111,7 @@ describe('an estimate of the time', () => {
     const looks: boolean[] = [];
     const fences: number[] = [];
     const sharedCache: SharedCache = {
+      fleet: fleet.sharedCache.fleet,
       async get(key, { mayEstimate = false } = {}) {
         looks.push(mayEstimate);
         const read = await fleet.sharedCache.get(key);
