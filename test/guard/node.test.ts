@@ -88,6 +88,11 @@ describe('a request of node:http', () => {
       { headers: { 'x-api-key': 'sk-1' }, rawHeaders: ['X-Foo-Bar', 'sk-2', 'X-Api-Key', 'sk-1'] },
       'revoked',
     ],
+    [
+      'two headers, the second of which has no value',
+      { headers: { 'x-api-key': 'sk-1' }, rawHeaders: ['X-Api-Key', 'sk-1', 'X-Api-Key'] },
+      'ambiguous_key',
+    ],
     ['a name without a value as nothing', { headers: { 'x-api-key': 'sk-1' }, rawHeaders: ['X-Api-Key'] }, 'revoked'],
   ])('has %s', async (_, request, reason) => {
     const guard = createGuard(saying(rejected('revoked')));
