@@ -7,6 +7,8 @@ export interface PendingControl {
   readonly sentAt: number;
   /** Whether it has been handed to a connection. */
   readonly isSent: boolean;
+  /** For how long our own event loop was late since then, in milliseconds. */
+  readonly lagMs: number;
 }
 
 /** What became of a control question. */
@@ -25,6 +27,7 @@ type AskControl = (
   timeoutMs: number,
 ) => {
   readonly isSent: boolean;
+  readonly lagMs: number;
   readonly result: Promise<AttemptFailure | undefined>;
   readonly clockSkewMs?: number | undefined;
 };
@@ -127,6 +130,9 @@ export class ControlQuestions {
       sentAt,
       get isSent() {
         return asked.isSent;
+      },
+      get lagMs() {
+        return asked.lagMs;
       },
     };
     const failure = await asked.result;

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.js';
 import { mayBeOutage, type AttemptFailure, type Evidence } from '../core/failure.js';
 import type { Deadline } from '../resilience/deadline.js';
 import { LinkedList, type Linked } from '../resilience/linked-list.js';
+import { isOwnLag } from '../resilience/loop-lag.js';
 import { CONTROL_INTERVAL_MS, type ControlQuestions, type ControlResult } from './control.js';
 
 /** A question that is being asked, as far as evidence needs to know it. */
@@ -144,7 +145,8 @@ export class OutageEvidence {
     }
     if (!isOver || pending?.isSent !== true || this.#failedInRow + 1 < this.#needed) return undefined;
     const age = this.#options.clock.monotonic() - pending.sentAt;
-    const hangs = age >= this.#options.timeoutMs * HANG_RATIO && age >= 2 * this.#usualMs;
+    const hangs =
+      age >= this.#options.timeoutMs * HANG_RATIO && age >= 2 * this.#usualMs && !isOwnLag(pending.lagMs, age);
     return hangs ? this.#grade(failure, undefined) : undefined;
   }
 

@@ -6,10 +6,10 @@ import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
 import { LinkedList, type Linked } from '../resilience/linked-list.js';
-import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
+import { LoopLag, NO_LAG, isOwnLag, type LagWatch } from '../resilience/loop-lag.js';
 import { AmbiguousRejections } from './ambiguity.js';
 import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
-import { EXHAUSTED, NO_SLOT, UNSENT } from './call-failures.js';
+import { BUSY, EXHAUSTED, NO_SLOT, UNSENT } from './call-failures.js';
 import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
@@ -149,8 +149,8 @@ export class KeyServerClient<Claims> {
     const context = { key, retries, deadline, wasGood, ambiguity, onSent, onSuspect, mayRetry };
     const call = new Call(this.#options, this.#deps, context);
     this.#evidence.begin(call);
-    // Without a limit there is nothing to adapt, and on isolates no timer runs for others.
-    const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#lag.watch();
+    // Without a limit there is nothing to adapt.
+    const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#watchLag();
     const unknown: UnknownCall<Claims> = { call, lag };
     if (lane === 'low') this.#unknown.add(unknown);
     const ended = this.#conclude(call, await call.run());
@@ -233,11 +233,15 @@ export class KeyServerClient<Claims> {
     // One that waited for a connection first has not hung for as long as it seems.
     let sentAtOnce = false;
     const cancel = clock.after(timeoutMs * AT_ONCE_RATIO, () => (sentAtOnce = call.isSent));
+    const lag = this.#watchLag();
     const ask = async (): Promise<AttemptFailure | undefined> => {
       const outcome = await this.#conclude(call, await call.run());
       cancel();
+      lag.stop();
       if (!('kind' in outcome)) return undefined;
-      return outcome.kind === 'timeout' && !sentAtOnce ? UNSENT : outcome;
+      if (outcome.kind !== 'timeout') return outcome;
+      if (!sentAtOnce) return UNSENT;
+      return isOwnLag(lag.ms, clock.monotonic() - startedAt) ? BUSY : outcome;
     };
     const event: AskEvent = { purpose: 'control', url: this.#options.publicUrl };
     return {
@@ -250,7 +254,15 @@ export class KeyServerClient<Claims> {
       get isSent() {
         return sentAtOnce;
       },
+      get lagMs() {
+        return lag.ms;
+      },
     };
+  }
+
+  /** On isolates no timer runs for others. */
+  #watchLag(): LagWatch {
+    return this.#deps.sharesPromises ? this.#lag.watch() : NO_LAG;
   }
 
   #recordControl(result: ControlResult): void {

@@ -3,6 +3,14 @@ import type { Clock } from '../core/clock.js';
 /** How often the event loop is looked at while anybody watches, in milliseconds. */
 const TICK_MS = 20;
 
+/** When the event loop was late for a larger part of a wait, the wait says nothing about others. */
+const LOST_RATIO = 0.5;
+
+/** Whether a wait may have been too long because of this process: many short delays add up as one long one does. */
+export function isOwnLag(lagMs: number, waitedMs: number): boolean {
+  return lagMs > waitedMs * LOST_RATIO;
+}
+
 /** How late the event loop was from some moment on: so much of any wait since then is our own doing. */
 export interface LagWatch {
   /** In milliseconds so far. */

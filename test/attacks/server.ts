@@ -94,6 +94,11 @@ export class LabServer {
   }
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A witness asks for nothing but an answer, which no fault spoils.
+    if (request.method === 'GET') {
+      response.end();
+      return;
+    }
     this.busy++;
     response.once('close', () => this.busy--);
     const body = await text(request).catch(() => undefined);

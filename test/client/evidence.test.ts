@@ -185,12 +185,12 @@ describe('a control question', () => {
 
 describe('a control question that hangs', () => {
   /** What a failure is worth to a caller whose time is up when the control question has hung for so long. */
-  const hang = async (ms: number, { usualMs = 10, isSent = true, failedAttempts = 0 } = {}) => {
+  const hang = async (ms: number, { usualMs = 10, isSent = true, lagMs = 0, failedAttempts = 0 } = {}) => {
     const { clock, answer, fail, asked, evidence } = watchEvidence();
     answer(usualMs, failedAttempts);
     await clock.advance(2_000);
     const failed = fail(failure('timeout'), ms);
-    Object.assign(asked[0] ?? {}, { isSent });
+    Object.assign(asked[0] ?? {}, { isSent, lagMs });
     await clock.advance(ms);
     expect([asked.length, evidence.usualMs]).toEqual([1, usualMs]);
     return failed.found;
@@ -202,6 +202,8 @@ describe('a control question that hangs', () => {
     [1_800, { usualMs: 900 }, 'unproven'],
     [1_799, { usualMs: 900 }, 'none'],
     [1_800, { isSent: false }, 'none'],
+    [1_800, { lagMs: 900 }, 'unproven'],
+    [1_800, { lagMs: 901 }, 'none'],
     [1_800, { failedAttempts: 1 }, 'none'],
   ])('for %i ms, %j: %s', async (ms, given, expected) => {
     expect(await hang(ms, given)).toBe(expected);

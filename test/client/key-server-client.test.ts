@@ -125,6 +125,32 @@ describe('a failure', () => {
     expect(asked.outcome).toMatchObject({ kind, isOutage, attempts: 2 });
   });
 
+  /** Each delay by itself is too short for `Deadline.isOwnLoad()`. */
+  test.each([
+    ['is none where our own event loop was late again and again, for more than half of the time', 44, 'none', 'closed'],
+    ['is an outage where it was late for half of the time', 40, 'unproven', 'open'],
+  ])('%s', async (_, stepMs, evidence, breaker) => {
+    const { ask, answer, clock, transport, client, events } = clientOf({
+      breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
+    });
+    transport.isSent = true;
+    await ask('sk-good');
+    await answer('sk-good', GOOD);
+    await clock.advance(1);
+    const asked = await ask();
+    const live = async (ms: number) => {
+      for (const end = clock.monotonic() + ms; clock.monotonic() < end;) {
+        clock.jumpMono(stepMs);
+        await clock.advance(0);
+      }
+    };
+    await live(2_100);
+    expect(asked.outcome).toMatchObject({ kind: 'timeout', evidence });
+    await live(1_000);
+    expect(events[0]).toMatch(evidence === 'none' ? /^control overloaded none / : /^breaker open timeout$/);
+    expect(client.counts.breaker).toBe(breaker);
+  });
+
   test('is none where the control question waited in our own pool for a tenth of its time, even if it hangs then', async () => {
     const outcomes = await Promise.all(
       [199, 200].map(async (waitMs) => {

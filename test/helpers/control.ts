@@ -7,6 +7,7 @@ interface AskedControl {
   readonly key: string;
   readonly timeoutMs: number;
   isSent: boolean;
+  lagMs: number;
   /** Answers it, or lets it fail. */
   readonly finish: (failure?: AttemptFailure) => Promise<void>;
 }
@@ -30,6 +31,7 @@ export function fakeControls(clock: TestClock, options: Partial<ControlOptions> 
         key,
         timeoutMs,
         isSent: true,
+        lagMs: 0,
         finish: async (failure) => {
           land(failure);
           await clock.advance(0);
@@ -40,6 +42,9 @@ export function fakeControls(clock: TestClock, options: Partial<ControlOptions> 
         result,
         get isSent() {
           return control.isSent;
+        },
+        get lagMs() {
+          return control.lagMs;
         },
       };
     },

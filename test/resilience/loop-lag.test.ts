@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { LoopLag } from '../../src/resilience/loop-lag.js';
+import { LoopLag, isOwnLag } from '../../src/resilience/loop-lag.js';
 import { testClock } from 'keyverify/testing';
 
 test('a loop that is in time has no lag', async () => {
@@ -56,4 +56,8 @@ test('what was late before does not count for one who watches by the same timer'
   expect([watch.ms, clock.pending]).toEqual([30, 1]);
   await clock.advance(0);
   expect(watch.ms).toBe(30);
+});
+
+test('a wait is our own doing when the loop was late for more than half of it', () => {
+  expect([isOwnLag(50, 100), isOwnLag(51, 100)]).toEqual([false, true]);
 });
