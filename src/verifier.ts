@@ -2,7 +2,7 @@ import { diagnosticsObserver, sha256 } from '#platform';
 
 import type { Entry } from './cache/entry.js';
 import { parseSelector } from './cache/selector.js';
-import { VerdictCache } from './cache/verdict-cache.js';
+import { VerdictCache, shareOf } from './cache/verdict-cache.js';
 import { toCheckResult } from './client/checks.js';
 import { VerdictLoader } from './client/loader.js';
 import { isAdmissible, isHashable, localRejection } from './core/admit.js';
@@ -239,7 +239,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
       if (age >= entry.refreshAtAge) this.#refreshAhead(fingerprint, key, entry, age, now.mono, options);
       return entry.isVerified ? this.#counter.hit(entry.result) : this.#counter.count(entry.result);
     }
-    const backoff = entry.backoffFailure(now.mono);
+    const backoff = entry.backoffFailure(now.mono) ?? this.#loader.slowStart.heldBackBy(shareOf(fingerprint), now.mono);
     const failure = backoff ?? this.#loader.blockedBy(now.mono);
     const stale = failure && this.#stale(fingerprint, entry, age, failure, options);
     if (stale === undefined) return undefined;

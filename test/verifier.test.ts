@@ -3,9 +3,11 @@ import { afterEach, describe, expect, expectTypeOf, onTestFinished, test, vi } f
 import * as z from 'zod';
 
 import { KeyVerifier, TransportError, VERSION, VerifyFailure, isVerified, type BreakerEvent } from 'keyverify';
-import { startKeyServer } from 'keyverify/testing';
+import { startKeyServer, testClock } from 'keyverify/testing';
 
+import { response } from './helpers/responses.js';
 import { ACME, GOOD, OTHER, TOKEN, brief, breathe, rig, settle, until } from './helpers/rig.js';
+import { FakeTransport } from './helpers/transport.js';
 
 const TTL = 300_000;
 
@@ -352,6 +354,47 @@ describe('in an outage', () => {
     expect(changes.map(({ state }) => state)).toEqual(['open', 'half-open', 'open', 'half-open', 'closed']);
     expect(changes[0]?.failure).toBeInstanceOf(VerifyFailure);
     expect(changes.at(-1)?.failure).toBeUndefined();
+  });
+
+  test.each([
+    ['within a second after a long outage', 60_000, 'stale', 'server'],
+    ['at once after a short one', 8_000, 'server', 'cache'],
+  ])('keys whose TTL has passed in an outage are asked about %s', async (_, outageMs, first, second) => {
+    const clock = testClock();
+    const transport = new FakeTransport();
+    const verifier = new KeyVerifier({
+      verifyUrl: 'http://localhost/',
+      serviceToken: TOKEN,
+      transport,
+      clock,
+      random: () => 0,
+      cacheTtlMs: 60_000,
+      breaker: { failureThreshold: 1 },
+      logger: { warn: () => undefined },
+    });
+    const ask = async (key: string, options = {}) => (await settle(verifier.verify(key, options), clock, 2_000)).source;
+    const answer = () => response(200, { valid: true, client: 'acme', tenant: 'cust-A' });
+    transport.script = answer;
+    expect(await ask(GOOD)).toBe('server');
+    await clock.advance(53_000);
+    transport.script = () => new TransportError('unreachable', 'refused', { unconnected: true });
+    expect(await ask('sk-new')).toBe('fail-closed');
+    await clock.advance(outageMs);
+    expect(await ask(GOOD)).toBe('stale');
+    // It was asked about in vain, which delays the next question about it.
+    await clock.advance(1_000);
+    transport.script = answer;
+    const asked = transport.requests.length;
+    while (verifier.stats().breaker !== 'closed') await clock.advance(1);
+    expect(transport.requests.slice(asked).map(({ key }) => key)).toEqual([
+      expect.stringMatching(/^keyverify-control-/),
+    ]);
+    expect(await ask(GOOD)).toBe(first);
+    // A key of which nothing is known does not have to wait.
+    expect(await ask('sk-another')).toBe('server');
+    await clock.advance(1_000);
+    expect(await ask(GOOD)).toBe(second);
+    await verifier.close();
   });
 
   test('while the breaker is open, a stale key is served at once, and asked about in the background now and then', async () => {

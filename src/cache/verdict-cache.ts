@@ -297,6 +297,6 @@ export class VerdictCache<Claims> {
 }
 
 /** A number from 0 to 1 that is the same for this key in every process: they take turns, and one lease serves them all. */
-function shareOf(fingerprint: string): number {
+export function shareOf(fingerprint: string): number {
   return ((fingerprint.charCodeAt(0) << 8) | fingerprint.charCodeAt(1)) / 65_536;
 }

@@ -48,6 +48,8 @@ export class Gate {
   readonly #breaker: Breaker<VerifyFailure> | undefined;
   #pacers = newPacers();
   #pausedUntil = -Infinity;
+  /** When the next known key may be asked about while the breaker is open. */
+  #nextKnownAt = -Infinity;
   /** How long the latest answers took: an average in which each counts for half of all before it. */
   #latestMs = 0;
   #lastAnswerAt = -Infinity;
@@ -78,9 +80,16 @@ export class Gate {
     return this.#shared(breaker.probeAt, () => circuitOpen(breaker.probeAt - mono, open));
   }
 
-  /** Whether one question may be asked although all others are refused. */
+  /**
+   * Whether one question may be asked although all others are refused. A single answer closes the breaker, so while it is open
+   * one known key for each probe is enough: thousands may be past their TTL, in each process of a fleet.
+   */
   tryTrickle(lane: Lane, mono: number): boolean {
-    return this.#pacers[lane].tryTake(mono);
+    const breaker = this.#breaker;
+    if (lane === 'low' || breaker?.failure === undefined) return this.#pacers[lane].tryTake(mono);
+    if (mono < this.#nextKnownAt) return false;
+    this.#nextKnownAt = breaker.probeAt;
+    return true;
   }
 
   /** Takes a slot, or waits for one; the failure if there is none. */

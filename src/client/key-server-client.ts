@@ -6,12 +6,13 @@ import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
 import { LinkedList, type Linked } from '../resilience/linked-list.js';
-import { LoopLag, NO_LAG, isOwnLag, type LagWatch } from '../resilience/loop-lag.js';
+import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
 import { AmbiguousRejections } from './ambiguity.js';
 import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
-import { BUSY, EXHAUSTED, NO_SLOT, UNSENT } from './call-failures.js';
+import { EXHAUSTED, NO_SLOT } from './call-failures.js';
 import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
+import { ControlCall } from './control-call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
 import { OutageEvidence, type WatchedCall } from './evidence.js';
 import { Gate, QUICK_RATIO } from './gate.js';
@@ -37,9 +38,6 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
 
 /** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
 const PROBE_TIMEOUT_MS = 750;
-
-/** A control question that is not handed to a connection within this part of its time says nothing if it is not answered. */
-const AT_ONCE_RATIO = 0.1;
 
 /** A question that takes so many times as long as usual hangs if others are answered meanwhile. */
 const HANG_FACTOR = 3;
@@ -226,38 +224,15 @@ export class KeyServerClient<Claims> {
   }
 
   #askControl(key: string, timeoutMs: number) {
-    const { clock } = this.#options;
+    const { clock, publicUrl, onAsk } = this.#options;
     const deadline = new Deadline(clock, timeoutMs);
     const call = new Call(this.#options, this.#deps, { key, retries: 0, deadline, ambiguity: this.#ambiguity });
-    const startedAt = clock.monotonic();
-    // One that waited for a connection first has not hung for as long as it seems.
-    let sentAtOnce = false;
-    const cancel = clock.after(timeoutMs * AT_ONCE_RATIO, () => (sentAtOnce = call.isSent));
-    const lag = this.#watchLag();
-    const ask = async (): Promise<AttemptFailure | undefined> => {
-      const outcome = await this.#conclude(call, await call.run());
-      cancel();
-      lag.stop();
-      if (!('kind' in outcome)) return undefined;
-      if (outcome.kind !== 'timeout') return outcome;
-      if (!sentAtOnce) return UNSENT;
-      return isOwnLag(lag.ms, clock.monotonic() - startedAt) ? BUSY : outcome;
-    };
-    const event: AskEvent = { purpose: 'control', url: this.#options.publicUrl };
-    return {
-      result: this.#options.onAsk(event, ask, (failure) =>
-        controlOutcome(failure, call.attempts, clock.monotonic() - startedAt),
-      ),
-      get clockSkewMs() {
-        return call.clockSkewMs;
-      },
-      get isSent() {
-        return sentAtOnce;
-      },
-      get lagMs() {
-        return lag.ms;
-      },
-    };
+    const control = new ControlCall(call, timeoutMs, clock, this.#watchLag());
+    const ask = async (): Promise<AttemptFailure | undefined> =>
+      control.settle(await this.#conclude(call, await call.run()));
+    const event: AskEvent = { purpose: 'control', url: publicUrl };
+    const result = onAsk(event, ask, (failure) => controlOutcome(failure, call.attempts, control.ageMs));
+    return Object.assign(control, { result });
   }
 
   /** On isolates no timer runs for others. */

@@ -19,6 +19,7 @@ import { Logs } from '../observe/logs.js';
 import { noFailures } from '../observe/stats.js';
 import type { ResolvedOptions } from '../options/resolve.js';
 import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
+import { SlowStart } from '../resilience/slow-start.js';
 import type { Transport } from '../transport/transport.js';
 import { Checks, toCheckResult } from './checks.js';
 import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
@@ -44,6 +45,7 @@ export class VerdictLoader<Claims> {
   readonly #transport: Transport;
   readonly #client: KeyServerClient<Claims>;
   readonly logs: Logs;
+  readonly slowStart: SlowStart<VerifyFailure>;
   readonly #health: HealthMonitor;
   readonly #checks = new Checks();
   readonly #failures = noFailures();
@@ -62,6 +64,7 @@ export class VerdictLoader<Claims> {
     this.#options = options;
     this.#cache = cache;
     this.#observers = observers;
+    this.slowStart = new SlowStart(options.cacheTtlMs);
     this.#token = new ServiceToken(options.serviceToken);
     this.logs = new Logs(options.logger, options, results, this.#token);
     this.#transport = options.transport ?? runtimeTransport({ ...options, warn: (line) => this.logs.transport(line) });
@@ -71,6 +74,7 @@ export class VerdictLoader<Claims> {
         // An isolate may end a request at any time, and the slot that it holds would never come back.
         maxConcurrency: sharesPromises ? options.maxConcurrency : Infinity,
         onBreaker: (state, failure) => {
+          this.slowStart.record(failure, options.clock.monotonic());
           this.logs.breakerChanged(failure, options.clock.monotonic());
           observers.tell((o) => o.onBreaker?.({ state, failure }));
         },

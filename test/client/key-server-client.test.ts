@@ -196,6 +196,16 @@ describe('the breaker', () => {
     expect(keys()).toEqual(['sk-2', 'sk-4', 'sk-5']);
   });
 
+  test('lets one known key be asked about for each probe, and unknown ones as during any pause', async () => {
+    const { client, clock } = await opened();
+    const trickle = (isKnown: boolean) => client.tryTrickle(isKnown, clock.monotonic());
+    expect([trickle(true), trickle(false)]).toEqual([true, true]);
+    await clock.advance(999);
+    expect([trickle(true), trickle(false)]).toEqual([false, true]);
+    await clock.advance(1);
+    expect([trickle(true), trickle(true)]).toEqual([true, false]);
+  });
+
   test.each([true, false])(
     'lets what is asked meanwhile be asked once, without a retry: by trickle %s',
     async (trickle) => {

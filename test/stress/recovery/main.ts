@@ -7,8 +7,9 @@ const scenario = numbers({ verifiers: 200, keysEach: 50, callsPerSecond: 25 });
 /** After a short outage the load is deferred refreshes, after a long one it is breakers that close. */
 const OUTAGES_S = [10, 20, 60];
 
-const ratios = ({ steady, firstSecond, worst, worstAfter }: Curve) => ({
+const ratios = ({ steady, firstSecond, controls, worst, worstAfter }: Curve) => ({
   'first second / steady load': Number((firstSecond / steady).toFixed(2)),
+  'control questions in it / steady load': Number((controls / steady).toFixed(2)),
   'worst second / steady load': Number((worst / steady).toFixed(2)),
   'which second is the worst': worstAfter + 1,
 });
@@ -34,7 +35,7 @@ if (process.argv.includes('--save')) {
   for (const { seconds, jittered, plain } of curves) {
     const { perSecond, outageFrom: from, outageTo: to, steady } = jittered;
     const chart = lines(
-      `Requests per second to the key server around an outage of ${seconds} s`,
+      `Questions about keys per second around an outage of ${seconds} s`,
       [
         { name: 'with jitter', values: perSecond },
         { name: 'without jitter', values: plain.perSecond },

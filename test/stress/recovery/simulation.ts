@@ -1,4 +1,4 @@
-import { KeyVerifier, type Clock, type Exchange, type Transport } from 'keyverify';
+import { KeyVerifier, TransportError, type Clock, type Exchange, type Transport, type WireRequest } from 'keyverify';
 
 import { Random } from '../lib/random.js';
 
@@ -36,10 +36,11 @@ export class SimulatedClock implements Clock {
   }
 }
 
-/** Counts the requests of each second, during an outage too. */
+/** Counts the questions of each second, during an outage too: about callers' keys, and control questions. */
 class SimulatedServer implements Transport {
   up = true;
   readonly perSecond: number[] = [];
+  readonly controls: number[] = [];
   readonly #clock: SimulatedClock;
   readonly #verdict = new TextEncoder().encode('{"valid":true,"client":"acme","tenant":"cust-A"}');
 
@@ -47,15 +48,16 @@ class SimulatedServer implements Transport {
     this.#clock = clock;
   }
 
-  send(): Exchange {
+  send({ body }: WireRequest): Exchange {
     const second = Math.floor(this.#clock.now / 1000);
-    this.perSecond[second] = (this.perSecond[second] ?? 0) + 1;
+    const counts = body?.includes('keyverify-control-') === true ? this.controls : this.perSecond;
+    counts[second] = (counts[second] ?? 0) + 1;
     const { up } = this;
     const response = new Promise<Awaited<Exchange['response']>>((resolve, reject) => {
       const header = (name: string): string | undefined => (name === 'content-type' ? 'application/json' : undefined);
       this.#clock.after(ANSWER_MS, () => {
         if (up) resolve({ status: 200, header, body: this.#verdict });
-        else reject(new Error('connection refused'));
+        else reject(new TransportError('unreachable', 'connection refused', { unconnected: true }));
       });
     });
     return { response, abort: () => undefined };
@@ -79,7 +81,7 @@ const AFTER_S = 120;
 const REFRESH_PERIOD_S = 258;
 
 export interface Curve {
-  /** Requests per second before the outage. */
+  /** Questions about keys per second before the outage. */
   readonly steady: number;
   /** The most requests in any second before the outage. */
   readonly most: number;
@@ -87,6 +89,8 @@ export interface Curve {
   /** The most requests in any second after the outage, and which second that is, from 0. */
   readonly worst: number;
   readonly worstAfter: number;
+  /** Control questions in the first second after the outage: none of them is about a caller's key. */
+  readonly controls: number;
   /** Starts `MEASURED_S` seconds before the outage. */
   readonly perSecond: readonly number[];
   readonly outageFrom: number;
@@ -116,8 +120,10 @@ export async function simulate(scenario: Scenario): Promise<Curve> {
   const from = SETTLED_S;
   const to = from + outageSeconds;
   const calls = (callsPerSecond * TICK_MS) / 1000;
+  let isNoticed = false;
   while (clock.now < (to + AFTER_S) * 1000) {
     const second = clock.now / 1000;
+    if (second === to) isNoticed = fleet.some(({ verifier }) => verifier.stats().breaker !== 'closed');
     server.up = second < from || second >= to;
     for (const { verifier, traffic, firstUseAt } of fleet) {
       if (!traffic.chance(calls)) continue;
@@ -127,6 +133,7 @@ export async function simulate(scenario: Scenario): Promise<Curve> {
     await clock.tick();
   }
 
+  if (!isNoticed) throw new Error('no verifier took the outage for one');
   const load = Array.from({ length: to + AFTER_S }, (_, second) => server.perSecond[second] ?? 0);
   const before = load.slice(from - MEASURED_S, from);
   const worst = Math.max(...load.slice(to));
@@ -136,6 +143,7 @@ export async function simulate(scenario: Scenario): Promise<Curve> {
     firstSecond: load[to] ?? NaN,
     worst,
     worstAfter: load.indexOf(worst, to) - to,
+    controls: server.controls[to] ?? 0,
     perSecond: load.slice(from - MEASURED_S),
     outageFrom: MEASURED_S,
     outageTo: MEASURED_S + outageSeconds,
