@@ -2,6 +2,9 @@ import type { VerifyFailure } from '../core/failure.js';
 import type { CheckResult } from '../core/health.js';
 import type { ControlResult } from './control.js';
 
+/** `check()` may have to wait for a control question that is being asked; each is given `timeoutMs`, and repeated once. */
+export const CHECK_TIMEOUTS = 4;
+
 interface Waiting {
   readonly since: number;
   readonly resolve: (result: CheckResult) => void;

@@ -21,9 +21,10 @@ import type { ResolvedOptions } from '../options/resolve.js';
 import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { SlowStart } from '../resilience/slow-start.js';
 import type { Transport } from '../transport/transport.js';
-import { Checks, toCheckResult } from './checks.js';
+import { CHECK_TIMEOUTS, Checks, toCheckResult } from './checks.js';
 import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
 import type { Fleet, HowToAsk, fleet } from './fleet.js';
+import { CLOSED, INVALIDATED, NO_CONTROL } from './load-failures.js';
 import { KeyServerClient } from './key-server-client.js';
 import { SingleFlight, type Flight, type OnSent } from './single-flight.js';
 import { ServiceToken } from './token.js';
@@ -31,9 +32,6 @@ import { unlessAborted } from './unless-aborted.js';
 
 /** The outcome of a load. */
 export type LoadOutcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
-
-/** `check()` may have to wait for a control question that is being asked; each is given `timeoutMs`, and repeated once. */
-const CHECK_TIMEOUTS = 4;
 
 /** Loads verdicts, one flight for each fingerprint, and caches them. */
 export class VerdictLoader<Claims> {
@@ -292,7 +290,3 @@ export class VerdictLoader<Claims> {
 
 /** The options were checked: it is of this version. A verifier that shares nothing doesn't contain it. */
 const isCreateFleet = (create: unknown): create is (typeof fleet)['create'] => isFunction(create);
-
-const CLOSED = new VerifyFailure('misconfigured', 'keyverify: this verifier is closed');
-const INVALIDATED = new VerifyFailure('overloaded', 'keyverify: the verdict was invalidated on its way, twice');
-const NO_CONTROL = new VerifyFailure('timeout', 'keyverify: no control question was answered in time');
