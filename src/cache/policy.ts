@@ -35,9 +35,10 @@ export function staleResult<Claims>(
   // A known refusal, or a key that has ended, is never too old to outweigh a failure.
   if (!entry.result.valid) return entry.asStale();
   if (entry.hasEnded(age)) return EXPIRED;
-  // While others are answered, a firewall's 403 or page befalls this key alone, too. A key that is in use when a failure begins
-  // for all loses nothing by this: it is past its second TTL only when nobody has been answered for one.
-  const isOwn = failure.evidence === 'none' && answeredMs < entry.fullTtlMs;
+  // While others are answered, a firewall's 403 or page befalls this key alone, and so does the 500 of a server that answers so
+  // to each key that it doesn't know. A key that is in use when a failure begins for all loses nothing by this: it is past its
+  // second TTL only when nobody has been answered for one.
+  const isOwn = failure.evidence !== 'proven' && answeredMs < entry.fullTtlMs;
   const bound = isOwn || callersCanCause(failure) ? Math.min(entry.fullTtlMs, staleIfErrorMs) : staleIfErrorMs;
   // By `<`: a bound that is no number must not last forever.
   return !entry.noStale && age < entry.fullTtlMs + bound && age < maxAgeMs ? entry.asStale() : undefined;

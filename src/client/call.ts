@@ -9,7 +9,7 @@ import { decodeResponse } from '../protocol/decode.js';
 import type { DecodedVerdict, WireProtocol } from '../protocol/protocol.js';
 import { type Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { retriesLeft, retryDelayMs } from '../resilience/retry.js';
-import type { Exchange, Transport, WireRequest, WireResponse } from '../transport/transport.js';
+import type { SendOptions, Transport, WireRequest, WireResponse } from '../transport/transport.js';
 import type { AmbiguousRejections } from './ambiguity.js';
 import type { WatchedCall } from './evidence.js';
 import {
@@ -22,6 +22,8 @@ import {
   misconfigured,
   transportFailure,
 } from './call-failures.js';
+import { Attempt, type Outcome } from './attempt.js';
+import { clockSkewMs } from './clock-skew.js';
 import { readVerdict } from './read-verdict.js';
 import type { ServiceToken } from './token.js';
 
@@ -53,13 +55,17 @@ export interface CallContext {
   readonly ambiguity?: AmbiguousRejections | undefined;
   /** Told when the first request is sent. */
   readonly onSent?: ((at: Instant) => void) | undefined;
-  /** Told when an attempt failed as it would in an outage. */
+  /** After so many milliseconds a wait is suspicious. Default: half of the whole time. */
+  readonly suspectAfterMs?: number | undefined;
+  /** Told when an attempt failed as it would in an outage, or takes suspiciously long. */
   readonly onSuspect?: (() => void) | undefined;
+  /** Whether it goes over a connection of its own, where the transport can do that. Default: `false`. */
+  readonly fresh?: boolean | undefined;
   /** Whether another attempt is welcome. Default: it is. */
   readonly mayRetry?: (() => boolean) | undefined;
 }
 
-type Outcome<Claims> = Verdict<Claims> | AttemptFailure;
+const FRESH: SendOptions = { fresh: true };
 
 /** The attempt that ended next. */
 type Next<Claims> = Attempt<Claims> | typeof TIMED_OUT;
@@ -94,6 +100,11 @@ export class Call<Claims> implements WatchedCall {
     this.#context = context;
   }
 
+  /** Whether nothing of it is on its way, since it is yet to be asked again. */
+  get waitsToRetry(): boolean {
+    return this.attempts > 0 && this.#open.length === 0;
+  }
+
   /** Whether a request whose answer is still waited for has been handed to a connection. */
   get isSent(): boolean {
     return this.#open.some(({ exchange }) => exchange?.isSent?.() ?? exchange !== undefined);
@@ -119,12 +130,16 @@ export class Call<Claims> implements WatchedCall {
   }
 
   async run(): Promise<Outcome<Claims>> {
-    const { retries, deadline, onSuspect, mayRetry } = this.#context;
+    const { retries, deadline, suspectAfterMs = deadline.ms / 2, onSuspect, mayRetry } = this.#context;
     try {
       for (let attempt = 1; ; attempt++) {
         const current = this.#start();
         // Equal shares of what is left: a server that hangs leaves time for the retry.
-        const outcome = this.#outcomeOf(await this.#take(current, deadline.leftMs / (retries + 2 - attempt)));
+        const shareMs = deadline.leftMs / (retries + 2 - attempt);
+        let next = await this.#next(Math.min(shareMs, suspectAfterMs));
+        if (next === TIMED_OUT && shareMs > suspectAfterMs && deadline.leftMs > 0)
+          next = await this.#takeOn(current, shareMs - suspectAfterMs);
+        const outcome = this.#outcomeOf(next);
         if (isVerdict(outcome)) return outcome;
         const failure = outcome === TIMED_OUT ? await this.#timeout(current) : outcome;
         if (mayBeOutage(failure)) onSuspect?.();
@@ -160,19 +175,10 @@ export class Call<Claims> implements WatchedCall {
     return failure;
   }
 
-  /** The next that ends, waited for up to `shareMs`. */
-  #take(attempt: Attempt<Claims>, shareMs: number): Promise<Next<Claims>> {
-    const halfMs = this.#context.deadline.ms / 2;
-    return shareMs <= halfMs ? this.#next(shareMs) : this.#takeLong(attempt, halfMs);
-  }
-
-  /** After half of the whole time, the wait itself is suspicious. */
-  async #takeLong(attempt: Attempt<Claims>, halfMs: number): Promise<Next<Claims>> {
-    const { deadline, onSuspect } = this.#context;
-    const next = await this.#next(halfMs);
-    if (next !== TIMED_OUT || deadline.leftMs === 0) return next;
-    if (attempt.waitsFor === 'response') onSuspect?.();
-    return await this.#next(deadline.leftMs);
+  /** The next that ends, after a wait that was suspicious, waited for up to `ms`. */
+  async #takeOn(attempt: Attempt<Claims>, ms: number): Promise<Next<Claims>> {
+    if (attempt.waitsFor === 'response') this.#context.onSuspect?.();
+    return await this.#next(Math.min(ms, this.#context.deadline.leftMs));
   }
 
   /** The next open attempt that ends, waited for up to `ms`. */
@@ -233,7 +239,7 @@ export class Call<Claims> implements WatchedCall {
       const secrets = [key, token, ...(request.secrets ?? [])];
       let response: WireResponse;
       try {
-        attempt.exchange = this.#deps.transport.send(request);
+        attempt.exchange = this.#deps.transport.send(request, this.#isFresh ? FRESH : undefined);
         response = await attempt.exchange.response;
       } catch (error) {
         return transportFailure(error, secrets);
@@ -281,6 +287,11 @@ export class Call<Claims> implements WatchedCall {
     return tokenRefused ? { ...doubtful(status), tokenRefused } : doubtful(status);
   }
 
+  /** A retry is of use where the first attempt met the one bad backend, to which its connection leads. */
+  get #isFresh(): boolean {
+    return this.attempts > 1 || this.#context.fresh === true;
+  }
+
   #recordSent(askedAt: Instant): void {
     this.attempts++;
     if (this.firstSentAt !== undefined) return;
@@ -294,29 +305,5 @@ export class Call<Claims> implements WatchedCall {
     } catch (error) {
       return misconfigured('serviceToken() failed', redactError(error, [this.#context.key]));
     }
-  }
-}
-
-/** `Date` counts in whole seconds, and so is half a second old on average. In a response from a cache it is older. */
-function clockSkewMs(response: WireResponse, wall: number): number | undefined {
-  if (response.header('age') !== undefined) return undefined;
-  const date = Date.parse(response.header('date') ?? '');
-  return Number.isNaN(date) ? undefined : Math.round(wall - date - 500);
-}
-
-/** One attempt and its outcome. */
-class Attempt<Claims> {
-  /** What it waits for now: a time-out is due to that. */
-  waitsFor: 'token' | 'request' | 'response' | 'claims' = 'token';
-  exchange: Exchange | undefined;
-  outcome: Outcome<Claims> = TIMEOUT;
-  readonly ended: Promise<this>;
-
-  /** `ask` must not reject. */
-  constructor(ask: (attempt: Attempt<Claims>) => Promise<Outcome<Claims>>) {
-    this.ended = ask(this).then((outcome) => {
-      this.outcome = outcome;
-      return this;
-    });
   }
 }

@@ -20,6 +20,9 @@ export interface EvidenceOptions {
   readonly sharesPromises: boolean;
 }
 
+/** An answer that takes so many times as long as usual is unusual. */
+const UNUSUAL_FACTOR = 3;
+
 /** A control question that is not answered counts once it has waited for this part of `timeoutMs`. */
 const HANG_RATIO = 0.45;
 
@@ -67,6 +70,11 @@ export class OutageEvidence {
   /** How long an answer takes, in milliseconds, as an average. */
   get usualMs(): number {
     return this.#usualMs;
+  }
+
+  /** From when on the wait for an answer is unusual, in milliseconds. */
+  get unusualMs(): number {
+    return UNUSUAL_FACTOR * this.#usualMs;
   }
 
   /** Whether a control question was ever answered: a server may answer 500 to every key that it doesn't know. */

@@ -5,7 +5,6 @@ import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
-import { LinkedList, type Linked } from '../resilience/linked-list.js';
 import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
 import { AmbiguousRejections } from './ambiguity.js';
 import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
@@ -17,6 +16,7 @@ import { ControlQuestions, type ControlResult } from './control.js';
 import { OutageEvidence, type WatchedCall } from './evidence.js';
 import { Gate, QUICK_RATIO } from './gate.js';
 import { isOverloaded } from './overloaded.js';
+import { UnknownCalls } from './unknown-calls.js';
 
 export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   /** Origin and path of `verifyUrl`: what may be shown of it. */
@@ -39,8 +39,8 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
 /** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
 const PROBE_TIMEOUT_MS = 750;
 
-/** A question that takes so many times as long as usual hangs if others are answered meanwhile. */
-const HANG_FACTOR = 3;
+/** From this part of `timeoutMs` on a wait is suspicious, if it is longer than usual: a slow server has time for the control. */
+const EARLIEST_SUSPICION = 0.25;
 
 /** Asks the key server: gate, attempts, evidence. Its promises never reject. */
 export class KeyServerClient<Claims> {
@@ -52,7 +52,7 @@ export class KeyServerClient<Claims> {
   readonly #evidence: OutageEvidence;
   readonly #ambiguity = new AmbiguousRejections();
   /** Those that hold a slot of the lane for unknown keys. */
-  readonly #unknown = new LinkedList<UnknownCall<Claims>>();
+  readonly #unknown = new UnknownCalls();
   readonly #lag: LoopLag;
   readonly #totals = { requests: 0, retries: 0 };
   readonly #calibration = new Calibration();
@@ -128,7 +128,9 @@ export class KeyServerClient<Claims> {
   }
 
   async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
-    this.#giveUpHanging(this.#options.clock.monotonic());
+    const hangsAfterMs = Math.max(this.#options.timeoutMs * QUICK_RATIO, this.#evidence.unusualMs);
+    const answeredSince = (call: WatchedCall): boolean => this.#evidence.answeredSince(call);
+    this.#unknown.makeRoom(this.#options.clock.monotonic(), hangsAfterMs, answeredSince);
     const failure = await this.#gate.enter(lane);
     return await (failure === undefined
       ? this.#call(question, lane, retries)
@@ -144,12 +146,13 @@ export class KeyServerClient<Claims> {
     const onSuspect = (): void => this.#suspect(call);
     // Where others are answered, and more are asked than the server bears, a retry would make it worse.
     const mayRetry = (): boolean => !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
-    const context = { key, retries, deadline, wasGood, ambiguity, onSent, onSuspect, mayRetry };
+    const suspectAfterMs = Math.max(timeoutMs * EARLIEST_SUSPICION, Math.min(this.#evidence.unusualMs, timeoutMs / 2));
+    const context = { key, retries, deadline, suspectAfterMs, wasGood, ambiguity, onSent, onSuspect, mayRetry };
     const call = new Call(this.#options, this.#deps, context);
     this.#evidence.begin(call);
     // Without a limit there is nothing to adapt.
     const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#watchLag();
-    const unknown: UnknownCall<Claims> = { call, lag };
+    const unknown = { call, lag };
     if (lane === 'low') this.#unknown.add(unknown);
     const ended = this.#conclude(call, await call.run());
     const outcome = ended instanceof Promise ? await ended : ended;
@@ -226,7 +229,13 @@ export class KeyServerClient<Claims> {
   #askControl(key: string, timeoutMs: number) {
     const { clock, publicUrl, onAsk } = this.#options;
     const deadline = new Deadline(clock, timeoutMs);
-    const call = new Call(this.#options, this.#deps, { key, retries: 0, deadline, ambiguity: this.#ambiguity });
+    const call = new Call(this.#options, this.#deps, {
+      key,
+      retries: 0,
+      deadline,
+      fresh: true,
+      ambiguity: this.#ambiguity,
+    });
     const control = new ControlCall(call, timeoutMs, clock, this.#watchLag());
     const ask = async (): Promise<AttemptFailure | undefined> =>
       control.settle(await this.#conclude(call, await call.run()));
@@ -268,27 +277,8 @@ export class KeyServerClient<Claims> {
     };
     this.#cancelProbe = clock.after(Math.max(0, breaker.probeAt - clock.monotonic()), probe, true);
   }
-
-  /** Makes room: the question about an unknown key that has hung for longest, while others were answered, is given up. */
-  #giveUpHanging(mono: number): void {
-    const hangsAfterMs = Math.max(this.#options.timeoutMs * QUICK_RATIO, HANG_FACTOR * this.#evidence.usualMs);
-    for (let unknown = this.#unknown.oldest; unknown !== undefined; unknown = unknown.newer) {
-      const { call, lag } = unknown;
-      if (call.firstSentAt === undefined || mono - call.firstSentAt - lag.ms < hangsAfterMs) return;
-      if (!this.#evidence.answeredSince(call)) continue;
-      this.#unknown.remove(unknown);
-      call.abandon();
-      return;
-    }
-  }
 }
 
 type CallOutcome<Claims> = Verdict<Claims> | AttemptFailure;
-
-/** A question about an unknown key, and how late the event loop was meanwhile. */
-interface UnknownCall<Claims> extends Linked<UnknownCall<Claims>> {
-  readonly call: Call<Claims>;
-  readonly lag: LagWatch;
-}
 
 const laneOf = (isKnown: boolean): Lane => (isKnown ? 'high' : 'low');

@@ -5,7 +5,7 @@ import { whenReady } from '../core/when-ready.js';
 import type { RevocationFollower } from '../fleet/follower.js';
 import type { SharedFinding, SharedVerdicts } from '../fleet/shared-verdicts.js';
 import type { KnownPositions } from '../fleet/stream-place.js';
-import { Deadline } from '../resilience/deadline.js';
+import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { readVerdict, type ReadVerdictOptions } from './read-verdict.js';
 
 export interface SharedLookupOptions<Claims> extends ReadVerdictOptions<Claims> {
@@ -68,12 +68,19 @@ export class SharedLookup<Claims> {
     const found = await reading;
     if (found === undefined) return undefined;
     const looked = this.#toLook(about, found);
-    const look = looked instanceof Promise ? await looked : looked;
-    if (look.result !== undefined || !found.isEstimate) return look;
+    const look = looked instanceof Promise ? await this.#inTime(looked, startedAt) : looked;
+    if (look?.result !== undefined || !found.isEstimate) return look;
     // A question follows, whose answer needs a fence. Both reads share the budget.
     const exactMs = begunAt + Math.min(sharedTimeoutMs, leftMs) - clock.monotonic();
     const exact = await shared.read(fingerprint, [key], exactMs);
-    return exact && (await this.#toLook(about, exact));
+    return exact && (await this.#inTime(Promise.resolve(this.#toLook(about, exact)), startedAt));
+  }
+
+  /** A schema of the caller's may take for ever. */
+  async #inTime<T>(work: Promise<T>, startedAt: number): Promise<T | undefined> {
+    const { clock, timeoutMs } = this.#options;
+    const done = await new Deadline(clock, timeoutMs, startedAt).race(work);
+    return done === TIMED_OUT ? undefined : done;
   }
 
   #toLook(about: LookedFor, found: SharedFinding): SharedLook<Claims> | Promise<SharedLook<Claims>> {

@@ -18,7 +18,13 @@ const SHED = 0.5;
  */
 const SHED_FLOOR = 0.25;
 
-/** Requests of the `high` lane go first, and may use every slot. */
+/**
+ * The part of all slots that the `high` lane leaves to the other one: otherwise a few callers whose keys are known, and asked
+ * about all the time or answered slowly, would keep all others out.
+ */
+const LEFT_TO_LOW = 1 / 8;
+
+/** Requests of the `high` lane go first, and may use nearly every slot. */
 export type Lane = 'high' | 'low';
 
 /**
@@ -31,11 +37,13 @@ export class Bulkhead {
   readonly #maxConcurrency: number;
   readonly #waiters = { high: new LinkedList<Waiter>(), low: new LinkedList<Waiter>() };
   readonly #active = { high: 0, low: 0 };
+  readonly #highLimit: number;
   #lowLimit: number;
 
   constructor(maxConcurrency: number, clock: Clock) {
     this.#clock = clock;
     this.#maxConcurrency = maxConcurrency;
+    this.#highLimit = maxConcurrency === Infinity ? Infinity : Math.ceil(maxConcurrency * (1 - LEFT_TO_LOW));
     // Without a limit there is none for this lane either.
     this.#lowLimit = maxConcurrency === Infinity ? Infinity : Math.min(INITIAL_LOW_LIMIT, maxConcurrency);
   }
@@ -114,7 +122,7 @@ export class Bulkhead {
 
   #hasRoom(lane: Lane): boolean {
     if (this.active >= this.#maxConcurrency) return false;
-    return lane === 'high' || this.#active.low < this.#lowLimit;
+    return lane === 'high' ? this.#active.high < this.#highLimit : this.#active.low < this.#lowLimit;
   }
 
   #admit(): void {

@@ -34,9 +34,18 @@ export interface Exchange {
   readonly isSent?: () => boolean;
 }
 
+/** How a request is sent. */
+export interface SendOptions {
+  /**
+   * Whether it goes over a connection of its own, where the transport can do that: of a server behind a balancer, an idle
+   * connection shows the one backend that it leads to. Default: `false`.
+   */
+  readonly fresh?: boolean | undefined;
+}
+
 /** How bytes reach the key server. One place chooses it: `#transport`, unless the caller brings one. */
 export interface Transport {
-  send(request: WireRequest): Exchange;
+  send(request: WireRequest, options?: SendOptions): Exchange;
   /** Loads and opens ahead of time what the first request would wait for. */
   warmUp?(): Promise<void>;
   close?(): Promise<void>;

@@ -2,7 +2,19 @@ import { describe, expect, test, type TestContext } from 'vitest';
 
 import { Chance } from '../helpers/chance.js';
 import { Proxy } from '../stress/chaos/proxy.js';
-import { besiege, build, crosswise, everyWay, letIn, madeUp, settleIn, sleep, startServer } from './lab.js';
+import {
+  REPELLED,
+  besiege,
+  build,
+  crosswise,
+  everyWay,
+  lab,
+  letIn,
+  madeUp,
+  settleIn,
+  sleep,
+  startServer,
+} from './lab.js';
 import { GOOD_PREFIX, type Fault, type LabServer } from './server.js';
 
 /** Long enough that 0.3 of it is more than what a busy machine adds. */
@@ -111,3 +123,24 @@ async function inSequence<T>(ms: number, act: () => Promise<T>): Promise<T[]> {
   }
   return results;
 }
+
+const LOST: readonly { readonly how: string; readonly fault: Fault }[] = [
+  { how: 'answers 500', fault: { status: 500 } },
+  { how: 'answers 502', fault: { status: 502 } },
+  { how: 'resets', fault: 'reset' },
+  { how: 'swallows everything, as a firewall does', fault: 'hang' },
+];
+
+// Only a transport of ours can ask a control question over a connection of its own.
+describe.concurrent('the backend that all idle connections lead to', () => {
+  test.for(everyWay(LOST).filter(({ way }) => way === 'the pool'))(
+    '$how, while a new connection leads to another; failOpen: $failOpen',
+    async ({ fault, options }, context) => {
+      const { server, verifier } = await lab(context, options);
+      // Several connections.
+      await Promise.all(Array.from({ length: 6 }, async () => await verifier.verify(madeUp())));
+      server.loseBackend(fault);
+      expect(await besiege(verifier, { ms: 1_500, key: madeUp, everyMs: 100 })).toEqual(REPELLED);
+    },
+  );
+});

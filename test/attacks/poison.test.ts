@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { Dispatcher } from 'keyverify';
 
-import { REPELLED, besiege, crosswise, everyWay, lab, letIn } from './lab.js';
+import { REPELLED, besiege, crosswise, during, everyWay, lab, letIn, madeUp, newcomer } from './lab.js';
 import type { Fault } from './server.js';
 
 /** Shapes of keys that a server or a firewall in front of it may choke on. */
@@ -92,5 +92,28 @@ describe.concurrent('two kinds of such keys at once', () => {
     server.fault = (asked) =>
       asked.startsWith('sk-poison-') ? faults[asked.startsWith('sk-poison-0') ? 0 : 1] : undefined;
     expect(await besiege(verifier, { ms: 2_000, key, everyMs: 10, burst: 60 })).toEqual(REPELLED);
+  });
+});
+
+describe.concurrent('200 keys a second that a healthy server answers 503 with Retry-After: 1', () => {
+  test.for(crosswise([{}]))('keep nobody out; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, { ...row.options, timeoutMs: 2_000 });
+    const fault = { status: 503, headers: { 'retry-after': '1' } };
+    server.fault = (key) => (key.startsWith('sk-poison-') ? fault : undefined);
+    const key = (): string => `sk-poison-${randomUUID()}`;
+    expect(await besiege(verifier, { ms: 2_500, key, everyMs: 5 })).toEqual(REPELLED);
+  });
+});
+
+describe.concurrent('one caller whose many good keys are asked about all the time', () => {
+  test.for(everyWay([{}]))('keeps nobody out; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, { ...row.options, timeoutMs: 2_000 });
+    const own = Array.from({ length: 100 }, newcomer);
+    await Promise.all(own.map(async (key) => await verifier.verify(key)));
+    server.fault = () => ({ slowMs: 400 });
+    let next = 0;
+    const asking = during(3_000, 4, async () => await verifier.verify(own[next++ % own.length], { maxAgeMs: 0 }));
+    expect(await besiege(verifier, { ms: 2_500, key: madeUp, everyMs: 500 })).toEqual(REPELLED);
+    await asking;
   });
 });

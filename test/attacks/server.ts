@@ -43,6 +43,8 @@ export class LabServer {
   readonly #server: Server;
   readonly #scheme: string;
   readonly #sockets = new Set<Socket>();
+  /** Connections that a balancer leads to a backend which does this to all questions. */
+  readonly #bad = new WeakMap<Socket, Fault>();
   #port = 0;
 
   constructor(tls?: ServerOptions) {
@@ -89,6 +91,11 @@ export class LabServer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** The backend that the open connections lead to goes bad; new ones lead to another. */
+  loseBackend(fault: Fault): void {
+    for (const socket of this.#sockets) this.#bad.set(socket, fault);
+  }
+
   revoke(key: string, headers: Readonly<Record<string, string>> = {}): void {
     this.verdicts.set(key, { body: { valid: false, reason: 'revoked' }, headers });
   }
@@ -111,7 +118,7 @@ export class LabServer {
     const json = JSON.stringify(verdict.body);
     const headers = { 'content-type': 'application/json', ...this.headers, ...verdict.headers };
     const answer = (): void => void response.writeHead(200, headers).end(json);
-    const fault = this.fault(key);
+    const fault = this.#bad.get(request.socket) ?? this.fault(key);
     if (fault === undefined) answer();
     else if (typeof fault === 'function') fault(answer, response);
     else if (fault === 'reset') request.socket.resetAndDestroy();

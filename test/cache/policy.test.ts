@@ -80,23 +80,25 @@ describe('a stale verdict', () => {
     expect(around(TTL + 300, (age) => stale(verified(), age, failure, { staleIfErrorMs: 300 }))).toEqual(ENDS);
   });
 
-  test.each(['misconfigured', 'invalid_response'] as const)(
-    'is honoured for one more TTL while others are answered, whatever is wrong with this key: %s',
-    (kind) => {
+  test.each<[FailureKind, Evidence]>([
+    ['misconfigured', 'none'],
+    ['invalid_response', 'none'],
+    ['server_error', 'unproven'],
+    ['circuit_open', 'unproven'],
+  ])(
+    'is honoured for one more TTL while others are answered, whatever is wrong with this key: %s, evidence %s',
+    (kind, evidence) => {
       const until = (bound: number, answeredMs: number) =>
-        around(bound, (age) => stale(verified(), age, fails(kind), { answeredMs }));
+        around(bound, (age) => stale(verified(), age, fails(kind, evidence), { answeredMs }));
       expect(until(2 * TTL, TTL - 0.1)).toEqual(ENDS);
       expect(until(TTL + STALE, TTL)).toEqual(ENDS);
     },
   );
 
-  test.each(['proven', 'unproven'] as const)(
-    'is honoured for longer in an outage that has just begun: %s',
-    (evidence) => {
-      const failure = fails('timeout', evidence);
-      expect(around(TTL + STALE, (age) => stale(verified(), age, failure, { answeredMs: 0 }))).toEqual(ENDS);
-    },
-  );
+  test('is honoured for longer in an outage that has just begun', () => {
+    const failure = fails('timeout', 'proven');
+    expect(around(TTL + STALE, (age) => stale(verified(), age, failure, { answeredMs: 0 }))).toEqual(ENDS);
+  });
 
   test('is not honoured with staleIfErrorMs 0', () => {
     expect(stale(verified(), TTL, OUTAGE, { staleIfErrorMs: 0 })).toBeUndefined();

@@ -124,6 +124,17 @@ describe('a retry', () => {
   });
 
   test.each([
+    [0, [500]],
+    [1, [500, 1_500]],
+  ])('is suspicious as soon as its wait is unusual: %i retries', async (retries, expected) => {
+    const suspectedAt: number[] = [];
+    const onSuspect = (): void => void suspectedAt.push(clock.monotonic() - startedAt.mono);
+    const { end, clock, startedAt } = startCall({ retries, context: { suspectAfterMs: 500, onSuspect } });
+    await end();
+    expect(suspectedAt.filter((ms) => ms % 1_000 !== 0)).toEqual(expected);
+  });
+
+  test.each([
     [0, [0]],
     [1, [0, 1_000]],
     [3, [0, 500, 1_000, 1_500]],

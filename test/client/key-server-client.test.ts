@@ -127,9 +127,9 @@ describe('a failure', () => {
 
   /** Each delay by itself is too short for `Deadline.isOwnLoad()`. */
   test.each([
-    ['is none where our own event loop was late again and again, for more than half of the time', 44, 'none', 'closed'],
-    ['is an outage where it was late for half of the time', 40, 'unproven', 'open'],
-  ])('%s', async (_, stepMs, evidence, breaker) => {
+    ['is none where our own event loop was late again and again, for more than half of the time', 44, 'none'],
+    ['is an outage where it was late for half of the time', 40, 'unproven'],
+  ])('%s', async (_, stepMs, evidence) => {
     const { ask, answer, clock, transport, client, events } = clientOf({
       breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
     });
@@ -148,7 +148,7 @@ describe('a failure', () => {
     expect(asked.outcome).toMatchObject({ kind: 'timeout', evidence });
     await live(1_000);
     expect(events[0]).toMatch(evidence === 'none' ? /^control overloaded none / : /^breaker open timeout$/);
-    expect(client.counts.breaker).toBe(breaker);
+    expect(client.counts.breaker === 'closed').toBe(evidence === 'none');
   });
 
   test('is none where the control question waited in our own pool for a tenth of its time, even if it hangs then', async () => {
@@ -157,11 +157,12 @@ describe('a failure', () => {
         const { ask, clock, transport, client } = clientOf({ retries: 1 });
         transport.isSent = true;
         const asked = await ask();
-        await clock.advance(1_000);
+        // The wait is suspicious after a quarter of the time.
+        await clock.advance(500);
         transport.isSent = false;
         await clock.advance(waitMs);
         transport.isSent = true;
-        await clock.advance(1_000 - waitMs);
+        await clock.advance(1_500 - waitMs);
         // The control question itself is out of time a second later.
         await clock.advance(1_000);
         return [asked.outcome, client.counts.breaker];

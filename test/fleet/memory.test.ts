@@ -25,6 +25,16 @@ const shared = async (fleet: MemoryFleet, count = 1): Promise<void> =>
   await until(() => fleet.sharedCache.size === count);
 
 describe('verdicts', () => {
+  test('keep nobody waiting for a schema that never settles', async () => {
+    const { clock, fleet, member } = await fleetRig();
+    await settle(member().verify(GOOD), clock, 0);
+    await shared(fleet);
+    const validate = async () => await new Promise<never>(() => undefined);
+    const claims = { '~standard': { version: 1, vendor: 'test', validate } } as const;
+    const verifying = member({ claims, timeoutMs: 500 }).verify(GOOD);
+    expect(await settle(verifying, clock, 500)).toMatchObject({ source: 'fail-closed' });
+  });
+
   test('are asked for by one process, and known to all, with their age', async () => {
     const { server, clock, fleet, member } = await fleetRig();
     const [a, b] = [member(), member()];

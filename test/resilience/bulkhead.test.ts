@@ -50,6 +50,18 @@ describe('the slots', () => {
     expect(bulkhead.tryAcquire('low')).toBe(false);
   });
 
+  test.each([
+    [64, 56],
+    [8, 7],
+    [4, 4],
+    [1, 1],
+  ])('are left to the low lane for an eighth: of %i the high one has %i', (maxConcurrency, most) => {
+    const { bulkhead, fill } = setUp(maxConcurrency);
+    expect([fill('high'), fill('low')]).toEqual([most, maxConcurrency - most]);
+    bulkhead.release('high');
+    expect(bulkhead.tryAcquire('high')).toBe(true);
+  });
+
   test('have no bound where maxConcurrency is infinite', () => {
     const { fill } = setUp(Infinity);
     expect(fill('high')).toBe(1_000);

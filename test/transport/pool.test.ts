@@ -36,6 +36,27 @@ describe('the pool', () => {
     await until(() => server.heard.length === 200);
   });
 
+  test('opens a connection for a request that is to have one of its own, and closes it afterwards', async () => {
+    const server = await serve((response) => response.end('{}'));
+    const transport = pool(server.origin);
+    // The first one is sent before undici is loaded.
+    for (const fresh of [true, false, true, false]) await transport.send(ask(server.origin), { fresh }).response;
+    expect(server.connections).toBe(3);
+    await until(() => server.open === 1);
+  });
+
+  test('closes that connection when it is closed itself', async () => {
+    const server = await serve(() => undefined);
+    const transport = pool(server.origin);
+    await transport.warmUp?.();
+    const { response } = transport.send(ask(server.origin), { fresh: true });
+    const rejection = expect(response).rejects.toMatchObject({ kind: 'misconfigured' });
+    await until(() => server.heard.length === 1);
+    await transport.close?.();
+    await rejection;
+    await until(() => server.open === 0);
+  });
+
   test('keeps connections for the next request, but none for longer than it lives', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const server = await serve((response) => response.setHeader('keep-alive', 'timeout=300').end('{}'));

@@ -1,4 +1,4 @@
-import type { Exchange, Transport, WireRequest, WireResponse } from '../transport.js';
+import type { Exchange, SendOptions, Transport, WireRequest, WireResponse } from '../transport.js';
 
 /** A transport that is loaded by the first request, or by `warmUp()`. */
 export function deferredTransport(load: () => Promise<Transport>): Transport {
@@ -6,7 +6,8 @@ export function deferredTransport(load: () => Promise<Transport>): Transport {
   let loaded: Transport | undefined;
   const open = async (): Promise<Transport> => (loaded = await (loading ??= load()));
   return {
-    send: (request) => (loaded === undefined ? deferredExchange(open(), request) : loaded.send(request)),
+    send: (request, options) =>
+      loaded === undefined ? deferredExchange(open(), request, options) : loaded.send(request, options),
     async warmUp() {
       await open();
     },
@@ -17,13 +18,13 @@ export function deferredTransport(load: () => Promise<Transport>): Transport {
   };
 }
 
-function deferredExchange(opening: Promise<Transport>, request: WireRequest): Exchange {
+function deferredExchange(opening: Promise<Transport>, request: WireRequest, options?: SendOptions): Exchange {
   let exchange: Exchange | undefined;
   let abortReason: Error | undefined;
   const send = async (): Promise<WireResponse> => {
     const transport = await opening;
     if (abortReason !== undefined) throw abortReason;
-    exchange = transport.send(request);
+    exchange = transport.send(request, options);
     return await exchange.response;
   };
   return {

@@ -1,6 +1,7 @@
 import { classifier, type FailureChecks } from '../classify.js';
 import { createFetchTransport, globalFetch } from '../fetch.js';
 import { openConnections } from './pool.js';
+import { withFresh } from './fresh.js';
 import { withOverflow } from './overflow.js';
 import type { Dispatcher } from '../dispatcher.js';
 import type { Transport } from '../transport.js';
@@ -26,17 +27,15 @@ export const dispatcherTransport: TransportRuntime['dispatcherTransport'] = call
 export const runtimeTransport: TransportRuntime['runtimeTransport'] = (options) =>
   deferredTransport(async () => {
     try {
-      const { main, spare, destroy } = openConnections(await loadUndici(), options);
+      const { main, spare, fresh, destroy } = openConnections(await loadUndici(), options);
       const through = (dispatcher: () => Dispatcher): Transport =>
         createDispatcherTransport({ ...checks, verifyUrl: options.verifyUrl, dispatcher, neverQueues: true });
-      const transport =
+      const pooled =
         spare === undefined ? through(main) : withOverflow(through(main), through(spare), options.maxConcurrency);
-      return {
-        ...transport,
-        close: async () => {
-          await destroy();
-        },
+      const close = async (): Promise<void> => {
+        await destroy();
       };
+      return withFresh({ ...pooled, close }, through, fresh);
     } catch (error) {
       options.warn?.(
         `keyverify: undici can not be loaded, so fetch is used, which is slower (${String(error)}). In a bundle, keep undici external.`,

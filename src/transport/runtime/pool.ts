@@ -2,7 +2,7 @@ import type * as Undici from 'undici';
 
 import type { Dispatcher } from '../dispatcher.js';
 import type { TransportOptions } from '../transport.js';
-import { RenewedPool } from './renewed-pool.js';
+import { RenewedPool, type Pool } from './renewed-pool.js';
 import { sharedLookup } from './shared-lookup.js';
 
 /** Under the 5 s after which many servers close an idle connection, so that none is closed with a request on its way. */
@@ -16,12 +16,14 @@ export interface Connections {
   readonly main: () => Dispatcher;
   /** For what exceeds `maxConcurrency`; `undefined` where a proxy stands in between. */
   readonly spare: (() => Dispatcher) | undefined;
+  /** Opens a connection for one request, to be destroyed after it. */
+  readonly fresh: () => Pool;
   readonly destroy: () => Promise<unknown>;
 }
 
 /** Opens them, through a proxy where the environment names one. */
 export function openConnections(
-  { Pool, EnvHttpProxyAgent }: Pick<typeof Undici, 'Pool' | 'EnvHttpProxyAgent'>,
+  { Pool: UndiciPool, EnvHttpProxyAgent }: Pick<typeof Undici, 'Pool' | 'EnvHttpProxyAgent'>,
   { verifyUrl, timeoutMs, maxConcurrency }: TransportOptions,
 ): Connections {
   const { protocol, hostname, origin } = new URL(verifyUrl);
@@ -35,14 +37,18 @@ export function openConnections(
   };
   if (hasProxy(protocol) && !LOOPBACK.test(hostname)) {
     const agent = new EnvHttpProxyAgent({ ...options, clientTtl: CONNECTION_LIFE_MS });
-    return { main: () => agent, spare: undefined, destroy: () => agent.destroy() };
+    const fresh = (): Pool => new EnvHttpProxyAgent(options);
+    return { main: () => agent, spare: undefined, fresh, destroy: () => agent.destroy() };
   }
   // With a limit, undici reuses connections sooner: 1.3 times as many requests a second at 64 on loopback.
-  const main = new RenewedPool(() => new Pool(origin, { ...options, connections: maxConcurrency }), CONNECTION_LIFE_MS);
-  const spare = new RenewedPool(() => new Pool(origin, options), CONNECTION_LIFE_MS);
+  const limited = { ...options, connections: maxConcurrency };
+  const main = new RenewedPool(() => new UndiciPool(origin, limited), CONNECTION_LIFE_MS);
+  const fresh = (): Pool => new UndiciPool(origin, options);
+  const spare = new RenewedPool(fresh, CONNECTION_LIFE_MS);
   return {
     main: () => main.current,
     spare: () => spare.current,
+    fresh,
     destroy: () => Promise.all([main.destroy(), spare.destroy()]),
   };
 }

@@ -1,6 +1,7 @@
 import type { Dispatcher } from '../dispatcher.js';
 
-interface Pool extends Dispatcher {
+/** What undici keeps connections in. */
+export interface Pool extends Dispatcher {
   close(): Promise<void>;
   destroy(): Promise<void>;
 }
