@@ -54,7 +54,10 @@ test('without any set-up, subscribers are told what happens', async () => {
   const messages = Object.fromEntries(POINTS.map((name) => [name, hear(name)]));
   const { build, server, clock } = await rig();
   const verifier = build({ retries: 0, failOpen: true, breaker: { failureThreshold: 2 } });
+  const asked = hearTracing('keyverify:ask');
   await verifier.verify(GOOD);
+  // With failOpen, a control question follows the first verdict.
+  await until(() => asked.filter(([name]) => name === 'asyncEnd').length === 2);
   await server.stop();
   await clock.advance(300_000);
   await settle(verifier.verify(GOOD), clock, 5_000);
