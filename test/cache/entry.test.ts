@@ -30,6 +30,12 @@ describe('the age of an entry', () => {
   });
 });
 
+test('an entry is fresh within its TTL, for those who want no younger one', () => {
+  const fresh = (age: number, maxAgeMs: number) => entry().isFresh(age, maxAgeMs);
+  expect([fresh(999, Infinity), fresh(1_000, Infinity), fresh(1_001, Infinity)]).toEqual([true, false, false]);
+  expect([fresh(499, 500), fresh(500, 500), fresh(1_000, 2_000)]).toEqual([true, false, false]);
+});
+
 describe('the end of a key', () => {
   test('comes at expiresAt, to the millisecond', () => {
     const ending = entry(verified({ expiresAt: ASKED_AT.wall + 1_200 }));

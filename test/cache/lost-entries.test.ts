@@ -30,6 +30,11 @@ test.each([
   expect(other.refreshAtAge).toBe(atAge);
 });
 
+test('each of several is put off once', () => {
+  const lost = lostEntries();
+  expect(['f', 'g', 'f', 'g'].map((name) => lost.putOff(name, entry(), 900))).toEqual([true, true, false, false]);
+});
+
 test('does not remember more than so many', () => {
   const lost = lostEntries();
   for (let i = 0; i < 16_385; i++) expect(lost.putOff(`f${i}`, entry(), 900)).toBe(true);

@@ -147,6 +147,28 @@ describe('a rate limit on a key', () => {
   });
 });
 
+describe('setting a verdict', () => {
+  test('says whether it is cached now', () => {
+    const verdicts = cache();
+    expect(verdicts.set('f', verdict(verified(), 5), 0)).toBe(true);
+    expect(verdicts.set('f', verdict(verified(), 4), 0)).toBe(false);
+    expect(verdicts.set('f', verdict(rejected('rate_limited'), 6), 0)).toBe(false);
+    expect(verdicts.set('f', verdict(verified(), 7, NO_STORE), 0)).toBe(false);
+    expect(verdicts.set('f', verdict(rejected(), 8, NO_STORE), 0)).toBe(true);
+    verdicts.invalidate([{ selector: { fingerprint: 'f' } }], 0);
+    expect(verdicts.set('f', verdict(verified(), 9), 0)).toBe(false);
+  });
+
+  test('counts those that had to make room', () => {
+    const verdicts = cache({ maxEntries: 3, maxRejectedEntries: 2 });
+    for (const [i, fingerprint] of Array.from('abcabc').entries()) verdicts.set(fingerprint, verdict(verified(), i), 0);
+    expect(verdicts.evictions).toBe(0);
+    for (const fingerprint of 'de') verdicts.set(fingerprint, verdict(verified(), 9), 0);
+    for (const fingerprint of 'xyz') verdicts.set(fingerprint, verdict(rejected(), 9), 0);
+    expect(verdicts.evictions).toBe(3);
+  });
+});
+
 describe('the order of answers', () => {
   test('an older answer does not replace a newer one', () => {
     const verdicts = cache();

@@ -124,8 +124,28 @@ describe('a token that is fetched', () => {
     await fetched;
     expect(token.refuse('t-0', 0)).toBe(true);
     expect(token.current).toBe('t-1');
-    token.refuse('t-1', 0);
+    expect(token.refuse('t-1', 0)).toBe(true);
     expect(token.current).toBeUndefined();
+  });
+
+  test('is not dropped where there can be no other, or five were fetched at once', async () => {
+    expect(new ServiceToken('t-1').refuse('t-1', 0)).toBe(false);
+    const token = new ServiceToken(() => 't-1');
+    const refused: boolean[] = [];
+    for (let times = 0; times < 6; times++) {
+      await token.fetch(true);
+      refused.push(token.refuse('t-1', 0));
+    }
+    expect(refused).toEqual([true, true, true, true, true, false]);
+    expect(token.current).toBe('t-1');
+    expect(token.refuse('t-1', 1_000)).toBe(true);
+  });
+
+  test('is cut out of errors', async () => {
+    const token = new ServiceToken(() => 'token-0123456789');
+    expect(token.redacted(new Error('of token-0123456789')).message).toBe('of token-0123456789');
+    await token.fetch(true);
+    expect(token.redacted(new Error('of token-0123456789')).message).toBe('of [redacted]');
   });
 
   test('is dropped five times at once, then once a second: a key may be why the server refuses it', async () => {

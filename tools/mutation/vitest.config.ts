@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 import base from '../../vitest.config.js';
 
-const UNITS = /\/test\/(?:cache|client|core|guard|protocol|resilience|transport)\/|\/policy\.test\./;
+const UNITS = /\/test\/(?:cache|client|core|fleet|guard|observe|protocol|resilience|transport)\//;
 const rank = ({ moduleId }: TestSpecification): number => (UNITS.test(moduleId) ? 0 : 1);
 
 /** Runs unit tests before the tests of the whole: a mutant is done at the first failure, and unit tests are quicker. */
@@ -20,7 +20,9 @@ export default mergeConfig(
     test: {
       include: [
         'test/{cache,client,core,guard,protocol,resilience,transport}/**/*.test.ts',
-        'test/{invariants,policy,verifier}.test.ts',
+        'test/fleet/{edges,memory,options,plain-reads,seal,store-clock,stream-health,suites}.test.ts',
+        'test/observe/{health,logs,observers,shared-cache,stats}.test.ts',
+        'test/{health,invariants,stats,verifier}.test.ts',
         'test/security/*.test.ts',
         'test/adapters/{fetch,koa}.test.ts',
       ],
