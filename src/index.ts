@@ -64,5 +64,12 @@ export type {
 export type { Dispatcher } from './transport/dispatcher.js';
 export type { Fetch } from './transport/fetch.js';
 export { TransportError } from './transport/transport.js';
-export type { Exchange, Transport, TransportFailureKind, WireRequest, WireResponse } from './transport/transport.js';
+export type {
+  Exchange,
+  SendOptions,
+  Transport,
+  TransportFailureKind,
+  WireRequest,
+  WireResponse,
+} from './transport/transport.js';
 export { VERSION } from './version.js';

@@ -11,20 +11,24 @@ import {
   type FailedClosed,
   type FailedOpen,
   type Observer,
+  type Exchange,
   type FleetSupport,
   type Rejected,
   type RevocationSink,
   type RevocationSource,
   type RevocationsHealth,
+  type SendOptions,
   type SharedCache,
   type SharedCacheHealth,
   type SharedGet,
   type SharedOutcome,
+  type Transport,
   type Verified,
   type Verifier,
   type AnyVerifyOptions,
   type VerifyOptions,
   type VerifyResult,
+  type WireRequest,
 } from 'keyverify';
 import { fleet } from 'keyverify/fleet';
 
@@ -224,4 +228,9 @@ describe('options and the narrow interface', () => {
 
 test('a source may say where its stream stands when it has caught up, or leave it to the last message', () => {
   expectTypeOf<RevocationSink['caughtUp']>().toEqualTypeOf<(position?: string) => void>();
+});
+
+test('a transport may open a connection for a request that asks for one, or know nothing of that', () => {
+  expectTypeOf<Parameters<Transport['send']>[1]>().toEqualTypeOf<SendOptions | undefined>();
+  expectTypeOf<{ send: (request: WireRequest) => Exchange }>().toExtend<Transport>();
 });
