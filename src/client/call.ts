@@ -93,6 +93,7 @@ export class Call<Claims> implements WatchedCall {
   #all: readonly Attempt<Claims>[] = [];
   #tokenRenewed = false;
   #isAbandoned = false;
+  #skipsRetry = false;
 
   constructor(options: CallOptions<Claims>, deps: CallDeps, context: CallContext) {
     this.#options = options;
@@ -129,6 +130,12 @@ export class Call<Claims> implements WatchedCall {
     this.#context.deadline.expire();
   }
 
+  /** Gives the retry up that it waits for, to make room for others: it then ends as it has failed so far. */
+  skipRetry(): void {
+    this.#skipsRetry = true;
+    this.#context.deadline.interrupt();
+  }
+
   async run(): Promise<Outcome<Claims>> {
     const { retries, deadline, suspectAfterMs = deadline.ms / 2, onSuspect, mayRetry } = this.#context;
     try {
@@ -146,7 +153,7 @@ export class Call<Claims> implements WatchedCall {
         const delayMs = outcome === TIMED_OUT ? 0 : retryDelayMs(failure, attempt, this.#options.random);
         if (retriesLeft(failure, attempt, retries) <= 0 || delayMs >= deadline.leftMs || mayRetry?.() === false)
           return await this.#lastChance(failure);
-        const early = await this.#pause(delayMs);
+        const early = await this.#pause(delayMs, failure);
         if (early !== undefined) return early;
       }
     } finally {
@@ -155,13 +162,14 @@ export class Call<Claims> implements WatchedCall {
   }
 
   /** Waits before a retry. An earlier attempt may still be answered meanwhile. */
-  async #pause(ms: number): Promise<Outcome<Claims> | undefined> {
+  async #pause(ms: number, failure: AttemptFailure): Promise<Outcome<Claims> | undefined> {
     const { clock } = this.#options;
     const { deadline } = this.#context;
     const end = clock.monotonic() + ms;
     for (let leftMs = ms; leftMs > 0 && deadline.leftMs > 0; leftMs = end - clock.monotonic()) {
       const outcome = this.#outcomeOf(await this.#next(leftMs));
       if (isVerdict(outcome)) return outcome;
+      if (this.#skipsRetry) return failure;
     }
     return this.#isAbandoned ? ABANDONED : undefined;
   }

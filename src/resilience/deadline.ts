@@ -33,6 +33,11 @@ export class Deadline {
   /** Ends the time now. */
   expire(): void {
     this.#endsAt = this.#clock.monotonic();
+    this.interrupt();
+  }
+
+  /** Ends the wait that is under way, but not the time. */
+  interrupt(): void {
     this.#timeUp?.();
   }
 

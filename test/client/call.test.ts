@@ -219,6 +219,15 @@ describe('an earlier attempt', () => {
   });
 });
 
+test('a call that is to skip its retry ends as it has failed so far', async () => {
+  const { end, call, clock, landed, requests } = startCall({ replies: [response(503, '', { 'retry-after': '1' })] });
+  await clock.advance(100);
+  expect([call.waitsToRetry, landed.afterMs]).toEqual([true, undefined]);
+  call.skipRetry();
+  expect(await end()).toMatchObject({ kind: 'server_error', retryAfterMs: 1_000 });
+  expect([landed.afterMs, requests.length, clock.pending]).toEqual([100, 1, 0]);
+});
+
 describe('a call that is abandoned', () => {
   test('ends at once, for a reason that opens nothing', async () => {
     const { call, clock, requests, landed, told } = startCall();
