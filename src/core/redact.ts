@@ -37,12 +37,13 @@ function isWordCharacter(character = ''): boolean {
 
 /** Whether a text holds a secret. Those too short to be one are not looked for: they are in every other word. */
 export function containsSecret(text: string, secrets: readonly string[]): boolean {
-  for (const secret of secrets) {
+  return secrets.some(
     // No way of quoting makes it shorter, so most texts need not be searched.
-    if (secret.length < SHORTEST_SECRET || text.length < secret.length) continue;
-    if (quotedForms(secret).some((form) => text.includes(form))) return true;
-  }
-  return false;
+    (secret) =>
+      secret.length >= SHORTEST_SECRET &&
+      text.length >= secret.length &&
+      quotedForms(secret).some((form) => text.includes(form)),
+  );
 }
 
 /** The ways in which a text is quoted: as it is, in JSON, in a URL, in a form. */
