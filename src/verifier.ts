@@ -298,8 +298,9 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     { maxAgeMs = Infinity }: AnyVerifyOptions,
   ): Served<Claims> | undefined {
     const { staleIfErrorMs } = this.#options;
-    const answeredMs = this.#options.clock.monotonic() - this.#loader.lastAnswerAt;
-    const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs });
+    const { lastAnswerAt, controlsFail } = this.#loader.answers;
+    const answeredMs = this.#options.clock.monotonic() - lastAnswerAt;
+    const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs, controlsFail });
     if (result?.source === 'stale')
       this.#observers.tell((o) => o.onStale?.({ fingerprint: toHex(fingerprint), failure, result }));
     return result;

@@ -10,6 +10,8 @@ export interface PolicyOptions {
   readonly maxAgeMs: number;
   /** How long ago the key server last answered anybody, in milliseconds. */
   readonly answeredMs: number;
+  /** Whether the key server answers callers, but no control question: what is unproven then proves nothing. */
+  readonly controlsFail: boolean;
 }
 
 const EXPIRED = rejected('stale', 'expired');
@@ -28,7 +30,7 @@ export function staleResult<Claims>(
   entry: Entry<Claims>,
   age: number,
   failure: VerifyFailure,
-  { staleIfErrorMs, maxAgeMs, answeredMs }: PolicyOptions,
+  { staleIfErrorMs, maxAgeMs, answeredMs, controlsFail }: PolicyOptions,
 ): Verified<Claims> | Rejected | undefined {
   // Refreshed in the meantime.
   if (age < entry.ttlMs && age < maxAgeMs) return entry.result;
@@ -38,7 +40,8 @@ export function staleResult<Claims>(
   // While others are answered, a firewall's 403 or page befalls this key alone, and so does the 500 of a server that answers so
   // to each key that it doesn't know. A key that is in use when a failure begins for all loses nothing by this: it is past its
   // second TTL only when nobody has been answered for one.
-  const isOwn = failure.evidence !== 'proven' && answeredMs < entry.fullTtlMs;
+  const provesNothing = failure.evidence === 'none' || (failure.evidence === 'unproven' && controlsFail);
+  const isOwn = provesNothing && answeredMs < entry.fullTtlMs;
   const bound = isOwn || callersCanCause(failure) ? Math.min(entry.fullTtlMs, staleIfErrorMs) : staleIfErrorMs;
   // By `<`: a bound that is no number must not last forever.
   return !entry.noStale && age < entry.fullTtlMs + bound && age < maxAgeMs ? entry.asStale() : undefined;

@@ -52,6 +52,7 @@ export class OutageEvidence {
   #lastAnswerAt = -Infinity;
   #controlAnswered = false;
   #failedInRow = 0;
+  #contradicted = false;
   #usualMs = 0;
   #answers = 0;
   #failureRatio = 0;
@@ -82,6 +83,11 @@ export class OutageEvidence {
     return this.#controlAnswered;
   }
 
+  /** Whether callers were answered although a control question had failed, and none was ever answered. */
+  get controlsFail(): boolean {
+    return this.#contradicted && !this.#controlAnswered;
+  }
+
   /** Whether the server has answered somebody since this question was sent: its failure is then its own. */
   answeredSince({ firstSentAt }: WatchedCall): boolean {
     return firstSentAt !== undefined && this.#lastAnswerAt > firstSentAt;
@@ -109,6 +115,7 @@ export class OutageEvidence {
     const failures = this.#failedInRow > 0 ? Number(this.#failedInRow === 1) : failedAttempts;
     for (let failure = 0; failure < failures; failure++) this.#observe(1);
     this.#observe(0);
+    this.#contradicted ||= this.#failedInRow > 0;
     this.#usualMs += (latencyMs - this.#usualMs) / Math.min(++this.#answers, WINDOW);
     this.#lastAnswerAt = mono;
     this.#failedInRow = 0;

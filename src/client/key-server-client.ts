@@ -90,6 +90,11 @@ export class KeyServerClient<Claims> {
     return this.#evidence.lastAnswerAt;
   }
 
+  /** Whether the key server answers callers, but no control question. */
+  get controlsFail(): boolean {
+    return this.#evidence.controlsFail;
+  }
+
   /** The failure a call would get now without being sent, if there is one. */
   blockedBy(mono: number): VerifyFailure | undefined {
     return this.#gate.blockedBy(mono);
@@ -223,6 +228,8 @@ export class KeyServerClient<Claims> {
   #recordAnswer(mono: number, latencyMs: number, failedAttempts: number, lagMs = 0, lane?: Lane): void {
     this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
     this.#gate.recordAnswer(Math.max(0, latencyMs - lagMs), lane);
+    // It may have been an outage that is over: another control question tells.
+    this.#calibration.isNeeded ||= this.#evidence.controlsFail;
     if (!this.#evidence.isCalibrated && this.#calibration.isDue(mono)) this.#controls.request();
   }
 

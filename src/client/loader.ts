@@ -117,9 +117,9 @@ export class VerdictLoader<Claims> {
     return first === TIMED_OUT ? toCheckResult(clock.monotonic() - startedAt, NO_CONTROL) : first;
   }
 
-  /** When the key server last answered anybody, on the monotonic clock; `-Infinity` if it has not yet. */
-  get lastAnswerAt(): number {
-    return this.#client.lastAnswerAt;
+  /** When the key server last answered anybody, and whether it answers callers only, see `PolicyOptions`. */
+  get answers(): Pick<KeyServerClient<Claims>, 'lastAnswerAt' | 'controlsFail'> {
+    return this.#client;
   }
 
   /** The failure a call would get now without being sent, if there is one. */

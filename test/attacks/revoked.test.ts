@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 
 import { describe, expect, test } from 'vitest';
 
-import { during, crosswise, lab, letIn, madeUp, newcomer, sleep } from './lab.js';
-import type { Fault } from './server.js';
+import { build, during, crosswise, lab, letIn, madeUp, newcomer, settleIn, sleep, startServer } from './lab.js';
+import { GOOD_PREFIX, type Fault } from './server.js';
 
 /** Of one second, so that `cacheTtlMs` + 1 s is the end of one more TTL, too. */
 const TTL_MS = 1_000;
@@ -87,6 +87,39 @@ describe.concurrent('a revoked key for which a firewall answers', () => {
     const late = await during(500, 50, async () => await verifier.verify(victim));
     expect(letIn(late)).toEqual({});
     await others;
+  });
+
+  test.for(crosswise([{}]))(
+    '500, as to each key that it does not know, is refused after one more TTL; $way, failOpen: $failOpen',
+    async (row, context) => {
+      const server = await startServer(context);
+      const deleted = new Set<string>();
+      server.fault = (key) => (key.startsWith(GOOD_PREFIX) && !deleted.has(key) ? undefined : { status: 500 });
+      const verifier = build(context, server.url, { ...row.options, ...OPTIONS });
+      await settleIn(verifier);
+      const victim = newcomer();
+      expect(letIn([await verifier.verify(victim)])).toEqual({ server: 1 });
+      deleted.add(victim);
+
+      const others = during(2 * TTL_MS + 600, 100, async () => [
+        await verifier.verify(madeUp()),
+        await verifier.verify(newcomer()),
+      ]);
+      await during(2 * TTL_MS, 100, async () => await verifier.verify(victim));
+      const late = await during(500, 50, async () => await verifier.verify(victim));
+      expect(letIn(late)).toEqual({});
+      await others;
+    },
+  );
+
+  test('is served on in an outage that has just begun, however old its verdict is', async (context) => {
+    const { server, verifier } = await lab(context, OPTIONS);
+    const [rare, other] = [newcomer(), newcomer()];
+    await verifier.verify(rare);
+    await sleep(2 * TTL_MS + 100);
+    await verifier.verify(other);
+    server.fault = () => ({ status: 503 });
+    expect(await verifier.verify(rare)).toMatchObject({ valid: true, source: 'stale' });
   });
 
   test('lives on where the same befalls all: known keys keep working while our token is wrong', async (context) => {

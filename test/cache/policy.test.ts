@@ -41,10 +41,17 @@ function stale(
   result: Verified | Rejected,
   age: number,
   failure = OUTAGE,
-  { ttlMs = TTL, noStale = false, staleIfErrorMs = STALE, maxAgeMs = Infinity, answeredMs = Infinity } = {},
+  {
+    ttlMs = TTL,
+    noStale = false,
+    staleIfErrorMs = STALE,
+    maxAgeMs = Infinity,
+    answeredMs = Infinity,
+    controlsFail = false,
+  } = {},
 ): string | undefined {
   const entry = new Entry(result, ASKED_AT, { ttlMs, refreshAtAge: ttlMs, noStale });
-  const served = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs });
+  const served = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs, controlsFail });
   if (served === undefined) return undefined;
   return served.valid ? `valid ${served.source}` : `${served.reason} ${served.source}`;
 }
@@ -89,15 +96,22 @@ describe('a stale verdict', () => {
     'is honoured for one more TTL while others are answered, whatever is wrong with this key: %s, evidence %s',
     (kind, evidence) => {
       const until = (bound: number, answeredMs: number) =>
-        around(bound, (age) => stale(verified(), age, fails(kind, evidence), { answeredMs }));
+        around(bound, (age) => stale(verified(), age, fails(kind, evidence), { answeredMs, controlsFail: true }));
       expect(until(2 * TTL, TTL - 0.1)).toEqual(ENDS);
       expect(until(TTL + STALE, TTL)).toEqual(ENDS);
     },
   );
 
-  test('is honoured for longer in an outage that has just begun', () => {
-    const failure = fails('timeout', 'proven');
-    expect(around(TTL + STALE, (age) => stale(verified(), age, failure, { answeredMs: 0 }))).toEqual(ENDS);
+  test.each([
+    ['proven', true],
+    ['proven', false],
+    // A verifier that never fails open has not asked how the server answers a control question.
+    ['unproven', false],
+  ] as const)('is honoured for longer in an outage that has just begun: %s, control questions fail: %s', (...given) => {
+    const [evidence, controlsFail] = given;
+    const failure = fails('timeout', evidence);
+    const honours = (age: number) => stale(verified(), age, failure, { answeredMs: 0, controlsFail });
+    expect(around(TTL + STALE, honours)).toEqual(ENDS);
   });
 
   test('is not honoured with staleIfErrorMs 0', () => {
@@ -141,7 +155,7 @@ describe('what is known, however old,', () => {
 describe('a verdict that was refreshed in the meantime', () => {
   test.each([verified({ source: 'cache' }), rejected('revoked', 'cache')])('is served as it is: %o', (result) => {
     const entry = new Entry(result, ASKED_AT, { ttlMs: TTL, refreshAtAge: TTL, noStale: true });
-    const options = { staleIfErrorMs: 0, maxAgeMs: 1_000, answeredMs: Infinity };
+    const options = { staleIfErrorMs: 0, maxAgeMs: 1_000, answeredMs: Infinity, controlsFail: false };
     expect(staleResult(entry, 999.9, OUTAGE, options)).toBe(entry.result);
     expect(staleResult(entry, 1_000, OUTAGE, options)).not.toBe(entry.result);
   });

@@ -6,6 +6,25 @@ import { OUT, REFUSED, watchEvidence } from '../helpers/evidence.js';
 
 const RESET = failure('unreachable');
 
+test('control questions fail by themselves where callers are answered all the same, until one is answered', async () => {
+  const { clock, controls, answer, asked, evidence } = watchEvidence();
+  const control = async (why?: AttemptFailure) => {
+    await clock.advance(2_000);
+    controls.request();
+    await asked.at(-1)?.finish(why);
+    return evidence.controlsFail;
+  };
+  answer();
+  expect(evidence.controlsFail).toBe(false);
+  // Nobody has been answered since, as in an outage.
+  expect(await control(OUT)).toBe(false);
+  answer();
+  expect([evidence.controlsFail, await control(OUT), await control()]).toEqual([true, true, false]);
+  await control(OUT);
+  answer();
+  expect(evidence.controlsFail).toBe(false);
+});
+
 describe('evidence', () => {
   /** The grade of a failure and of the control question after it, where the server has answered this before. */
   const graded = async (
