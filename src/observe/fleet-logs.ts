@@ -16,8 +16,8 @@ const lines = {
 
   silent: (source: string, ms: number, error: Error | undefined, { publicUrl, degradedTtlMs }: Settings): string =>
     `keyverify: revocations do not arrive: ${named(source)} was last heard of ${duration(ms)} ago` +
-    `${error === undefined ? '' : ` (${error.message})`}. Until it is back, a verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
-    `so a revoked key works for that long, and ${publicUrl} is asked more often. ${CHECK_STORE}`,
+    `${error === undefined ? '' : ` (${error.message})`}. Until it is back, a new verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
+    `and ${publicUrl} is asked about cached ones again, spread over time: until then a revoked key works. ${CHECK_STORE}`,
 
   heard: (source: string, ms: number): string =>
     `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,

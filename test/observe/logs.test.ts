@@ -323,8 +323,8 @@ describe('what processes share', () => {
     logs.heard(source, 50_000);
     expect(lines).toEqual([
       'warn keyverify: revocations do not arrive: sse:https://admin.test/revocations was last heard of 15 s ago ' +
-        '(connect ECONNREFUSED). Until it is back, a verdict is fresh for 30 s at most, so a revoked key works for that long, ' +
-        `and ${URL} is asked more often. Check that it runs, the way to it and the credentials for it. ` +
+        '(connect ECONNREFUSED). Until it is back, a new verdict is fresh for 30 s at most, ' +
+        `and ${URL} is asked about cached ones again, spread over time: until then a revoked key works. Check that it runs, the way to it and the credentials for it. ` +
         'The next line says when it is back.',
       expect.stringContaining('other was last heard of 3 s ago. Until'),
       'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. Nothing is left to do.',

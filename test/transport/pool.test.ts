@@ -130,11 +130,11 @@ describe('the pool', () => {
       }
     }
     const { EnvHttpProxyAgent } = await import('undici');
-    const { destroy } = openConnections(
+    const { destroy, fresh } = openConnections(
       { Pool: Spy, EnvHttpProxyAgent },
       { verifyUrl: 'http://x.test/v', timeoutMs: 7, maxConcurrency: 3 },
     );
-    await destroy();
+    await Promise.all([destroy(), fresh().destroy()]);
     const bounds = { keepAliveTimeout: 4000, keepAliveMaxTimeout: 4000, allowH2: false, pipelining: 1 };
     expect(seen).toMatchObject([
       'http://x.test',

@@ -2,7 +2,6 @@ import { classifier, type FailureChecks } from '../classify.js';
 import { createFetchTransport, globalFetch } from '../fetch.js';
 import { openConnections } from './pool.js';
 import { withFresh } from './fresh.js';
-import { withOverflow } from './overflow.js';
 import type { Dispatcher } from '../dispatcher.js';
 import type { Transport } from '../transport.js';
 import { createDispatcherTransport } from '../undici.js';
@@ -27,15 +26,10 @@ export const dispatcherTransport: TransportRuntime['dispatcherTransport'] = call
 export const runtimeTransport: TransportRuntime['runtimeTransport'] = (options) =>
   deferredTransport(async () => {
     try {
-      const { main, spare, fresh, destroy } = openConnections(await loadUndici(), options);
+      const { main, limit, fresh, destroy } = openConnections(await loadUndici(), options);
       const through = (dispatcher: () => Dispatcher): Transport =>
         createDispatcherTransport({ ...checks, verifyUrl: options.verifyUrl, dispatcher, neverQueues: true });
-      const pooled =
-        spare === undefined ? through(main) : withOverflow(through(main), through(spare), options.maxConcurrency);
-      const close = async (): Promise<void> => {
-        await destroy();
-      };
-      return withFresh({ ...pooled, close }, through, fresh);
+      return withFresh({ ...through(main), close: destroy }, limit, through, fresh);
     } catch (error) {
       options.warn?.(
         `keyverify: undici can not be loaded, so fetch is used, which is slower (${String(error)}). In a bundle, keep undici external.`,

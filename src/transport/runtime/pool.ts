@@ -14,11 +14,11 @@ const CONNECTION_LIFE_MS = 60_000;
 /** The connections to the key server. */
 export interface Connections {
   readonly main: () => Dispatcher;
-  /** For what exceeds `maxConcurrency`; `undefined` where a proxy stands in between. */
-  readonly spare: (() => Dispatcher) | undefined;
+  /** How many requests it sends at once before one waits for another. */
+  readonly limit: number;
   /** Opens a connection for one request, to be destroyed after it. */
   readonly fresh: () => Pool;
-  readonly destroy: () => Promise<unknown>;
+  readonly destroy: () => Promise<void>;
 }
 
 /** Opens them, through a proxy where the environment names one. */
@@ -38,19 +38,13 @@ export function openConnections(
   if (hasProxy(protocol) && !LOOPBACK.test(hostname)) {
     const agent = new EnvHttpProxyAgent({ ...options, clientTtl: CONNECTION_LIFE_MS });
     const fresh = (): Pool => new EnvHttpProxyAgent(options);
-    return { main: () => agent, spare: undefined, fresh, destroy: () => agent.destroy() };
+    return { main: () => agent, limit: Infinity, fresh, destroy: () => agent.destroy() };
   }
   // With a limit, undici reuses connections sooner: 1.3 times as many requests a second at 64 on loopback.
   const limited = { ...options, connections: maxConcurrency };
   const main = new RenewedPool(() => new UndiciPool(origin, limited), CONNECTION_LIFE_MS);
   const fresh = (): Pool => new UndiciPool(origin, options);
-  const spare = new RenewedPool(fresh, CONNECTION_LIFE_MS);
-  return {
-    main: () => main.current,
-    spare: () => spare.current,
-    fresh,
-    destroy: () => Promise.all([main.destroy(), spare.destroy()]),
-  };
+  return { main: () => main.current, limit: maxConcurrency, fresh, destroy: () => main.destroy() };
 }
 
 /** No proxy could reach these for us. */
