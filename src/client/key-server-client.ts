@@ -133,13 +133,17 @@ export class KeyServerClient<Claims> {
   }
 
   async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
-    const hangsAfterMs = Math.max(this.#options.timeoutMs * QUICK_RATIO, this.#evidence.unusualMs);
-    const answeredSince = (call: WatchedCall): boolean => this.#evidence.answeredSince(call);
-    this.#unknown.makeRoom(this.#options.clock.monotonic(), hangsAfterMs, answeredSince);
+    if (this.#gate.bulkhead.gainsFromLow(lane)) this.#makeRoom();
     const failure = await this.#gate.enter(lane);
     return await (failure === undefined
       ? this.#call(question, lane, retries)
       : this.#refused(failure, question.startedAt));
+  }
+
+  #makeRoom(): void {
+    const { clock, timeoutMs } = this.#options;
+    const hangsAfterMs = Math.max(timeoutMs * QUICK_RATIO, this.#evidence.unusualMs);
+    this.#unknown.makeRoom(clock.monotonic(), hangsAfterMs, (call) => this.#evidence.answeredSince(call));
   }
 
   async #call(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {

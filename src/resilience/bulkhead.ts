@@ -61,6 +61,11 @@ export class Bulkhead {
     return !this.#hasRoom(lane);
   }
 
+  /** Whether a slot that the `low` lane gives back is one that this lane may take. */
+  gainsFromLow(lane: Lane): boolean {
+    return lane === 'low' || this.#active.high < this.#highLimit;
+  }
+
   /** Takes a free slot, if there is one. */
   tryAcquire(lane: Lane): boolean {
     if (!this.#hasRoom(lane)) return false;
@@ -122,7 +127,7 @@ export class Bulkhead {
 
   #hasRoom(lane: Lane): boolean {
     if (this.active >= this.#maxConcurrency) return false;
-    return lane === 'high' ? this.#active.high < this.#highLimit : this.#active.low < this.#lowLimit;
+    return lane === 'high' ? this.gainsFromLow(lane) : this.#active.low < this.#lowLimit;
   }
 
   #admit(): void {

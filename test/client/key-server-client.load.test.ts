@@ -122,6 +122,20 @@ describe('the question about an unknown key that has hung for longest', () => {
     expect(keys()).toContain('sk-known');
   });
 
+  test('is not given up for a known key that it would not make room for', async () => {
+    const { ask, answer, clock } = clientOf({ maxConcurrency: 8 });
+    const hung = await ask('sk-hangs');
+    await clock.advance(10);
+    await ask('sk-good');
+    await answer('sk-good', GOOD);
+    for (let known = 0; known < 7; known++) await ask(`sk-known-${known}`, { isKnown: true });
+    await clock.advance(400);
+    await ask('sk-known', { isKnown: true });
+    expect(hung.outcome).toBeUndefined();
+    await ask('sk-new');
+    expect(hung.outcome).toMatchObject(GIVEN_UP);
+  });
+
   test.each([
     ['where nobody is answered', { isAnswered: false }],
     ['where it is about a known key', { isKnown: true }],

@@ -58,7 +58,10 @@ describe('the slots', () => {
   ])('are left to the low lane for an eighth: of %i the high one has %i', (maxConcurrency, most) => {
     const { bulkhead, fill } = setUp(maxConcurrency);
     expect([fill('high'), fill('low')]).toEqual([most, maxConcurrency - most]);
+    // What the low lane gives back is of use to the high one only below its limit.
+    expect([bulkhead.gainsFromLow('high'), bulkhead.gainsFromLow('low')]).toEqual([false, true]);
     bulkhead.release('high');
+    expect(bulkhead.gainsFromLow('high')).toBe(true);
     expect(bulkhead.tryAcquire('high')).toBe(true);
   });
 
