@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { classifier, type Classify } from '../../src/transport/classify.js';
 import { bunDiagnosis } from '../../src/transport/runtime/bun.js';
 import { denoDiagnosis } from '../../src/transport/runtime/deno.js';
-import { nodeDiagnosis } from '../../src/transport/runtime/node-errors.js';
+import { undiciDiagnosis } from '../../src/transport/runtime/undici-errors.js';
 import { workerdDiagnosis } from '../../src/transport/runtime/workerd.js';
 import { TransportError } from '../../src/transport/transport.js';
 
@@ -21,7 +21,7 @@ function brief(classify: Classify, error: unknown, url = HTTP): string {
 }
 
 const open = () => true;
-const onNode = classifier(nodeDiagnosis(open));
+const onNode = classifier(undiciDiagnosis(open));
 const onBun = classifier(bunDiagnosis(open));
 const onDeno = classifier(denoDiagnosis(open));
 const onWorkerd = classifier(workerdDiagnosis);
@@ -102,7 +102,7 @@ describe('on Node', () => {
   });
 
   test.each([false, undefined])('a failed look-up says nothing while a descriptor may be missing: %s', (canOpen) => {
-    const classify = classifier(nodeDiagnosis(() => canOpen));
+    const classify = classifier(undiciDiagnosis(() => canOpen));
     expect(brief(classify, coded('ENOTFOUND'))).toBe('overloaded');
     expect(brief(classify, coded('EAI_AGAIN'))).toBe('overloaded');
     expect(brief(classify, coded('ECONNREFUSED'))).toBe('-unreachable');

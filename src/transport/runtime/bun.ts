@@ -2,12 +2,12 @@ import { classifier, NOT_HTTP, OWN_LIMIT, UNCONNECTED, type Diagnosis, type Erro
 import { createFetchTransport, globalFetch } from '../fetch.js';
 import { canOpenDescriptor } from './descriptors.js';
 import { callerDispatcherTransport } from './caller-dispatcher.js';
-import { nodeDiagnosis } from './node-errors.js';
 import type { TransportRuntime } from './runtime.js';
+import { undiciDiagnosis } from './undici-errors.js';
 
 /** Bun has codes in CamelCase for what is not HTTP, and Node's for the rest. Without a descriptor, a refusal may be made up. */
 export const bunDiagnosis = (canOpen: () => boolean | undefined) => {
-  const asOnNode = nodeDiagnosis(canOpen);
+  const asOnNode = undiciDiagnosis(canOpen);
   return (error: ErrorDetails, url: string): Diagnosis | undefined => {
     if (error.code === 'ECONNREFUSED') return canOpen() === true ? UNCONNECTED : OWN_LIMIT;
     return /^[A-Z][a-z]/.test(error.code) ? NOT_HTTP : asOnNode(error, url);

@@ -11,8 +11,8 @@ import {
 import { createFetchTransport, globalFetch } from '../fetch.js';
 import { canOpenDescriptor } from './descriptors.js';
 import { callerDispatcherTransport } from './caller-dispatcher.js';
-import { nodeDiagnosis } from './node-errors.js';
 import type { TransportRuntime } from './runtime.js';
+import { undiciDiagnosis } from './undici-errors.js';
 
 declare const Deno: {
   readonly permissions: { querySync(descriptor: { readonly name: 'read' }): { readonly state: string } };
@@ -49,6 +49,6 @@ export const runtimeTransport: TransportRuntime['runtimeTransport'] = () => fetc
 
 /** Undici runs on what Deno has of Node, whose codes it gives. */
 export const dispatcherTransport: TransportRuntime['dispatcherTransport'] = callerDispatcherTransport({
-  classify: classifier(nodeDiagnosis(canOpen)),
+  classify: classifier(undiciDiagnosis(canOpen)),
   isOverloaded,
 });

@@ -23,23 +23,9 @@ const RUBBISH_CODE = /^(?:HPE_|Z_|UND_ERR_HEADERS_OVERFLOW$|UND_ERR_RES_)/;
 /** Callers can bring these about: by opening connections to this process, for one. */
 const OWN_LIMIT_CODE = /^(?:EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL|EADDRINUSE)$/;
 
-/** The dispatcher takes no such request, or no request any more: nothing has been sent. */
-const DISPATCHER_CODE = /^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)$/;
-
-const DISPATCHER_REFUSED: Diagnosis = {
-  kind: 'misconfigured',
-  message: 'keyverify: the dispatcher refused the request: it has to be open, and of undici 7 or later',
-};
-
-/** How undici reports what a proxy answers to CONNECT. */
-const PROXY_REFUSED: Diagnosis = {
-  kind: 'misconfigured',
-  message: 'keyverify: the request was aborted: a proxy refused the connection, or a dispatcher gave up',
-};
-
 /**
- * What the errors of Node say, and those of undici, which Node's `fetch` is made of. `canOpenDescriptor` tells whether this
- * process can open another file or socket: without one, the first look-up ends as if the name were unknown.
+ * What the errors of Node's `fetch` say, which is made of undici. `canOpenDescriptor` tells whether this process can open
+ * another file or socket: without one, the first look-up ends as if the name were unknown.
  */
 export const nodeDiagnosis =
   (canOpenDescriptor: () => boolean | undefined) =>
@@ -52,9 +38,7 @@ export const nodeDiagnosis =
     if (TLS_CODE.test(code)) return TLS_FAILED;
     // By its name: undici gives most of these no code.
     if (error.name === 'HTTPParserError' || RUBBISH_CODE.test(code)) return NOT_HTTP;
-    if (OWN_LIMIT_CODE.test(code)) return { ...OWN_LIMIT, message: `${OWN_LIMIT.message} (${code})` };
-    if (DISPATCHER_CODE.test(code)) return DISPATCHER_REFUSED;
-    return code === 'UND_ERR_ABORTED' ? PROXY_REFUSED : undefined;
+    return OWN_LIMIT_CODE.test(code) ? { ...OWN_LIMIT, message: `${OWN_LIMIT.message} (${code})` } : undefined;
   };
 
 function hangUp({ message, field }: ErrorDetails, url: string): Diagnosis | undefined {

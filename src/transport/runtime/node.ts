@@ -9,12 +9,12 @@ import { deferredTransport } from './deferred.js';
 import { canOpenDescriptor } from './descriptors.js';
 import { callerDispatcherTransport } from './caller-dispatcher.js';
 import { loadUndici } from './load-undici.js';
-import { nodeDiagnosis } from './node-errors.js';
 import type { TransportRuntime } from './runtime.js';
+import { undiciDiagnosis } from './undici-errors.js';
 import { isThreadPoolBusy } from './thread-pool.js';
 
 const checks: FailureChecks = {
-  classify: classifier(nodeDiagnosis(canOpenDescriptor)),
+  classify: classifier(undiciDiagnosis(canOpenDescriptor)),
   isOverloaded: async () => canOpenDescriptor() === false || (await isThreadPoolBusy()),
 };
 
