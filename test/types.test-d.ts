@@ -30,6 +30,7 @@ import {
   type VerifyResult,
   type WireRequest,
 } from 'keyverify';
+import type { RedisRevocationsOptions } from 'keyverify/redis';
 import { fleet } from 'keyverify/fleet';
 
 declare const closed: KeyVerifier;
@@ -233,4 +234,8 @@ test('a source may say where its stream stands when it has caught up, or leave i
 test('a transport may open a connection for a request that asks for one, or know nothing of that', () => {
   expectTypeOf<Parameters<Transport['send']>[1]>().toEqualTypeOf<SendOptions | undefined>();
   expectTypeOf<{ send: (request: WireRequest) => Exchange }>().toExtend<Transport>();
+});
+
+test('a secret that signs revocations is one or several', () => {
+  expectTypeOf<RedisRevocationsOptions['signingSecret']>().toEqualTypeOf<string | readonly string[] | undefined>();
 });

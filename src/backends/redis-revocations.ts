@@ -1,10 +1,12 @@
 import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
 import { lazy } from '../core/lazy.js';
-import { check, func, isString, number, withDefault } from '../core/schema.js';
+import { check, func, isString, number, optional, withDefault } from '../core/schema.js';
 import { deliver, sleep } from '../fleet/deliver.js';
 import type { SendCommand } from '../fleet/redis-command.js';
 import { generationOf, isBefore, isPosition } from '../fleet/position.js';
+import { areSecrets } from '../fleet/seal.js';
+import { MAX_SIGNATURE, Signer } from '../fleet/signer.js';
 import {
   MAX_EVENT,
   toJson,
@@ -20,6 +22,13 @@ export interface RedisRevocationsOptions {
   readonly send: SendCommand;
   /** What names in Redis begin with: the stream is `<prefix>revocations`. Default: `'keyverify:'`. */
   readonly prefix?: string | undefined;
+  /**
+   * Makes an event count only if its field `signature` is the HMAC-SHA-256 of the event under this secret, in hexadecimal
+   * digits: at least 32 random bytes as text, which only publishers and verifiers know. Any other event counts as a gap. With
+   * a list, the first one signs what `revoke()` publishes and a signature by any of them counts. Default: none, and every
+   * event counts.
+   */
+  readonly signingSecret?: string | readonly string[] | undefined;
   /** How often the stream is read, in milliseconds. Default: 1 000. */
   readonly pollMs?: number | undefined;
   /** How long events are kept, in milliseconds. Default: 86 400 000 (a day). */
@@ -80,16 +89,28 @@ end
 if not isKnown then from = string.format('%.0f', math.max(0, now - retain)) end
 local entries = {}
 for _, entry in ipairs(redis.call('XRANGE', key, from, '+', 'COUNT', page)) do
-  local event = ''
-  for i = 1, #entry[2], 2 do if entry[2][i] == 'event' then event = entry[2][i + 1] end end
+  local event, signature = '', ''
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == 'event' then event = entry[2][i + 1] end
+    if entry[2][i] == 'signature' then signature = entry[2][i + 1] end
+  end
   entries[#entries + 1] = entry[1]
   entries[#entries + 1] = #event <= ${MAX_EVENT} and event or ''
+  entries[#entries + 1] = string.sub(signature, 1, ${MAX_SIGNATURE + 1})
 end
 return {generation, last, deleted, entries}`;
 
 /** By the clock of the store. */
 const TRIM = `local before = string.format('%.0f', redis.call('TIME')[1] * 1000 - ARGV[1])
 return tostring(redis.call('XTRIM', KEYS[1], 'MINID', '~', before))`;
+
+/** What a stream begins with. It tells nothing, so it needs no signature. */
+const BEGIN = toJson({ type: 'heartbeat' });
+
+/** An entry as it is read. */
+interface PositionedEntry extends PositionedMessage {
+  readonly signature: string;
+}
 
 interface Page {
   readonly generation: string;
@@ -105,6 +126,7 @@ const shape = lazy(() => {
   return {
     send: func<SendCommand>(),
     prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
+    signingSecret: optional(check(areSecrets, 'at least 32 bytes of random text, or a list of such secrets')),
     pollMs: withDefault(duration, 1_000),
     retentionMs: withDefault(duration, 86_400_000),
   };
@@ -115,12 +137,14 @@ class RedisRevocations implements RevocationSource {
   readonly name: string;
   readonly heartbeatMs: number;
   readonly #sendCommand: SendCommand;
+  readonly #signer: Signer | undefined;
   readonly #pollMs: number;
   readonly #retentionMs: number;
 
   constructor(options: RedisRevocationsOptions) {
-    const { send, prefix, pollMs, retentionMs } = checkOptions(shape(), options);
+    const { send, prefix, signingSecret, pollMs, retentionMs } = checkOptions(shape(), options);
     this.#sendCommand = send;
+    this.#signer = signingSecret === undefined ? undefined : new Signer(signingSecret);
     this.name = `${prefix}revocations`;
     this.#pollMs = pollMs;
     this.heartbeatMs = Math.max(pollMs, 1_000);
@@ -156,7 +180,9 @@ class RedisRevocations implements RevocationSource {
   }
 
   async publish(revocation: Revocation): Promise<void> {
-    await this.#send(['XADD', this.name, '*', 'event', toJson(revocation)]);
+    const event = toJson(revocation);
+    const signed = this.#signer === undefined ? [] : ['signature', await this.#signer.sign(event)];
+    await this.#send(['XADD', this.name, '*', 'event', event, ...signed]);
   }
 
   async #send(command: [string, ...string[]], key = this.name): Promise<unknown> {
@@ -166,15 +192,23 @@ class RedisRevocations implements RevocationSource {
   /** What comes after the cursor; ends its generation, if that is still the one of the stream. */
   async #read(cursor: string | undefined, retainMs: number, isEnded = false): Promise<Page> {
     const [from, own] = cursor === undefined ? ['', ''] : [idOf(cursor), generationOf(cursor)];
-    const values = [from, own, isEnded ? '1' : '0', String(PAGE), toJson({ type: 'heartbeat' }), String(retainMs)];
+    const values = [from, own, isEnded ? '1' : '0', String(PAGE), BEGIN, String(retainMs)];
     const reply = await this.#send(['EVAL', READ, '1', this.name, ...values]);
     const parts: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const [generation, last, deleted, flat] = parts;
     if (!Array.isArray(flat)) throw new TypeError('the stream can not be read');
     const at = (id: unknown): string => `${String(generation)}-${String(id)}`;
-    const messages: PositionedMessage[] = [];
-    for (let i = 0; i + 1 < flat.length; i += 2) messages.push({ position: at(flat[i]), json: String(flat[i + 1]) });
+    const entries: PositionedEntry[] = [];
+    for (let i = 0; i + 2 < flat.length; i += 3)
+      entries.push({ position: at(flat[i]), json: String(flat[i + 1]), signature: String(flat[i + 2]) });
+    const messages = await Promise.all(entries.map(async (entry) => await this.#checked(entry)));
     return { generation: String(generation), last: at(last), deleted: deleted === '' ? '' : at(deleted), messages };
+  }
+
+  /** An entry without the signature that it has to have says nothing, which counts as a gap: it may be a revocation. */
+  async #checked({ position, json, signature }: PositionedEntry): Promise<PositionedMessage> {
+    const counts = this.#signer === undefined || json === BEGIN || (await this.#signer.isSigned(json, signature));
+    return { position, json: counts ? json : '' };
   }
 
   /** One process of all, now and then: publishers elsewhere need not. */

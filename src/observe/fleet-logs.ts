@@ -23,8 +23,8 @@ const lines = {
     `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
 
   lost: (source: string, { publicUrl }: Settings): string =>
-    `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over, or holds what can ` +
-    `not be read. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over time. ` +
+    `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over, or holds an ` +
+    `event that can not be read or is not signed as it has to be. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over time. ` +
     'If it happens again, keep more history in the stream.',
 };
 

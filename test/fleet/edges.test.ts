@@ -343,10 +343,10 @@ describe('many revocations at once', () => {
   const expected = Array.from({ length: 1_000 }, (_, i) => `1-${i + 1}`);
 
   test('take effect in slices, in order, with a turn of the event loop between: from Redis', async () => {
-    const entries = expected.flatMap((position) => [position.slice(2), json]);
+    const entries = expected.flatMap((position) => [position.slice(2), json, '']);
     const pages: unknown[] = [
       ['1', '1000', '', entries],
-      ['1', '1000', '', ['1000', json]],
+      ['1', '1000', '', ['1000', json, '']],
     ];
     const send = async (): Promise<unknown> => await Promise.resolve(pages.shift() ?? 'OK');
     const { lengths, turns, positions } = await slices(redisRevocations({ send }));
@@ -392,7 +392,7 @@ describe('options of a fleet', () => {
     expect(() => redisCache({ send: 7 as never, secret })).toThrow(InvalidOptionsError);
     expect(() => redisCache({ send, secret: 'short' })).toThrow(InvalidOptionsError);
     expect(() => redisRevocations({ send: 7 as never })).toThrow(InvalidOptionsError);
-    for (const wrong of [{ pollMs: 0 }, { retentionMs: NaN }])
+    for (const wrong of [{ pollMs: 0 }, { retentionMs: NaN }, { signingSecret: 'short' }, { signingSecret: [] }])
       expect(() => redisRevocations({ send, ...wrong })).toThrow(InvalidOptionsError);
   });
 

@@ -338,7 +338,7 @@ describe('what processes share', () => {
     expect(lines).toHaveLength(3);
     expect(lines[0]).toBe(
       'warn keyverify: revocations may have been lost in keyverify:revocations: it was trimmed, emptied or failed over, or ' +
-        `holds what can not be read. Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
+        `holds an event that can not be read or is not signed as it has to be. Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
         'If it happens again, keep more history in the stream.',
     );
   });
