@@ -139,7 +139,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   /**
    * Forgets verdicts in this process, including those that are on their way: the selected keys are asked about anew, and
    * until then they are neither served nor let in. Returns how many verdicts were forgotten at once: by anything but the key
-   * or its fingerprint, in a cache of more than 2 048 verdicts, the others are forgotten when they are looked up, so that no
+   * or its fingerprint, in a cache of more than 512 verdicts, the others are forgotten when they are looked up, so that no
    * call blocks the event loop for long. Throws `InvalidOptionsError` for a selector that isn't one.
    */
   invalidate(selector: Selector): number {

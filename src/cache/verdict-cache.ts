@@ -46,7 +46,10 @@ const INTERNED_NAMES = 1024;
  * How many verdicts an invalidation by more than a fingerprint looks at. The others are compared with the log when they are
  * looked up: to look at a million of them would block the event loop for half a second.
  */
-const SWEEP = 2048;
+const SWEEP = 512;
+
+/** And how many for each of them, where many come at once: so all of 60 000 are looked at before the log drops anything. */
+const SWEEP_EACH = 4;
 
 /** Fingerprints to verdicts, in two bounded LRUs: made-up keys can't evict verified ones. */
 export class VerdictCache<Claims> {
@@ -147,13 +150,13 @@ export class VerdictCache<Claims> {
 
   /**
    * Forgets what any of them selects, now and in the answers still on their way. Returns how many verdicts went at once: in a
-   * cache of more than 2 048, the others go when they are looked up.
+   * cache of more than 512, the others go when they are looked up.
    */
   invalidate(revocations: readonly CacheRevocation[], mono: number): number {
     const fingerprints = this.#log(this.#revoked, revocations, mono);
     const known = fingerprints.filter((fingerprint) => this.get(fingerprint) !== undefined);
     for (const fingerprint of known) this.#mark(fingerprint);
-    const count = known.length + this.#sweep().forgotten;
+    const count = known.length + this.#sweep(revocations.length).forgotten;
     for (const { selector } of revocations) {
       if (selector === 'all') this.#marks.addAll();
       else if ('fingerprint' in selector && this.get(selector.fingerprint) === undefined)
@@ -166,7 +169,7 @@ export class VerdictCache<Claims> {
   expire(revocations: readonly CacheRevocation[], mono: number): number {
     const known = this.#log(this.#changed, revocations, mono).flatMap((fingerprint) => this.get(fingerprint) ?? []);
     for (const entry of known) entry.expireAt(0);
-    return known.length + this.#sweep().expired;
+    return known.length + this.#sweep(revocations.length).expired;
   }
 
   /** Revocations may have been lost: every verdict is asked about again, spread over time, and is served until then. */
@@ -209,10 +212,10 @@ export class VerdictCache<Claims> {
    * Looks at the next entries, in a circle. Without it nothing would be wrong; but what the log drops would end even verdicts
    * that were never selected, if they were not looked up meanwhile.
    */
-  #sweep(): { readonly forgotten: number; readonly expired: number } {
+  #sweep(revocations: number): { readonly forgotten: number; readonly expired: number } {
     const counts = { forgotten: 0, expired: 0 };
     this.#sweeping ??= this.#fingerprints();
-    for (let left = SWEEP; left > 0; left--) {
+    for (let left = Math.max(SWEEP, SWEEP_EACH * revocations); left > 0; left--) {
       const next = this.#sweeping.next();
       if (next.done === true) {
         this.#sweeping = undefined;

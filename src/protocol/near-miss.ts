@@ -14,27 +14,17 @@ const MOST_NAMES = 3;
 export function isMisspelt(name: string, json: unknown): boolean {
   if (!isObject(json) || (Reflect.get(json, name) ?? null) !== null) return false;
   return Object.keys(json).some(
-    (field) => field !== name && isSameInPlain(field, name) && Reflect.get(json, field) !== null,
+    (field) =>
+      field !== name && beginsLike(field, name) && plain(field) === plain(name) && Reflect.get(json, field) !== null,
   );
 }
 
-const UNDERSCORE = 95;
-const HYPHEN = 45;
+const LOWER_CASE = 32;
+const SEPARATOR = /^[_-]/;
 
-/** Whether two names are the same without case and separators. It makes no text: this is asked of each field of a verdict. */
-function isSameInPlain(a: string, b: string): boolean {
-  let i = 0;
-  let j = 0;
-  for (;;) {
-    while (isSeparator(a.charCodeAt(i))) i++;
-    while (isSeparator(b.charCodeAt(j))) j++;
-    if (i >= a.length || j >= b.length) return i >= a.length && j >= b.length;
-    if (lower(a.charCodeAt(i++)) !== lower(b.charCodeAt(j++))) return false;
-  }
-}
-
-const isSeparator = (code: number): boolean => code === UNDERSCORE || code === HYPHEN;
-const lower = (code: number): number => (code >= 65 && code <= 90 ? code + 32 : code);
+/** Whether it begins with the same letter or a separator. It makes no text: this is asked of each field of a verdict. */
+const beginsLike = (field: string, name: string): boolean =>
+  SEPARATOR.test(field) || (field.charCodeAt(0) | LOWER_CASE) === (name.charCodeAt(0) | LOWER_CASE);
 
 /** Names the fields that were probably meant, where some are like it: to be said, never to be used in its place. */
 export function nearMiss(name: string, json: unknown): string {

@@ -247,7 +247,7 @@ describe('what other processes say', () => {
 });
 
 describe('in a large cache', () => {
-  const SWEEP = 2_048;
+  const SWEEP = 512;
   const SIZE = 2 * SWEEP + 10;
   const large = (): VerdictCache<DefaultClaims> => {
     const verdicts = new VerdictCache<DefaultClaims>({ ...OPTIONS, maxEntries: SIZE });
@@ -271,6 +271,12 @@ describe('in a large cache', () => {
     expect(forget(verdicts, { tenant: 't-X' })).toBe(SWEEP / 2);
     expect(forget(verdicts, { tenant: 't-X' })).toBe(5);
     expect(forget(verdicts, { tenant: 't-1' })).toBe(SWEEP / 2);
+  });
+
+  test('many at once look at more', () => {
+    const verdicts = large();
+    const many = Array.from({ length: SWEEP / 2 }, (_, at) => ({ selector: { tenant: `t-${at}` } }));
+    expect(verdicts.invalidate(many, 0)).toBe(2 * SWEEP);
   });
 
   test('the end of the freshness is bounded in the same way', () => {
