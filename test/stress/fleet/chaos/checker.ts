@@ -15,6 +15,9 @@ export type FaultKind = 'server' | 'redis' | 'sse' | 'store';
 /** An outage of the key server may be felt for so long after it: a breaker, a deadline. */
 const AFTERMATH_MS = 6_000;
 
+/** A stream that failed is opened again within this time. */
+const RECONNECT_MS = 5_000;
+
 /** Holds every result against the truth. A violation begins with the number of its invariant in DESIGN.md. */
 export class Checker {
   readonly results: Record<string, number> = {};
@@ -105,12 +108,14 @@ export class Checker {
     const times = ways.map((way) => {
       const at = way === 'sse' ? this.#truth.revokedAt(key, Date.now()) : this.#published.get(key);
       if (at === undefined) return Infinity;
-      const due = at + LAG_MS[way] + SLACK_MS;
-      const disturbed = this.#faults.filter(
+      const lagMs = LAG_MS[way] + SLACK_MS;
+      const faults = this.#faults.filter(
         ({ kind, member: of, from, to }) =>
-          kind === way && (of === undefined || of === member) && from <= due && to >= at - SETTINGS.pollMs - SLACK_MS,
+          kind === way && (of === undefined || of === member) && from <= at + lagMs && to >= at - RECONNECT_MS,
       );
-      if (disturbed.length === 0) return due;
+      const disturbed = faults.filter(({ to }) => to >= at - SETTINGS.pollMs - SLACK_MS);
+      // The stream may still wait before it is opened again; nothing is lost by that.
+      if (disturbed.length === 0) return Math.max(at, ...faults.map(({ to }) => to + RECONNECT_MS)) + lagMs;
       // It comes late, or is lost: then the gap is found, and everything asked about again.
       const over = Math.max(...disturbed.map(({ to }) => to));
       return over + AFTERMATH_MS + WINDOW_MS;
