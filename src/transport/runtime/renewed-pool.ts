@@ -22,14 +22,14 @@ export class RenewedPool {
     this.#open = open;
     this.#lifeMs = lifeMs;
     this.#pool = open();
-    this.#endsAt = Date.now() + lifeMs;
+    this.#endsAt = performance.now() + lifeMs;
   }
 
   get current(): Dispatcher {
-    if (Date.now() > this.#endsAt) {
+    if (performance.now() > this.#endsAt) {
       void this.#retire(this.#pool);
       this.#pool = this.#open();
-      this.#endsAt = Date.now() + this.#lifeMs;
+      this.#endsAt = performance.now() + this.#lifeMs;
     }
     return this.#pool;
   }
