@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 
 import type { Clock } from '../core/clock.js';
 import { checkTestClock } from './validate.js';
@@ -60,6 +60,21 @@ export class TestClock implements Clock {
     }
     this.#move(end - this.#mono);
     await setImmediate();
+  }
+
+  /**
+   * Advances in steps until the promise has settled, by up to `atMostMs` milliseconds, and returns what it resolves to. Before
+   * each step, sockets and promises get a millisecond of real time: a network knows nothing of this clock, and would be
+   * overtaken by it.
+   */
+  async settle<T>(promise: Promise<T>, atMostMs: number, stepMs = 10): Promise<T> {
+    const settled = promise.then(
+      () => true,
+      () => true,
+    );
+    const pause = async (): Promise<boolean> => await Promise.race([settled, setTimeout(1, false)]);
+    for (let passed = 0; !(await pause()) && passed < atMostMs; passed += stepMs) await this.advance(stepMs);
+    return await promise;
   }
 
   /** Moves only the wall clock, forwards or backwards, by `ms` milliseconds, as NTP may do. Runs no timer. */

@@ -66,6 +66,8 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   readonly #readClaims: ClaimsReader<Claims>;
   /** By fingerprint. */
   readonly #cache = new Map<string, CachedVerdict<Claims>>();
+  /** Fingerprints that must be asked about before they are let in, as after `KeyVerifier.invalidate()`. */
+  readonly #invalidated = new Set<string>();
   readonly #counter = new ResultCounter();
   #failure: VerifyFailure | undefined;
   #calls = 0;
@@ -88,12 +90,16 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   /** Rejects a key from now on. Default reason: `'revoked'`. */
   reject(key: string, reason: Rejected['reason'] = 'revoked'): void {
     this.#book.reject(key, reason);
-    this.#cache.delete(sha256(key));
+    // Known to be bad, but older than any call allows: it is asked about once more.
+    if (reason === 'rate_limited') this.#cache.delete(sha256(key));
+    else this.#cache.set(sha256(key), { result: rejected('cache', reason), storedAt: -Infinity });
   }
 
   /**
-   * Gives no verdict from now on, not even a cached one, until `recover()`. A kind that can be an outage counts as a proven
-   * one, so that `failOpen` opens. Default kind: `'unreachable'`. Throws `InvalidOptionsError` for an unknown kind.
+   * Learns nothing new from now on, until `recover()`. As in an outage of the key server, a key that was verified before is
+   * served as `stale`, one that was rejected stays rejected, and any other fails. `clear()` makes every key fail. A kind
+   * that can be an outage counts as a proven one, so that `failOpen` opens. Default kind: `'unreachable'`. Throws
+   * `InvalidOptionsError` for an unknown kind.
    */
   unavailable(kind: FailureKind = 'unreachable'): void {
     checkKind(kind);
@@ -143,7 +149,11 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   invalidate(selector: Selector): number {
     const stored = parseSelector(selector, sha256, 'invalidate');
     const selected = [...this.#cache].filter(([fingerprint, { result }]) => selects(stored, fingerprint, result));
-    for (const [fingerprint] of selected) this.#cache.delete(fingerprint);
+    for (const [fingerprint] of selected) {
+      this.#cache.delete(fingerprint);
+      this.#invalidated.add(fingerprint);
+    }
+    if ('fingerprint' in stored) this.#invalidated.add(stored.fingerprint);
     return selected.length;
   }
 
@@ -154,6 +164,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
 
   clear(): void {
     this.#cache.clear();
+    this.#invalidated.clear();
   }
 
   async warmUp(): Promise<void> {
@@ -194,15 +205,26 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     if (cached === undefined || this.#failure !== undefined) return undefined;
     const { result, storedAt } = cached;
     const now = Date.now();
-    const hasEnded = result.valid && result.expiresAt !== undefined && result.expiresAt <= now;
-    return hasEnded || now - storedAt >= maxAgeMs ? undefined : result;
+    return hasEnded(result, now) || now - storedAt >= maxAgeMs ? undefined : result;
   }
 
   async #load(key: string, options: AnyVerifyOptions): Promise<Result<Claims>> {
     const loaded = this.#failure ?? (await this.#ask(key));
     if (!(loaded instanceof VerifyFailure)) return this.#counter.count(loaded);
     const failOpen: unknown = options.failOpen ?? this.#failOpen;
-    return this.#counter.count(decide(undefined, loaded, failOpen === true));
+    const mayOpen = failOpen === true && !this.#invalidated.has(sha256(key));
+    return this.#counter.count(decide(this.#stale(key, options), loaded, mayOpen));
+  }
+
+  /** What is known of the key when there is no verdict. */
+  #stale(key: string, { maxAgeMs = Infinity }: AnyVerifyOptions): Served<Claims> | undefined {
+    const cached = this.#cache.get(sha256(key));
+    if (cached === undefined) return undefined;
+    const { result, storedAt } = cached;
+    if (!result.valid) return rejected('stale', result.reason);
+    const now = Date.now();
+    if (hasEnded(result, now)) return rejected('stale', 'expired');
+    return now - storedAt < maxAgeMs ? verified('stale', result) : undefined;
   }
 
   async #ask(key: string): Promise<Served<Claims> | VerifyFailure> {
@@ -214,6 +236,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     if (result instanceof VerifyFailure || (!result.valid && result.reason === 'rate_limited')) return result;
     const hit = result.valid ? verified('cache', result) : rejected('cache', result.reason);
     this.#cache.set(sha256(key), { result: hit, storedAt: now });
+    this.#invalidated.delete(sha256(key));
     return result;
   }
 
@@ -249,6 +272,9 @@ const NOTHING = {
   breaker: 'closed',
 } as const;
 
+const hasEnded = (result: Served<unknown>, now: number): boolean =>
+  result.valid && result.expiresAt !== undefined && result.expiresAt <= now;
+
 const isVerifiable = (key: unknown): key is string => isHashable(key) && isAdmissible(key, undefined);
 
 const unfit = (problem: string): VerifyFailure =>
@@ -266,7 +292,8 @@ const invalid = (problem: string): VerifyFailure =>
  * const verifier = stubVerifier({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
  * await verifier.verify('sk-1'); // verified
  * verifier.unavailable('timeout');
- * await verifier.verify('sk-1'); // failed-closed
+ * await verifier.verify('sk-1'); // verified, stale
+ * await verifier.verify('sk-2'); // failed-closed
  * ```
  */
 export function stubVerifier<const FailOpen extends boolean = false, Claims = DefaultClaims>(

@@ -61,13 +61,7 @@ export async function until(happened: () => boolean): Promise<void> {
 
 /** Lets time pass, in small steps and with room for the real world in between, until the promise settles. */
 export async function settle<T>(promise: Promise<T>, clock: TestClock, atMostMs: number, stepMs = 10): Promise<T> {
-  const landed = promise.then(
-    () => true,
-    () => true,
-  );
-  const lull = async (): Promise<boolean> => await Promise.race([landed, breathe().then(() => false)]);
-  for (let passed = 0; !(await lull()) && passed < atMostMs; passed += stepMs) await clock.advance(stepMs);
-  return await promise;
+  return await clock.settle(promise, atMostMs, stepMs);
 }
 
 /** What a result says, in the fewest words: `valid cache`, `rejected stale revoked`, `closed timeout`, ... */

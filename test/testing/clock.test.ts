@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
+
 import { describe, expect, it, vi } from 'vitest';
 
 import { testClock, type TestClock } from 'keyverify/testing';
@@ -64,6 +67,39 @@ describe('a test clock', () => {
     clock.after(2, () => seen.push('timer'));
     await clock.advance(5);
     expect(seen).toEqual(['promise', 'timer']);
+  });
+
+  it('advances until a promise has settled, and no further', async () => {
+    const clock = testClock();
+    const due = new Promise((resolve) => clock.after(25, () => resolve('due')));
+    expect(await clock.settle(due, 1_000)).toBe('due');
+    expect(moved(clock)).toEqual([30, 30]);
+    const failed = new Promise((_, reject) => clock.after(5, () => reject(new Error('late'))));
+    await expect(clock.settle(failed, 1_000, 1)).rejects.toThrow('late');
+    expect(moved(clock)).toEqual([35, 35]);
+  });
+
+  it('does not overtake a socket', async () => {
+    const clock = testClock();
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    const refused = once(connect(port, '127.0.0.1'), 'connect');
+    await expect(clock.settle(refused, 60_000)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(clock.monotonic()).toBeLessThan(61_000);
+  });
+
+  it('waits for a promise that does not settle within the time', async () => {
+    const clock = testClock();
+    const { port1, port2 } = new MessageChannel();
+    const pending = clock.settle(once(port1, 'message'), 20);
+    while (clock.monotonic() < 1_020) await new Promise((resolve) => setTimeout(resolve, 1));
+    port2.postMessage('at last');
+    await pending;
+    port1.close();
+    expect(moved(clock)).toEqual([20, 20]);
   });
 
   it('does not run a timer that was cancelled', async () => {

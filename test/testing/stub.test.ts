@@ -128,9 +128,8 @@ describe('health() and check() of a stub', () => {
 });
 
 describe('an unavailable stub', () => {
-  it('fails closed, even for a cached verdict, and recovers', async () => {
+  it('fails closed, and recovers', async () => {
     const stub = stubVerifier({ keys });
-    await stub.verify('sk-1');
     stub.unavailable('timeout');
     const result = await stub.verify('sk-1');
     expect(result).toMatchObject({
@@ -141,9 +140,68 @@ describe('an unavailable stub', () => {
       failure: { kind: 'timeout', evidence: 'proven' },
     });
     expect(result).toHaveProperty('failure', expect.any(VerifyFailure));
-    expect([stub.peek('sk-1'), stub.verifyCached('sk-1')]).toEqual([undefined, undefined]);
     stub.recover();
+    expect(await stub.verify('sk-1')).toMatchObject({ status: 'verified', source: 'server' });
+  });
+
+  it('still serves what it has verified, as stale, and forgets it when it is told to', async () => {
+    const stub = stubVerifier({ keys, failOpen: true });
+    const { source: _, ...identity } = await stub.verify('sk-1');
+    stub.unavailable();
+    expect(await stub.verify('sk-1')).toEqual({ ...identity, source: 'stale' });
+    expect([stub.peek('sk-1'), stub.verifyCached('sk-1')]).toEqual([undefined, undefined]);
+    expect(await stub.verify('sk-1', { maxAgeMs: 0 })).toMatchObject({ status: 'failed-open' });
+    stub.clear();
+    expect(await stub.verify('sk-1')).toMatchObject({ status: 'failed-open' });
+    stub.recover();
+    await stub.verify('sk-1');
     expect(await stub.verify('sk-1')).toMatchObject({ status: 'verified', source: 'cache' });
+  });
+
+  it('lets in nobody who is known to be bad', async () => {
+    vi.useFakeTimers({ now: NOW, toFake: ['Date'] });
+    const stub = stubVerifier({
+      keys: {
+        ...keys,
+        'sk-ends': { client: 'acme', tenant: 'cust-A', expiresAt: NOW + 1_000 },
+      },
+      failOpen: true,
+    });
+    for (const key of ['sk-1', 'sk-ends', 'sk-unknown']) await stub.verify(key);
+    stub.reject('sk-1');
+    vi.setSystemTime(NOW + 1_000);
+    stub.unavailable();
+    const denied = async (key: string) => ({ ...(await stub.verify(key)) });
+    expect(await denied('sk-1')).toMatchObject({ status: 'rejected', source: 'stale', reason: 'revoked' });
+    expect(await denied('sk-ends')).toMatchObject({ status: 'rejected', source: 'stale', reason: 'expired' });
+    expect(await denied('sk-unknown')).toMatchObject({ status: 'rejected', source: 'stale', reason: 'unknown_key' });
+    expect(await stub.verify('sk-never-seen')).toMatchObject({ status: 'failed-open' });
+    // A limit on a key says nothing about whose it is.
+    stub.reject('sk-never-seen', 'rate_limited');
+    expect(await stub.verify('sk-never-seen')).toMatchObject({ status: 'failed-open' });
+  });
+
+  it('lets in nobody who must be asked about first', async () => {
+    const stub = stubVerifier({ keys: { ...keys, 'sk-2': { client: 'other', tenant: 'cust-B' } }, failOpen: true });
+    for (const key of ['sk-1', 'sk-2']) await stub.verify(key);
+    expect(stub.invalidate({ client: 'other' })).toBe(1);
+    stub.invalidate({ key: 'sk-3' });
+    stub.unavailable();
+    for (const key of ['sk-2', 'sk-3']) expect(await stub.verify(key)).toMatchObject({ status: 'failed-closed' });
+    stub.recover();
+    await stub.verify('sk-3');
+    stub.clear();
+    stub.unavailable();
+    expect(await stub.verify('sk-3')).toMatchObject({ status: 'failed-open' });
+  });
+
+  it('asks once more about a key that was rejected', async () => {
+    const stub = stubVerifier({ keys });
+    await stub.verify('sk-1');
+    stub.reject('sk-1');
+    expect(stub.peek('sk-1')).toBeUndefined();
+    expect(await stub.verify('sk-1')).toMatchObject({ status: 'rejected', source: 'server', reason: 'revoked' });
+    expect(await stub.verify('sk-1')).toMatchObject({ status: 'rejected', source: 'cache', reason: 'revoked' });
   });
 
   it('rejects what is not a key all the same', async () => {
