@@ -78,7 +78,7 @@ test('invariant 4: invalidate wins over a flight already in the air', async () =
   }
 });
 
-test('invariant 5: rejected verdicts can not evict verified ones, and every map and queue is bounded', async () => {
+test('invariant 5: rejected verdicts cannot evict verified ones, and every map and queue is bounded', async () => {
   const { server, build } = await rig();
   const verifier = build({ maxEntries: 10, maxRejectedEntries: 20, maxConcurrency: 1, retries: 0 });
   await verifier.verify(GOOD);

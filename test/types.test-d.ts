@@ -105,7 +105,7 @@ describe('an identity', () => {
     expectTypeOf(result.status === 'open').toBeBoolean();
   });
 
-  test('can not be changed', async () => {
+  test('cannot be changed', async () => {
     const result = await closed.verify('');
     // @ts-expect-error results are shared between callers
     result.valid = true;
@@ -163,7 +163,7 @@ describe('options and the narrow interface', () => {
   test('a key format may be a pattern or a function, a breaker an object or false', () => {
     new KeyVerifier({ keyFormat: /^sk-/, breaker: { maxOpenMs: 1 } });
     new KeyVerifier({ keyFormat: (key) => key.startsWith('sk-'), breaker: false });
-    // @ts-expect-error it can not be awaited
+    // @ts-expect-error it cannot be awaited
     new KeyVerifier({ keyFormat: async (key: string) => await Promise.resolve(key === 'k') });
     // @ts-expect-error there is no such thing to enable
     new KeyVerifier({ breaker: true });
@@ -194,7 +194,7 @@ describe('options and the narrow interface', () => {
         expectTypeOf(await run()).toEqualTypeOf<SharedOutcome>();
       },
       onRevocation: ({ messages, revoked }) => expectTypeOf([messages, revoked]).toEqualTypeOf<number[]>(),
-      onRevocationGap: ({ reason }) => expectTypeOf(reason).toEqualTypeOf<'lost' | 'silent'>(),
+      onRevocationGap: ({ reason }) => expectTypeOf(reason).toEqualTypeOf<'lost' | 'unreadable' | 'silent'>(),
     };
     new KeyVerifier({ observers: [observer] });
   });

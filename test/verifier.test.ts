@@ -651,7 +651,7 @@ describe('the life of a verifier', () => {
     expect(server.counts.requests).toBe(1);
   });
 
-  test('warmUp() loads and fetches ahead, and tells of a token that can not be had', async () => {
+  test('warmUp() loads and fetches ahead, and tells of a token that cannot be had', async () => {
     const { build } = await rig();
     const source = vi.fn(() => TOKEN);
     const verifier = build({ serviceToken: source });

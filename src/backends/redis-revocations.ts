@@ -1,5 +1,6 @@
 import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
+import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import { check, func, isString, number, optional, withDefault } from '../core/schema.js';
 import { deliver, sleep } from '../fleet/deliver.js';
@@ -25,10 +26,10 @@ export interface RedisRevocationsOptions {
   /**
    * Makes an event count only if its field `signature` is the HMAC-SHA-256 of the event under this secret, in hexadecimal
    * digits: at least 32 random bytes as text, which only publishers and verifiers know. Any other event counts as a gap. With
-   * a list, the first one signs what `revoke()` publishes and a signature by any of them counts. Default: none, and every
-   * event counts.
+   * a list, the first one signs what `revoke()` publishes and a signature by any of them counts. If it is not given, every event
+   * counts; `undefined`, as of a variable that isn't set, is refused.
    */
-  readonly signingSecret?: string | readonly string[] | undefined;
+  readonly signingSecret?: string | readonly string[];
   /** How often the stream is read, in milliseconds. Default: 1 000. */
   readonly pollMs?: number | undefined;
   /** How long events are kept, in milliseconds. Default: 86 400 000 (a day). */
@@ -121,12 +122,14 @@ interface Page {
   readonly messages: readonly PositionedMessage[];
 }
 
+const SECRETS = 'at least 32 bytes of random text, or a list of such secrets';
+
 const shape = lazy(() => {
   const duration = number((ms) => ms > 0, 'a positive number of milliseconds');
   return {
     send: func<SendCommand>(),
     prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
-    signingSecret: optional(check(areSecrets, 'at least 32 bytes of random text, or a list of such secrets')),
+    signingSecret: optional(check(areSecrets, SECRETS)),
     pollMs: withDefault(duration, 1_000),
     retentionMs: withDefault(duration, 86_400_000),
   };
@@ -143,6 +146,9 @@ class RedisRevocations implements RevocationSource {
 
   constructor(options: RedisRevocationsOptions) {
     const { send, prefix, signingSecret, pollMs, retentionMs } = checkOptions(shape(), options);
+    // Whoever passes it wants it: an unset variable must not switch signatures off.
+    if (signingSecret === undefined && 'signingSecret' in options)
+      throw new InvalidOptionsError([`signingSecret: expected ${SECRETS}, got nothing`]);
     this.#sendCommand = send;
     this.#signer = signingSecret === undefined ? undefined : new Signer(signingSecret);
     this.name = `${prefix}revocations`;
@@ -196,7 +202,7 @@ class RedisRevocations implements RevocationSource {
     const reply = await this.#send(['EVAL', READ, '1', this.name, ...values]);
     const parts: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const [generation, last, deleted, flat] = parts;
-    if (!Array.isArray(flat)) throw new TypeError('the stream can not be read');
+    if (!Array.isArray(flat)) throw new TypeError('the stream cannot be read');
     const at = (id: unknown): string => `${String(generation)}-${String(id)}`;
     const entries: PositionedEntry[] = [];
     for (let i = 0; i + 2 < flat.length; i += 3)

@@ -99,8 +99,11 @@ export interface RevocationEvent {
 export interface RevocationGapEvent {
   /** The name of the stream. */
   readonly source: string;
-  /** `lost`: messages are missing or can't be read. `silent`: the stream missed three heartbeats. */
-  readonly reason: 'lost' | 'silent';
+  /**
+   * `lost`: messages are missing. `unreadable`: one can't be read, or isn't signed as it has to be. `silent`: the stream missed
+   * three heartbeats.
+   */
+  readonly reason: 'lost' | 'unreadable' | 'silent';
 }
 
 /** A question to the key server. Its events share this object, retries included. */

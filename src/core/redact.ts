@@ -149,5 +149,5 @@ function disableMutators(value: object): void {
 }
 
 function refuseToChange(): never {
-  throw new TypeError('keyverify: claims are shared between callers, and can not be changed');
+  throw new TypeError('keyverify: claims are shared between callers, and cannot be changed');
 }

@@ -28,15 +28,15 @@ export interface FollowerOptions {
   readonly token: FollowContext['token'];
   readonly onRevocations: (source: string, revocations: readonly FollowedRevocation[]) => void;
   readonly onGap: (source: string, reason: RevocationGapEvent['reason']) => void;
-  /** A stream was not heard of for `ms`, three heartbeats or more, and why if that is known. Told again and again. */
+  /** A stream was not heard from for `ms`, three heartbeats or more, and why if that is known. Told again and again. */
   readonly onSilent: (source: string, ms: number, error: Error | undefined) => void;
-  /** It is heard of again, after `ms`. */
+  /** It is heard from again, after `ms`. */
   readonly onHeard: (source: string, ms: number) => void;
   /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
   readonly clockSkewMs: () => number | undefined;
 }
 
-/** A stream that was not heard of for so many of its heartbeats is down. */
+/** A stream that was not heard from for so many of its heartbeats is down. */
 const SILENT_HEARTBEATS = 3;
 
 /** Pauses before a source is called again, in milliseconds; half of each is random. */
@@ -144,7 +144,7 @@ class Stream {
     this.place = new StreamPlace(options.clock, (reason) => options.onGap(source.name, reason));
   }
 
-  /** Since when it is heard of or starts, on the wall clock; of a silent one, when it was last heard of. */
+  /** Since when it is heard of or starts, on the wall clock; of a silent one, when it was last heard from. */
   get since(): number {
     const { clock } = this.#options;
     return this.isSilent ? clock.wall() - (clock.monotonic() - this.#heardAt) : this.#okSince;
@@ -261,7 +261,7 @@ class Stream {
       // After a gap, what is retained may come again.
       const isNew = place.isNew(position);
       if (isPosition(position)) place.goTo(position);
-      if (message === undefined) place.gap('lost');
+      if (message === undefined) place.gap('unreadable');
       else if (message.type === 'reset') place.lose();
       else if (isRevocation(message) && !isForOthers(message)) {
         revocations.push({ ...message, source: source.name, position, gaps: place.gaps });

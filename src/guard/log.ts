@@ -15,7 +15,7 @@ const PARTS = {
   source: 'the function that was passed for the verifier threw',
   verify: 'verify() threw, or gave no result',
   authorize: 'authorize() threw',
-  onDenied: 'onDenied() threw, or returned what can not be sent',
+  onDenied: 'onDenied() threw, or returned what cannot be sent',
 } as const;
 
 /** The part of a guard that is at work. */

@@ -2,20 +2,24 @@ import { Throttle } from '../core/throttle.js';
 import { BACK, duration, type Settings } from './log-lines.js';
 import type { Logs } from './logs.js';
 
-const CHECK_STORE = 'Check that it runs, the way to it and the credentials for it. The next line says when it is back.';
+const CHECK_STORE =
+  'Check that it runs, the way to it and the credentials for it. Another line will say when it is back.';
 
 /** The name of a stream may be a URL, with a secret in its query. */
 const named = (source: string): string => source.replace(/[?#].*$/s, '');
 
+const asked = (url: string): string =>
+  `Callers notice nothing; ${url} is asked about every verdict again, spread over time.`;
+
 const lines = {
   sharedCacheFailed: (error: Error | undefined, { publicUrl }: Settings): string =>
     `keyverify: the shared cache is down: ${error?.message ?? 'no answer in time'}. Callers notice nothing, but each process ` +
-    `asks ${publicUrl} by itself, and one that starts while that is down knows no key. ${CHECK_STORE}`,
+    `asks ${publicUrl} by itself, and a process that starts meanwhile knows no keys. ${CHECK_STORE}`,
 
   sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
 
   silent: (source: string, ms: number, error: Error | undefined, { publicUrl, degradedTtlMs }: Settings): string =>
-    `keyverify: revocations do not arrive: ${named(source)} was last heard of ${duration(ms)} ago` +
+    `keyverify: revocations do not arrive: ${named(source)} was last heard from ${duration(ms)} ago` +
     `${error === undefined ? '' : ` (${error.message})`}. Until it is back, a new verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
     `and ${publicUrl} is asked about cached ones again, spread over time: until then a revoked key works. ${CHECK_STORE}`,
 
@@ -23,9 +27,12 @@ const lines = {
     `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
 
   lost: (source: string, { publicUrl }: Settings): string =>
-    `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over, or holds an ` +
-    `event that can not be read or is not signed as it has to be. Callers notice nothing; ${publicUrl} is asked about every verdict again, spread over time. ` +
+    `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over. ${asked(publicUrl)} ` +
     'If it happens again, keep more history in the stream.',
+
+  unreadable: (source: string, { publicUrl }: Settings): string =>
+    `keyverify: an event in ${named(source)} cannot be read, or is not signed with the signingSecret: it may have been a ` +
+    `revocation. ${asked(publicUrl)} Correct what publishes it: docs/fleet.md has the format.`,
 };
 
 /** Says what somebody has to know who looks into what processes share. */
@@ -48,19 +55,19 @@ export class FleetLogs {
     this.#rose('sharedCache', (since) => lines.sharedCacheWorks(mono - since));
   }
 
-  /** A stream of revocations was not heard of for three heartbeats, or still isn't. */
+  /** A stream of revocations was not heard from for three heartbeats, or still isn't. */
   silent(source: string, ms: number, error: Error | undefined, mono: number): void {
     this.#fell(source, mono, (settings) => lines.silent(source, ms, error, settings));
   }
 
-  /** It is heard of again, after `ms`. */
+  /** It is heard from again, after `ms`. */
   heard(source: string, ms: number): void {
     this.#rose(source, () => lines.heard(source, ms));
   }
 
-  revocationsLost(source: string, mono: number): void {
-    if (this.#throttle.pass(`lost ${source}`, mono) !== undefined)
-      this.#logs.warn(() => lines.lost(source, this.#logs.settings));
+  revocationsLost(source: string, reason: 'lost' | 'unreadable', mono: number): void {
+    if (this.#throttle.pass(`${reason} ${source}`, mono) !== undefined)
+      this.#logs.warn(() => lines[reason](source, this.#logs.settings));
   }
 
   /** Says once that something is down. */

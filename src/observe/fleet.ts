@@ -63,7 +63,7 @@ export class FleetMonitor<Claims> {
     };
   }
 
-  /** A stream was not heard of for so long. */
+  /** A stream was not heard from for so long. */
   silent(source: string, ms: number, error: Error | undefined): void {
     this.#logs.silent(source, ms, error, this.#clock.monotonic());
   }
@@ -91,7 +91,7 @@ export class FleetMonitor<Claims> {
     this.#revocations.gaps++;
     this.#lastGapAt = this.#clock.wall();
     // Of a stream that is silent, the log says more.
-    if (reason === 'lost') this.#logs.revocationsLost(source, this.#clock.monotonic());
+    if (reason !== 'silent') this.#logs.revocationsLost(source, reason, this.#clock.monotonic());
     this.#observers.tell((o) => o.onRevocationGap?.({ source, reason }));
   }
 }

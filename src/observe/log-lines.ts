@@ -23,13 +23,13 @@ export const BACK = 'Nothing is left to do.';
 const ADVICE: Readonly<Record<FailureKind, string>> = {
   unreachable: 'Check that it runs, and DNS, network and firewall on the way.',
   timeout: 'Check its load and the network.',
-  server_error: 'Look into its own log.',
+  server_error: 'Look at the log of the key server.',
   rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
   overloaded:
     'Look for a flood of unknown keys, and give this process more CPU, file descriptors or a higher maxConcurrency.',
   circuit_open: 'It is asked again by itself.',
   // Each message names another setting.
-  misconfigured: 'It does not pass by itself: correct the setting that this line names, or the key server.',
+  misconfigured: 'It will not go away by itself: correct the setting that this line names, or the key server.',
   invalid_response: 'Check what answers there: it may be a proxy, a login page or another API.',
 };
 
@@ -50,8 +50,8 @@ const effect = (failure: VerifyFailure, failOpen: boolean): string => {
   if (!failure.isOutage) return `denied (${failure.kind === 'misconfigured' ? 500 : 503})`;
   // A route or a call may have a failOpen of its own.
   return failOpen
-    ? 'let in without an identity, but where a route or call sets failOpen: false'
-    : 'denied (503), but where a route or call sets failOpen: true';
+    ? 'let in without an identity, except where a route or call sets failOpen: false'
+    : 'denied (503), except where a route or call sets failOpen: true';
 };
 
 export function duration(ms: number): string {
@@ -71,7 +71,7 @@ export const lines = {
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: Settings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
     `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${advice(failure)} ` +
-    'It is asked again every few seconds, and the next line says when it is back.',
+    'It is asked again every few seconds, and another line will say when it is back.',
 
   closed: ({ publicUrl }: Settings, ms: number, before: Results, now: Results): string => {
     const opened = now['fail-open'] - before['fail-open'];

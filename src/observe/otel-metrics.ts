@@ -103,7 +103,7 @@ export class Metrics {
     );
     const lag = meter.createObservableGauge('keyverify.revocation.lag', {
       description:
-        'How late revocations take effect: how long ago their streams were heard of, or how late a message was.',
+        'How late revocations take effect: how long ago their streams were heard from, or how late a message was.',
       unit: 's',
     });
     const observe = (result: BatchObservableResult): void => {
@@ -130,7 +130,7 @@ export class Metrics {
     if (verifier.health().revocations === undefined) return;
     // A counter that begins with its first event shows no increase for it.
     this.recordRevocations({ messages: 0, revoked: 0 });
-    for (const reason of ['lost', 'silent'] as const) this.recordGap({ reason }, 0);
+    for (const reason of ['lost', 'unreadable', 'silent'] as const) this.recordGap({ reason }, 0);
   }
 
   /** Keeps the counts of a verifier that is closed. */

@@ -8,7 +8,7 @@ export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | und
   if (typeof text !== 'string' || !URL.canParse(text)) return 'expected an absolute http(s) URL';
   const { protocol, hostname, username, password, hash } = new URL(text);
   if (protocol !== 'https:' && protocol !== 'http:') return `expected https: (or http:), got ${protocol}`;
-  if (username !== '' || password !== '') return 'expected no credentials in it, they belong into serviceToken';
+  if (username !== '' || password !== '') return 'expected no credentials in it, they belong in serviceToken';
   if (hash !== '') return 'expected no fragment in it';
   if (protocol === 'http:' && !allowInsecureHttp && !LOOPBACK.test(hostname))
     return 'expected https: for another machine, http: would show every key; allowInsecureHttp: true allows it';

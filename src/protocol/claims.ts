@@ -34,7 +34,7 @@ export function schemaReader<Claims>(schema: StandardSchemaV1<unknown, Claims>):
 
 function place({ path = [] }: StandardSchemaV1.Issue): string {
   const names = path.map((step) => String(typeof step === 'object' ? step.key : step));
-  return names.length === 0 ? 'the whole' : names.join('.');
+  return names.length === 0 ? 'the claims as a whole' : names.join('.');
 }
 
 /** Results are shared between callers, so what a schema made anew is frozen again. */

@@ -40,9 +40,7 @@ function credentialIssues(definition: ProtocolDefinition): readonly string[] {
   const taken = [authHeader, keyHeader ?? ''].map((name) => name.toLowerCase());
   return [
     ...when(auth === 'none' && serviceToken !== undefined, "serviceToken: expected none with auth: 'none'"),
-    ...reserved.map(
-      (name) => `headers.${name}: expected another header; credentials belong into auth and serviceToken`,
-    ),
+    ...reserved.map((name) => `headers.${name}: expected another header; credentials belong in auth and serviceToken`),
     ...when(
       keyHeader?.toLowerCase() === authHeader.toLowerCase(),
       'key.name: expected another header than that of auth',

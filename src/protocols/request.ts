@@ -184,7 +184,7 @@ function checkSigned(signed: unknown, draft: RequestDraft): RequestDraft {
   const entries = Object.entries(headers);
   if (!URL.canParse(url) || new URL(url).origin !== new URL(draft.url).origin) return wrong('another origin');
   if (method !== draft.method) return wrong('another method');
-  if (!entries.every(([, value]) => isHeaderValue(value))) return wrong('a header that can not be sent');
+  if (!entries.every(([, value]) => isHeaderValue(value))) return wrong('a header that cannot be sent');
   if (body !== undefined && typeof body !== 'string') return wrong('a body that is no text');
   return { url, method, headers: Object.fromEntries(entries), body };
 }

@@ -30,7 +30,7 @@ export interface FailureChecks {
 
 export const UNREACHABLE: Diagnosis = {
   kind: 'unreachable',
-  message: 'keyverify: the key server can not be reached, or hung up',
+  message: 'keyverify: the key server cannot be reached, or hung up',
 };
 
 export const UNCONNECTED: Diagnosis = { ...UNREACHABLE, unconnected: true };

@@ -132,7 +132,7 @@ test.each([' ', '  ', ' '.repeat(40)])('a key of blanks alone is a missing key: 
   expect(verifier.peek(key)).toMatchObject(missing);
 });
 
-describe.concurrent('claims that a schema made can not be changed by one caller for the next', () => {
+describe.concurrent('claims that a schema made cannot be changed by one caller for the next', () => {
   const KINDS: readonly {
     readonly kind: string;
     readonly make: () => object;

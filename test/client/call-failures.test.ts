@@ -27,9 +27,9 @@ describe('what a transport rejects with', () => {
 
   test('keeps its cause and whether there was a connection, and tells no secret', async () => {
     const cause = Object.assign(new Error(`no route for ${KEY}`), { code: 'ENOTFOUND' });
-    const error = new TransportError('unreachable', `can not send ${TOKEN}`, { cause, unconnected: true });
+    const error = new TransportError('unreachable', `cannot send ${TOKEN}`, { cause, unconnected: true });
     const failure = await startCall({ retries: 0, replies: [error] }).end();
-    expect(failure).toMatchObject({ kind: 'unreachable', message: 'can not send [redacted]', unconnected: true });
+    expect(failure).toMatchObject({ kind: 'unreachable', message: 'cannot send [redacted]', unconnected: true });
     expect(failure).toMatchObject({ cause: { message: 'no route for [redacted]', code: 'ENOTFOUND' } });
   });
 
@@ -128,9 +128,9 @@ describe('a protocol', () => {
       ...asRequest(defaultProtocol.encode(question)),
       secrets: ['signature-0123456789'],
     });
-    const replies = [new TransportError('unreachable', 'can not send signature-0123456789')];
+    const replies = [new TransportError('unreachable', 'cannot send signature-0123456789')];
     const { end } = startCall({ protocol: { ...defaultProtocol, encode }, retries: 0, replies });
-    expect(await end()).toMatchObject({ message: 'can not send [redacted]' });
+    expect(await end()).toMatchObject({ message: 'cannot send [redacted]' });
   });
 });
 
@@ -188,7 +188,7 @@ describe('the service token', () => {
     expect(call.attempts).toBe(1);
   });
 
-  test('that can not be had denies, and tells no key', async () => {
+  test('that cannot be had denies, and tells no key', async () => {
     const source = async () => await Promise.reject<string>(new Error(`vault says no to ${KEY}`));
     const { end, call, requests } = startCall({ source });
     const failure = await end();

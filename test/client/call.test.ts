@@ -98,7 +98,7 @@ describe('a retry', () => {
     expect([call.attempts, told.suspects]).toEqual([1, 0]);
   });
 
-  test('is made after a pause of any length, also one that the clock can not tell from its end', async () => {
+  test('is made after a pause of any length, also one that the clock cannot tell from its end', async () => {
     for (let share = 0.001; share < 1; share += 0.0137) {
       // With less time left than the clock shows, a difference of two times left has smaller steps than the clock.
       const { clock, call } = startCall({ timeoutMs: 200, replies: [response(503), GOOD], random: () => share });

@@ -81,7 +81,7 @@ describe('a control question', () => {
     expect(asked).toHaveLength(2);
   });
 
-  test('whose key can not be made is not asked, and opens nothing', async () => {
+  test('whose key cannot be made is not asked, and opens nothing', async () => {
     const controlKey = () => {
       throw new RangeError('no more keys');
     };

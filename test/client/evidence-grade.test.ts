@@ -165,7 +165,7 @@ describe('how long an answer usually takes', () => {
   });
 });
 
-describe('where callers can not wait for each other', () => {
+describe('where callers cannot wait for each other', () => {
   test('each looks for evidence every 10 ms by a timer of its own', async () => {
     const { clock, fail, asked, answer } = watchEvidence({ sharesPromises: false });
     const failed = fail();

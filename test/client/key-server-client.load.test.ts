@@ -275,7 +275,7 @@ describe('a process that is out of threads or file descriptors', () => {
 
   test.each<[string, () => Promise<boolean>, boolean]>([
     ['says so', async () => await Promise.resolve(true), true],
-    ['can not tell', async () => await Promise.reject(new Error('broken')), true],
+    ['cannot tell', async () => await Promise.reject(new Error('broken')), true],
     ['says no', async () => await Promise.resolve(false), false],
   ])('takes no silence for an outage where its transport %s', async (_, isOverloaded, expected) => {
     const { ask, answerAll, transport, client } = clientOf();

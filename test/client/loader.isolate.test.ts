@@ -47,7 +47,7 @@ describe('in an isolate', () => {
     expect([kept.length, server.asked(SERVED)]).toEqual([1, 2]);
   });
 
-  test('nor does a pause let a question trickle through that can not be kept alive', async () => {
+  test('nor does a pause let a question trickle through that cannot be kept alive', async () => {
     const { loader, clock, requests, answer } = loaderOf();
     loader.trickle(FINGERPRINT, KEY, clock.monotonic(), {});
     expect(requests).toHaveLength(0);

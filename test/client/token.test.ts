@@ -100,7 +100,7 @@ describe('a token that is fetched', () => {
     expect(await Promise.all([next, joined])).toEqual(['t-2', 't-2']);
   });
 
-  test('that can not be had fails for all who wait, and is asked for anew', async () => {
+  test('that cannot be had fails for all who wait, and is asked for anew', async () => {
     const { calls, token } = source();
     const both = [token.fetch(true), token.fetch(true)];
     calls[0]?.fail(new Error('vault is sealed'));

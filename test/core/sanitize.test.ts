@@ -72,10 +72,10 @@ describe('what is sanitized is frozen', () => {
   });
 });
 
-describe('a Date, Map or Set in claims can not be changed:', () => {
+describe('a Date, Map or Set in claims cannot be changed:', () => {
   class Late extends Date {}
   class Table extends Map<unknown, unknown> {}
-  const change = 'claims are shared between callers, and can not be changed';
+  const change = 'claims are shared between callers, and cannot be changed';
 
   test.each([
     ['Date', () => new Date(0)],

@@ -134,7 +134,7 @@ describe('what is shared', () => {
     expect(put).toHaveBeenCalledOnce();
   });
 
-  test('is asked about by each process if the store can not lease', async () => {
+  test('is asked about by each process if the store cannot lease', async () => {
     const fails = async (): Promise<never> => await Promise.reject(new Error('down'));
     const shared = new SharedVerdicts({ fleet, get: fails, put: fails, lease: fails }, options);
     expect(await shared.lease('f', 10)).toBe(true);
@@ -392,7 +392,13 @@ describe('options of a fleet', () => {
     expect(() => redisCache({ send: 7 as never, secret })).toThrow(InvalidOptionsError);
     expect(() => redisCache({ send, secret: 'short' })).toThrow(InvalidOptionsError);
     expect(() => redisRevocations({ send: 7 as never })).toThrow(InvalidOptionsError);
-    for (const wrong of [{ pollMs: 0 }, { retentionMs: NaN }, { signingSecret: 'short' }, { signingSecret: [] }])
+    for (const wrong of [
+      { pollMs: 0 },
+      { retentionMs: NaN },
+      { signingSecret: 'short' },
+      { signingSecret: [] },
+      { signingSecret: undefined as never },
+    ])
       expect(() => redisRevocations({ send, ...wrong })).toThrow(InvalidOptionsError);
   });
 

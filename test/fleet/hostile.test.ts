@@ -188,7 +188,7 @@ describe.skipIf(withoutRedis)('someone who writes to the stream', { timeout: 60_
     [REVOKED, '18446744073709551615-1'],
     [REVOKED, `${Date.now() + 50_000}-1`],
     [ALL, `${Date.now() + 50_000}-18446744073709551615`],
-  ])('can not make later revocations count as earlier ones: %s at %s', async (event, id) => {
+  ])('cannot make later revocations count as earlier ones: %s at %s', async (event, id) => {
     const fleet = await fleetRig();
     const { server } = fleet;
     const [a, b] = [await follower(fleet), await follower(fleet)];
@@ -217,7 +217,7 @@ describe.skipIf(withoutRedis)('someone who writes to the stream', { timeout: 60_
     for (const verifier of [a, b]) expect(brief(await verifier.verify(GOOD))).toMatch(/^rejected/);
   });
 
-  test('can not bring back a verdict from before a revocation by a generation that has ended', async () => {
+  test('cannot bring back a verdict from before a revocation by a generation that has ended', async () => {
     const fleet = await fleetRig();
     const { server, send } = fleet;
     const a = await follower(fleet);

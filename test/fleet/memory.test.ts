@@ -328,7 +328,7 @@ describe('a shared cache that misbehaves', () => {
     expect(server.counts.rejected).toBe(9);
   });
 
-  test('costs its budget once, where the stream can not be read either', async () => {
+  test('costs its budget once, where the stream cannot be read either', async () => {
     const { clock, member } = await fleetRig();
     const revocations = { fleet: support, name: 's', heartbeatMs: 60_000, follow: never };
     const verifier = member({ sharedCache: { fleet: support, get: never, put: never, lease: never }, revocations });
@@ -435,7 +435,7 @@ describe('a revocation', () => {
     expect(brief(await result)).toBe('valid server');
   });
 
-  test('that can not be published says so', async () => {
+  test('that cannot be published says so', async () => {
     const { member, build, clock } = await fleetRig();
     await expect(build().revoke({ keyId: 'k' })).rejects.toBeInstanceOf(NotPublishedError);
     const source = {
@@ -461,7 +461,7 @@ describe('a revocation', () => {
   });
 });
 
-test('warmUp() tells of a token that can not be had while the revocations are out of reach', async () => {
+test('warmUp() tells of a token that cannot be had while the revocations are out of reach', async () => {
   const { member } = await fleetRig();
   const revocations = {
     fleet: support,

@@ -235,7 +235,7 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
       await redis.start();
     },
     'something else in its place': async ({ send }) => await send(['SET', STREAM, 'x'], STREAM),
-    'an event that can not be read': async ({ send }) =>
+    'an event that cannot be read': async ({ send }) =>
       await send(['XADD', STREAM, '*', 'event', '{"v":2,"type":"renamed"}'], STREAM),
     'an event of an unknown selector': async ({ send }) =>
       await send(['XADD', STREAM, '*', 'event', '{"v":1,"type":"revoked","select":{"colour":"red"}}'], STREAM),

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 
 import { describe, expect, test } from 'vitest';
 
-import type { KeyVerifier } from 'keyverify';
+import type { KeyVerifier, Observer } from 'keyverify';
 import { redisRevocations } from 'keyverify/redis';
 
 import { CLIENTS, withoutRedis } from '../helpers/redis.js';
@@ -22,9 +22,13 @@ const add = async ({ send }: FleetRig, event: string, ...fields: string[]): Prom
   await send(['XADD', STREAM, '*', 'event', event, ...fields], STREAM);
 
 /** A verifier that believes signed events alone, follows the stream and knows the key. */
-async function follower(fleet: FleetRig, signingSecret: string | readonly string[] = NEW): Promise<KeyVerifier> {
+async function follower(
+  fleet: FleetRig,
+  signingSecret: string | readonly string[] = NEW,
+  observer: Observer = {},
+): Promise<KeyVerifier> {
   const revocations = redisRevocations({ send: fleet.send, pollMs: 20, signingSecret });
-  const verifier = fleet.member({ revocations });
+  const verifier = fleet.member({ revocations, observers: [observer] });
   await verifier.warmUp();
   await verifier.verify(GOOD);
   expect(verifier.stats().revocations).toMatchObject({ messages: 0, gaps: 0 });
@@ -44,10 +48,12 @@ describe.skipIf(withoutRedis)('with a signing secret', { timeout: 60_000 }, () =
     ['its own, and an event like it', [` ${ALL}`, 'signature', signature(ALL)]],
   ])('an event with %s is a gap, which denies nobody in an outage', async (_, [event, ...fields]) => {
     const fleet = await fleetRig();
-    const verifier = await follower(fleet);
+    const reasons: string[] = [];
+    const verifier = await follower(fleet, NEW, { onRevocationGap: ({ reason }) => reasons.push(reason) });
     await fleet.server.stop();
     await add(fleet, event, ...fields);
     await until(() => verifier.stats().revocations.gaps > 0);
+    expect(reasons).toEqual(['unreadable']);
     expect(verifier.stats().revocations.messages).toBe(0);
     expect(brief(await verifier.verify(GOOD))).toMatch(/^valid/);
   });

@@ -74,14 +74,14 @@ describe('a guard that answers 500 says why', () => {
     ['authorize() threw: Error: inside', { authorize: throwing('inside') }, withKey],
     ['authorize() threw: Error: on two lines', { authorize: throwing('on\n  two lines\n') }, withKey],
     ['authorize() threw: Error: [redacted] it is', { authorize: throwing(`${KEY} it is`) }, withKey],
-    ['onDenied() threw, or returned what can not be sent: Error: inside', { onDenied: throwing('inside') }, withoutKey],
+    ['onDenied() threw, or returned what cannot be sent: Error: inside', { onDenied: throwing('inside') }, withoutKey],
     [
-      'onDenied() threw, or returned what can not be sent: RangeError: not the status of a denial',
+      'onDenied() threw, or returned what cannot be sent: RangeError: not the status of a denial',
       { onDenied: () => ({ status: 200 }) },
       withoutKey,
     ],
     // It has the keys, and we don't know which of them is one.
-    ['onDenied() threw, or returned what can not be sent: Error', { onDenied: throwing(`not ${KEY}`) }, withTwo],
+    ['onDenied() threw, or returned what cannot be sent: Error', { onDenied: throwing(`not ${KEY}`) }, withTwo],
   ])('if %s', async (why, options, request) => {
     const guard = createGuard(saying(acme), options);
     for (let i = 0; i < 2; i++) expect(await status(guard(request))).toBe(500);

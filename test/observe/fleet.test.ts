@@ -210,7 +210,7 @@ describe('health() of a fleet', () => {
       lastGapAt: lastHeard + 3_000,
     });
     expect(lines).toEqual([
-      expect.stringContaining('revocations do not arrive: keyverify:revocations was last heard of 3 s ago'),
+      expect.stringContaining('revocations do not arrive: keyverify:revocations was last heard from 3 s ago'),
     ]);
     expect(lines[0]).toContain(server.verifyUrl);
     works = true;

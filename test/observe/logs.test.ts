@@ -59,7 +59,7 @@ test.each(KINDS)('a first failure, %s, is told with the URL, the cause, the effe
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(
     new RegExp(
-      `^warn keyverify: it failed as ${kind} \\(the cause\\), at ${URL}\\. Callers without a cached verdict are denied \\(${kind === 'misconfigured' ? 500 : 503}\\)(?:, but where a route or call sets failOpen: true)?\\. [A-Z].*\\.$`,
+      `^warn keyverify: it failed as ${kind} \\(the cause\\), at ${URL}\\. Callers without a cached verdict are denied \\(${kind === 'misconfigured' ? 500 : 503}\\)(?:, except where a route or call sets failOpen: true)?\\. [A-Z].*\\.$`,
     ),
   );
 });
@@ -111,9 +111,9 @@ test('an outage is two lines: what it means, and what it came to', () => {
   logs.breakerChanged(undefined, 73_000);
   expect(lines).toEqual([
     `warn keyverify: the key server ${URL} is down: it failed as unreachable (connect ECONNREFUSED). ` +
-      'Cached verdicts hold for up to 60 min past their TTL; all other callers are denied (503), but where a route or call sets failOpen: true. ' +
+      'Cached verdicts hold for up to 60 min past their TTL; all other callers are denied (503), except where a route or call sets failOpen: true. ' +
       'Check that it runs, and DNS, network and firewall on the way. ' +
-      'It is asked again every few seconds, and the next line says when it is back.',
+      'It is asked again every few seconds, and another line will say when it is back.',
     `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
       '7 let in without an identity. Look at what those did: their client is null.',
   ]);
@@ -182,14 +182,14 @@ test('a line about claims names their schema, not the token', () => {
   expect(lines).toEqual([
     `warn keyverify: the verdict does not fit the schema in claims: plan, at ${URL}. ` +
       'Callers without a cached verdict are denied (500). ' +
-      'It does not pass by itself: correct the setting that this line names, or the key server.',
+      'It will not go away by itself: correct the setting that this line names, or the key server.',
   ]);
 });
 
 test.each([
-  [true, 'proven', 'let in without an identity, but where a route or call sets failOpen: false. '],
+  [true, 'proven', 'let in without an identity, except where a route or call sets failOpen: false. '],
   [true, 'unproven', 'denied (503). '],
-  [false, 'proven', 'denied (503), but where a route or call sets failOpen: true. '],
+  [false, 'proven', 'denied (503), except where a route or call sets failOpen: true. '],
 ] as const)('with failOpen %s and %s evidence, unknown callers are %s', (failOpen, evidence, effect) => {
   const { logs, lines } = logsOf({ failOpen });
   logs.breakerChanged(new VerifyFailure('timeout', 'late', { evidence }), 0);
@@ -296,8 +296,8 @@ describe('what processes share', () => {
     logs.sharedCacheFailed(undefined, 200_000);
     expect(lines).toEqual([
       'warn keyverify: the shared cache is down: connect ECONNREFUSED. Callers notice nothing, but each process asks ' +
-        `${URL} by itself, and one that starts while that is down knows no key. Check that it runs, the way to it and the ` +
-        'credentials for it. The next line says when it is back.',
+        `${URL} by itself, and a process that starts meanwhile knows no keys. Check that it runs, the way to it and the ` +
+        'credentials for it. Another line will say when it is back.',
       'info keyverify: the shared cache is back after 90 s. Nothing is left to do.',
       expect.stringContaining('is down: no answer in time.'),
     ]);
@@ -313,7 +313,7 @@ describe('what processes share', () => {
     expect(lines.map((line) => line.slice(0, 4))).toEqual(['warn', 'info', 'warn']);
   });
 
-  test('a stream that is silent is told of once, without the query of its URL, and when it is heard of again', () => {
+  test('a stream that is silent is told of once, without the query of its URL, and when it is heard from again', () => {
     const { logs, lines } = fleetLogsOf();
     const source = 'sse:https://admin.test/revocations?token=secret';
     logs.heard(source, 5_000);
@@ -322,24 +322,30 @@ describe('what processes share', () => {
     logs.silent('other', 3_000, undefined, 15_000);
     logs.heard(source, 50_000);
     expect(lines).toEqual([
-      'warn keyverify: revocations do not arrive: sse:https://admin.test/revocations was last heard of 15 s ago ' +
+      'warn keyverify: revocations do not arrive: sse:https://admin.test/revocations was last heard from 15 s ago ' +
         '(connect ECONNREFUSED). Until it is back, a new verdict is fresh for 30 s at most, ' +
         `and ${URL} is asked about cached ones again, spread over time: until then a revoked key works. Check that it runs, the way to it and the credentials for it. ` +
-        'The next line says when it is back.',
-      expect.stringContaining('other was last heard of 3 s ago. Until'),
+        'Another line will say when it is back.',
+      expect.stringContaining('other was last heard from 3 s ago. Until'),
       'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. Nothing is left to do.',
     ]);
   });
 
   test('revocations that were lost are told of once a minute for each stream', () => {
     const { logs, lines } = fleetLogsOf();
-    for (const mono of [0, 59_999, 60_000]) logs.revocationsLost('keyverify:revocations', mono);
-    logs.revocationsLost('other', 60_000);
-    expect(lines).toHaveLength(3);
+    for (const mono of [0, 59_999, 60_000]) logs.revocationsLost('keyverify:revocations', 'lost', mono);
+    logs.revocationsLost('other', 'lost', 60_000);
+    logs.revocationsLost('other', 'unreadable', 60_000);
+    expect(lines).toHaveLength(4);
     expect(lines[0]).toBe(
-      'warn keyverify: revocations may have been lost in keyverify:revocations: it was trimmed, emptied or failed over, or ' +
-        `holds an event that can not be read or is not signed as it has to be. Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
+      'warn keyverify: revocations may have been lost in keyverify:revocations: it was trimmed, emptied or failed over. ' +
+        `Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
         'If it happens again, keep more history in the stream.',
+    );
+    expect(lines[3]).toBe(
+      'warn keyverify: an event in other cannot be read, or is not signed with the signingSecret: it may have been a revocation. ' +
+        `Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
+        'Correct what publishes it: docs/fleet.md has the format.',
     );
   });
 });

@@ -107,6 +107,7 @@ test('those of a fleet, with a zero for each count before its first event', asyn
       'SUM',
       [
         [{ 'keyverify.revocation.type': 'lost' }, 0],
+        [{ 'keyverify.revocation.type': 'unreadable' }, 0],
         [{ 'keyverify.revocation.type': 'silent' }, 0],
       ],
     ],
@@ -158,7 +159,7 @@ test('what a fleet does is counted and measured: operations by outcome, revocati
   state.fault = undefined;
   await clock.advance(4_000);
   expect(await series('keyverify.revocation.events')).toEqual({ revoked: 1, changed: 1 });
-  expect(await series('keyverify.revocation.gaps')).toEqual({ lost: 1, silent: 1 });
+  expect(await series('keyverify.revocation.gaps')).toEqual({ lost: 1, unreadable: 0, silent: 1 });
   const { '': lag } = await series('keyverify.revocation.lag');
   expect(lag).toBeGreaterThanOrEqual(4);
 });

@@ -52,8 +52,8 @@ describe('the URL of the key server', () => {
   test.each([
     ['ftp://admin.test', 'expected https: (or http:), got ftp:'],
     ['localhost:8080', 'expected https: (or http:), got localhost:'],
-    ['https://user@admin.test', 'expected no credentials in it, they belong into serviceToken'],
-    ['https://:password@admin.test', 'expected no credentials in it, they belong into serviceToken'],
+    ['https://user@admin.test', 'expected no credentials in it, they belong in serviceToken'],
+    ['https://:password@admin.test', 'expected no credentials in it, they belong in serviceToken'],
     ['https://admin.test/v#part', 'expected no fragment in it'],
   ])('is wrong: %s', (verifyUrl, mistake) => {
     expect(issues({ verifyUrl })).toEqual([`verifyUrl: ${mistake}`]);

@@ -32,10 +32,10 @@ describe('claims', () => {
 
   test('are waited for where the schema returns a promise of another library', async () => {
     const thenable = { then: (tell: (result: object) => void) => tell({ issues: [{ message: 'no' }] }) };
-    expect(await schemaReader(saying(thenable as Promise<never>))({})).toEqual({ wrong: 'the whole' });
+    expect(await schemaReader(saying(thenable as Promise<never>))({})).toEqual({ wrong: 'the claims as a whole' });
   });
 
-  test('with dates, maps and sets can not be changed', () => {
+  test('with dates, maps and sets cannot be changed', () => {
     const value = { since: new Date(0), limits: new Map([['rps', 5]]), roles: new Set(['admin']) };
     void schemaReader(saying({ value }))({});
     expect(() => value.since.setTime(1)).toThrow(TypeError);
@@ -69,7 +69,7 @@ describe('claims that do not fit', () => {
 
   test('as a whole are named so', () => {
     expect(schemaReader(saying({ issues: [{ message: 'no' }, { message: 'no', path: [] }] }))({})).toEqual({
-      wrong: 'the whole, the whole',
+      wrong: 'the claims as a whole, the claims as a whole',
     });
   });
 

@@ -92,7 +92,7 @@ describe('what no protocol can change', () => {
   });
 
   test.each(['unreachable', 'timeout', 'circuit_open', 'overloaded', 'constructor', undefined])(
-    'a failure is not of the kind %s: a response can not be that',
+    'a failure is not of the kind %s: a response cannot be that',
     (kind) => {
       expect(decode({ failure: { kind, message: `for ${KEY}` } })).toEqual({
         failure: { kind: 'invalid_response', message: 'for [redacted]', status: undefined, retryAfterMs: undefined },

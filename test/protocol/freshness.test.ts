@@ -33,7 +33,7 @@ describe('Cache-Control', () => {
     'max-age=x max-age=20',
     'max-age=""',
     'max-age==10',
-  ])('counts a max-age that can not be read as 0: %j', (cacheControl) => {
+  ])('counts a max-age that cannot be read as 0: %j', (cacheControl) => {
     expect(freshnessOf(cacheControl, undefined)).toEqual({ ...UNLIMITED, maxAgeMs: 0 });
   });
 

@@ -102,7 +102,7 @@ describe('a verdict that is not whole', () => {
       expect(good(fields)).toMatchObject({ kind: 'verified' });
   });
 
-  // Found by the fuzz test, KEYVERIFY_FUZZ_SEED=196927841: a length is compared, and this one can not be.
+  // Found by the fuzz test, KEYVERIFY_FUZZ_SEED=196927841: a length is compared, and this one cannot be.
   test.each(['client', 'tenant', 'key_id'])('is one whose %s is an object with a length of its own making', (field) => {
     expect(good({ [field]: { length: { toString: false } } })).toMatchObject({ kind: 'invalid' });
   });
@@ -204,7 +204,7 @@ describe('a refusal', () => {
     expect(reason({ valid: false, reason: 'moon_phase', client: 7 })).toBe('moon_phase');
   });
 
-  test('stands without a reason, or with one that can not be read', () => {
+  test('stands without a reason, or with one that cannot be read', () => {
     for (const broken of [{}, { reason: '' }, { reason: 7 }, { reason: null }])
       expect(reason({ valid: false, ...broken })).toBe('rejected');
   });

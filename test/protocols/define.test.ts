@@ -103,10 +103,7 @@ describe('a definition that is wrong', () => {
       "key.in: 'query' puts keys into access logs; dangerouslyAllowKeyInQuery: true",
     ],
     [{ auth: 'none', serviceToken: TOKEN }, "serviceToken: expected none with auth: 'none'"],
-    [
-      { headers: { Authorization: 'x' } },
-      'headers.authorization: expected another header; credentials belong into auth',
-    ],
+    [{ headers: { Authorization: 'x' } }, 'headers.authorization: expected another header; credentials belong in auth'],
     [{ headers: { 'X-Service-Token': 'x' } }, 'headers.x-service-token: is set by auth or key already'],
     [{ headers: { 'x-a': 'line\nbreak' } }, 'headers: expected header names and visible characters'],
     [{ auth: 'basic', key: { in: 'header', name: 'Authorization' } }, 'key.name: expected another header than that of'],

@@ -76,7 +76,7 @@ describe('the key', () => {
     for (const form of forms) expect(request.secrets?.some((secret) => form.includes(secret))).toBe(true);
   });
 
-  test('is not sent in a header that can not take it: it is malformed, and nobody else is to blame', async () => {
+  test('is not sent in a header that cannot take it: it is malformed, and nobody else is to blame', async () => {
     const server = await serve((response) => response.end());
     const protocol = defineProtocol({
       auth: 'none',
@@ -162,8 +162,8 @@ describe('a signature', () => {
     ['another origin', { url: 'https://elsewhere.test/verify' }],
     ['another origin', { url: 'nowhere' }],
     ['another method', { method: 'GET' }],
-    ['a header that can not be sent', { headers: { a: 'line\nbreak' } }],
-    ['a header that can not be sent', { headers: { a: 7 } }],
+    ['a header that cannot be sent', { headers: { a: 'line\nbreak' } }],
+    ['a header that cannot be sent', { headers: { a: 7 } }],
     ['a body that is no text', { body: 7 }],
   ])('must not be %s: %o', async (what, signed) => {
     await expect(async () => await encode({ sign: () => signed as never })).rejects.toThrow(`sign() returned ${what}`);

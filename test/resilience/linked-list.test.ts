@@ -42,7 +42,7 @@ test.each([
   expect(read(list)).toEqual([...left, item.name]);
 });
 
-test('one that was never in the list can not leave it', () => {
+test('one that was never in the list cannot leave it', () => {
   const { list } = filled('a');
   list.remove({ name: 'b' });
   expect(read(list)).toEqual(['a']);

@@ -13,7 +13,7 @@ function untyped(value: unknown): never {
 const oddError = Object.assign(new Error('odd'), { message: { not: 'a string' } });
 const hostileError = Object.defineProperty(new Error('hostile'), 'message', {
   get(): string {
-    throw new Error('can not be read');
+    throw new Error('cannot be read');
   },
 });
 
@@ -35,7 +35,7 @@ test.each<[string, () => KeyVerifierOptions]>([
   ['a protocol that throws', () => ({ protocol: { encode: throwing, decode: throwing } })],
   ['a fetch with a mistake in it', () => ({ fetch: throwing })],
   [
-    'a fetch that rejects with an error that can not be read',
+    'a fetch that rejects with an error that cannot be read',
     () => ({ fetch: vi.fn().mockRejectedValue(hostileError) }),
   ],
   [

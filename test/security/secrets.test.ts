@@ -137,7 +137,7 @@ describe('neither is in what is reported of', () => {
     expectNoCanary([result]);
   });
 
-  test('a serviceToken() that fails, and one that gives what can not be sent', async () => {
+  test('a serviceToken() that fails, and one that gives what cannot be sent', async () => {
     const seen: unknown[] = [];
     const fails = (): never => {
       throw new Error(`vault refused ${KEY}`);

@@ -171,7 +171,7 @@ describe('a key server that speaks a protocol', () => {
     ['bad', { verdict: { ...VERDICT, flag: undefined, identity: '.' } }],
     ['good', { verdict: { ...VERDICT, flag: '.' } }],
     ['good', { name: 'unkey', verdict: { ...VERDICT, reason: 'data' } }],
-  ])('can not write a %s key as %o', async (kind, definition) => {
+  ])('cannot write a %s key as %o', async (kind, definition) => {
     await expect(startKeyServer({ protocol: defined(definition) })).rejects.toThrow(`writes a ${kind} key`);
   });
 

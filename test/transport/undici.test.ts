@@ -67,7 +67,7 @@ describe('a request', () => {
     expect(await send(transport, server.origin)).toMatchObject({ status: 200 });
   });
 
-  test('is refused by a dispatcher that throws, is closed, or can not be had', async () => {
+  test('is refused by a dispatcher that throws, is closed, or cannot be had', async () => {
     const broken: Dispatcher = {
       dispatch: () => {
         throw new Error('broken');
@@ -238,7 +238,7 @@ describe('whether a request has been sent', () => {
     expect(await third(() => agent())).toBe(true);
   });
 
-  test('is denied where it can not be known', async () => {
+  test('is denied where it cannot be known', async () => {
     const silent: Dispatcher = { dispatch: () => true };
     expect(through('http://x.test', silent).send(ask('http://x.test')).isSent?.()).toBe(false);
     const none = vi.fn(() => expect.fail('none'));

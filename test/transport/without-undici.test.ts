@@ -9,7 +9,7 @@ vi.mock('undici', () => {
   throw new Error('Dynamic require of "node:assert" is not supported');
 });
 
-test('an undici that can not be loaded is replaced by fetch, with one warning', async () => {
+test('an undici that cannot be loaded is replaced by fetch, with one warning', async () => {
   const { origin } = await serve((response) => response.end('fine'));
   const warn = vi.fn();
   for (const told of [warn, undefined]) {
@@ -20,11 +20,11 @@ test('an undici that can not be loaded is replaced by fetch, with one warning', 
     await transport.close?.();
   }
   expect(warn.mock.calls).toEqual([
-    [expect.stringContaining('keyverify: undici can not be loaded, so fetch is used, which is slower') as string],
+    [expect.stringContaining('keyverify: undici cannot be loaded, so fetch is used, which is slower') as string],
   ]);
 });
 
-test('undici is required where it can not be imported, as in the CommonJS of Jest', async () => {
+test('undici is required where it cannot be imported, as in the CommonJS of Jest', async () => {
   const required = new Error('required');
   const commonJs = {
     require: vi.fn(() => {

@@ -107,7 +107,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     await rejects(server, { key: randomControlKey() }, 'unknown_key');
   },
 
-  'rejects every key that it can not know, however odd': async (server) => {
+  'rejects every key that it cannot know, however odd': async (server) => {
     for (const key of ODD_KEYS) await rejects(server, { key }, 'unknown_key');
   },
 

@@ -68,6 +68,7 @@ const EVENTS: Events = {
   onRevocation: [{ source: 'keyverify:revocations', messages: 2, revoked: 1, count: 1 }],
   onRevocationGap: [
     { source: 'keyverify:revocations', reason: 'lost' },
+    { source: 'keyverify:revocations', reason: 'unreadable' },
     { source: 'keyverify:revocations', reason: 'silent' },
   ],
   onAsk: [ask, { ...ask, purpose: 'refresh' }, { ...ask, purpose: 'control' }],

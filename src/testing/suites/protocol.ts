@@ -91,7 +91,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
         notEqual(verdict(subject, { ...subject.verified(CLIENT), status })?.kind, 'verified', `status ${status}`);
   },
 
-  'takes a body that it can not read for a failure': (subject) => {
+  'takes a body that it cannot read for a failure': (subject) => {
     const verified = subject.verified(CLIENT);
     const half = verified.body.slice(0, verified.body.length / 2);
     for (const body of [

@@ -32,7 +32,7 @@ export const runtimeTransport: TransportRuntime['runtimeTransport'] = (options) 
       return withFresh({ ...through(main), close: destroy }, limit, through, fresh);
     } catch (error) {
       options.warn?.(
-        `keyverify: undici can not be loaded, so fetch is used, which is slower (${String(error)}). In a bundle, keep undici external.`,
+        `keyverify: undici cannot be loaded, so fetch is used, which is slower (${String(error)}). In a bundle, keep undici external.`,
       );
       return fetchTransport(globalFetch);
     }

@@ -37,7 +37,7 @@ describe('the suite for protocols', () => {
       [/asks for the body/],
     ],
     ['verifies everything', { decode: ({ body }) => valid(clientOf(body)) }, [/bad key/, /not list/, /401/]],
-    ['rejects everything', { decode: () => refusal('no') }, [/good key/, /429/, /can not read/, /401/]],
+    ['rejects everything', { decode: () => refusal('no') }, [/good key/, /429/, /cannot read/, /401/]],
     [
       'looks at the status too late',
       {
@@ -56,7 +56,7 @@ describe('the suite for protocols', () => {
           return 'failure' in decoded && response.status === 200 ? refusal('rubbish') : decoded;
         },
       },
-      [/can not read/],
+      [/cannot read/],
     ],
     [
       'does not renew its token',
