@@ -19,6 +19,16 @@ export interface FollowedRevocation extends Revocation, KnownPosition {
   readonly source: string;
 }
 
+/** What is known of a stream that is silent. */
+export interface Silence {
+  /** For how long, in milliseconds. */
+  readonly ms: number;
+  /** Whether it was heard from before. */
+  readonly wasHeard: boolean;
+  /** Why, if that is known. */
+  readonly error: Error | undefined;
+}
+
 export interface FollowerOptions {
   readonly clock: Clock;
   readonly random: () => number;
@@ -28,8 +38,8 @@ export interface FollowerOptions {
   readonly token: FollowContext['token'];
   readonly onRevocations: (source: string, revocations: readonly FollowedRevocation[]) => void;
   readonly onGap: (source: string, reason: RevocationGapEvent['reason']) => void;
-  /** A stream was not heard from for `ms`, three heartbeats or more, and why if that is known. Told again and again. */
-  readonly onSilent: (source: string, ms: number, error: Error | undefined) => void;
+  /** A stream is silent for three heartbeats or more. Told again and again. */
+  readonly onSilent: (source: string, silence: Silence) => void;
   /** It is heard from again, after `ms`. */
   readonly onHeard: (source: string, ms: number) => void;
   /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
@@ -131,6 +141,7 @@ class Stream {
   #error: Error | undefined;
   #failures = 0;
   #isSilenceTold = false;
+  #wasHeard = false;
   #endCall: () => void = () => undefined;
   #endPause: () => void = () => undefined;
   #cancelWatch: () => void = () => undefined;
@@ -243,7 +254,7 @@ class Stream {
     if (this.isSilent) {
       if (!this.#isSilenceTold) this.place.gap('silent');
       this.#isSilenceTold = true;
-      onSilent(name, clock.monotonic() - this.#heardAt, this.#error);
+      onSilent(name, { ms: clock.monotonic() - this.#heardAt, wasHeard: this.#wasHeard, error: this.#error });
     }
     const leftMs = Math.max(this.#heardAt, this.#calledAt) + this.#silentMs - clock.monotonic();
     if (leftMs <= 0) this.#endCall();
@@ -288,6 +299,7 @@ class Stream {
     const mono = clock.monotonic();
     const [wasSilent, silentMs] = [this.isSilent, mono - this.#heardAt];
     this.#heardAt = mono;
+    this.#wasHeard = true;
     this.#error = undefined;
     if (!wasSilent) return;
     this.#okSince = clock.wall();

@@ -1,4 +1,5 @@
 import { Throttle } from '../core/throttle.js';
+import type { Silence } from '../fleet/follower.js';
 import { BACK, duration, type Settings } from './log-lines.js';
 import type { Logs } from './logs.js';
 
@@ -18,9 +19,9 @@ const lines = {
 
   sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
 
-  silent: (source: string, ms: number, error: Error | undefined, { publicUrl, degradedTtlMs }: Settings): string =>
-    `keyverify: revocations do not arrive: ${named(source)} was last heard from ${duration(ms)} ago` +
-    `${error === undefined ? '' : ` (${error.message})`}. Until it is back, a new verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
+  silent: (source: string, { ms, wasHeard, error }: Silence, { publicUrl, degradedTtlMs }: Settings): string =>
+    `keyverify: revocations do not arrive: ${named(source)} ${wasHeard ? 'was last heard from' : 'was first asked'} ` +
+    `${duration(ms)} ago${wasHeard ? '' : ', and has not answered yet'}${error === undefined ? '' : ` (${error.message})`}. Until it is back, a new verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
     `and ${publicUrl} is asked about cached ones again, spread over time: until then a revoked key works. ${CHECK_STORE}`,
 
   heard: (source: string, ms: number): string =>
@@ -56,8 +57,8 @@ export class FleetLogs {
   }
 
   /** A stream of revocations was not heard from for three heartbeats, or still isn't. */
-  silent(source: string, ms: number, error: Error | undefined, mono: number): void {
-    this.#fell(source, mono, (settings) => lines.silent(source, ms, error, settings));
+  silent(source: string, silence: Silence, mono: number): void {
+    this.#fell(source, mono, (settings) => lines.silent(source, silence, settings));
   }
 
   /** It is heard from again, after `ms`. */

@@ -1,7 +1,7 @@
 import type { RevocationGapEvent } from '../core/events.js';
 import type { Health } from '../core/health.js';
 import type { RevocationStats, SharedStats } from '../core/stats.js';
-import type { RevocationFollower } from '../fleet/follower.js';
+import type { RevocationFollower, Silence } from '../fleet/follower.js';
 import type { Revocation } from '../fleet/revocation.js';
 import type { SharedVerdictsOptions } from '../fleet/shared-verdicts.js';
 import type { Clock } from '../core/clock.js';
@@ -64,8 +64,8 @@ export class FleetMonitor<Claims> {
   }
 
   /** A stream was not heard from for so long. */
-  silent(source: string, ms: number, error: Error | undefined): void {
-    this.#logs.silent(source, ms, error, this.#clock.monotonic());
+  silent(source: string, silence: Silence): void {
+    this.#logs.silent(source, silence, this.#clock.monotonic());
   }
 
   heard(source: string, ms: number): void {

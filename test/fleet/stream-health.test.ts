@@ -33,7 +33,8 @@ function setup(names: readonly string[] = ['s']) {
     verifyUrl: 'https://admin.test/verify?secret=url-secret',
     token: async () => await Promise.resolve(TOKEN),
     onGap: (_, reason) => told.push(`gap: ${reason}`),
-    onSilent: (source, ms, error) => told.push(`${source} silent for ${ms} ms: ${error?.message ?? 'nothing said'}`),
+    onSilent: (source, { ms, error }) =>
+      told.push(`${source} silent for ${ms} ms: ${error?.message ?? 'nothing said'}`),
     onHeard: (source, ms) => told.push(`${source} heard after ${ms} ms`),
     onRevocations: () => undefined,
     clockSkewMs: () => skew.ms,

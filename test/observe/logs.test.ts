@@ -317,16 +317,16 @@ describe('what processes share', () => {
     const { logs, lines } = fleetLogsOf();
     const source = 'sse:https://admin.test/revocations?token=secret';
     logs.heard(source, 5_000);
-    logs.silent(source, 15_000, error, 0);
-    logs.silent(source, 30_000, error, 15_000);
-    logs.silent('other', 3_000, undefined, 15_000);
+    logs.silent(source, { ms: 15_000, wasHeard: true, error }, 0);
+    logs.silent(source, { ms: 30_000, wasHeard: true, error }, 15_000);
+    logs.silent('other', { ms: 3_000, wasHeard: false, error: undefined }, 15_000);
     logs.heard(source, 50_000);
     expect(lines).toEqual([
       'warn keyverify: revocations do not arrive: sse:https://admin.test/revocations was last heard from 15 s ago ' +
         '(connect ECONNREFUSED). Until it is back, a new verdict is fresh for 30 s at most, ' +
         `and ${URL} is asked about cached ones again, spread over time: until then a revoked key works. Check that it runs, the way to it and the credentials for it. ` +
         'Another line will say when it is back.',
-      expect.stringContaining('other was last heard from 3 s ago. Until'),
+      expect.stringContaining('other was first asked 3 s ago, and has not answered yet. Until'),
       'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. Nothing is left to do.',
     ]);
   });
