@@ -1,5 +1,5 @@
 import { Throttle } from '../core/throttle.js';
-import type { Silence } from '../fleet/follower.js';
+import type { Silence } from '../fleet/followed-stream.js';
 import { BACK, duration, type Settings } from './log-lines.js';
 import type { Logs } from './logs.js';
 

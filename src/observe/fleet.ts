@@ -1,7 +1,8 @@
 import type { RevocationGapEvent } from '../core/events.js';
 import type { Health } from '../core/health.js';
 import type { RevocationStats, SharedStats } from '../core/stats.js';
-import type { RevocationFollower, Silence } from '../fleet/follower.js';
+import type { Silence } from '../fleet/followed-stream.js';
+import type { RevocationFollower } from '../fleet/follower.js';
 import type { Revocation } from '../fleet/revocation.js';
 import type { SharedVerdictsOptions } from '../fleet/shared-verdicts.js';
 import type { Clock } from '../core/clock.js';

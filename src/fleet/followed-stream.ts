@@ -1,0 +1,252 @@
+import type { Clock } from '../core/clock.js';
+import type { RevocationGapEvent } from '../core/events.js';
+import { redactError } from '../core/redact.js';
+import { isPosition } from './position.js';
+import {
+  isRevocation,
+  parseMessage,
+  type FollowContext,
+  type PositionedMessage,
+  type Revocation,
+  type RevocationSink,
+  type RevocationSource,
+} from './revocation.js';
+import { StreamPlace, type KnownPosition } from './stream-place.js';
+
+/** A revocation, and where it stands in the stream of its source. */
+export interface FollowedRevocation extends Revocation, KnownPosition {
+  readonly source: string;
+}
+
+/** What is known of a stream that is silent. */
+export interface Silence {
+  /** For how long, in milliseconds. */
+  readonly ms: number;
+  /** Whether it was heard from before. */
+  readonly wasHeard: boolean;
+  /** Why, if that is known. */
+  readonly error: Error | undefined;
+}
+
+export interface FollowerOptions {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly scope: string | undefined;
+  readonly retainMs: number;
+  readonly verifyUrl: string;
+  readonly token: FollowContext['token'];
+  readonly onRevocations: (source: string, revocations: readonly FollowedRevocation[]) => void;
+  readonly onGap: (source: string, reason: RevocationGapEvent['reason']) => void;
+  /** A stream is silent for three heartbeats or more. Told again and again. */
+  readonly onSilent: (source: string, silence: Silence) => void;
+  /** It is heard from again, after `ms`. */
+  readonly onHeard: (source: string, ms: number) => void;
+  /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
+  readonly clockSkewMs: () => number | undefined;
+}
+
+/** A stream that was not heard from for so many of its heartbeats is down. */
+const SILENT_HEARTBEATS = 3;
+
+/** Pauses before a source is called again, in milliseconds; half of each is random. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
+/** For so long a message that took effect late counts as lag: a collector reads the gauge once a minute at least. */
+const LAG_HELD_MS = 60_000;
+
+/** The `Date` of the key server, which its clock is known by, counts in seconds. */
+const SKEW_MS = 2_000;
+
+/** One source: called again whenever it ends, or is silent for too long. */
+export class FollowedStream {
+  readonly source: RevocationSource;
+  readonly place: StreamPlace;
+  isCaughtUp = false;
+  readonly #options: FollowerOptions;
+  #isClosed = false;
+  /** When it was last known to live, once it is followed. */
+  #heardAt = Infinity;
+  #calledAt = -Infinity;
+  #startedAt = Infinity;
+  #okSince: number;
+  #delay = { ms: 0, until: -Infinity };
+  #token = '';
+  #error: Error | undefined;
+  #failures = 0;
+  #isSilenceTold = false;
+  #wasHeard = false;
+  #endCall: () => void = () => undefined;
+  #endPause: () => void = () => undefined;
+  #cancelWatch: () => void = () => undefined;
+  /** Who waits until it is caught up. */
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(source: RevocationSource, options: FollowerOptions) {
+    this.source = source;
+    this.#options = options;
+    this.#okSince = options.clock.wall();
+    this.place = new StreamPlace(options.clock, (reason) => options.onGap(source.name, reason));
+  }
+
+  /** Since when it is heard of or starts, on the wall clock; of a silent one, when it was last heard from. */
+  get since(): number {
+    const { clock } = this.#options;
+    return this.isSilent ? clock.wall() - (clock.monotonic() - this.#heardAt) : this.#okSince;
+  }
+
+  /** How late revocations take effect: none that is on its way is older than this. */
+  get lagMs(): number {
+    const mono = this.#options.clock.monotonic();
+    return Math.max(0, mono - this.#heardAt, mono < this.#delay.until ? this.#delay.ms : 0);
+  }
+
+  get isSilent(): boolean {
+    return this.#options.clock.monotonic() - this.#heardAt >= this.#silentMs;
+  }
+
+  /** Resolves when everything that is retained has been read. */
+  start(): Promise<void> {
+    this.#startedAt = this.#options.clock.monotonic();
+    this.#heardAt = this.#startedAt;
+    // Before it is followed: a source may be caught up at once.
+    const caughtUp = new Promise<void>((resolve) => void this.#waiting.push(resolve));
+    this.#watch();
+    void this.#run();
+    return caughtUp;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelWatch();
+    this.place.close();
+    this.#endCall();
+    this.#endPause();
+  }
+
+  get #silentMs(): number {
+    return SILENT_HEARTBEATS * this.source.heartbeatMs;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      this.#calledAt = this.#options.clock.monotonic();
+      await this.#follow();
+      await this.#pause();
+    }
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#isClosed) return;
+    const { clock, random } = this.#options;
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++);
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(pauseMs * (1 - random() / 2), resolve, true);
+      this.#endPause = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** Calls the source once, until it ends or is told to. */
+  async #follow(): Promise<void> {
+    const { clock, retainMs, verifyUrl } = this.#options;
+    const { source, place } = this;
+    const token: FollowContext['token'] = async (refused) => (this.#token = await this.#options.token(refused));
+    const call = new AbortController();
+    const { signal } = call;
+    // A source that goes on after it was told to end is no longer listened to.
+    const sink: RevocationSink = {
+      deliver: (messages) => {
+        if (!signal.aborted) this.#deliver(messages);
+      },
+      gap: () => {
+        if (!signal.aborted) place.lose();
+      },
+      caughtUp: (position) => {
+        if (!signal.aborted) this.#onCaughtUp(position);
+      },
+    };
+    const context = { sink, from: place.position, retainMs, signal, verifyUrl, token, clock };
+    // In an async function: it may throw before it returns a promise.
+    const follow = async (): Promise<void> => await source.follow(context);
+    await new Promise<void>((resolve) => {
+      this.#endCall = resolve;
+      follow().then(resolve, (error: unknown) => {
+        this.#error = redactError(error, [this.#token, verifyUrl]);
+        resolve();
+      });
+    });
+    call.abort(new Error('no longer followed'));
+  }
+
+  /** Finds out when nothing is heard any more: a connection may be dead without being closed. */
+  #watch(): void {
+    const { clock, onSilent } = this.#options;
+    const { name } = this.source;
+    if (this.isSilent) {
+      if (!this.#isSilenceTold) this.place.gap('silent');
+      this.#isSilenceTold = true;
+      onSilent(name, { ms: clock.monotonic() - this.#heardAt, wasHeard: this.#wasHeard, error: this.#error });
+    }
+    const leftMs = Math.max(this.#heardAt, this.#calledAt) + this.#silentMs - clock.monotonic();
+    if (leftMs <= 0) this.#endCall();
+    this.#cancelWatch = clock.after(leftMs > 0 ? leftMs : this.#silentMs, () => this.#watch(), true);
+  }
+
+  #deliver(messages: readonly PositionedMessage[]): void {
+    const { scope, onRevocations } = this.#options;
+    const { source, place } = this;
+    const isForOthers = ({ scope: concerned = scope }: Revocation): boolean =>
+      scope !== undefined && concerned !== scope;
+    const revocations: FollowedRevocation[] = [];
+    for (const { position, json } of messages) {
+      const message = isPosition(position) ? parseMessage(json) : undefined;
+      // After a gap, what is retained may come again.
+      const isNew = place.isNew(position);
+      if (isPosition(position)) place.goTo(position);
+      if (message === undefined) place.gap('unreadable');
+      else if (message.type === 'reset') place.lose();
+      else if (isRevocation(message) && !isForOthers(message)) {
+        revocations.push({ ...message, source: source.name, position, gaps: place.gaps });
+        if (isNew) this.#recordDelay(message.at);
+      }
+    }
+    this.#heard();
+    if (revocations.length > 0) onRevocations(source.name, revocations);
+  }
+
+  /** A message takes effect now that was published at `at`, by another clock than ours. */
+  #recordDelay(at = Infinity): void {
+    const { clock, clockSkewMs } = this.#options;
+    const [mono, skewMs] = [clock.monotonic(), clockSkewMs() ?? 0];
+    const ms = clock.wall() - (skewMs > SKEW_MS ? skewMs : 0) - at;
+    // Before it was followed, nothing was served here that could have been revoked.
+    const delayMs = Math.min(ms, mono - this.#startedAt);
+    if (mono >= this.#delay.until || delayMs >= this.#delay.ms)
+      this.#delay = { ms: delayMs, until: mono + LAG_HELD_MS };
+  }
+
+  #heard(): void {
+    const { clock, onHeard } = this.#options;
+    const mono = clock.monotonic();
+    const [wasSilent, silentMs] = [this.isSilent, mono - this.#heardAt];
+    this.#heardAt = mono;
+    this.#wasHeard = true;
+    this.#error = undefined;
+    if (!wasSilent) return;
+    this.#okSince = clock.wall();
+    onHeard(this.source.name, silentMs);
+  }
+
+  #onCaughtUp(position: string | undefined): void {
+    if (isPosition(position)) this.place.goTo(position);
+    this.#heard();
+    if (!this.isCaughtUp) this.#okSince = this.#options.clock.wall();
+    this.#failures = 0;
+    this.#isSilenceTold = false;
+    this.isCaughtUp = true;
+    for (const tell of this.#waiting.splice(0)) tell();
+  }
+}
