@@ -95,7 +95,7 @@ function macOf(node: NodeCrypto, buffer: NodeBuffer, key: Bytes): (text: string)
   };
 }
 
-const encode = (text: string): Bytes => new TextEncoder().encode(text);
+export const encode = (text: string): Bytes => new TextEncoder().encode(text);
 
 export const webCrypto: Crypto = {
   async derive(secret, info) {

@@ -1,15 +1,12 @@
+import { fromHex, toHex } from '../core/fingerprint.js';
 import { lazy } from '../core/lazy.js';
+import { encode } from './crypto.js';
 import type { Secrets } from './seal.js';
-
-const encode = lazy(() => {
-  const encoder = new TextEncoder();
-  return (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
-});
 
 const HMAC = { name: 'HMAC', hash: 'SHA-256' };
 
 /** A SHA-256 in hexadecimal digits. */
-const SIGNATURE = /^[0-9a-f]{64}$/;
+const SIGNATURE = /^[0-9a-f]{64}$/i;
 
 /** The longest signature, in characters. */
 export const MAX_SIGNATURE = 64;
@@ -22,21 +19,21 @@ export class Signer {
   constructor(secrets: Secrets) {
     const [first, ...others] = typeof secrets === 'string' ? ([secrets] as const) : secrets;
     const load = async (secret: string): Promise<CryptoKey> =>
-      await crypto.subtle.importKey('raw', encode()(secret), HMAC, false, ['sign', 'verify']);
+      await crypto.subtle.importKey('raw', encode(secret), HMAC, false, ['sign', 'verify']);
     this.#keys = lazy(() => [load(first), ...others.map(load)]);
   }
 
   async sign(event: string): Promise<string> {
     const [key] = this.#keys();
-    const bytes = new Uint8Array(await crypto.subtle.sign('HMAC', await key, encode()(event)));
-    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const bytes = new Uint8Array(await crypto.subtle.sign('HMAC', await key, encode(event)));
+    return toHex(String.fromCharCode(...bytes));
   }
 
   async isSigned(event: string, signature: string): Promise<boolean> {
     if (!SIGNATURE.test(signature)) return false;
-    const bytes = Uint8Array.from(signature.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+    const bytes = Uint8Array.from(fromHex(signature), (byte) => byte.charCodeAt(0));
     const verified = this.#keys().map(
-      async (key) => await crypto.subtle.verify('HMAC', await key, bytes, encode()(event)),
+      async (key) => await crypto.subtle.verify('HMAC', await key, bytes, encode(event)),
     );
     return (await Promise.all(verified)).includes(true);
   }

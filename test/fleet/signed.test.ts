@@ -81,7 +81,7 @@ describe.skipIf(withoutRedis)('with a signing secret', { timeout: 60_000 }, () =
     const fleet = await fleetRig();
     const verifier = await follower(fleet, [NEW, OLD]);
     await add(fleet, OTHER, 'signature', signature(OTHER, OLD));
-    await add(fleet, OTHER, 'signature', signature(OTHER, NEW));
+    await add(fleet, OTHER, 'signature', signature(OTHER, NEW).toUpperCase());
     await until(() => verifier.stats().revocations.messages === 2);
     expect(verifier.stats().revocations.gaps).toBe(0);
   });
