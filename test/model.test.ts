@@ -195,7 +195,10 @@ async function settled(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-test(`the verifier does what the model does, in ${RUNS} random lives`, { timeout: RUNS * 20 }, async () => {
+/** A life takes 8 ms on an idle machine. This ends one that hangs, not one on a busy machine. */
+const LIFE_MS = 60;
+
+test(`the verifier does what the model does, in ${RUNS} random lives`, { timeout: RUNS * LIFE_MS }, async () => {
   await fc.assert(fc.asyncProperty(steps, fc.constantFrom('misconfigured' as const, 'overloaded' as const), run), {
     numRuns: RUNS,
   });
