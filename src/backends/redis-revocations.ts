@@ -39,6 +39,15 @@ export interface RedisRevocationsOptions {
 /** How many entries are read at once. */
 const PAGE = 1_000;
 
+/**
+ * So long full pages are read on before what they hold takes effect, in milliseconds. Each time, it overtakes the questions
+ * that are under way, and a question that is overtaken again and again gets no answer.
+ */
+const READ_ON_MS = 250;
+
+/** And so many events: they may be long. */
+const MAX_BACKLOG = 5_000;
+
 /** So many entries are kept of a stream that can't be trimmed by time. */
 const MAX_UNTRIMMED = 100_000;
 
@@ -161,17 +170,20 @@ class RedisRevocations implements RevocationSource {
     const { sink, from, retainMs, signal, clock } = context;
     let cursor = from;
     let deleted = '';
+    const backlog = new Backlog(context);
     for (let trimAt = -Infinity; !signal.aborted;) {
       let page = await this.#read(cursor, retainMs);
       if (cursor !== undefined && isLossy(page, cursor, deleted)) {
+        await backlog.deliver();
         // Read again: what has been lost up to then was lost before the gap.
         page = await this.#read(cursor, retainMs, true);
         sink.gap();
       }
       const { last, messages } = page;
       const news = messages.filter(({ position }) => idOf(position) !== idOf(cursor ?? ''));
-      await deliver(news, context);
+      backlog.add(news);
       const isFull = messages.length >= PAGE;
+      if (!isFull || backlog.isDue) await backlog.deliver();
       const end = messages.at(-1)?.position ?? last;
       cursor = isFull ? end : last;
       deleted = page.deleted;
@@ -223,6 +235,37 @@ class RedisRevocations implements RevocationSource {
     const taken = await this.#send(['SET', lease, '1', 'NX', 'PX', String(TRIM_EVERY_MS)], lease);
     if (taken === null || taken === undefined) return;
     await this.#send(['EVAL', TRIM, '1', this.name, String(this.#retentionMs)]);
+  }
+}
+
+/** Messages that have been read and not delivered. Of equal ones, the latest says it all. */
+class Backlog {
+  readonly #context: FollowContext;
+  /** JSON to position. */
+  readonly #messages = new Map<string, string>();
+  #dueAt = -Infinity;
+
+  constructor(context: FollowContext) {
+    this.#context = context;
+  }
+
+  get isDue(): boolean {
+    return this.#messages.size >= MAX_BACKLOG || this.#context.clock.monotonic() >= this.#dueAt;
+  }
+
+  add(messages: readonly PositionedMessage[]): void {
+    for (const { position, json } of messages) {
+      // To the end: positions rise.
+      this.#messages.delete(json);
+      this.#messages.set(json, position);
+    }
+  }
+
+  async deliver(): Promise<void> {
+    const messages = Array.from(this.#messages, ([json, position]) => ({ position, json }));
+    this.#messages.clear();
+    await deliver(messages, this.#context);
+    this.#dueAt = this.#context.clock.monotonic() + READ_ON_MS;
   }
 }
 

@@ -310,7 +310,10 @@ describe('a source of revocations', () => {
 
 describe('many revocations at once', () => {
   /** What a source delivers of a thousand, and how often others had their turn meanwhile. */
-  async function slices(source: RevocationSource): Promise<{ lengths: number[]; turns: number; positions: string[] }> {
+  async function slices(
+    source: RevocationSource,
+    monotonic = (): number => performance.now(),
+  ): Promise<{ lengths: number[]; turns: number; positions: string[] }> {
     const seen = { lengths: new Array<number>(), turns: 0, positions: new Array<string>() };
     const end = new AbortController();
     await new Promise<void>((resolve) => {
@@ -329,21 +332,24 @@ describe('many revocations at once', () => {
         signal: end.signal,
         verifyUrl: '',
         token: async () => await Promise.resolve('t'),
-        clock: { wall: Date.now, monotonic: () => performance.now(), after: after },
+        clock: { wall: Date.now, monotonic, after },
       });
     });
     end.abort();
     return seen;
   }
+  /** A clock on which no time passes. */
+  const frozen = (): number => 0;
   const after: FollowContext['clock']['after'] = (ms, run) => {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
   };
-  const json = toJson({ type: 'revoked', select: { keyId: 'k' } });
+  const jsonOf = (keyId: string): string => toJson({ type: 'revoked', select: { keyId } });
+  const json = jsonOf('k');
   const expected = Array.from({ length: 1_000 }, (_, i) => `1-${i + 1}`);
 
   test('take effect in slices, in order, with a turn of the event loop between: from Redis', async () => {
-    const entries = expected.flatMap((position) => [position.slice(2), json, '']);
+    const entries = expected.flatMap((position) => [position.slice(2), jsonOf(position), '']);
     const pages: unknown[] = [
       ['1', '1000', '', entries],
       ['1', '1000', '', ['1000', json, '']],
@@ -352,6 +358,41 @@ describe('many revocations at once', () => {
     const { lengths, turns, positions } = await slices(redisRevocations({ send }));
     expect([lengths, positions]).toEqual([[200, 200, 200, 200, 200], expected]);
     expect(turns).toBeGreaterThanOrEqual(4);
+  });
+
+  test('take effect at intervals where page after page is full, and equal ones once', async () => {
+    const page = (from: number, count: number, of: (at: number) => string): unknown => {
+      const entries = Array.from({ length: count }, (_, i) => [String(from + i), of(from + i), '']);
+      return ['1', '9000', '', entries.flat()];
+    };
+    const equal = (): string => json;
+    const pages: unknown[] = [page(1, 1_000, equal)];
+    for (let from = 1_000; from < 8_000; from += 999) pages.push(page(from, 1_000, equal));
+    pages.push(['1', '9000', '', ['8992', json, '', '9000', jsonOf('last'), '']]);
+    const send = async (): Promise<unknown> => await Promise.resolve(pages.shift() ?? 'OK');
+    const { lengths, positions } = await slices(redisRevocations({ send }), frozen);
+    // The first page at once, the others together.
+    expect([lengths, positions]).toEqual([
+      [1, 2],
+      ['1-1000', '1-8992', '1-9000'],
+    ]);
+  });
+
+  test('do not wait where there are too many, or where there is a gap', async () => {
+    const filled = (from: number): unknown => {
+      const entries = Array.from({ length: 1_000 }, (_, i) => [String(from + i), jsonOf(String(from + i)), '']);
+      return ['1', '9000', '', entries.flat()];
+    };
+    const pages: unknown[] = [filled(1)];
+    for (let from = 1_000; from < 7_000; from += 999) pages.push(filled(from));
+    const lost = ['2', '9000', '', ['9000', jsonOf('last'), '']];
+    pages.push(lost, lost);
+    const send = async (): Promise<unknown> => await Promise.resolve(pages.shift() ?? 'OK');
+    const { lengths, positions } = await slices(redisRevocations({ send }), frozen);
+    const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+    expect(sum(lengths.slice(0, 5))).toBe(1_000);
+    // Five thousand as soon as they are there, the others before the gap.
+    expect([sum(lengths), positions.at(-2), positions.at(-1)]).toEqual([7_994, 'gap', '2-9000']);
   });
 
   test('and from an event stream', async () => {

@@ -14,6 +14,7 @@ const OLD = 'another-signing-secret-of-thirty-two-characters';
 
 const ALL = '{"v":1,"type":"revoked","select":{"all":true}}';
 const OTHER = '{"v":1,"type":"revoked","select":{"keyId":"other"}}';
+const ANOTHER = '{"v":1,"type":"revoked","select":{"keyId":"another"}}';
 
 /** As a publisher in any language signs. */
 const signature = (event: string, secret = NEW): string => createHmac('sha256', secret).update(event).digest('hex');
@@ -81,7 +82,7 @@ describe.skipIf(withoutRedis)('with a signing secret', { timeout: 60_000 }, () =
     const fleet = await fleetRig();
     const verifier = await follower(fleet, [NEW, OLD]);
     await add(fleet, OTHER, 'signature', signature(OTHER, OLD));
-    await add(fleet, OTHER, 'signature', signature(OTHER, NEW).toUpperCase());
+    await add(fleet, ANOTHER, 'signature', signature(ANOTHER, NEW).toUpperCase());
     await until(() => verifier.stats().revocations.messages === 2);
     expect(verifier.stats().revocations.gaps).toBe(0);
   });
@@ -91,7 +92,7 @@ test.skipIf(withoutRedis)('without one, every event takes effect, signed or not'
   const fleet = await fleetRig();
   const verifier = fleet.member();
   await verifier.warmUp();
-  await add(fleet, OTHER);
+  await add(fleet, ANOTHER);
   await add(fleet, OTHER, 'signature', signature(OTHER));
   await until(() => verifier.stats().revocations.messages === 2);
   expect(verifier.stats().revocations.gaps).toBe(0);
