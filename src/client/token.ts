@@ -10,6 +10,8 @@ const RENEWAL_INTERVAL_MS = 1000;
 export class ServiceToken {
   readonly #source: TokenSource;
   #token: string | undefined;
+  /** The last one that was fetched, even if it was refused. */
+  #latest = '';
   #pending: Promise<string> | undefined;
   /** Until when the renewals so far are paid for, at one a second, on the monotonic clock. */
   #renewalsUntil = -Infinity;
@@ -70,8 +72,17 @@ export class ServiceToken {
   }
 
   async #call(): Promise<string> {
-    const token: unknown = typeof this.#source === 'function' ? await this.#source() : this.#source;
-    if (isHeaderValue(token)) return token;
+    const token = await this.#given();
+    if (isHeaderValue(token)) return (this.#latest = token);
     throw new TypeError('expected a string of visible characters');
+  }
+
+  async #given(): Promise<unknown> {
+    try {
+      return typeof this.#source === 'function' ? await this.#source() : this.#source;
+    } catch (error) {
+      // It may say which token could not be renewed.
+      throw redactError(error, [this.#latest]);
+    }
   }
 }

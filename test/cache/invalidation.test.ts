@@ -246,6 +246,17 @@ describe('what other processes say', () => {
   });
 });
 
+test('a stream that delivers a revocation twice forgets no verdict that was asked for in between', () => {
+  for (const selector of [{ fingerprint: 'a' }, { tenant: 'cust-A' }]) {
+    const verdicts = filled();
+    const revocation = { selector, stream: { source: 's', position: '1-1', gaps: 0 } };
+    expect(verdicts.invalidate([revocation], 0)).toBe(1);
+    verdicts.set('a', verdict(verified({ tenant: 'cust-A' })), verdicts.position);
+    expect(verdicts.invalidate([revocation], 0)).toBe(0);
+    expect(verdicts.get('a')?.result.valid).toBe(true);
+  }
+});
+
 describe('in a large cache', () => {
   const SWEEP = 512;
   const SIZE = 2 * SWEEP + 10;
@@ -271,6 +282,12 @@ describe('in a large cache', () => {
     expect(forget(verdicts, { tenant: 't-X' })).toBe(SWEEP / 2);
     expect(forget(verdicts, { tenant: 't-X' })).toBe(5);
     expect(forget(verdicts, { tenant: 't-1' })).toBe(SWEEP / 2);
+  });
+
+  test('a key is forgotten at once, wherever it is, and counted', () => {
+    const verdicts = large();
+    expect(forget(verdicts, { fingerprint: `f-${SIZE - 1}` })).toBe(1);
+    expect(verdicts.get(`f-${SIZE - 1}`)).toBeUndefined();
   });
 
   test('many at once look at more', () => {

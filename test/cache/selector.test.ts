@@ -45,6 +45,8 @@ describe('a selector', () => {
     {},
     { key: '' },
     { tenant: 7 },
+    null,
+    undefined,
     { client: undefined },
     { keyId: null },
     { user: 'x' },

@@ -111,6 +111,18 @@ describe('a token that is fetched', () => {
     expect(calls).toHaveLength(2);
   });
 
+  test('is not quoted by the error of a renewal, even if it was refused', async () => {
+    const { calls, token } = source();
+    const first = token.fetch(true);
+    calls[0]?.give('token-of-the-service');
+    await first;
+    token.refuse('token-of-the-service', 0);
+    const renewal = token.fetch(true);
+    calls[1]?.fail(new Error('token-of-the-service cannot be renewed'));
+    await expect(renewal).rejects.toThrow(/^\S+ cannot be renewed$/);
+    await expect(renewal).rejects.not.toThrow('token-of-the-service');
+  });
+
   test.each([undefined, null, 42, '', 'a\r\nb'])('is none if it is %j, and that is not quoted', async (value) => {
     const { token } = { token: new ServiceToken((() => value) as () => string) };
     await expect(token.fetch(true)).rejects.toThrow(new TypeError('expected a string of visible characters'));

@@ -128,6 +128,8 @@ describe('an answer with another status', () => {
     [500, 'server_error', 'the key server answered 500'],
     [503, 'server_error', 'the key server answered 503'],
     [599, 'server_error', 'the key server answered 599'],
+    [600, 'invalid_response', 'the key server answered 600 instead of 200'],
+    [999, 'invalid_response', 'the key server answered 999 instead of 200'],
     [429, 'rate_limited', 'the key server answered 429: it limits our rate'],
     [401, 'misconfigured', 'the key server answered 401: check serviceToken'],
     [403, 'misconfigured', 'the key server answered 403: check serviceToken'],
