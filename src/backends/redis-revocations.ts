@@ -40,12 +40,12 @@ export interface RedisRevocationsOptions {
 const PAGE = 1_000;
 
 /**
- * So long full pages are read on before what they hold takes effect, in milliseconds. Each time, it overtakes the questions
- * that are under way, and a question that is overtaken again and again gets no answer.
+ * While every page is full, revocations take effect only this often, in milliseconds. Each time, they invalidate the answers
+ * that are on their way, and a caller whose answer is invalidated twice is denied.
  */
 const READ_ON_MS = 250;
 
-/** And so many events: they may be long. */
+/** How many events may wait for that: each may be long. */
 const MAX_BACKLOG = 5_000;
 
 /** So many entries are kept of a stream that can't be trimmed by time. */
@@ -114,7 +114,7 @@ return {generation, last, deleted, entries}`;
 const TRIM = `local before = string.format('%.0f', redis.call('TIME')[1] * 1000 - ARGV[1])
 return tostring(redis.call('XTRIM', KEYS[1], 'MINID', '~', before))`;
 
-/** What a stream begins with. It tells nothing, so it needs no signature. */
+/** The first entry of a stream. It says nothing about keys, so it needs no signature. */
 const BEGIN = toJson({ type: 'heartbeat' });
 
 /** An entry as it is read. */
@@ -155,7 +155,7 @@ class RedisRevocations implements RevocationSource {
 
   constructor(options: RedisRevocationsOptions) {
     const { send, prefix, signingSecret, pollMs, retentionMs } = checkOptions(shape(), options);
-    // Whoever passes it wants it: an unset variable must not switch signatures off.
+    // Otherwise an environment variable that isn't set would silently turn signatures off.
     if (signingSecret === undefined && 'signingSecret' in options)
       throw new InvalidOptionsError([`signingSecret: expected ${SECRETS}, got nothing`]);
     this.#sendCommand = send;
@@ -223,7 +223,7 @@ class RedisRevocations implements RevocationSource {
     return { generation: String(generation), last: at(last), deleted: deleted === '' ? '' : at(deleted), messages };
   }
 
-  /** An entry without the signature that it has to have says nothing, which counts as a gap: it may be a revocation. */
+  /** An entry that isn't signed, but has to be, becomes one that can't be read. That counts as a gap: it may be a revocation. */
   async #checked({ position, json, signature }: PositionedEntry): Promise<PositionedMessage> {
     const counts = this.#signer === undefined || json === BEGIN || (await this.#signer.isSigned(json, signature));
     return { position, json: counts ? json : '' };
@@ -238,7 +238,7 @@ class RedisRevocations implements RevocationSource {
   }
 }
 
-/** Messages that have been read and not delivered. Of equal ones, the latest says it all. */
+/** Messages that have been read, but not delivered yet. Of equal ones, only the latest is kept. */
 class Backlog {
   readonly #context: FollowContext;
   /** JSON to position. */

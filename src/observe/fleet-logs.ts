@@ -32,7 +32,7 @@ const lines = {
     'If it happens again, keep more history in the stream.',
 
   unreadable: (source: string, { publicUrl }: Settings): string =>
-    `keyverify: an event in ${named(source)} cannot be read, or is not signed with the signingSecret: it may have been a ` +
+    `keyverify: an event in ${named(source)} cannot be read, or lacks the signature that signingSecret asks for: it may have been a ` +
     `revocation. ${asked(publicUrl)} Correct what publishes it: docs/fleet.md has the format.`,
 };
 

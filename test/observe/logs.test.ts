@@ -343,7 +343,7 @@ describe('what processes share', () => {
         'If it happens again, keep more history in the stream.',
     );
     expect(lines[3]).toBe(
-      'warn keyverify: an event in other cannot be read, or is not signed with the signingSecret: it may have been a revocation. ' +
+      'warn keyverify: an event in other cannot be read, or lacks the signature that signingSecret asks for: it may have been a revocation. ' +
         `Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
         'Correct what publishes it: docs/fleet.md has the format.',
     );
