@@ -89,7 +89,7 @@ export class FollowedStream {
     this.place = new StreamPlace(options.clock, (reason) => options.onGap(source.name, reason));
   }
 
-  /** Since when it is heard of or starts, on the wall clock; of a silent one, when it was last heard from. */
+  /** Since when it is heard from or starts, on the wall clock; of a silent one, when it was last heard from. */
   get since(): number {
     const { clock } = this.#options;
     return this.isSilent ? clock.wall() - (clock.monotonic() - this.#heardAt) : this.#okSince;

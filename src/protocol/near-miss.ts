@@ -22,9 +22,11 @@ export function isMisspelt(name: string, json: unknown): boolean {
 const LOWER_CASE = 32;
 const SEPARATOR = /^[_-]/;
 
-/** Whether it begins with the same letter or a separator. It makes no text: this is asked of each field of a verdict. */
+/** Whether both begin with the same letter, or one with a separator. It makes no text: this is asked of each field of a verdict. */
 const beginsLike = (field: string, name: string): boolean =>
-  SEPARATOR.test(field) || (field.charCodeAt(0) | LOWER_CASE) === (name.charCodeAt(0) | LOWER_CASE);
+  SEPARATOR.test(field) ||
+  SEPARATOR.test(name) ||
+  (field.charCodeAt(0) | LOWER_CASE) === (name.charCodeAt(0) | LOWER_CASE);
 
 /** Names the fields that were probably meant, where some are like it: to be said, never to be used in its place. */
 export function nearMiss(name: string, json: unknown): string {

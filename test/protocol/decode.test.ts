@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { DecodeContext, ProtocolAnswer, WireProtocol } from 'keyverify';
 
 import { decodeResponse } from '../../src/protocol/decode.js';
-import { nearMiss } from '../../src/protocol/near-miss.js';
+import { isMisspelt, nearMiss } from '../../src/protocol/near-miss.js';
 import { response } from '../helpers/responses.js';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
@@ -142,4 +142,17 @@ describe('a near miss', () => {
   ])('of %s in %o is named: %j', (name, json, named) => {
     expect(nearMiss(name, json)).toBe(named);
   });
+});
+
+test.each([
+  ['expires_at', 'expiresAt', true],
+  ['expires_at', '_expires-at', true],
+  ['_expires', 'expires', true],
+  ['-expires', 'EXPIRES', true],
+  ['expires_at', 'EXPIRESAT', true],
+  ['expires_at', 'expires', false],
+  ['expires_at', 'xpires_at', false],
+])('%s under the name %s: misspelt %s', (name, field, expected) => {
+  expect(isMisspelt(name, { [field]: 1 })).toBe(expected);
+  expect(isMisspelt(name, { [field]: 1, [name]: 1 })).toBe(false);
 });
