@@ -297,10 +297,12 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     failure: VerifyFailure,
     { maxAgeMs = Infinity }: AnyVerifyOptions,
   ): Served<Claims> | undefined {
-    const { staleIfErrorMs } = this.#options;
+    const { staleIfErrorMs, timeoutMs, clock } = this.#options;
     const { lastAnswerAt, controlsFail } = this.#loader.answers;
-    const answeredMs = this.#options.clock.monotonic() - lastAnswerAt;
-    const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs, controlsFail });
+    const mono = clock.monotonic();
+    const answeredMs = mono - lastAnswerAt;
+    const failingMs = entry.failingMs(mono) - timeoutMs;
+    const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs, failingMs, controlsFail });
     if (result?.source === 'stale')
       this.#observers.tell((o) => o.onStale?.({ fingerprint: toHex(fingerprint), failure, result }));
     return result;

@@ -12,11 +12,12 @@ export class Backoffs<Claims> {
     // A failure weighs more than a verdict: in a long outage, every entry would come to hold one.
     for (const oldest of this.#entries) {
       if (oldest.backoffFailure(mono) !== undefined) break;
-      oldest.backoff = undefined;
+      if (oldest.backoff !== undefined) oldest.backoff.failure = undefined;
       this.#entries.delete(oldest);
     }
     if (entry === undefined) return;
-    entry.backoff = { until: mono + BACKOFF_MS * (1 - random / 2), failure };
+    const since = entry.backoff?.since ?? mono;
+    entry.backoff = { until: mono + BACKOFF_MS * (1 - random / 2), since, failure };
     this.#entries.delete(entry);
     this.#entries.add(entry);
   }

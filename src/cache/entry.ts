@@ -6,7 +6,10 @@ import { rejected, verified, type Rejected, type Verified } from '../core/result
 export interface Backoff {
   /** On the monotonic clock. */
   readonly until: number;
-  readonly failure: VerifyFailure;
+  /** When the first of the failures in a row ended, on the monotonic clock. */
+  readonly since: number;
+  /** Gone once the moment is over. */
+  failure: VerifyFailure | undefined;
 }
 
 /** How long a verdict is fresh, in milliseconds. */
@@ -150,6 +153,11 @@ export class Entry<Claims> {
   /** Why this key isn't to be asked about right now, if it isn't. */
   backoffFailure(mono: number): VerifyFailure | undefined {
     return this.backoff !== undefined && mono < this.backoff.until ? this.backoff.failure : undefined;
+  }
+
+  /** For how long every question about this key has failed, in milliseconds. */
+  failingMs(mono: number): number {
+    return mono - (this.backoff?.since ?? mono);
   }
 
   /**

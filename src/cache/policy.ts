@@ -10,6 +10,8 @@ export interface PolicyOptions {
   readonly maxAgeMs: number;
   /** How long ago the key server last answered anybody, in milliseconds. */
   readonly answeredMs: number;
+  /** For how long every question about this key has failed, and none that was sent before can still be answered. */
+  readonly failingMs: number;
   /** Whether the key server answers callers, but no control question: what is unproven then proves nothing. */
   readonly controlsFail: boolean;
 }
@@ -30,7 +32,7 @@ export function staleResult<Claims>(
   entry: Entry<Claims>,
   age: number,
   failure: VerifyFailure,
-  { staleIfErrorMs, maxAgeMs, answeredMs, controlsFail }: PolicyOptions,
+  { staleIfErrorMs, maxAgeMs, answeredMs, failingMs, controlsFail }: PolicyOptions,
 ): Verified<Claims> | Rejected | undefined {
   // Refreshed in the meantime.
   if (age < entry.ttlMs && age < maxAgeMs) return entry.result;
@@ -41,7 +43,7 @@ export function staleResult<Claims>(
   // to each key that it doesn't know. A key that is in use when a failure begins for all loses nothing by this: it is past its
   // second TTL only when nobody has been answered for one.
   const provesNothing = failure.evidence === 'none' || (failure.evidence === 'unproven' && controlsFail);
-  const isOwn = provesNothing && answeredMs < entry.fullTtlMs;
+  const isOwn = provesNothing && answeredMs < Math.max(entry.fullTtlMs, failingMs);
   const bound = isOwn || callersCanCause(failure) ? Math.min(entry.fullTtlMs, staleIfErrorMs) : staleIfErrorMs;
   // By `<`: a bound that is no number must not last forever.
   return !entry.noStale && age < entry.fullTtlMs + bound && age < maxAgeMs ? entry.asStale() : undefined;

@@ -90,6 +90,24 @@ describe.concurrent('a revoked key for which a firewall answers', () => {
   });
 
   test.for(crosswise([{}]))(
+    '403 is refused after one more TTL, however seldom others are answered; $way, failOpen: $failOpen',
+    async (row, context) => {
+      const { server, verifier } = await lab(context, { ...row.options, ...OPTIONS });
+      const victim = newcomer();
+      expect(letIn([await verifier.verify(victim)])).toEqual({ server: 1 });
+      server.revoke(victim);
+      server.fault = (key) => (key === victim ? { status: 403 } : undefined);
+
+      // Less often than once a TTL. One who is answered may have been asked about before the failures began.
+      const others = during(5_500, 1_800, async () => await verifier.verify(newcomer()));
+      await during(4_200, 100, async () => await verifier.verify(victim));
+      const late = await during(1_200, 50, async () => await verifier.verify(victim));
+      expect(letIn(late)).toEqual({});
+      await others;
+    },
+  );
+
+  test.for(crosswise([{}]))(
     '500, as to each key that it does not know, is refused after one more TTL; $way, failOpen: $failOpen',
     async (row, context) => {
       const server = await startServer(context);

@@ -47,11 +47,12 @@ function stale(
     staleIfErrorMs = STALE,
     maxAgeMs = Infinity,
     answeredMs = Infinity,
+    failingMs = 0,
     controlsFail = false,
   } = {},
 ): string | undefined {
   const entry = new Entry(result, ASKED_AT, { ttlMs, refreshAtAge: ttlMs, noStale });
-  const served = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs, controlsFail });
+  const served = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs, failingMs, controlsFail });
   if (served === undefined) return undefined;
   return served.valid ? `valid ${served.source}` : `${served.reason} ${served.source}`;
 }
@@ -101,6 +102,17 @@ describe('a stale verdict', () => {
       expect(until(TTL + STALE, TTL)).toEqual(ENDS);
     },
   );
+
+  test.each<[FailureKind, Evidence]>([
+    ['misconfigured', 'none'],
+    ['server_error', 'unproven'],
+  ])('is honoured for one more TTL once others were answered while it failed: %s, evidence %s', (kind, evidence) => {
+    const given = { answeredMs: 3 * TTL, controlsFail: true };
+    const until = (bound: number, failingMs: number) =>
+      around(bound, (age) => stale(verified(), age, fails(kind, evidence), { ...given, failingMs }));
+    expect(until(2 * TTL, 3 * TTL + 0.1)).toEqual(ENDS);
+    expect(until(TTL + STALE, 3 * TTL)).toEqual(ENDS);
+  });
 
   test.each([
     ['proven', true],
@@ -155,7 +167,7 @@ describe('what is known, however old,', () => {
 describe('a verdict that was refreshed in the meantime', () => {
   test.each([verified({ source: 'cache' }), rejected('revoked', 'cache')])('is served as it is: %o', (result) => {
     const entry = new Entry(result, ASKED_AT, { ttlMs: TTL, refreshAtAge: TTL, noStale: true });
-    const options = { staleIfErrorMs: 0, maxAgeMs: 1_000, answeredMs: Infinity, controlsFail: false };
+    const options = { staleIfErrorMs: 0, maxAgeMs: 1_000, answeredMs: Infinity, failingMs: 0, controlsFail: false };
     expect(staleResult(entry, 999.9, OUTAGE, options)).toBe(entry.result);
     expect(staleResult(entry, 1_000, OUTAGE, options)).not.toBe(entry.result);
   });

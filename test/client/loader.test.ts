@@ -164,13 +164,31 @@ describe('a failure', () => {
     expect(entry?.backoffFailure(now + ms)).toBeUndefined();
   });
 
+  test('is remembered as long as the key fails, until the next verdict', async () => {
+    const { load, answer, cache, clock } = loaderOf();
+    await load();
+    await answer(GOOD);
+    expect(cache.get(FINGERPRINT)?.failingMs(clock.monotonic())).toBe(0);
+    await load();
+    await answer(LIMITED);
+    await clock.advance(3_100);
+    await load();
+    await answer(response(404));
+    expect(cache.get(FINGERPRINT)?.failingMs(clock.monotonic())).toBe(3_100);
+    await clock.advance(1_000);
+    await load();
+    await answer(GOOD);
+    await clock.advance(100);
+    expect(cache.get(FINGERPRINT)?.failingMs(clock.monotonic())).toBe(0);
+  });
+
   test('is let go of when its back-off is over: in a long outage every entry would come to hold one', async () => {
     const { load, cache, clock, transport } = loaderOf();
     transport.script = () => GOOD;
     const keys = ['sk-1', 'sk-2', 'sk-3'];
     for (const key of keys) await load(key);
     transport.script = () => response(404);
-    const held = () => keys.map((key) => cache.get(sha256(key))?.backoff !== undefined);
+    const held = () => keys.map((key) => cache.get(sha256(key))?.backoff?.failure !== undefined);
     await load('sk-1');
     await clock.advance(600);
     await load('sk-2');
