@@ -34,6 +34,11 @@ export const ABANDONED: AttemptFailure = {
   message: 'keyverify: given up, since the key server answers other questions but not as many as are asked',
 };
 
+export const CONGESTED: AttemptFailure = {
+  kind: 'overloaded',
+  message: 'keyverify: no answer in time, but more questions are on their way than the key server answers in time',
+};
+
 export const UNUSABLE = misconfigured(
   'transport, fetch, protocol or serviceToken returned neither a response nor an error',
 );

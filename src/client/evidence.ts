@@ -54,6 +54,7 @@ export class OutageEvidence {
   #failedInRow = 0;
   #contradicted = false;
   #usualMs = 0;
+  #latestMs = 0;
   #answers = 0;
   #failureRatio = 0;
   #observed = 0;
@@ -73,9 +74,9 @@ export class OutageEvidence {
     return this.#usualMs;
   }
 
-  /** From when on the wait for an answer is unusual, in milliseconds. */
+  /** From when on the wait for an answer is unusual, in milliseconds: where requests queue at the server, the latest one tells. */
   get unusualMs(): number {
-    return UNUSUAL_FACTOR * this.#usualMs;
+    return UNUSUAL_FACTOR * Math.max(this.#usualMs, this.#latestMs);
   }
 
   /** Whether a control question was ever answered: a server may answer 500 to every key that it doesn't know. */
@@ -118,6 +119,7 @@ export class OutageEvidence {
     this.#contradicted ||= this.#failedInRow > 0;
     this.#usualMs += (latencyMs - this.#usualMs) / Math.min(++this.#answers, WINDOW);
     this.#lastAnswerAt = mono;
+    this.#latestMs = latencyMs;
     this.#failedInRow = 0;
     this.#wake();
   }

@@ -3,6 +3,7 @@ import type { BreakerState } from '../core/events.js';
 import { VerifyFailure } from '../core/failure.js';
 import type { Breaker } from '../resilience/breaker.js';
 import { Bulkhead, type Lane } from '../resilience/bulkhead.js';
+import { Congestion } from '../resilience/congestion.js';
 import { Pacer } from '../resilience/pacer.js';
 
 export interface GateOptions {
@@ -32,20 +33,12 @@ const ANSWERS_LEFT = 2;
 const KNOWN_PER_SECOND = 10;
 const UNKNOWN_PER_SECOND = 5;
 
-/**
- * The server gets slower when an answer takes this much longer than the latest ones did: requests queue there. One that is
- * slow for all alike works in parallel, and bears more.
- */
-const SLOWER_RATIO = 1.2;
-
-/** Within this part of `timeoutMs` no answer is slow: all that are asked at once can be answered in time. */
-export const QUICK_RATIO = 1 / 8;
-
 /** May we call the key server now? Rate-limit pause, circuit breaker and bulkhead, in one place. */
 export class Gate {
   readonly bulkhead: Bulkhead;
   readonly #options: GateOptions;
   readonly #breaker: Breaker<VerifyFailure> | undefined;
+  readonly #congestion: Congestion;
   #pacers = newPacers();
   #pausedUntil = -Infinity;
   /** When the next known key may be asked about while the breaker is open. */
@@ -59,11 +52,17 @@ export class Gate {
   constructor(options: GateOptions, breaker: Breaker<VerifyFailure> | undefined) {
     this.#options = options;
     this.#breaker = breaker;
+    this.#congestion = new Congestion(options.timeoutMs);
     this.bulkhead = new Bulkhead(options.maxConcurrency, options.clock);
   }
 
   get breakerState(): BreakerState {
     return this.#breaker?.state ?? 'closed';
+  }
+
+  /** Whether so much is asked that even a healthy server may answer nothing in time. */
+  isCongested(mono: number): boolean {
+    return this.#congestion.lasts(mono);
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -110,22 +109,24 @@ export class Gate {
    * The latency is that of the server: without the time for which our own event loop was late. `lane` is that of the question,
    * unless it was a control question.
    */
-  recordAnswer(latencyMs: number, lane?: Lane): void {
+  recordAnswer(mono: number, sentAt: number, latencyMs: number, lane?: Lane): void {
     this.#breaker?.recordSuccess();
-    this.#lastAnswerAt = this.#options.clock.monotonic();
-    if (lane !== undefined && this.#lastAnswerAt < this.#pausedUntil) this.#pacers[lane].speedUp();
-    const isSlower = latencyMs > Math.max(SLOWER_RATIO * this.#latestMs, this.#options.timeoutMs * QUICK_RATIO);
+    this.#lastAnswerAt = mono;
+    if (lane !== undefined && mono < this.#pausedUntil) this.#pacers[lane].speedUp();
     this.#latestMs += (latencyMs - this.#latestMs) / 2;
-    if (isSlower) this.bulkhead.shrink();
-    else this.bulkhead.grow();
+    if (lane === 'high') return;
+    this.#congestion.record(mono, sentAt, latencyMs, this.bulkhead.activeIn('low'));
+    if (this.#congestion.bearsMore) this.bulkhead.grow();
   }
 
-  /** `status` is that of the response, if there was one. */
-  recordFailure(failure: VerifyFailure, mono: number, status: number | undefined, lane?: Lane): void {
+  /** `status` is that of the response, if there was one; `lateSince` says when it was asked, if there was none in time. */
+  recordFailure(failure: VerifyFailure, mono: number, status?: number, lane?: Lane, lateSince?: number): void {
     const { kind, evidence, retryAfterMs } = failure;
     if (evidence !== 'none') this.#breaker?.recordFailure(failure, mono, retryAfterMs);
     // A key that the server can't stand is answered 500, and says nothing about its load.
-    else if (status === 503 || status === 429) this.bulkhead.halve();
+    else if (status === 503 || status === 429) this.bulkhead.shed();
+    else if (lane === 'low' && lateSince !== undefined && this.#congestion.endsRound(mono, lateSince))
+      this.bulkhead.reduceTo(this.#congestion.bearable);
     if (kind === 'rate_limited') this.#pause(mono, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS), lane);
   }
 

@@ -6,15 +6,16 @@ import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
 import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
+import { ProbeTimer } from '../resilience/probe-timer.js';
 import { AmbiguousRejections } from './ambiguity.js';
 import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
-import { EXHAUSTED, NO_SLOT } from './call-failures.js';
+import { CONGESTED, EXHAUSTED, NO_SLOT } from './call-failures.js';
 import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
 import { ControlCall } from './control-call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
 import { OutageEvidence, type WatchedCall } from './evidence.js';
-import { Gate, QUICK_RATIO } from './gate.js';
+import { Gate } from './gate.js';
 import { isOverloaded } from './overloaded.js';
 import { UnknownCalls } from './unknown-calls.js';
 
@@ -39,6 +40,9 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
 /** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
 const PROBE_TIMEOUT_MS = 750;
 
+/** Within this part of `timeoutMs` no question hangs. */
+const QUICK_RATIO = 1 / 8;
+
 /** From this part of `timeoutMs` on a wait is suspicious, if it is longer than usual: a slow server has time for the control. */
 const EARLIEST_SUSPICION = 0.25;
 
@@ -56,7 +60,7 @@ export class KeyServerClient<Claims> {
   readonly #lag: LoopLag;
   readonly #totals = { requests: 0, retries: 0 };
   readonly #calibration = new Calibration();
-  #cancelProbe: (() => void) | undefined;
+  readonly #probes: ProbeTimer | undefined;
 
   constructor(options: KeyServerClientOptions<Claims>, deps: CallDeps) {
     const { clock, timeoutMs, maxConcurrency, breaker, random, controlKey, onBreaker } = options;
@@ -65,9 +69,10 @@ export class KeyServerClient<Claims> {
     this.#deps = deps;
     if (breaker !== false)
       this.#breaker = new Breaker(breaker, random, (state, failure) => {
-        if (state === 'open') this.#scheduleProbe();
+        if (state === 'open') this.#probes?.start();
         onBreaker(state, failure);
       });
+    if (this.#breaker && sharesPromises) this.#probes = new ProbeTimer(clock, this.#breaker, this.#probe.bind(this));
     this.#lag = new LoopLag(clock);
     this.#gate = new Gate({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.#breaker);
     this.#controls = new ControlQuestions({
@@ -122,7 +127,7 @@ export class KeyServerClient<Claims> {
   }
 
   close(): void {
-    this.#cancelProbe?.();
+    this.#probes?.stop();
     this.#controls.close();
   }
 
@@ -154,7 +159,8 @@ export class KeyServerClient<Claims> {
     const deadline = new Deadline(clock, timeoutMs, startedAt);
     const onSuspect = (): void => this.#suspect(call);
     // Where others are answered, and more are asked than the server bears, a retry would make it worse.
-    const mayRetry = (): boolean => !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
+    const mayRetry = (): boolean =>
+      !this.#isCongested && !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
     const suspectAfterMs = Math.max(timeoutMs * EARLIEST_SUSPICION, Math.min(this.#evidence.unusualMs, timeoutMs / 2));
     const context = { key, retries, deadline, suspectAfterMs, wasGood, ambiguity, onSent, onSuspect, mayRetry };
     const call = new Call(this.#options, this.#deps, context);
@@ -176,8 +182,9 @@ export class KeyServerClient<Claims> {
       this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome), lagMs, lane);
       return { verdict: outcome, attempts, durationMs: mono - startedAt, clockSkewMs };
     }
-    const failure = await this.#toFailure(outcome, call, deadline, startedAt);
-    this.#gate.recordFailure(failure, clock.monotonic(), outcome.status, lane);
+    const isLate = outcome.kind === 'timeout' && this.#isOwnLoad(outcome);
+    const failure = await this.#toFailure(isLate ? CONGESTED : outcome, call, deadline, startedAt);
+    this.#gate.recordFailure(failure, clock.monotonic(), outcome.status, lane, isLate ? call.firstSentAt : undefined);
     return failure;
   }
 
@@ -206,13 +213,27 @@ export class KeyServerClient<Claims> {
     return new VerifyFailure(kind, message, { cause, retryAfterMs, ambiguous, attempts, durationMs, evidence });
   }
 
+  #probe(): void {
+    this.#controls.request(Math.min(this.#options.timeoutMs, Math.max(PROBE_TIMEOUT_MS, 2 * this.#evidence.usualMs)));
+  }
+
   #suspect(call: WatchedCall): void {
     // While the breaker is open, control questions have a schedule of their own.
-    if (this.#breaker?.failure === undefined) this.#evidence.suspect(call);
+    if (this.#breaker?.failure === undefined && !this.#isCongested) this.#evidence.suspect(call);
+  }
+
+  get #isCongested(): boolean {
+    return this.#gate.isCongested(this.#options.clock.monotonic());
+  }
+
+  /** Whether so many questions are on their way that they, and a control question, fail for this reason alone. */
+  #isOwnLoad({ unconnected }: AttemptFailure): boolean {
+    return unconnected !== true && this.#isCongested;
   }
 
   async #confirm(outcome: AttemptFailure, call: WatchedCall, deadline: Deadline): Promise<Evidence> {
     const open = this.#breaker?.failure;
+    if (this.#isOwnLoad(outcome)) return 'none';
     if (open === undefined) return await this.#evidence.confirm(call, outcome, deadline);
     return this.#evidence.answeredSince(call) ? 'none' : open.evidence;
   }
@@ -231,7 +252,7 @@ export class KeyServerClient<Claims> {
 
   #recordAnswer(mono: number, latencyMs: number, failedAttempts: number, lagMs = 0, lane?: Lane): void {
     this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
-    this.#gate.recordAnswer(Math.max(0, latencyMs - lagMs), lane);
+    this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane);
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.controlsFail;
     if (!this.#evidence.isCalibrated && this.#calibration.isDue(mono)) this.#controls.request();
@@ -263,7 +284,7 @@ export class KeyServerClient<Claims> {
   #recordControl(result: ControlResult): void {
     const { durationMs, failure } = result;
     const mono = result.sentAt + durationMs;
-    const evidence = this.#evidence.recordControl(result);
+    const evidence = failure !== undefined && this.#isOwnLoad(failure) ? 'none' : this.#evidence.recordControl(result);
     if (failure === undefined) {
       this.#recordAnswer(mono, durationMs, 0);
       this.#options.onControl(undefined, durationMs, result);
@@ -273,20 +294,6 @@ export class KeyServerClient<Claims> {
     const failed = new VerifyFailure(kind, message, { cause, retryAfterMs, attempts: 1, durationMs, evidence });
     if (evidence !== 'none') this.#gate.recordFailure(failed, mono, failure.status);
     this.#options.onControl(failed, durationMs, result);
-  }
-
-  #scheduleProbe(): void {
-    const breaker = this.#breaker;
-    if (breaker === undefined || !this.#deps.sharesPromises) return;
-    const { clock, timeoutMs } = this.#options;
-    this.#cancelProbe?.();
-    const probe = (): void => {
-      if (breaker.state === 'closed') return;
-      breaker.beginProbe(clock.monotonic());
-      this.#controls.request(Math.min(timeoutMs, Math.max(PROBE_TIMEOUT_MS, 2 * this.#evidence.usualMs)));
-      this.#scheduleProbe();
-    };
-    this.#cancelProbe = clock.after(Math.max(0, breaker.probeAt - clock.monotonic()), probe, true);
   }
 }
 

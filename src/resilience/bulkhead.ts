@@ -4,13 +4,8 @@ import { LinkedList, type Linked } from './linked-list.js';
 /** For every request that may run at once, this many more may wait in each lane. */
 const QUEUE_PER_SLOT = 64;
 
-/** What the `low` lane starts with, and what it never gets less than. */
+/** What the `low` lane starts with. */
 const INITIAL_LOW_LIMIT = 48;
-const MIN_LOW_LIMIT = 4;
-
-/** How much of the limit is left after an answer that shows that the server gets slower, and after one that sheds load. */
-const SLOWER = 0.9;
-const SHED = 0.5;
 
 /**
  * Shed load leaves this part of all slots to the `low` lane: a caller's key may be why a server answers as if it shed load,
@@ -29,7 +24,7 @@ export type Lane = 'high' | 'low';
 
 /**
  * Bounds how many requests run at once and how many wait. The `low` lane has an adaptive limit of its own: it grows with
- * each quick answer and shrinks when the server gets slower or sheds load. In that lane the newest goes first: under a
+ * each answer that shows that the server bears more, and is halved when the server is congested or sheds load. In that lane the newest goes first: under a
  * flood, each request then has an equal chance, where in order of arrival all would wait until it is too late.
  */
 export class Bulkhead {
@@ -50,6 +45,10 @@ export class Bulkhead {
 
   get active(): number {
     return this.#active.high + this.#active.low;
+  }
+
+  activeIn(lane: Lane): number {
+    return this.#active[lane];
   }
 
   get queued(): number {
@@ -105,24 +104,21 @@ export class Bulkhead {
     this.#admit();
   }
 
-  /** The server keeps up. */
+  /** The server bears more. */
   grow(): void {
     this.#lowLimit = Math.min(this.#lowLimit + 1, this.#maxConcurrency);
     this.#admit();
   }
 
-  /** The server gets slower. Those that run keep running. */
-  shrink(): void {
-    this.#reduceTo(this.#lowLimit * SLOWER);
+  /** The server is congested and bears so many: at most half as many as before are sent. Those that run keep running. */
+  reduceTo(bearable: number): void {
+    this.#lowLimit = Math.max(1, Math.floor(Math.min(this.#lowLimit / 2, bearable)));
   }
 
   /** The server sheds load. */
-  halve(): void {
-    this.#reduceTo(Math.min(this.#lowLimit, Math.max(this.#lowLimit * SHED, this.#maxConcurrency * SHED_FLOOR)));
-  }
-
-  #reduceTo(limit: number): void {
-    this.#lowLimit = Math.min(Math.max(MIN_LOW_LIMIT, Math.floor(limit)), this.#maxConcurrency);
+  shed(): void {
+    if (this.#lowLimit > this.#maxConcurrency * SHED_FLOOR)
+      this.#lowLimit = Math.max(Math.floor(this.#lowLimit / 2), Math.ceil(this.#maxConcurrency * SHED_FLOOR));
   }
 
   #hasRoom(lane: Lane): boolean {

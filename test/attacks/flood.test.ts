@@ -27,12 +27,12 @@ const SLOTS = 8;
 /** Beyond so many requests at once the server turns the others away. */
 const shedding = (server: LabServer, fault: Fault) => (): Fault => (server.busy > SLOTS ? fault : { slowMs: WORK_MS });
 
-/** One request at a time, in order; those that were given up meanwhile cost nothing. */
-function oneWorker(ms: number): () => Fault {
+/** One request at a time, in order; those that were given up meanwhile cost nothing, unless it doesn't notice. */
+function oneWorker(ms: number, notices = true): () => Fault {
   let turn = Promise.resolve();
   return () => (answer, response) => {
     turn = turn.then(async () => {
-      if (response.destroyed) return;
+      if (notices && response.destroyed) return;
       await sleep(ms);
       answer();
     });
@@ -69,6 +69,23 @@ describe.concurrent('64 well-formed made-up keys at once, and 20 a second after 
     await settleIn(verifier);
     server.fault = () => ({ slowMs: WORK_MS });
     const siege = { ms: 1_500, key: madeUp, everyMs: 50, burst: BURST };
+    expect(await besiege(verifier, siege)).toEqual(REPELLED);
+  });
+});
+
+describe.concurrent('more made-up keys than one worker answers in time', () => {
+  test.for(
+    crosswise(
+      [50, 100, 250].flatMap((workMs) => [
+        { workMs, notices: true },
+        { workMs, notices: false },
+      ]),
+    ),
+  )('$workMs ms each, notices who gave up: $notices; $way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, row.options);
+    server.fault = oneWorker(row.workMs, row.notices);
+    // No newcomer can be promised anything: most have to be turned away.
+    const siege = { ms: 6_000, key: madeUp, everyMs: 20, burst: BURST, newcomers: false };
     expect(await besiege(verifier, siege)).toEqual(REPELLED);
   });
 });

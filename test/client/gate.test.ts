@@ -20,8 +20,10 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
       )
     : undefined;
   const gate = new Gate({ clock, timeoutMs: 2_000, maxConcurrency: 8, sharesPromises: true, ...options }, own);
-  const record = (kind: FailureKind, details?: FailureDetails, status?: number, lane?: Lane): void =>
-    gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), status, lane);
+  const record = (kind: FailureKind, details?: FailureDetails, ...rest: readonly [number?, Lane?, number?]): void =>
+    gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), ...rest);
+  const answer = (latencyMs: number, lane?: Lane): void =>
+    gate.recordAnswer(clock.monotonic(), clock.monotonic() - latencyMs, latencyMs, lane);
   /** How many slots of the lane for unknown keys can be taken now. */
   const room = (): number => {
     let taken = 0;
@@ -32,7 +34,7 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
   const fill = (lane: Lane): void => {
     while (gate.bulkhead.tryAcquire(lane));
   };
-  return { clock, gate, breaker: own, record, room, fill, blocked: () => gate.blockedBy(clock.monotonic()) };
+  return { clock, gate, breaker: own, record, answer, room, fill, blocked: () => gate.blockedBy(clock.monotonic()) };
 }
 
 describe('a gate', () => {
@@ -115,9 +117,9 @@ describe('an outage', () => {
   });
 
   test('ends with any answer', () => {
-    const { gate, record, blocked } = setUp();
+    const { gate, record, answer, blocked } = setUp();
     record('timeout', { evidence: 'proven' });
-    gate.recordAnswer(10);
+    answer(10);
     expect([gate.breakerState, blocked()]).toEqual(['closed', undefined]);
   });
 
@@ -139,9 +141,9 @@ describe('an outage', () => {
   });
 
   test('changes nothing where there is no breaker', () => {
-    const { gate, record, blocked, room } = setUp({ breaker: false });
+    const { gate, record, answer, blocked, room } = setUp({ breaker: false });
     record('timeout', { evidence: 'proven' });
-    gate.recordAnswer(10);
+    answer(10);
     expect([gate.breakerState, blocked(), room()]).toEqual(['closed', undefined, 8]);
   });
 });
@@ -174,15 +176,15 @@ describe('the trickle', () => {
   ] as const)('grows while its questions are answered in spite of a 429: %s', async (lane, expected) => {
     const given = setUp();
     given.record('rate_limited', LIMITED);
-    for (let answer = 0; answer < 4; answer++) given.gate.recordAnswer(10, lane);
+    for (let answer = 0; answer < 4; answer++) given.answer(10, lane);
     expect(await inASecond(given)).toEqual(expected);
   });
 
   test('does not grow by answers outside of a pause, nor by those to control questions', async () => {
     const given = setUp();
-    for (const lane of LANES) given.gate.recordAnswer(10, lane);
+    for (const lane of LANES) given.answer(10, lane);
     given.record('rate_limited', LIMITED);
-    given.gate.recordAnswer(10);
+    given.answer(10);
     expect(await inASecond(given)).toEqual({ high: 10, low: 5 });
   });
 
@@ -192,7 +194,7 @@ describe('the trickle', () => {
   ] as const)('shrinks by half with each 429 in its lane: %s', async (lane, expected) => {
     const given = setUp();
     given.record('rate_limited', LIMITED);
-    for (const lane of LANES) for (let answer = 0; answer < 4; answer++) given.gate.recordAnswer(10, lane);
+    for (const lane of LANES) for (let answer = 0; answer < 4; answer++) given.answer(10, lane);
     given.record('rate_limited', LIMITED, 429, lane);
     given.record('rate_limited', LIMITED);
     expect(await inASecond(given)).toEqual(expected);
@@ -201,7 +203,7 @@ describe('the trickle', () => {
   test('begins anew with the next pause', async () => {
     const given = setUp();
     given.record('rate_limited');
-    for (let answer = 0; answer < 20; answer++) for (const lane of LANES) given.gate.recordAnswer(10, lane);
+    for (let answer = 0; answer < 20; answer++) for (const lane of LANES) given.answer(10, lane);
     await given.clock.advance(1_000);
     given.record('rate_limited', LIMITED, 429, 'high');
     expect(await inASecond(given)).toEqual({ high: 10, low: 5 });
@@ -239,10 +241,10 @@ describe('the queue', () => {
     ['there is time for two more answers', 300, 1_400],
     ['half of timeoutMs is over, where they are slow', 600, 1_000],
   ])('is left later where others are answered: when %s', async (_, latencyMs, untilMs) => {
-    const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
+    const { clock, gate, fill, answer } = setUp({ maxConcurrency: 1 });
     fill('high');
     const entered = gate.enter('low');
-    for (let answer = 0; answer < 100; answer++) gate.recordAnswer(latencyMs);
+    for (let count = 0; count < 100; count++) answer(latencyMs);
     await clock.advance(untilMs - 1);
     expect(gate.bulkhead.queued).toBe(1);
     await clock.advance(1);
@@ -251,9 +253,9 @@ describe('the queue', () => {
   });
 
   test('is left after half of timeoutMs where the latest answer came before', async () => {
-    const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
+    const { clock, gate, fill, answer } = setUp({ maxConcurrency: 1 });
     fill('high');
-    gate.recordAnswer(10);
+    answer(10);
     await clock.advance(1);
     const entered = gate.enter('low');
     await clock.advance(1_000);
@@ -282,28 +284,52 @@ describe('the queue', () => {
 });
 
 describe('the limit on unknown keys', () => {
-  const answers = (...latencies: readonly number[]): number => {
-    const { gate, room } = setUp({ maxConcurrency: 100 });
-    for (const latency of latencies) gate.recordAnswer(latency);
+  /** The limit after the answers to so many questions, which have taken so long. */
+  const after = (others: number, lane: Lane | undefined, ...latencies: readonly number[]): number => {
+    const { gate, answer, room } = setUp({ maxConcurrency: 100 });
+    for (let other = 0; other < others; other++) gate.bulkhead.tryAcquire('low');
+    for (const latency of latencies) answer(latency, lane);
+    for (let other = 0; other < others; other++) gate.bulkhead.release('low');
     return room();
   };
 
-  test.each<[string, readonly number[], number]>([
-    ['starts low', [], 48],
-    ['grows with each quick answer', [10, 100, 50], 51],
-    ['grows up to maxConcurrency', Array.from({ length: 100 }, () => 10), 100],
-    ['grows where no answer takes more than an eighth of timeoutMs', [50, 250], 50],
-    ['shrinks by a tenth with one that takes longer than that', [50, 250.1], 44],
-    // After 400 and 600 ms, the latest took 400 on average.
-    ['shrinks with one that takes more than 1.2 times as long as the latest', [400, 600, 480.1], 34],
-    ['grows with any other', [400, 600, 480], 39],
-    [
-      'grows with answers that are slow for all alike, after the first three',
-      Array.from({ length: 10 }, () => 400),
-      41,
-    ],
-  ])('%s', (_, latencies, expected) => {
-    expect(answers(...latencies)).toBe(expected);
+  test.each<[string, number, Lane | undefined, readonly number[], number]>([
+    ['starts low', 0, 'low', [], 48],
+    ['grows with each answer', 0, 'low', [10, 100, 2_000], 51],
+    ['grows up to maxConcurrency', 0, 'low', Array.from({ length: 100 }, () => 10), 100],
+    ['grows with control questions', 0, undefined, [10], 49],
+    ['does not grow with known keys', 0, 'high', [10], 48],
+    ['grows with prompt answers, however many are on their way', 40, 'low', [500], 49],
+    ['stays with slow answers, where too many are on their way', 40, 'low', [1_500], 48],
+  ])('%s', (_, others, lane, latencies, expected) => {
+    expect(after(others, lane, ...latencies)).toBe(expected);
+  });
+
+  test('is reduced to what a congested server bears, once for all that were sent before', async () => {
+    const { gate, clock, answer, record, room } = setUp({ maxConcurrency: 100 });
+    expect(gate.isCongested(clock.monotonic())).toBe(false);
+    for (let other = 0; other < 40; other++) gate.bulkhead.tryAcquire('low');
+    const sentAt = clock.monotonic();
+    for (let count = 0; count < 10; count++) {
+      await clock.advance(100);
+      answer(clock.monotonic() - sentAt, 'low');
+    }
+    expect(gate.isCongested(clock.monotonic())).toBe(true);
+    await clock.advance(1_000);
+    for (let other = 0; other < 40; other++) gate.bulkhead.release('low');
+    const before = room();
+    record('overloaded', {}, undefined, 'low');
+    record('overloaded', {}, undefined, 'high', sentAt);
+    expect(room()).toBe(before);
+    record('overloaded', {}, undefined, 'low', sentAt);
+    // Ten a second, of which it has answered ten: eight tenths of twenty, less what is yet to be seen.
+    const reduced = room();
+    expect(reduced).toBeGreaterThanOrEqual(8);
+    expect(reduced).toBeLessThanOrEqual(16);
+    record('overloaded', {}, undefined, 'low', sentAt);
+    expect(room()).toBe(reduced);
+    record('overloaded', {}, undefined, 'low', clock.monotonic());
+    expect(room()).toBe(Math.floor(reduced / 2));
   });
 
   test.each([

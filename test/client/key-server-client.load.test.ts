@@ -186,39 +186,123 @@ describe('the question about an unknown key that has hung for longest', () => {
   });
 });
 
-describe('a server that gets slower', () => {
-  /** 48 questions about unknown keys have been asked, two more wait; after `wait` the first is answered. */
-  const crowd = async (wait: (rig: ReturnType<typeof clientOf>) => Promise<void>) => {
-    const rig = clientOf({ maxConcurrency: 100 });
+describe('a congested server', () => {
+  const CONGESTED =
+    'keyverify: no answer in time, but more questions are on their way than the key server answers in time';
+
+  /** Forty questions about unknown keys are on their way when the first is answered, after so long. */
+  const crowd = async (latencyMs = 501, setup: ClientSetup = {}) => {
+    const rig = clientOf({ maxConcurrency: 100, ...setup });
     const asked = [];
-    for (let count = 0; count < 50; count++) asked.push(await rig.ask(`sk-${String(count)}`));
-    expect(rig.client.counts).toMatchObject({ active: 48, queued: 2 });
-    await wait(rig);
+    for (let count = 0; count < 40; count++) asked.push(await rig.ask(`sk-${String(count)}`));
+    await rig.clock.advance(latencyMs);
     await rig.answer('sk-0', GOOD);
-    return { ...rig, asked };
+    return { ...rig, others: asked.slice(1) };
   };
 
-  test('is asked less about unknown keys, but nobody is given up', async () => {
-    const { asked, answer, client } = await crowd(async ({ clock }) => await clock.advance(251));
-    expect(asked.filter(({ outcome }) => outcome !== undefined)).toEqual([asked[0]]);
-    expect(client.counts).toMatchObject({ active: 48, queued: 1 });
-    await answer('sk-1', GOOD);
-    expect(client.counts).toMatchObject({ active: 47, queued: 1 });
+  test('answers so late that nobody is answered in time: it is our own load, and no control question is asked', async () => {
+    const { clock, keys, others, client } = await crowd();
+    const asked = keys().filter((key) => key.startsWith('control')).length;
+    await clock.advance(1_499);
+    for (const { outcome } of others)
+      expect(outcome).toMatchObject({ kind: 'overloaded', message: CONGESTED, evidence: 'none', durationMs: 2_000 });
+    expect(client.counts.controls).toBe(asked);
+    expect(client.counts.breaker).toBe('closed');
+  });
+
+  test('is asked less about unknown keys after that', async () => {
+    const { clock, ask, keys } = await crowd();
+    await clock.advance(1_499);
+    for (const key of ['sk-first', 'sk-second']) await ask(key);
+    expect(keys()).toContain('sk-first');
+    expect(keys()).not.toContain('sk-second');
+  });
+
+  test('answers later questions neither: they are our own load, too', async () => {
+    const { clock, ask } = await crowd();
+    await clock.advance(1_499);
+    const late = await ask('sk-late');
+    await clock.advance(2_000);
+    expect(late.outcome).toMatchObject({ kind: 'overloaded', evidence: 'none' });
+  });
+
+  /** All of that has ended, the control question included that was asked before the first answer. */
+  const after = async (setup: ClientSetup = {}) => {
+    const rig = await crowd(501, setup);
+    await rig.clock.advance(2_100);
+    return rig;
+  };
+
+  test('is out after twenty times timeoutMs without an answer', async () => {
+    const { clock, ask } = await after({ breaker: false });
+    await clock.advance(35_899);
+    const early = await ask('sk-early');
+    await clock.advance(2_000);
+    expect(early.outcome).toMatchObject({ kind: 'overloaded', evidence: 'none' });
+    // The first to fail asks a control question.
+    for (const evidence of ['none', 'unproven']) {
+      const late = await ask(`sk-${evidence}`);
+      await clock.advance(2_000);
+      expect(late.outcome).toMatchObject({ kind: 'timeout', evidence });
+    }
+  });
+
+  test('is out where no connection can be made', async () => {
+    const { ask, answerAll, client, clock } = await after();
+    answerAll(new TransportError('unreachable', 'refused', { unconnected: true }));
+    client.requestControl();
+    const late = await ask('sk-late');
+    await clock.advance(1_000);
+    expect(late.outcome).toMatchObject({ kind: 'unreachable', evidence: 'proven' });
+  });
+
+  test('may fail in any other way: a control question that fails proves nothing', async () => {
+    const { ask, answerAll, client, events, clock } = await after({
+      breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
+    });
+    answerAll(OUT);
+    client.requestControl();
+    const late = await ask('sk-late');
+    await clock.advance(1_000);
+    expect(late.outcome).toMatchObject({ kind: 'server_error', evidence: 'none' });
+    expect(events.at(-1)).toBe('control server_error none 0');
+    expect(client.counts.breaker).toBe('closed');
+  });
+
+  test('is congested no more after a quick answer to a control question', async () => {
+    const { ask, answer, answerAll, client, clock } = await after();
+    client.requestControl();
+    await clock.advance(500);
+    await answer('control-2', UNKNOWN);
+    answerAll(OUT);
+    const late = await ask('sk-late');
+    await clock.advance(1_000);
+    expect(late.outcome).toMatchObject({ kind: 'server_error', evidence: 'proven' });
+  });
+
+  test('is asked only once about each key', async () => {
+    const { clock, keys } = await crowd(501, { retries: 1 });
+    await clock.advance(1_499);
+    expect(keys().filter((key) => key === 'sk-1')).toEqual(['sk-1']);
   });
 
   test.each([
-    ['answers within an eighth of timeoutMs', async ({ clock }) => await clock.advance(250)],
+    ['answers within a quarter of timeoutMs', async () => await crowd(500)],
     [
       'seems so only because our own event loop is late',
-      async ({ clock }) => {
-        clock.jumpMono(900);
-        await Promise.resolve();
+      async () => {
+        const rig = clientOf({ maxConcurrency: 100 });
+        const asked = [];
+        for (let count = 0; count < 40; count++) asked.push(await rig.ask(`sk-${String(count)}`));
+        rig.clock.jumpMono(900);
+        await rig.answer('sk-0', GOOD);
+        return { ...rig, others: asked.slice(1) };
       },
     ],
-  ] satisfies [string, Parameters<typeof crowd>[0]][])('is not one that %s', async (_, wait) => {
-    const { client, clock } = await crowd(wait);
-    expect(client.counts).toMatchObject({ active: 49, queued: 0 });
-    await clock.advance(0);
+  ])('is not one that %s', async (_, rig) => {
+    const { clock, others } = await rig();
+    await clock.advance(2_000);
+    expect(others[0]?.outcome).toMatchObject({ kind: 'timeout' });
   });
 });
 

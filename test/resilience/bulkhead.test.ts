@@ -217,9 +217,12 @@ describe('a request that waits', () => {
 });
 
 describe('the limit of the low lane', () => {
-  const limit = (maxConcurrency: number, ...steps: readonly ('grow' | 'shrink' | 'halve')[]): number => {
+  type Step = 'grow' | 'shed' | number;
+  const limit = (maxConcurrency: number, ...steps: readonly Step[]): number => {
     const { bulkhead, fill } = setUp(maxConcurrency);
-    for (const step of steps) bulkhead[step]();
+    for (const step of steps)
+      if (typeof step === 'number') bulkhead.reduceTo(step);
+      else bulkhead[step]();
     return fill('low');
   };
   const times = <T>(count: number, step: T): T[] => Array<T>(count).fill(step);
@@ -233,25 +236,27 @@ describe('the limit of the low lane', () => {
     expect(limit(maxConcurrency)).toBe(slots);
   });
 
-  test('grows by one with each quick answer, up to maxConcurrency', () => {
+  test('grows by one with each answer that says so, up to maxConcurrency', () => {
     expect(limit(64, 'grow')).toBe(49);
     expect(limit(64, ...times(100, 'grow' as const))).toBe(64);
-    expect(limit(64, ...times(100, 'grow' as const), 'shrink')).toBe(57);
+    expect(limit(64, ...times(100, 'grow' as const), 'shed')).toBe(32);
   });
 
-  test('shrinks by a tenth with each slow answer, to 4 at least', () => {
-    expect([1, 2, 3, 40].map((answers) => limit(64, ...times(answers, 'shrink' as const)))).toEqual([43, 38, 34, 4]);
-    expect(limit(64, ...times(40, 'shrink' as const), 'grow')).toBe(5);
-    expect(limit(3, ...times(40, 'shrink' as const))).toBe(3);
+  test('is reduced to what a congested server bears, at least by half, but not below one', () => {
+    expect([30, 24, 8.9, 0].map((bearable) => limit(64, bearable))).toEqual([24, 24, 8, 1]);
+    expect(limit(64, 30, 30)).toBe(12);
+    expect(limit(64, 0, 'grow')).toBe(2);
+    expect(limit(3, 3)).toBe(1);
+    expect(limit(Infinity, Infinity)).toBe(1_000);
   });
 
-  test('is halved where the server sheds load, to a quarter of all slots and 4 at least', () => {
-    expect([1, 2, 3, 4].map((answers) => limit(64, ...times(answers, 'halve' as const)))).toEqual([24, 16, 16, 16]);
-    expect(limit(8, ...times(4, 'halve' as const))).toBe(4);
-    expect(limit(64, 'grow', 'halve')).toBe(24);
-    expect(limit(3, 'halve')).toBe(3);
+  test('is halved where the server sheds load, down to a quarter of all slots', () => {
+    expect([1, 2, 3, 4].map((answers) => limit(64, ...times(answers, 'shed' as const)))).toEqual([24, 16, 16, 16]);
+    expect(limit(8, ...times(4, 'shed' as const))).toBe(2);
+    expect(limit(64, 'grow', 'shed')).toBe(24);
+    expect(limit(3, ...times(4, 'shed' as const))).toBe(1);
     // Never more than before.
-    expect(limit(64, ...times(40, 'shrink' as const), 'halve')).toBe(4);
+    expect(limit(64, 7, 'shed')).toBe(7);
   });
 
   test('that grows admits the newest of those that wait', async () => {
@@ -268,7 +273,7 @@ describe('the limit of the low lane', () => {
     const { bulkhead, fill, wait, admitted } = setUp(8);
     fill('low');
     expect(bulkhead.isFull('low')).toBe(true);
-    bulkhead.halve();
+    bulkhead.shed();
     const waiting = wait('low', 'patient');
     for (let slot = 0; slot < 4; slot++) bulkhead.release('low');
     await Promise.resolve();
@@ -283,9 +288,9 @@ describe('the limit of the low lane', () => {
   test('that shrank lets those that run go on', () => {
     const { bulkhead, fill } = setUp(20);
     fill('low');
-    bulkhead.shrink();
+    bulkhead.reduceTo(20);
     expect(bulkhead.active).toBe(20);
-    for (let slot = 0; slot < 2; slot++) bulkhead.release('low');
+    for (let slot = 0; slot < 10; slot++) bulkhead.release('low');
     expect(bulkhead.tryAcquire('low')).toBe(false);
     bulkhead.release('low');
     expect(bulkhead.tryAcquire('low')).toBe(true);

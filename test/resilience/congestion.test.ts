@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest';
+
+import { Congestion } from '../../src/resilience/congestion.js';
+
+const TIMEOUT_MS = 2_000;
+
+interface Queue {
+  /** How long the server works on each request; it works on one at a time, in order of arrival. */
+  readonly workMs: number;
+  readonly requests: number;
+}
+
+/** A burst of requests is sent at once, and answered as far as the time allows. */
+function burst({ workMs, requests }: Queue) {
+  const congestion = new Congestion(TIMEOUT_MS);
+  let at = 0;
+  for (let left = requests - 1; left >= 0 && at + workMs < TIMEOUT_MS; left--) {
+    at += workMs;
+    congestion.record(at, 0, at, left);
+  }
+  return { congestion, at };
+}
+
+/** Requests that a server answers after so long, each, in parallel. */
+function parallel(congestion: Congestion, from: number, ms: number, { perSecond = 20, latencyMs = 10 } = {}) {
+  const others = Math.floor((latencyMs * perSecond) / 1_000);
+  for (let at = from + latencyMs; at <= from + ms; at += 1_000 / perSecond)
+    congestion.record(at, at - latencyMs, latencyMs, others);
+}
+
+describe('a server at which requests queue', () => {
+  test.each([
+    { workMs: 25, requests: 64 },
+    { workMs: 50, requests: 64 },
+    { workMs: 100, requests: 32 },
+    { workMs: 500.1, requests: 8 },
+    { workMs: 1_900, requests: 2 },
+  ])('is congested, working $workMs ms on each of $requests', (queue) => {
+    const { congestion, at } = burst(queue);
+    expect(congestion.lasts(at)).toBe(true);
+    expect(congestion.bearsMore).toBe(false);
+  });
+
+  test.each([
+    { workMs: 5, requests: 64 },
+    { workMs: 50, requests: 10 },
+    // All are answered within a quarter of the time-out.
+    { workMs: 500, requests: 1 },
+    // Nobody else waits.
+    { workMs: 1_900, requests: 1 },
+  ])('is not where it answers in time, working $workMs ms on each of $requests', (queue) => {
+    const { congestion, at } = burst(queue);
+    expect(congestion.lasts(at)).toBe(false);
+  });
+
+  test('bears as many as it answers within the time-out, with some to spare', () => {
+    const { congestion } = burst({ workMs: 50, requests: 64 });
+    expect(congestion.bearable).toBeGreaterThan(0.6 * (TIMEOUT_MS / 50));
+    expect(congestion.bearable).toBeLessThan(0.8 * (TIMEOUT_MS / 50));
+  });
+
+  test.each([1, 2, 5, 20, 100])(
+    'bears eight tenths of what it answers within the time-out: %d a second',
+    (perSecond) => {
+      const congestion = new Congestion(TIMEOUT_MS);
+      parallel(congestion, 0, 20_000, { perSecond });
+      expect(congestion.bearable / (0.8 * 2 * perSecond)).toBeCloseTo(1, 0);
+    },
+  );
+});
+
+describe('congestion', () => {
+  /** One of fifty-one that were sent at once was answered after a second. */
+  const congested = () => {
+    const congestion = new Congestion(TIMEOUT_MS);
+    congestion.record(1_000, 0, 1_000, 50);
+    return congestion;
+  };
+
+  test('may last for twenty time-outs without an answer', () => {
+    expect(congested().lasts(1_000 + 20 * TIMEOUT_MS - 0.1)).toBe(true);
+    expect(congested().lasts(1_000 + 20 * TIMEOUT_MS)).toBe(false);
+  });
+
+  test.each([
+    [500.1, true],
+    [500, false],
+  ])('ends with an answer within a quarter of the time-out: %d ms, lasts: %s', (latencyMs, lasts) => {
+    const congestion = congested();
+    congestion.record(1_600, 1_600 - latencyMs, latencyMs, 0);
+    expect(congestion.lasts(1_600)).toBe(lasts);
+  });
+
+  test.each([
+    [999.9, false],
+    [1_000, true],
+  ])('ends when all answers of a time-out say otherwise: after %d ms', (ms, bearsMore) => {
+    const congestion = congested();
+    for (const after of [500, 2 * ms]) congestion.record(1_000 + after, 0, 1_000, 0);
+    expect(congestion.lasts(1_000 + 2 * ms)).toBe(!bearsMore);
+    expect(congestion.bearsMore).toBe(bearsMore);
+  });
+
+  test('is a reason to send less once for all requests that were sent before', () => {
+    const congestion = congested();
+    expect(congestion.endsRound(1_100, 0)).toBe(true);
+    expect(congestion.endsRound(1_200, 1_099.9)).toBe(false);
+    expect(congestion.endsRound(3_100, 1_100)).toBe(true);
+    expect(congestion.endsRound(3_200, 1_100)).toBe(false);
+  });
+
+  test('is the only reason', () => {
+    const congestion = new Congestion(TIMEOUT_MS);
+    parallel(congestion, 0, 1_000);
+    expect(congestion.endsRound(3_000, 1_000)).toBe(false);
+  });
+});
+
+describe('a server that is not congested', () => {
+  test('is one that has not answered yet', () => {
+    const congestion = new Congestion(TIMEOUT_MS);
+    expect(congestion.lasts(0)).toBe(false);
+    expect(congestion.bearsMore).toBe(true);
+  });
+
+  test('is slow for all alike, after the first answers', () => {
+    const congestion = new Congestion(TIMEOUT_MS);
+    parallel(congestion, 0, 6_000, { latencyMs: 1_400 });
+    expect(congestion.lasts(6_000)).toBe(false);
+    expect(congestion.bearsMore).toBe(true);
+  });
+
+  test.each([
+    ['by more than a quarter of the time-out', 500.1, false],
+    ['by less', 500, true],
+  ])('answers a later request first, %s', (_, laterMs, lasts) => {
+    const congestion = new Congestion(TIMEOUT_MS);
+    congestion.record(1_000, laterMs, 1_000 - laterMs, 0);
+    congestion.record(1_000, 0, 1_000, 50);
+    expect(congestion.lasts(1_000)).toBe(lasts);
+  });
+
+  test.each([
+    // Within half of the time-out, however many are on their way.
+    [999.9, 50, true],
+    [1_000, 50, false],
+    // Later, only as many as it answers.
+    [1_000, 0, true],
+    [1_000, 1, false],
+  ])('bears more after an answer that took %d ms, with %d others: %s', (latencyMs, others, bearsMore) => {
+    const congestion = new Congestion(TIMEOUT_MS);
+    // So that it is overtaken, which is no congestion.
+    congestion.record(0, 0, 0, 0);
+    congestion.record(10_000, 10_000, 0, 0);
+    congestion.record(20_000, 9_000, latencyMs, others);
+    expect(congestion.lasts(20_000)).toBe(false);
+    expect(congestion.bearsMore).toBe(bearsMore);
+  });
+});
