@@ -42,6 +42,9 @@ type Adopted<Claims> = SharedLook<Claims>['result'];
 
 const ESTIMATE = { mayEstimate: true };
 
+/** The store tells whole milliseconds, rounded down: an entry may be older by almost one. */
+const ROUNDING_MS = 1;
+
 /** Without streams, there is nothing to compare. */
 const ALONE: KnownPositions = { positions: {}, isCurrent: true };
 
@@ -94,21 +97,23 @@ export class SharedLookup<Claims> {
 
   #adopt(
     { fingerprint, key }: LookedFor,
-    { verdict: shared, ageMs }: SharedFinding,
+    { verdict: shared, readAt, ageMs }: SharedFinding,
   ): Adopted<Claims> | Promise<Adopted<Claims>> {
     if (shared === undefined) return undefined;
     const { cache, follower, maxTtlMs } = this.#options;
     const { decoded, askedAt: wall, positions } = shared;
     const now = this.#now();
-    const mono = now.mono - Math.max(0, ageMs, now.wall - wall);
+    // The reply may have come late: a verdict that seemed younger than it is could outlive what was revoked meanwhile.
+    const mono = Math.min(readAt - Math.max(0, ageMs), now.mono - (now.wall - wall));
     return whenReady(readVerdict(decoded, { wall, mono }, this.#options, key, 'shared'), (verdict) => {
       const entry = cache.get(fingerprint);
       if ('kind' in verdict || entry?.isFrom(wall) === true) return undefined;
-      const known = follower?.compare(positions, mono) ?? ALONE;
+      const askedBy = mono - ROUNDING_MS;
+      const known = follower?.compare(positions, askedBy) ?? ALONE;
       // Before it is known what was revoked meanwhile, and if that can't be known, it is good for an outage alone.
       const isInDoubt = !known.isCurrent || follower?.isCaughtUp === false;
       if (isInDoubt && entry?.isFresh(entry.age(now), Infinity) === true) return undefined;
-      const asked = { mono, positions: known.positions };
+      const asked = { mono: askedBy, positions: known.positions };
       const isCached = cache.set(fingerprint, verdict, asked, isInDoubt ? 0 : maxTtlMs());
       return isCached ? verdict.result : undefined;
     });

@@ -49,7 +49,8 @@ export interface SharedFinding {
   /** Whether that is an estimate, which is no fence. */
   readonly isEstimate: boolean;
   readonly verdict: SharedVerdict | undefined;
-  /** How old it is by the clock of the store, in milliseconds. */
+  /** When the store was asked, before which the verdict was this old by the store's clock, in milliseconds. */
+  readonly readAt: number;
   readonly ageMs: number;
 }
 
@@ -100,11 +101,12 @@ export class SharedVerdicts {
     budgetMs: number,
     options?: SharedGet,
   ): Promise<SharedFinding | undefined> {
+    const readAt = this.#options.clock.monotonic();
     const read = (await this.#get('get', fingerprint, budgetMs, options))?.value;
     if (read === undefined) return undefined;
     const { now, entry, isEstimate = false } = read;
     const verdict = entry && this.#parse(entry, now, secrets);
-    return { now, isEstimate, verdict, ageMs: now - (entry?.fence ?? now) };
+    return { now, isEstimate, verdict, readAt, ageMs: now - (entry?.fence ?? now) };
   }
 
   /** Reads what isn't there, to find out whether a store that failed works again. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { NotPublishedError, type KeyVerifier, type KeyVerifierOptions, type SharedCache } from 'keyverify';
+import { NotPublishedError, type Clock, type KeyVerifier, type KeyVerifierOptions, type SharedCache } from 'keyverify';
 import { fleet as support } from 'keyverify/fleet';
 import { memoryFleet, type MemoryFleet } from 'keyverify/testing';
 
@@ -81,6 +81,43 @@ describe('verdicts', () => {
     expect(brief(await b.verify(GOOD, { maxAgeMs: 1_000 }))).toBe('valid server');
     expect(brief(await member().verify(GOOD, { maxAgeMs: 1_001 }))).toBe('valid shared');
     expect(server.counts.requests).toBe(2);
+  });
+
+  test('are as old as they were when the store was asked: one that comes late does not outlive what was revoked meanwhile', async () => {
+    const { server, clock, fleet, member } = await fleetRig();
+    // It follows no stream, and its own clock is fast: only the time of the store tells what came first.
+    const fast: Clock = {
+      wall: () => clock.wall() + 3_000,
+      monotonic: () => clock.monotonic(),
+      after: (...timer) => clock.after(...timer),
+    };
+    await member({ revocations: [], clock: fast }).verify(GOOD);
+    await shared(fleet);
+    let arrive: () => void = () => undefined;
+    const arrived = new Promise<void>((resolve) => (arrive = resolve));
+    let read = false;
+    const sharedCache: SharedCache = {
+      fleet: fleet.sharedCache.fleet,
+      get: async (key) => {
+        const found = await fleet.sharedCache.get(key);
+        read = true;
+        await arrived;
+        return found;
+      },
+      put: async (...put) => await fleet.sharedCache.put(...put),
+      lease: async (...lease) => await fleet.sharedCache.lease(...lease),
+    };
+    const verifier = member({ sharedCache });
+    await verifier.warmUp();
+    await clock.advance(10);
+    const late = verifier.verify(GOOD);
+    await until(() => read);
+    await clock.advance(10);
+    server.revoke(GOOD);
+    await member().revoke({ key: GOOD });
+    await clock.advance(20);
+    arrive();
+    expect(brief(await late)).toBe('rejected server revoked');
   });
 
   test('are refreshed ahead by one process of all', async () => {
