@@ -89,7 +89,7 @@ describe('verdicts', () => {
     const fast: Clock = {
       wall: () => clock.wall() + 3_000,
       monotonic: () => clock.monotonic(),
-      after: (...timer) => clock.after(...timer),
+      after: (ms, run) => clock.after(ms, run),
     };
     await member({ revocations: [], clock: fast }).verify(GOOD);
     await shared(fleet);

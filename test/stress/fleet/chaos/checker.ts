@@ -27,8 +27,8 @@ export class Checker {
   readonly #truth: Truth;
   readonly #violations: Violations;
   readonly #faults: Fault[] = [];
-  /** When a revocation of a key was published by Redis. */
-  readonly #published = new Map<number, number>();
+  /** When the latest revocation of a key was published by Redis, and when the key had been revoked. */
+  readonly #published = new Map<number, { readonly at: number; readonly committedAt: number }>();
   /** When somebody published what nobody may: known keys may be denied in an outage then. */
   #forgedAt = -Infinity;
 
@@ -46,8 +46,8 @@ export class Checker {
     };
   }
 
-  published(key: number): void {
-    this.#published.set(key, Date.now());
+  published(key: number, committedAt: number): void {
+    this.#published.set(key, { at: Date.now(), committedAt });
   }
 
   forged(): void {
@@ -106,8 +106,13 @@ export class Checker {
   #effectiveAt(member: number, key: number): number {
     const { ways } = MEMBERS[member] ?? MEMBERS[0];
     const times = ways.map((way) => {
-      const at = way === 'sse' ? this.#truth.revokedAt(key, Date.now()) : this.#published.get(key);
+      const revokedAt = this.#truth.revokedAt(key, Date.now());
+      const published = this.#published.get(key);
+      const at = way === 'sse' ? revokedAt : published?.at;
       if (at === undefined) return Infinity;
+      // Revoked again, which still waits in the outbox.
+      if (way === 'redis' && published !== undefined && published.committedAt < (revokedAt ?? -Infinity))
+        return Infinity;
       const lagMs = LAG_MS[way] + SLACK_MS;
       const faults = this.#faults.filter(
         ({ kind, member: of, from, to }) =>

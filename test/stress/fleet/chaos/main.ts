@@ -30,7 +30,12 @@ redis.on('error', () => undefined);
 const send = async (command: [string, ...string[]]): Promise<unknown> => await redis.call(...command);
 
 /** Published after the commit, and again until it is there, as from an outbox. */
-const outbox: { readonly message: Parameters<NonNullable<typeof stream.publish>>[0]; readonly key: number }[] = [];
+interface Published {
+  readonly message: Parameters<NonNullable<typeof stream.publish>>[0];
+  readonly key: number;
+  readonly committedAt: number;
+}
+const outbox: Published[] = [];
 const stream = redisRevocations({ send });
 let changed = -1;
 let isOver = false;
@@ -38,7 +43,7 @@ const keyServer = await startKeyServer({
   serviceTokens: [TOKEN],
   heartbeatMs: SETTINGS.heartbeatMs,
   // eslint-disable-next-line @typescript-eslint/require-await
-  publishTo: { publish: async (message) => void outbox.push({ message, key: changed }) },
+  publishTo: { publish: async (message) => void outbox.push({ message, key: changed, committedAt: Date.now() }) },
 });
 async function publishAll(): Promise<void> {
   while (!isOver) {
@@ -48,7 +53,7 @@ async function publishAll(): Promise<void> {
       try {
         await stream.publish?.(next.message);
         outbox.shift();
-        if (next.message.type === 'revoked') checker.published(next.key);
+        if (next.message.type === 'revoked') checker.published(next.key, next.committedAt);
       } catch (error) {
         // Somebody has put something else there.
         if (String(error).includes('WRONGTYPE')) await redis.del('keyverify:revocations').catch(() => undefined);
@@ -66,8 +71,8 @@ function issue(key: number): void {
 }
 function revoke(key: number): void {
   changed = key;
-  keyServer.revoke(keyOf(key));
   truth.note(key, false);
+  keyServer.revoke(keyOf(key));
 }
 for (let key = 0; key < CHANGING; key++) issue(key);
 for (let i = 0; i < REGULARS.count; i++) issue(REGULARS.from + i);
