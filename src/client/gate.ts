@@ -38,7 +38,7 @@ export class Gate {
   readonly bulkhead: Bulkhead;
   readonly #options: GateOptions;
   readonly #breaker: Breaker<VerifyFailure> | undefined;
-  readonly #congestion: Congestion;
+  readonly #congestion: Readonly<Record<Lane, Congestion>>;
   #pacers = newPacers();
   #pausedUntil = -Infinity;
   /** When the next known key may be asked about while the breaker is open. */
@@ -52,7 +52,7 @@ export class Gate {
   constructor(options: GateOptions, breaker: Breaker<VerifyFailure> | undefined) {
     this.#options = options;
     this.#breaker = breaker;
-    this.#congestion = new Congestion(options.timeoutMs);
+    this.#congestion = { high: new Congestion(options.timeoutMs), low: new Congestion(options.timeoutMs) };
     this.bulkhead = new Bulkhead(options.maxConcurrency, options.clock);
   }
 
@@ -62,7 +62,7 @@ export class Gate {
 
   /** Whether so much is asked that even a healthy server may answer nothing in time. */
   isCongested(mono: number): boolean {
-    return this.#congestion.lasts(mono);
+    return this.#congestion.low.lasts(mono) || this.#congestion.high.lasts(mono);
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -107,16 +107,17 @@ export class Gate {
 
   /**
    * The latency is that of the server: without the time for which our own event loop was late. `lane` is that of the question,
-   * unless it was a control question.
+   * unless it was a control question, which is about an unknown key.
    */
   recordAnswer(mono: number, sentAt: number, latencyMs: number, lane?: Lane): void {
     this.#breaker?.recordSuccess();
     this.#lastAnswerAt = mono;
     if (lane !== undefined && mono < this.#pausedUntil) this.#pacers[lane].speedUp();
     this.#latestMs += (latencyMs - this.#latestMs) / 2;
-    if (lane === 'high') return;
-    this.#congestion.record(mono, sentAt, latencyMs, this.bulkhead.activeIn('low'));
-    if (this.#congestion.bearsMore) this.bulkhead.grow();
+    const queue = lane ?? 'low';
+    const congestion = this.#congestion[queue];
+    congestion.record(mono, sentAt, latencyMs, this.bulkhead.activeIn(queue));
+    if (congestion.bearsMore) this.bulkhead.grow(queue);
   }
 
   /** `status` is that of the response, if there was one; `lateSince` says when it was asked, if there was none in time. */
@@ -125,8 +126,8 @@ export class Gate {
     if (evidence !== 'none') this.#breaker?.recordFailure(failure, mono, retryAfterMs);
     // A key that the server can't stand is answered 500, and says nothing about its load.
     else if (status === 503 || status === 429) this.bulkhead.shed();
-    else if (lane === 'low' && lateSince !== undefined && this.#congestion.endsRound(mono, lateSince))
-      this.bulkhead.reduceTo(this.#congestion.bearable);
+    else if (lane !== undefined && lateSince !== undefined && this.#congestion[lane].endsRound(mono, lateSince))
+      this.bulkhead.reduceTo(this.#congestion[lane].bearable, lane);
     if (kind === 'rate_limited') this.#pause(mono, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS), lane);
   }
 

@@ -222,6 +222,7 @@ export class KeyServerClient<Claims> {
     if (this.#breaker?.failure === undefined && !this.#isCongested) this.#evidence.suspect(call);
   }
 
+  /** Whether more is on its way than the key server answers in time. */
   get #isCongested(): boolean {
     return this.#gate.isCongested(this.#options.clock.monotonic());
   }

@@ -23,24 +23,27 @@ const LEFT_TO_LOW = 1 / 8;
 export type Lane = 'high' | 'low';
 
 /**
- * Bounds how many requests run at once and how many wait. The `low` lane has an adaptive limit of its own: it grows with
- * each answer that shows that the server bears more, and is halved when the server is congested or sheds load. In that lane the newest goes first: under a
- * flood, each request then has an equal chance, where in order of arrival all would wait until it is too late.
+ * Bounds how many requests run at once and how many wait. Each lane has an adaptive limit of its own: it grows with each
+ * answer that shows that the server bears more, and falls when the server is congested; that of the `low` lane also when it
+ * sheds load. In the `low` lane the newest goes first: under a flood, each request then has an equal chance, where in order
+ * of arrival all would wait until it is too late.
  */
 export class Bulkhead {
   readonly #clock: Clock;
   readonly #maxConcurrency: number;
   readonly #waiters = { high: new LinkedList<Waiter>(), low: new LinkedList<Waiter>() };
   readonly #active = { high: 0, low: 0 };
-  readonly #highLimit: number;
-  #lowLimit: number;
+  readonly #maxLimit: Readonly<Record<Lane, number>>;
+  readonly #limit: Record<Lane, number>;
 
   constructor(maxConcurrency: number, clock: Clock) {
     this.#clock = clock;
     this.#maxConcurrency = maxConcurrency;
-    this.#highLimit = maxConcurrency === Infinity ? Infinity : Math.ceil(maxConcurrency * (1 - LEFT_TO_LOW));
+    const high = maxConcurrency === Infinity ? Infinity : Math.ceil(maxConcurrency * (1 - LEFT_TO_LOW));
     // Without a limit there is none for this lane either.
-    this.#lowLimit = maxConcurrency === Infinity ? Infinity : Math.min(INITIAL_LOW_LIMIT, maxConcurrency);
+    const low = maxConcurrency === Infinity ? Infinity : Math.min(INITIAL_LOW_LIMIT, maxConcurrency);
+    this.#maxLimit = { high, low: maxConcurrency };
+    this.#limit = { high, low };
   }
 
   get active(): number {
@@ -62,7 +65,7 @@ export class Bulkhead {
 
   /** Whether a slot that the `low` lane gives back is one that this lane may take. */
   gainsFromLow(lane: Lane): boolean {
-    return lane === 'low' || this.#active.high < this.#highLimit;
+    return lane === 'low' || this.#active.high < this.#limit.high;
   }
 
   /** Takes a free slot, if there is one. */
@@ -105,25 +108,25 @@ export class Bulkhead {
   }
 
   /** The server bears more. */
-  grow(): void {
-    this.#lowLimit = Math.min(this.#lowLimit + 1, this.#maxConcurrency);
+  grow(lane: Lane): void {
+    this.#limit[lane] = Math.min(this.#limit[lane] + 1, this.#maxLimit[lane]);
     this.#admit();
   }
 
   /** The server is congested and bears so many: at most half as many as before are sent. Those that run keep running. */
-  reduceTo(bearable: number): void {
-    this.#lowLimit = Math.max(1, Math.floor(Math.min(this.#lowLimit / 2, bearable)));
+  reduceTo(bearable: number, lane: Lane): void {
+    this.#limit[lane] = Math.max(1, Math.floor(Math.min(this.#limit[lane] / 2, bearable)));
   }
 
   /** The server sheds load. */
   shed(): void {
-    if (this.#lowLimit > this.#maxConcurrency * SHED_FLOOR)
-      this.#lowLimit = Math.max(Math.floor(this.#lowLimit / 2), Math.ceil(this.#maxConcurrency * SHED_FLOOR));
+    const floor = this.#maxConcurrency * SHED_FLOOR;
+    if (this.#limit.low > floor) this.#limit.low = Math.max(Math.floor(this.#limit.low / 2), Math.ceil(floor));
   }
 
   #hasRoom(lane: Lane): boolean {
     if (this.active >= this.#maxConcurrency) return false;
-    return lane === 'high' ? this.gainsFromLow(lane) : this.#active.low < this.#lowLimit;
+    return lane === 'high' ? this.gainsFromLow(lane) : this.#active.low < this.#limit.low;
   }
 
   #admit(): void {

@@ -7,7 +7,10 @@ const PROMPT_RATIO = 1 / 2;
 /** Of what is answered within a time-out, this part may be on its way at once: all of it would be answered too late. */
 const BEARABLE_PART = 0.8;
 
-/** Answers count for this part of the time-out on average, older ones less. The latest one counts half: it stands for the time around it. */
+/**
+ * Answers count for this part of the time-out on average, older ones less. The latest one counts half: it stands for the time
+ * before and after it.
+ */
 const SPAN_RATIO = 1 / 2;
 const LATEST_COUNTS = 1 / 2;
 

@@ -305,6 +305,20 @@ describe('the limit on unknown keys', () => {
     expect(after(others, lane, ...latencies)).toBe(expected);
   });
 
+  test('is not that on known keys, which falls by itself', async () => {
+    const { gate, clock, answer, record, room } = setUp({ maxConcurrency: 100 });
+    for (let other = 0; other < 40; other++) gate.bulkhead.tryAcquire('high');
+    await clock.advance(1_000);
+    answer(1_000, 'high');
+    expect(gate.isCongested(clock.monotonic())).toBe(true);
+    record('overloaded', {}, undefined, 'low', clock.monotonic());
+    expect(gate.bulkhead.isFull('high')).toBe(false);
+    record('overloaded', {}, undefined, 'high', clock.monotonic());
+    expect(gate.bulkhead.isFull('high')).toBe(true);
+    for (let other = 0; other < 40; other++) gate.bulkhead.release('high');
+    expect(room()).toBe(48);
+  });
+
   test('is reduced to what a congested server bears, once for all that were sent before', async () => {
     const { gate, clock, answer, record, room } = setUp({ maxConcurrency: 100 });
     expect(gate.isCongested(clock.monotonic())).toBe(false);

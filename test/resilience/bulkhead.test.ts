@@ -221,8 +221,9 @@ describe('the limit of the low lane', () => {
   const limit = (maxConcurrency: number, ...steps: readonly Step[]): number => {
     const { bulkhead, fill } = setUp(maxConcurrency);
     for (const step of steps)
-      if (typeof step === 'number') bulkhead.reduceTo(step);
-      else bulkhead[step]();
+      if (typeof step === 'number') bulkhead.reduceTo(step, 'low');
+      else if (step === 'grow') bulkhead.grow('low');
+      else bulkhead.shed();
     return fill('low');
   };
   const times = <T>(count: number, step: T): T[] => Array<T>(count).fill(step);
@@ -263,7 +264,7 @@ describe('the limit of the low lane', () => {
     const { bulkhead, fill, wait, admitted } = setUp(64);
     fill('low');
     const waits = ['first', 'second'].map((name) => wait('low', name));
-    bulkhead.grow();
+    bulkhead.grow('low');
     await waits[1];
     expect(admitted).toEqual(['second']);
     expect(bulkhead).toMatchObject({ active: 49, queued: 1 });
@@ -288,11 +289,30 @@ describe('the limit of the low lane', () => {
   test('that shrank lets those that run go on', () => {
     const { bulkhead, fill } = setUp(20);
     fill('low');
-    bulkhead.reduceTo(20);
+    bulkhead.reduceTo(20, 'low');
     expect(bulkhead.active).toBe(20);
     for (let slot = 0; slot < 10; slot++) bulkhead.release('low');
     expect(bulkhead.tryAcquire('low')).toBe(false);
     bulkhead.release('low');
     expect(bulkhead.tryAcquire('low')).toBe(true);
+  });
+});
+
+describe('the limit of the high lane', () => {
+  test('falls and rises like that of the other, but leaves an eighth of all slots to it', () => {
+    const { bulkhead, fill } = setUp(64);
+    bulkhead.reduceTo(30, 'high');
+    expect(fill('high')).toBe(28);
+    bulkhead.grow('high');
+    expect(fill('high')).toBe(1);
+    for (let answer = 0; answer < 100; answer++) bulkhead.grow('high');
+    expect(fill('high')).toBe(56 - 29);
+    expect(fill('low')).toBe(8);
+  });
+
+  test('does not fall where the server sheds load: made-up keys may be why', () => {
+    const { bulkhead, fill } = setUp(64);
+    bulkhead.shed();
+    expect(fill('high')).toBe(56);
   });
 });
