@@ -162,8 +162,9 @@ export class OutageEvidence {
     }
     if (!isOver || pending?.isSent !== true || this.#failedInRow + 1 < this.#needed) return undefined;
     const age = this.#options.clock.monotonic() - pending.sentAt;
-    const hangs =
-      age >= this.#options.timeoutMs * HANG_RATIO && age >= 2 * this.#usualMs && !isOwnLag(pending.lagMs, age);
+    // Where another one has failed already, and nobody was answered since, a slow server needs no more time.
+    const isLong = this.#failedInRow > 0 || age >= Math.max(2 * this.#usualMs, this.#latestMs);
+    const hangs = age >= this.#options.timeoutMs * HANG_RATIO && isLong && !isOwnLag(pending.lagMs, age);
     return hangs ? this.#grade(failure, undefined) : undefined;
   }
 

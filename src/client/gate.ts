@@ -3,7 +3,7 @@ import type { BreakerState } from '../core/events.js';
 import { VerifyFailure } from '../core/failure.js';
 import type { Breaker } from '../resilience/breaker.js';
 import { Bulkhead, type Lane } from '../resilience/bulkhead.js';
-import { Congestion } from '../resilience/congestion.js';
+import { Congestion, type OnTheirWay } from '../resilience/congestion.js';
 import { Pacer } from '../resilience/pacer.js';
 
 export interface GateOptions {
@@ -13,6 +13,12 @@ export interface GateOptions {
   /** Whether timers outlive the request that set them, see `#platform`. */
   readonly sharesPromises: boolean;
 }
+
+/** So much of `maxConcurrency` is left under congestion, as long as anybody is answered: a few keys that hang could take less. */
+const LEAST_RATIO = 1 / 8;
+
+/** The questions that hold a slot, by lane. */
+type Calls = Readonly<Record<Lane, OnTheirWay>>;
 
 /** How long a 429 without a `Retry-After` pauses us, in milliseconds. */
 const DEFAULT_PAUSE_MS = 1000;
@@ -107,17 +113,21 @@ export class Gate {
 
   /**
    * The latency is that of the server: without the time for which our own event loop was late. `lane` is that of the question,
-   * unless it was a control question, which is about an unknown key.
+   * unless it was a control question.
    */
-  recordAnswer(mono: number, sentAt: number, latencyMs: number, lane?: Lane): void {
+  recordAnswer(mono: number, sentAt: number, latencyMs: number, lane: Lane | undefined, calls: Calls): void {
     this.#breaker?.recordSuccess();
     this.#lastAnswerAt = mono;
     if (lane !== undefined && mono < this.#pausedUntil) this.#pacers[lane].speedUp();
     this.#latestMs += (latencyMs - this.#latestMs) / 2;
-    const queue = lane ?? 'low';
-    const congestion = this.#congestion[queue];
-    congestion.record(mono, sentAt, latencyMs, this.bulkhead.activeIn(queue));
-    if (congestion.bearsMore) this.bulkhead.grow(queue);
+    if (lane === undefined) {
+      // It was sent last, so all that is asked is answered in time.
+      for (const congestion of Object.values(this.#congestion)) congestion.end(mono, sentAt);
+      return;
+    }
+    const congestion = this.#congestion[lane];
+    congestion.record(mono, sentAt, latencyMs, calls[lane]);
+    if (!congestion.lasts(mono)) this.bulkhead.grow(lane);
   }
 
   /** `status` is that of the response, if there was one; `lateSince` says when it was asked, if there was none in time. */
@@ -126,9 +136,15 @@ export class Gate {
     if (evidence !== 'none') this.#breaker?.recordFailure(failure, mono, retryAfterMs);
     // A key that the server can't stand is answered 500, and says nothing about its load.
     else if (status === 503 || status === 429) this.bulkhead.shed();
-    else if (lane !== undefined && lateSince !== undefined && this.#congestion[lane].endsRound(mono, lateSince))
-      this.bulkhead.reduceTo(this.#congestion[lane].bearable, lane);
+    else if (lane !== undefined && lateSince !== undefined) this.#reduce(lane, mono, lateSince);
     if (kind === 'rate_limited') this.#pause(mono, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS), lane);
+  }
+
+  #reduce(lane: Lane, mono: number, lateSince: number): void {
+    const congestion = this.#congestion[lane];
+    const { bearable, isSilent } = congestion;
+    const least = isSilent ? 1 : this.#options.maxConcurrency * LEAST_RATIO;
+    if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(bearable, least, lane);
   }
 
   #pause(mono: number, until: number, lane: Lane | undefined): void {

@@ -17,7 +17,7 @@ import { ControlQuestions, type ControlResult } from './control.js';
 import { OutageEvidence, type WatchedCall } from './evidence.js';
 import { Gate } from './gate.js';
 import { isOverloaded } from './overloaded.js';
-import { UnknownCalls } from './unknown-calls.js';
+import { LaneCalls } from './lane-calls.js';
 
 export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   /** Origin and path of `verifyUrl`: what may be shown of it. */
@@ -55,8 +55,7 @@ export class KeyServerClient<Claims> {
   readonly #controls: ControlQuestions;
   readonly #evidence: OutageEvidence;
   readonly #ambiguity = new AmbiguousRejections();
-  /** Those that hold a slot of the lane for unknown keys. */
-  readonly #unknown = new UnknownCalls();
+  readonly #calls = { high: new LaneCalls(), low: new LaneCalls() };
   readonly #lag: LoopLag;
   readonly #totals = { requests: 0, retries: 0 };
   readonly #calibration = new Calibration();
@@ -148,7 +147,7 @@ export class KeyServerClient<Claims> {
   #makeRoom(): void {
     const { clock, timeoutMs } = this.#options;
     const hangsAfterMs = Math.max(timeoutMs * QUICK_RATIO, this.#evidence.unusualMs);
-    this.#unknown.makeRoom(clock.monotonic(), hangsAfterMs, (call) => this.#evidence.answeredSince(call));
+    this.#calls.low.makeRoom(clock.monotonic(), hangsAfterMs, (call) => this.#evidence.answeredSince(call));
   }
 
   async #call(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
@@ -167,14 +166,14 @@ export class KeyServerClient<Claims> {
     this.#evidence.begin(call);
     // Without a limit there is nothing to adapt.
     const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#watchLag();
-    const unknown = { call, lag };
-    if (lane === 'low') this.#unknown.add(unknown);
+    const held = { call, lag };
+    this.#calls[lane].add(held);
     const ended = this.#conclude(call, await call.run());
     const outcome = ended instanceof Promise ? await ended : ended;
     const lagMs = lag.ms;
     lag.stop();
     this.#gate.bulkhead.release(lane);
-    this.#unknown.remove(unknown);
+    this.#calls[lane].remove(held);
     this.#evidence.end(call);
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
@@ -253,7 +252,7 @@ export class KeyServerClient<Claims> {
 
   #recordAnswer(mono: number, latencyMs: number, failedAttempts: number, lagMs = 0, lane?: Lane): void {
     this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
-    this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane);
+    this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.controlsFail;
     if (!this.#evidence.isCalibrated && this.#calibration.isDue(mono)) this.#controls.request();

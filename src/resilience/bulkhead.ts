@@ -50,10 +50,6 @@ export class Bulkhead {
     return this.#active.high + this.#active.low;
   }
 
-  activeIn(lane: Lane): number {
-    return this.#active[lane];
-  }
-
   get queued(): number {
     return this.#waiters.high.size + this.#waiters.low.size;
   }
@@ -113,9 +109,10 @@ export class Bulkhead {
     this.#admit();
   }
 
-  /** The server is congested and bears so many: at most half as many as before are sent. Those that run keep running. */
-  reduceTo(bearable: number, lane: Lane): void {
-    this.#limit[lane] = Math.max(1, Math.floor(Math.min(this.#limit[lane] / 2, bearable)));
+  /** The server is congested, and bears so many: at most half as many as before are sent, or `least`. Those that run keep running. */
+  reduceTo(bearable: number, least: number, lane: Lane): void {
+    const limit = this.#limit[lane];
+    this.#limit[lane] = Math.min(limit, Math.max(1, Math.floor(Math.max(least, Math.min(limit / 2, bearable)))));
   }
 
   /** The server sheds load. */

@@ -1,9 +1,6 @@
 /** Within this part of the time-out, no answer says that requests queue. */
 const QUICK_RATIO = 1 / 4;
 
-/** Within this part of the time-out, an answer says that one more can be borne. */
-const PROMPT_RATIO = 1 / 2;
-
 /** Of what is answered within a time-out, this part may be on its way at once: all of it would be answered too late. */
 const BEARABLE_PART = 0.8;
 
@@ -17,22 +14,29 @@ const LATEST_COUNTS = 1 / 2;
 /** For so many time-outs after its last answer, a congested server may still be working on what it was sent. */
 const SILENT_TIMEOUTS = 20;
 
+/** The requests that wait for an answer. */
+export interface OnTheirWay {
+  readonly size: number;
+  /** How many of them were sent at this moment or later. */
+  sentSince(mono: number): number;
+}
+
 /**
  * Whether requests queue at the server for so long that they are answered too late. By Little's law, as many are on their way
- * as are answered in the time that an answer takes. An answer that another one overtook by far says nothing: that request was
- * slow by itself.
+ * as are answered in the time that an answer takes. Those that were sent before the one that was answered don't count: it
+ * has overtaken them, as it can't in a queue.
  */
 export class Congestion {
   readonly #timeoutMs: number;
   /** How many requests were answered of late; older ones weigh less. */
   #answers = 0;
+  #countedAt = -Infinity;
   #lastAnswerAt = -Infinity;
-  /** The latest request that was answered. */
-  #latestSentAt = -Infinity;
+  /** When the latest request was sent that was answered. */
+  #answeredSentAt = -Infinity;
   /** When an answer last said that too many were on their way. */
   #congestedAt = -Infinity;
-  #bearsMore = true;
-  #reducedAt = -Infinity;
+  #roundEndedAt = -Infinity;
 
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
@@ -43,17 +47,24 @@ export class Congestion {
     return this.#wasCongested && mono - this.#lastAnswerAt < SILENT_TIMEOUTS * this.#timeoutMs;
   }
 
-  /** A request was answered while so many others were on their way. */
-  record(mono: number, sentAt: number, latencyMs: number, others: number): void {
-    this.#answers = this.#answers * Math.exp((this.#lastAnswerAt - mono) / (this.#timeoutMs * SPAN_RATIO)) + 1;
+  /** A request was answered. */
+  record(mono: number, sentAt: number, latencyMs: number, onTheirWay: OnTheirWay): void {
+    this.#answers = this.#answers * Math.exp((this.#countedAt - mono) / (this.#timeoutMs * SPAN_RATIO)) + 1;
+    this.#countedAt = mono;
     this.#lastAnswerAt = mono;
-    const quickMs = this.#timeoutMs * QUICK_RATIO;
-    const isOvertaken = sentAt < this.#latestSentAt - quickMs;
-    this.#latestSentAt = Math.max(this.#latestSentAt, sentAt);
-    if (latencyMs <= quickMs) this.#congestedAt = -Infinity;
-    else if (!isOvertaken && others > this.bearable) this.#congestedAt = mono;
-    const isPrompt = latencyMs < this.#timeoutMs * PROMPT_RATIO;
-    this.#bearsMore = !this.#wasCongested && (isPrompt || others < this.bearable);
+    this.#answeredSentAt = Math.max(this.#answeredSentAt, sentAt);
+    const isQuick = latencyMs <= this.#timeoutMs * QUICK_RATIO;
+    if (isQuick && !this.#wasCongested) return;
+    const others = onTheirWay.sentSince(sentAt);
+    if (onTheirWay.size === 0) this.#congestedAt = -Infinity;
+    else if (!isQuick && others > this.bearable) this.#congestedAt = mono;
+  }
+
+  /** What is on its way is answered in time, as a request was that was sent then. */
+  end(mono: number, sentAt: number): void {
+    this.#lastAnswerAt = mono;
+    this.#answeredSentAt = Math.max(this.#answeredSentAt, sentAt);
+    this.#congestedAt = -Infinity;
   }
 
   /** How many may be on their way at once, by the latest answers. */
@@ -61,20 +72,23 @@ export class Congestion {
     return (BEARABLE_PART * (this.#answers - LATEST_COUNTS)) / SPAN_RATIO;
   }
 
-  /** Whether one more than now may be. */
-  get bearsMore(): boolean {
-    return this.#bearsMore;
-  }
-
   /** Answers come in bursts where several processes ask: the last one alone doesn't tell. */
   get #wasCongested(): boolean {
     return this.#lastAnswerAt - this.#congestedAt < this.#timeoutMs;
   }
 
-  /** A request was not answered in time: whether fewer may be sent, which those that were sent before can't yet show. */
+  /** Whether nobody was answered since a round ended. */
+  get isSilent(): boolean {
+    return this.#lastAnswerAt < this.#roundEndedAt;
+  }
+
+  /**
+   * A request was not answered in time: whether fewer may be on their way from now on. Those that were sent before a round
+   * ended can't show yet what came of that, nor does one say anything that was overtaken.
+   */
   endsRound(mono: number, sentAt: number): boolean {
-    if (!this.lasts(mono) || sentAt < this.#reducedAt) return false;
-    this.#reducedAt = mono;
+    if (!this.lasts(mono) || sentAt < Math.max(this.#roundEndedAt, this.#answeredSentAt)) return false;
+    this.#roundEndedAt = mono;
     return true;
   }
 }

@@ -209,6 +209,32 @@ describe('a control question that hangs', () => {
     expect(await hang(ms, given)).toBe(expected);
   });
 
+  test.each([
+    [1_200, 'unproven'],
+    [1_199, 'none'],
+  ])('counts only after as long as the latest answer took: %i ms, %s', async (ms, expected) => {
+    const { clock, answer, fail } = watchEvidence();
+    for (let count = 0; count < 31; count++) answer(10);
+    answer(1_200);
+    await clock.advance(2_000);
+    const failed = fail(failure('timeout'), ms);
+    await clock.advance(ms);
+    expect(failed.found).toBe(expected);
+  });
+
+  test('needs no more time at a slow server where another one has failed since the last answer', async () => {
+    const { clock, answer, fail, asked } = watchEvidence();
+    answer(900);
+    await clock.advance(2_000);
+    const first = fail(failure('timeout'), 900);
+    await clock.advance(900);
+    await asked[0]?.finish(failure('timeout'));
+    await clock.advance(5_000);
+    const second = fail(failure('timeout'), 900);
+    await clock.advance(900);
+    expect([first.found, second.found, asked.length]).toEqual(['none', 'unproven', 2]);
+  });
+
   test('counts as the last of those that a flaky server needs', async () => {
     const { clock, answer, fail, asked, controls } = watchEvidence();
     answer(10, 1);

@@ -22,8 +22,16 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
   const gate = new Gate({ clock, timeoutMs: 2_000, maxConcurrency: 8, sharesPromises: true, ...options }, own);
   const record = (kind: FailureKind, details?: FailureDetails, ...rest: readonly [number?, Lane?, number?]): void =>
     gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), ...rest);
+  const onTheirWay = (lane: Lane) => ({
+    get size() {
+      return taken[lane];
+    },
+    sentSince: () => taken[lane],
+  });
+  const taken = { high: 0, low: 0 };
+  const calls = { high: onTheirWay('high'), low: onTheirWay('low') };
   const answer = (latencyMs: number, lane?: Lane): void =>
-    gate.recordAnswer(clock.monotonic(), clock.monotonic() - latencyMs, latencyMs, lane);
+    gate.recordAnswer(clock.monotonic(), clock.monotonic() - latencyMs, latencyMs, lane, calls);
   /** How many slots of the lane for unknown keys can be taken now. */
   const room = (): number => {
     let taken = 0;
@@ -34,7 +42,17 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
   const fill = (lane: Lane): void => {
     while (gate.bulkhead.tryAcquire(lane));
   };
-  return { clock, gate, breaker: own, record, answer, room, fill, blocked: () => gate.blockedBy(clock.monotonic()) };
+  return {
+    clock,
+    gate,
+    breaker: own,
+    record,
+    answer,
+    taken,
+    room,
+    fill,
+    blocked: () => gate.blockedBy(clock.monotonic()),
+  };
 }
 
 describe('a gate', () => {
@@ -284,12 +302,11 @@ describe('the queue', () => {
 });
 
 describe('the limit on unknown keys', () => {
-  /** The limit after the answers to so many questions, which have taken so long. */
+  /** The limit after answers that have taken so long, while so many others are on their way. */
   const after = (others: number, lane: Lane | undefined, ...latencies: readonly number[]): number => {
-    const { gate, answer, room } = setUp({ maxConcurrency: 100 });
-    for (let other = 0; other < others; other++) gate.bulkhead.tryAcquire('low');
+    const { answer, taken, room } = setUp({ maxConcurrency: 100 });
+    taken.low = others;
     for (const latency of latencies) answer(latency, lane);
-    for (let other = 0; other < others; other++) gate.bulkhead.release('low');
     return room();
   };
 
@@ -297,53 +314,54 @@ describe('the limit on unknown keys', () => {
     ['starts low', 0, 'low', [], 48],
     ['grows with each answer', 0, 'low', [10, 100, 2_000], 51],
     ['grows up to maxConcurrency', 0, 'low', Array.from({ length: 100 }, () => 10), 100],
-    ['grows with control questions', 0, undefined, [10], 49],
+    ['does not grow with control questions', 0, undefined, [10], 48],
     ['does not grow with known keys', 0, 'high', [10], 48],
-    ['grows with prompt answers, however many are on their way', 40, 'low', [500], 49],
-    ['stays with slow answers, where too many are on their way', 40, 'low', [1_500], 48],
+    ['grows with quick answers, however many are on their way', 40, 'low', [500], 49],
+    ['stays with slow answers, where too many are on their way', 40, 'low', [500.1], 48],
   ])('%s', (_, others, lane, latencies, expected) => {
     expect(after(others, lane, ...latencies)).toBe(expected);
   });
 
-  test('is not that on known keys, which falls by itself', async () => {
-    const { gate, clock, answer, record, room } = setUp({ maxConcurrency: 100 });
-    for (let other = 0; other < 40; other++) gate.bulkhead.tryAcquire('high');
-    await clock.advance(1_000);
-    answer(1_000, 'high');
+  /** One of forty-one questions was answered after a second. */
+  const congested = async (lane: Lane) => {
+    const rig = setUp({ maxConcurrency: 100 });
+    rig.taken[lane] = 40;
+    await rig.clock.advance(1_000);
+    rig.answer(1_000, lane);
+    return rig;
+  };
+
+  test.each(LANES)('is reduced where the server is congested, once for all that were sent before: %s', async (lane) => {
+    const { gate, clock, record } = await congested(lane);
+    const limit = (): number => {
+      let taken = 0;
+      while (gate.bulkhead.tryAcquire(lane)) taken++;
+      for (let left = taken; left > 0; left--) gate.bulkhead.release(lane);
+      return taken;
+    };
+    const before = limit();
     expect(gate.isCongested(clock.monotonic())).toBe(true);
-    record('overloaded', {}, undefined, 'low', clock.monotonic());
-    expect(gate.bulkhead.isFull('high')).toBe(false);
-    record('overloaded', {}, undefined, 'high', clock.monotonic());
-    expect(gate.bulkhead.isFull('high')).toBe(true);
-    for (let other = 0; other < 40; other++) gate.bulkhead.release('high');
-    expect(room()).toBe(48);
+    record('overloaded', {}, undefined, lane);
+    record('overloaded', {}, undefined, lane === 'low' ? 'high' : 'low', clock.monotonic());
+    expect(limit()).toBe(before);
+    // An eighth is enough to find out more.
+    await clock.advance(1);
+    record('overloaded', {}, undefined, lane, clock.monotonic());
+    expect(limit()).toBe(12);
+    await clock.advance(1_000);
+    record('overloaded', {}, undefined, lane, clock.monotonic() - 1_000.1);
+    expect(limit()).toBe(12);
+    // Nobody was answered since.
+    record('overloaded', {}, undefined, lane, clock.monotonic());
+    expect(limit()).toBe(1);
   });
 
-  test('is reduced to what a congested server bears, once for all that were sent before', async () => {
-    const { gate, clock, answer, record, room } = setUp({ maxConcurrency: 100 });
+  test('is not reduced once a control question was answered', async () => {
+    const { gate, clock, answer, record, room } = await congested('low');
+    answer(1_000);
     expect(gate.isCongested(clock.monotonic())).toBe(false);
-    for (let other = 0; other < 40; other++) gate.bulkhead.tryAcquire('low');
-    const sentAt = clock.monotonic();
-    for (let count = 0; count < 10; count++) {
-      await clock.advance(100);
-      answer(clock.monotonic() - sentAt, 'low');
-    }
-    expect(gate.isCongested(clock.monotonic())).toBe(true);
-    await clock.advance(1_000);
-    for (let other = 0; other < 40; other++) gate.bulkhead.release('low');
-    const before = room();
-    record('overloaded', {}, undefined, 'low');
-    record('overloaded', {}, undefined, 'high', sentAt);
-    expect(room()).toBe(before);
-    record('overloaded', {}, undefined, 'low', sentAt);
-    // Ten a second, of which it has answered ten: eight tenths of twenty, less what is yet to be seen.
-    const reduced = room();
-    expect(reduced).toBeGreaterThanOrEqual(8);
-    expect(reduced).toBeLessThanOrEqual(16);
-    record('overloaded', {}, undefined, 'low', sentAt);
-    expect(room()).toBe(reduced);
     record('overloaded', {}, undefined, 'low', clock.monotonic());
-    expect(room()).toBe(Math.floor(reduced / 2));
+    expect(room()).toBe(48);
   });
 
   test.each([

@@ -213,9 +213,10 @@ describe('a congested server', () => {
   test('is asked less about unknown keys after that', async () => {
     const { clock, ask, keys } = await crowd();
     await clock.advance(1_499);
-    for (const key of ['sk-first', 'sk-second']) await ask(key);
-    expect(keys()).toContain('sk-first');
-    expect(keys()).not.toContain('sk-second');
+    // An eighth of all slots is left.
+    for (let count = 0; count < 13; count++) await ask(`sk-new-${String(count)}`);
+    expect(keys()).toContain('sk-new-11');
+    expect(keys()).not.toContain('sk-new-12');
   });
 
   test('answers later questions neither: they are our own load, too', async () => {

@@ -221,7 +221,7 @@ describe('the limit of the low lane', () => {
   const limit = (maxConcurrency: number, ...steps: readonly Step[]): number => {
     const { bulkhead, fill } = setUp(maxConcurrency);
     for (const step of steps)
-      if (typeof step === 'number') bulkhead.reduceTo(step, 'low');
+      if (typeof step === 'number') bulkhead.reduceTo(step, 1, 'low');
       else if (step === 'grow') bulkhead.grow('low');
       else bulkhead.shed();
     return fill('low');
@@ -243,12 +243,23 @@ describe('the limit of the low lane', () => {
     expect(limit(64, ...times(100, 'grow' as const), 'shed')).toBe(32);
   });
 
-  test('is reduced to what a congested server bears, at least by half, but not below one', () => {
-    expect([30, 24, 8.9, 0].map((bearable) => limit(64, bearable))).toEqual([24, 24, 8, 1]);
-    expect(limit(64, 30, 30)).toBe(12);
+  test('is reduced to what a congested server bears, and at least by half', () => {
+    expect([60, 24, 8.9, 0].map((bearable) => limit(64, bearable))).toEqual([24, 24, 8, 1]);
+    expect(limit(64, 60, 60)).toBe(12);
     expect(limit(64, 0, 'grow')).toBe(2);
     expect(limit(3, 3)).toBe(1);
     expect(limit(Infinity, Infinity)).toBe(1_000);
+  });
+
+  test.each([
+    [8, 0, 8],
+    [8.9, 30, 24],
+    [60, 0, 48],
+    [0.5, 0, 1],
+  ])('is not reduced below %d', (least, bearable, expected) => {
+    const { bulkhead, fill } = setUp(64);
+    bulkhead.reduceTo(bearable, least, 'low');
+    expect(fill('low')).toBe(expected);
   });
 
   test('is halved where the server sheds load, down to a quarter of all slots', () => {
@@ -289,7 +300,7 @@ describe('the limit of the low lane', () => {
   test('that shrank lets those that run go on', () => {
     const { bulkhead, fill } = setUp(20);
     fill('low');
-    bulkhead.reduceTo(20, 'low');
+    bulkhead.reduceTo(10, 1, 'low');
     expect(bulkhead.active).toBe(20);
     for (let slot = 0; slot < 10; slot++) bulkhead.release('low');
     expect(bulkhead.tryAcquire('low')).toBe(false);
@@ -301,7 +312,7 @@ describe('the limit of the low lane', () => {
 describe('the limit of the high lane', () => {
   test('falls and rises like that of the other, but leaves an eighth of all slots to it', () => {
     const { bulkhead, fill } = setUp(64);
-    bulkhead.reduceTo(30, 'high');
+    bulkhead.reduceTo(28, 1, 'high');
     expect(fill('high')).toBe(28);
     bulkhead.grow('high');
     expect(fill('high')).toBe(1);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { Congestion } from '../../src/resilience/congestion.js';
+import { Congestion, type OnTheirWay } from '../../src/resilience/congestion.js';
 
 const TIMEOUT_MS = 2_000;
 
@@ -10,13 +10,16 @@ interface Queue {
   readonly requests: number;
 }
 
+/** So many are on their way that were sent at some moment. */
+const sent = (count: number, at = 0): OnTheirWay => ({ size: count, sentSince: (mono) => (mono <= at ? count : 0) });
+
 /** A burst of requests is sent at once, and answered as far as the time allows. */
 function burst({ workMs, requests }: Queue) {
   const congestion = new Congestion(TIMEOUT_MS);
   let at = 0;
   for (let left = requests - 1; left >= 0 && at + workMs < TIMEOUT_MS; left--) {
     at += workMs;
-    congestion.record(at, 0, at, left);
+    congestion.record(at, 0, at, sent(left));
   }
   return { congestion, at };
 }
@@ -25,12 +28,12 @@ function burst({ workMs, requests }: Queue) {
 function parallel(congestion: Congestion, from: number, ms: number, { perSecond = 20, latencyMs = 10 } = {}) {
   const others = Math.floor((latencyMs * perSecond) / 1_000);
   for (let at = from + latencyMs; at <= from + ms; at += 1_000 / perSecond)
-    congestion.record(at, at - latencyMs, latencyMs, others);
+    congestion.record(at, at - latencyMs, latencyMs, sent(others, at));
 }
 
 describe('a server at which requests queue', () => {
   test.each([
-    { workMs: 25, requests: 64 },
+    { workMs: 25, requests: 100 },
     { workMs: 50, requests: 64 },
     { workMs: 100, requests: 32 },
     { workMs: 500.1, requests: 8 },
@@ -38,7 +41,6 @@ describe('a server at which requests queue', () => {
   ])('is congested, working $workMs ms on each of $requests', (queue) => {
     const { congestion, at } = burst(queue);
     expect(congestion.lasts(at)).toBe(true);
-    expect(congestion.bearsMore).toBe(false);
   });
 
   test.each([
@@ -73,7 +75,7 @@ describe('congestion', () => {
   /** One of fifty-one that were sent at once was answered after a second. */
   const congested = () => {
     const congestion = new Congestion(TIMEOUT_MS);
-    congestion.record(1_000, 0, 1_000, 50);
+    congestion.record(1_000, 0, 1_000, sent(50));
     return congestion;
   };
 
@@ -82,31 +84,52 @@ describe('congestion', () => {
     expect(congested().lasts(1_000 + 20 * TIMEOUT_MS)).toBe(false);
   });
 
-  test.each([
-    [500.1, true],
-    [500, false],
-  ])('ends with an answer within a quarter of the time-out: %d ms, lasts: %s', (latencyMs, lasts) => {
+  test('ends when nothing is on its way any more', () => {
+    for (const [left, lasts] of [
+      [1, true],
+      [0, false],
+    ] as const) {
+      const congestion = congested();
+      congestion.record(1_600, 1_590, 10, sent(left));
+      expect(congestion.lasts(1_600)).toBe(lasts);
+    }
+  });
+
+  test('ends with the answer to a request that was sent last', () => {
     const congestion = congested();
-    congestion.record(1_600, 1_600 - latencyMs, latencyMs, 0);
-    expect(congestion.lasts(1_600)).toBe(lasts);
+    congestion.end(1_600, 1_100);
+    expect(congestion.lasts(1_600)).toBe(false);
   });
 
   test.each([
-    [999.9, false],
-    [1_000, true],
-  ])('ends when all answers of a time-out say otherwise: after %d ms', (ms, bearsMore) => {
+    [999.9, true],
+    [1_000, false],
+  ])('ends when all answers of a time-out say otherwise: after %d ms', (ms, lasts) => {
     const congestion = congested();
-    for (const after of [500, 2 * ms]) congestion.record(1_000 + after, 0, 1_000, 0);
-    expect(congestion.lasts(1_000 + 2 * ms)).toBe(!bearsMore);
-    expect(congestion.bearsMore).toBe(bearsMore);
+    for (const after of [500, 2 * ms]) congestion.record(1_000 + after, 2_000, 1_000, sent(1));
+    expect(congestion.lasts(1_000 + 2 * ms)).toBe(lasts);
   });
 
   test('is a reason to send less once for all requests that were sent before', () => {
     const congestion = congested();
+    expect(congestion.isSilent).toBe(false);
     expect(congestion.endsRound(1_100, 0)).toBe(true);
     expect(congestion.endsRound(1_200, 1_099.9)).toBe(false);
+    expect(congestion.isSilent).toBe(true);
     expect(congestion.endsRound(3_100, 1_100)).toBe(true);
     expect(congestion.endsRound(3_200, 1_100)).toBe(false);
+    congestion.record(3_300, 3_100, 200, sent(50, 4_000));
+    expect(congestion.isSilent).toBe(false);
+  });
+
+  test('is no reason to send less where the request that is late was overtaken', () => {
+    const congestion = congested();
+    congestion.record(1_700, 1_100, 600, sent(50, 2_000));
+    expect(congestion.endsRound(3_000, 1_099.9)).toBe(false);
+    congestion.end(1_900, 1_850);
+    congestion.record(2_600, 1_200, 1_400, sent(50, 3_000));
+    expect(congestion.endsRound(3_800, 1_800)).toBe(false);
+    expect(congestion.endsRound(3_900, 1_850)).toBe(true);
   });
 
   test('is the only reason', () => {
@@ -120,40 +143,19 @@ describe('a server that is not congested', () => {
   test('is one that has not answered yet', () => {
     const congestion = new Congestion(TIMEOUT_MS);
     expect(congestion.lasts(0)).toBe(false);
-    expect(congestion.bearsMore).toBe(true);
   });
 
   test('is slow for all alike, after the first answers', () => {
     const congestion = new Congestion(TIMEOUT_MS);
     parallel(congestion, 0, 6_000, { latencyMs: 1_400 });
     expect(congestion.lasts(6_000)).toBe(false);
-    expect(congestion.bearsMore).toBe(true);
   });
 
-  test.each([
-    ['by more than a quarter of the time-out', 500.1, false],
-    ['by less', 500, true],
-  ])('answers a later request first, %s', (_, laterMs, lasts) => {
+  test('has overtaken those that were sent before the one that it answers', () => {
     const congestion = new Congestion(TIMEOUT_MS);
-    congestion.record(1_000, laterMs, 1_000 - laterMs, 0);
-    congestion.record(1_000, 0, 1_000, 50);
-    expect(congestion.lasts(1_000)).toBe(lasts);
-  });
-
-  test.each([
-    // Within half of the time-out, however many are on their way.
-    [999.9, 50, true],
-    [1_000, 50, false],
-    // Later, only as many as it answers.
-    [1_000, 0, true],
-    [1_000, 1, false],
-  ])('bears more after an answer that took %d ms, with %d others: %s', (latencyMs, others, bearsMore) => {
-    const congestion = new Congestion(TIMEOUT_MS);
-    // So that it is overtaken, which is no congestion.
-    congestion.record(0, 0, 0, 0);
-    congestion.record(10_000, 10_000, 0, 0);
-    congestion.record(20_000, 9_000, latencyMs, others);
-    expect(congestion.lasts(20_000)).toBe(false);
-    expect(congestion.bearsMore).toBe(bearsMore);
+    congestion.record(1_000, 100, 900, sent(50, 99));
+    expect(congestion.lasts(1_000)).toBe(false);
+    congestion.record(1_000, 100, 900, sent(50, 100));
+    expect(congestion.lasts(1_000)).toBe(true);
   });
 });

@@ -2,24 +2,34 @@ import { LinkedList, type Linked } from '../resilience/linked-list.js';
 import type { LagWatch } from '../resilience/loop-lag.js';
 import type { WatchedCall } from './evidence.js';
 
-/** A question about an unknown key, and how late the event loop was meanwhile. */
-export interface UnknownCall extends Linked<UnknownCall> {
+/** A question that holds a slot, and how late the event loop was meanwhile. */
+export interface LaneCall extends Linked<LaneCall> {
   readonly call: WatchedCall & { readonly waitsToRetry: boolean; skipRetry(): void; abandon(): void };
   readonly lag: LagWatch;
 }
 
-/** The questions about unknown keys that hold a slot. */
-export class UnknownCalls extends LinkedList<UnknownCall> {
+/** The questions of one lane that hold a slot, in the order in which they were sent. */
+export class LaneCalls extends LinkedList<LaneCall> {
+  /** How many of them were sent at this moment or later. */
+  sentSince(mono: number): number {
+    let count = 0;
+    for (let held = this.newest; held !== undefined; held = held.older) {
+      if ((held.call.firstSentAt ?? mono) < mono) break;
+      count++;
+    }
+    return count;
+  }
+
   /**
    * Makes room: the oldest question that waits for its retry goes without it, or hangs, for longer than `hangsAfterMs` and while
    * others were answered, and is given up.
    */
   makeRoom(mono: number, hangsAfterMs: number, answeredSince: (call: WatchedCall) => boolean): void {
-    for (let unknown = this.oldest; unknown !== undefined; unknown = unknown.newer) {
-      const { call, lag } = unknown;
+    for (let held = this.oldest; held !== undefined; held = held.newer) {
+      const { call, lag } = held;
       const hangs = call.firstSentAt !== undefined && mono - call.firstSentAt - lag.ms >= hangsAfterMs;
       if (!call.waitsToRetry && !(hangs && answeredSince(call))) continue;
-      this.remove(unknown);
+      this.remove(held);
       if (call.waitsToRetry) call.skipRetry();
       else call.abandon();
       return;
