@@ -49,8 +49,9 @@ export interface SharedFinding {
   /** Whether that is an estimate, which is no fence. */
   readonly isEstimate: boolean;
   readonly verdict: SharedVerdict | undefined;
-  /** When the store was asked, before which the verdict was this old by the store's clock, in milliseconds. */
+  /** When the store was asked, on the monotonic clock: not later than the moment for which it told the age. */
   readonly readAt: number;
+  /** How old it is by the clock of the store, in milliseconds. */
   readonly ageMs: number;
 }
 
