@@ -111,6 +111,8 @@ export class Bulkhead {
 
   /** The server is congested, and bears so many: at most half as many as before are sent, or `least`. Those that run keep running. */
   reduceTo(bearable: number, least: number, lane: Lane): void {
+    // Without a limit there is none to reduce: on isolates, a slot might never come back.
+    if (this.#maxConcurrency === Infinity) return;
     const limit = this.#limit[lane];
     this.#limit[lane] = Math.min(limit, Math.max(1, Math.floor(Math.max(least, Math.min(limit / 2, bearable)))));
   }
