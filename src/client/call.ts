@@ -78,6 +78,7 @@ export class Call<Claims> implements WatchedCall {
   older: WatchedCall | undefined;
   newer: WatchedCall | undefined;
   order: number | undefined;
+  ahead: number | undefined;
   /** How many requests were sent. */
   attempts = 0;
   /** When the first request was sent, on the monotonic clock. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import { mayBeOutage, type AttemptFailure, type Evidence } from '../core/failure.js';
+import { Backlog } from '../resilience/backlog.js';
 import type { Deadline } from '../resilience/deadline.js';
 import { LinkedList, type Linked } from '../resilience/linked-list.js';
 import { isOwnLag } from '../resilience/loop-lag.js';
@@ -11,11 +12,14 @@ export interface WatchedCall extends Linked<WatchedCall> {
   readonly firstSentAt: number | undefined;
   /** How many questions had begun before. Set by `begin()`. */
   order?: number | undefined;
+  /** How many questions were on their way then. Set by `begin()`. */
+  ahead?: number | undefined;
 }
 
 export interface EvidenceOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
+  readonly maxConcurrency: number;
   /** Whether a promise made for one caller may be awaited by another, see `#platform`. */
   readonly sharesPromises: boolean;
 }
@@ -35,6 +39,9 @@ const FLAKY_RATIO = 0.02;
 const FALSE_ALARM = 1e-4;
 const MOST_CONTROLS = 8;
 
+/** No more than this part of `maxConcurrency` at once is never more than a server answers in time, as far as evidence goes. */
+const FEW_RATIO = 1 / 8;
+
 /** Averages are taken over this many answers. The first ones weigh more. */
 const WINDOW = 32;
 const FIRST_WEIGHT = 8;
@@ -47,6 +54,7 @@ export class OutageEvidence {
   readonly #options: EvidenceOptions;
   readonly #controls: ControlQuestions;
   readonly #calls = new LinkedList<WatchedCall>();
+  readonly #backlog: Backlog;
   #begun = 0;
   readonly #waiting = new Set<() => void>();
   #lastAnswerAt = -Infinity;
@@ -54,6 +62,8 @@ export class OutageEvidence {
   #failedInRow = 0;
   #contradicted = false;
   #usualMs = 0;
+  /** How long the server works on a question, as an average, in milliseconds. It works on all that overlap at the same time. */
+  #workMs = 0;
   #latestMs = 0;
   #answers = 0;
   #failureRatio = 0;
@@ -62,6 +72,7 @@ export class OutageEvidence {
   constructor(options: EvidenceOptions, controls: ControlQuestions) {
     this.#options = options;
     this.#controls = controls;
+    this.#backlog = new Backlog(options.timeoutMs, options.maxConcurrency * FEW_RATIO);
   }
 
   /** When the latest verdict came, on the monotonic clock; `-Infinity` if none has come yet. */
@@ -94,13 +105,21 @@ export class OutageEvidence {
     return firstSentAt !== undefined && this.#lastAnswerAt > firstSentAt;
   }
 
-  begin(call: WatchedCall): void {
+  /** Whether nobody is answered, and the server may still be at work on all that it was sent. */
+  isBacklogged(mono: number): boolean {
+    return this.#backlog.lasts(mono, this.#workMs);
+  }
+
+  begin(call: WatchedCall, mono: number): void {
+    this.#backlog.add(mono);
     call.order = this.#begun++;
+    call.ahead = this.#calls.size;
     this.#calls.add(call);
   }
 
-  /** This question has its outcome. */
-  end(call: WatchedCall): void {
+  /** This question has its outcome. `isDone`: the server isn't at work on it any more. */
+  end(call: WatchedCall, isDone = true): void {
+    if (isDone) this.#backlog.drop();
     this.#calls.remove(call);
     this.#wake();
   }
@@ -111,15 +130,18 @@ export class OutageEvidence {
   }
 
   /** The server gave a verdict, after so many failed attempts. */
-  recordAnswer(mono: number, latencyMs: number, failedAttempts: number): void {
+  recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
     // A single failed control question counts as one more failure; several in a row were an outage, which is over.
     const failures = this.#failedInRow > 0 ? Number(this.#failedInRow === 1) : failedAttempts;
     for (let failure = 0; failure < failures; failure++) this.#observe(1);
     this.#observe(0);
     this.#contradicted ||= this.#failedInRow > 0;
-    this.#usualMs += (latencyMs - this.#usualMs) / Math.min(++this.#answers, WINDOW);
+    const answers = Math.min(++this.#answers, WINDOW);
+    this.#usualMs += (latencyMs - this.#usualMs) / answers;
+    this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / answers;
     this.#lastAnswerAt = mono;
     this.#latestMs = latencyMs;
+    this.#backlog.recordAnswer(mono, this.#calls.size);
     this.#failedInRow = 0;
     this.#wake();
   }
@@ -179,6 +201,12 @@ export class OutageEvidence {
   get #needed(): number {
     if (this.#failureRatio < FLAKY_RATIO) return 1;
     return Math.min(Math.ceil(Math.log(FALSE_ALARM) / Math.log(this.#failureRatio)), MOST_CONTROLS);
+  }
+
+  /** How many questions were on their way while this one was, which has ended, or the control question; itself included. */
+  #overlapping(call: WatchedCall | undefined): number {
+    if (call?.order === undefined || call.ahead === undefined) return this.#calls.size + 1;
+    return call.ahead + this.#begun - call.order;
   }
 
   get #weight(): number {

@@ -116,6 +116,7 @@ export class Gate {
    * unless it was a control question.
    */
   recordAnswer(mono: number, sentAt: number, latencyMs: number, lane: Lane | undefined, calls: Calls): void {
+    if (this.#lastAnswerAt === -Infinity) this.bulkhead.start();
     this.#breaker?.recordSuccess();
     this.#lastAnswerAt = mono;
     if (lane !== undefined && mono < this.#pausedUntil) this.#pacers[lane].speedUp();

@@ -81,7 +81,7 @@ export class KeyServerClient<Claims> {
       ask: this.#askControl.bind(this),
       onResult: this.#recordControl.bind(this),
     });
-    this.#evidence = new OutageEvidence({ clock, timeoutMs, sharesPromises }, this.#controls);
+    this.#evidence = new OutageEvidence({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.#controls);
   }
 
   get counts() {
@@ -159,11 +159,13 @@ export class KeyServerClient<Claims> {
     const onSuspect = (): void => this.#suspect(call);
     // Where others are answered, and more are asked than the server bears, a retry would make it worse.
     const mayRetry = (): boolean =>
-      !this.#isCongested && !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
+      !this.#isCongested &&
+      !this.#isBacklogged &&
+      !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
     const suspectAfterMs = Math.max(timeoutMs * EARLIEST_SUSPICION, Math.min(this.#evidence.unusualMs, timeoutMs / 2));
     const context = { key, retries, deadline, suspectAfterMs, wasGood, ambiguity, onSent, onSuspect, mayRetry };
     const call = new Call(this.#options, this.#deps, context);
-    this.#evidence.begin(call);
+    this.#evidence.begin(call, startedAt);
     // Without a limit there is nothing to adapt.
     const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#watchLag();
     const held = { call, lag };
@@ -174,11 +176,12 @@ export class KeyServerClient<Claims> {
     lag.stop();
     this.#gate.bulkhead.release(lane);
     this.#calls[lane].remove(held);
-    this.#evidence.end(call);
+    const failed = 'kind' in outcome ? outcome.kind : undefined;
+    this.#evidence.end(call, failed !== 'timeout' && failed !== 'overloaded');
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
-      this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome), lagMs, lane);
+      this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome), lagMs, lane, call);
       return { verdict: outcome, attempts, durationMs: mono - startedAt, clockSkewMs };
     }
     const isLate = outcome.kind === 'timeout' && this.#isOwnLoad(outcome);
@@ -226,9 +229,13 @@ export class KeyServerClient<Claims> {
     return this.#gate.isCongested(this.#options.clock.monotonic());
   }
 
+  get #isBacklogged(): boolean {
+    return this.#evidence.isBacklogged(this.#options.clock.monotonic());
+  }
+
   /** Whether so many questions are on their way that they, and a control question, fail for this reason alone. */
-  #isOwnLoad({ unconnected }: AttemptFailure): boolean {
-    return unconnected !== true && this.#isCongested;
+  #isOwnLoad({ kind, unconnected }: AttemptFailure): boolean {
+    return unconnected !== true && (this.#isCongested || (kind === 'timeout' && this.#isBacklogged));
   }
 
   async #confirm(outcome: AttemptFailure, call: WatchedCall, deadline: Deadline): Promise<Evidence> {
@@ -250,8 +257,15 @@ export class KeyServerClient<Claims> {
     return isOverloaded(this.#deps.transport).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
 
-  #recordAnswer(mono: number, latencyMs: number, failedAttempts: number, lagMs = 0, lane?: Lane): void {
-    this.#evidence.recordAnswer(mono, latencyMs, failedAttempts);
+  #recordAnswer(
+    mono: number,
+    latencyMs: number,
+    failedAttempts: number,
+    lagMs = 0,
+    lane?: Lane,
+    call?: WatchedCall,
+  ): void {
+    this.#evidence.recordAnswer(mono, latencyMs, failedAttempts, call);
     this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.controlsFail;

@@ -4,7 +4,8 @@ import { LinkedList, type Linked } from './linked-list.js';
 /** For every request that may run at once, this many more may wait in each lane. */
 const QUEUE_PER_SLOT = 64;
 
-/** What the `low` lane starts with. */
+/** What the `low` lane has before the first answer, which tells that there is a server and how long it takes, and then. */
+const COLD_LOW_LIMIT = 8;
 const INITIAL_LOW_LIMIT = 48;
 
 /**
@@ -41,7 +42,7 @@ export class Bulkhead {
     this.#maxConcurrency = maxConcurrency;
     const high = maxConcurrency === Infinity ? Infinity : Math.ceil(maxConcurrency * (1 - LEFT_TO_LOW));
     // Without a limit there is none for this lane either.
-    const low = maxConcurrency === Infinity ? Infinity : Math.min(INITIAL_LOW_LIMIT, maxConcurrency);
+    const low = maxConcurrency === Infinity ? Infinity : Math.min(COLD_LOW_LIMIT, maxConcurrency);
     this.#maxLimit = { high, low: maxConcurrency };
     this.#limit = { high, low };
   }
@@ -100,6 +101,12 @@ export class Bulkhead {
   /** Gives a slot back, to the next that waits. */
   release(lane: Lane): void {
     this.#active[lane]--;
+    this.#admit();
+  }
+
+  /** The server gave its first answer. */
+  start(): void {
+    this.#limit.low = Math.max(this.#limit.low, Math.min(INITIAL_LOW_LIMIT, this.#maxConcurrency));
     this.#admit();
   }
 

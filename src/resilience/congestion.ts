@@ -83,11 +83,11 @@ export class Congestion {
   }
 
   /**
-   * A request was not answered in time: whether fewer may be on their way from now on. Those that were sent before a round
+   * Since more is on its way than is answered, a request was not answered in time: whether fewer may be on their way from now on. Those that were sent before a round
    * ended can't show yet what came of that, nor does one say anything that was overtaken.
    */
   endsRound(mono: number, sentAt: number): boolean {
-    if (!this.lasts(mono) || sentAt < Math.max(this.#roundEndedAt, this.#answeredSentAt)) return false;
+    if (sentAt < Math.max(this.#roundEndedAt, this.#answeredSentAt)) return false;
     this.#roundEndedAt = mono;
     return true;
   }

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 import { describe, expect, test, type TestContext } from 'vitest';
@@ -36,6 +37,29 @@ function oneWorker(ms: number, notices = true): () => Fault {
       await sleep(ms);
       answer();
     });
+  };
+}
+
+/** Works on all requests at once, for so long on each if it were alone: none of a burst is answered before all of it is. */
+function sharedWorker(ms: number, notices = true): () => Fault {
+  const jobs = new Set<{ leftMs: number; readonly answer: () => void; readonly response: ServerResponse }>();
+  const work = async (): Promise<void> => {
+    for (let from = performance.now(); jobs.size > 0;) {
+      await sleep(5);
+      const now = performance.now();
+      const shareMs = (now - from) / jobs.size;
+      from = now;
+      for (const job of jobs) {
+        job.leftMs -= shareMs;
+        if (job.leftMs > 0 && !(notices && job.response.destroyed)) continue;
+        jobs.delete(job);
+        job.answer();
+      }
+    }
+  };
+  return () => (answer, response) => {
+    jobs.add({ leftMs: ms, answer, response });
+    if (jobs.size === 1) void work();
   };
 }
 
@@ -87,6 +111,39 @@ describe.concurrent('more made-up keys than one worker answers in time', () => {
     // No newcomer can be promised anything: most have to be turned away.
     const siege = { ms: 6_000, key: madeUp, everyMs: 20, burst: BURST, newcomers: false };
     expect(await besiege(verifier, siege)).toEqual(REPELLED);
+  });
+});
+
+describe.concurrent('more made-up keys at once than a server answers in time, all of them late', () => {
+  const BUSY_MS = 3_000;
+
+  test.for(
+    crosswise(
+      [50, 100].flatMap((workMs) => [
+        { workMs, notices: true },
+        { workMs, notices: false },
+      ]),
+    ),
+  )('$workMs ms each, notices who gave up: $notices; $way, failOpen: $failOpen', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, row.options);
+    server.fault = sharedWorker(row.workMs, row.notices);
+    await settleIn(verifier);
+    const breaker = during(2 * BUSY_MS, 20, () => verifier.stats().breaker);
+    const crowd = during(2 * BUSY_MS, 500, async () => await verifier.verify(madeUp()));
+    const bursts = during(BUSY_MS, BUSY_MS / 2, async () => {
+      return await Promise.all(Array.from({ length: BURST }, async () => await verifier.verify(madeUp())));
+    });
+    expect(letIn([...(await bursts).flat(), ...(await crowd)])).toEqual({});
+    expect(new Set(await breaker)).toEqual(new Set(['closed']));
+  });
+
+  test.for(crosswise([{}]))('at a fresh process; $way, failOpen: $failOpen', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, row.options);
+    server.fault = sharedWorker(50);
+    const burst = Array.from({ length: BURST }, async () => await verifier.verify(madeUp()));
+    expect(letIn(await Promise.all(burst))).toEqual({});
   });
 });
 

@@ -105,6 +105,19 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     check(row.failOpen, await live(server, verifier, row));
   });
 
+  test.for(crosswise(ROWS))('$outage, met by 64 callers at once; $way', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
+    await settleIn(verifier);
+    // The control question of the beginning was asked just now, and there is one a second.
+    await sleep(1_250);
+    await row.begin(server);
+    const beganAt = performance.now();
+    const results = await Promise.all(Array.from({ length: 64 }, async () => await verifier.verify(madeUp())));
+    expect(performance.now() - beganAt).toBeLessThan(TIMEOUT_MS + SLACK_MS);
+    expect(results.filter((result) => !isFailedOpen(result))).toEqual([]);
+  });
+
   test.for(WAYS)('DNS is gone; $way, failOpen: $failOpen', async ({ way, failOpen }, context) => {
     const server = await startServer(context);
     let gone = false;

@@ -267,3 +267,43 @@ describe('a control question that hangs', () => {
     expect(failed.found).toBe('unproven');
   });
 });
+
+describe('a backlog', () => {
+  /** A server that answers so many questions at once after so long, the last of them a control question or not. */
+  const burst = async (atOnce: number, latencyMs: number, isControl = false) => {
+    const { clock, evidence, send } = watchEvidence();
+    const calls = Array.from({ length: isControl ? atOnce - 1 : atOnce }, send);
+    await clock.advance(latencyMs);
+    if (isControl) evidence.recordAnswer(clock.monotonic(), latencyMs, 0);
+    for (const call of calls) {
+      evidence.end(call);
+      if (!isControl) evidence.recordAnswer(clock.monotonic(), latencyMs, 0, call);
+    }
+    await clock.advance(5_000);
+    for (let count = 0; count < 20; count++) send();
+    return { clock, lasts: () => evidence.isBacklogged(clock.monotonic()) };
+  };
+
+  test.each([
+    ['one question', 1, 50, false],
+    ['eight at once', 8, 400, false],
+    ['a control question', 1, 50, true],
+    ['a control question beside seven others', 8, 400, true],
+  ])('lasts for as long as it takes by the answers to %s', async (_, atOnce, latencyMs, isControl) => {
+    const { clock, lasts } = await burst(atOnce, latencyMs, isControl);
+    await clock.advance(1.5 * 20 * 50 - 1);
+    expect(lasts()).toBe(true);
+    await clock.advance(1);
+    expect(lasts()).toBe(false);
+  });
+
+  test('takes the average of the answers', async () => {
+    const { clock, evidence, send } = watchEvidence();
+    for (const latencyMs of [50, 150]) evidence.recordAnswer(clock.monotonic(), latencyMs, 0);
+    for (let count = 0; count < 20; count++) send();
+    await clock.advance(1.5 * 20 * 100 - 1);
+    expect(evidence.isBacklogged(clock.monotonic())).toBe(true);
+    await clock.advance(1);
+    expect(evidence.isBacklogged(clock.monotonic())).toBe(false);
+  });
+});

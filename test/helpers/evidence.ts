@@ -18,13 +18,16 @@ export function watchEvidence({ sharesPromises = true } = {}) {
       if (result.failure === undefined) evidence.recordAnswer(clock.monotonic(), result.durationMs, 0);
     },
   });
-  const evidence = new OutageEvidence({ clock, timeoutMs: CONTROL_TIMEOUT_MS, sharesPromises }, controls);
+  const evidence = new OutageEvidence(
+    { clock, timeoutMs: CONTROL_TIMEOUT_MS, maxConcurrency: 64, sharesPromises },
+    controls,
+  );
   const answer = (latencyMs = 10, failedAttempts = 0): void =>
     evidence.recordAnswer(clock.monotonic(), latencyMs, failedAttempts);
   /** A question that is sent now. */
   const send = () => {
     const call = { firstSentAt: clock.monotonic() };
-    evidence.begin(call);
+    evidence.begin(call, call.firstSentAt);
     return call;
   };
   /** Whether a question that is sent now and fails at once is evidence; `found` once that is known. */

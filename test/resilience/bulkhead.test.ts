@@ -40,6 +40,7 @@ describe('the slots', () => {
 
   test('are shared by both lanes', () => {
     const { bulkhead, fill } = setUp(50);
+    bulkhead.start();
     expect([fill('low'), fill('high'), fill('low')]).toEqual([48, 2, 0]);
     expect(bulkhead.active).toBe(50);
     bulkhead.release('high');
@@ -220,6 +221,7 @@ describe('the limit of the low lane', () => {
   type Step = 'grow' | 'shed' | number;
   const limit = (maxConcurrency: number, ...steps: readonly Step[]): number => {
     const { bulkhead, fill } = setUp(maxConcurrency);
+    bulkhead.start();
     for (const step of steps)
       if (typeof step === 'number') bulkhead.reduceTo(step, 1, 'low');
       else if (step === 'grow') bulkhead.grow('low');
@@ -229,12 +231,27 @@ describe('the limit of the low lane', () => {
   const times = <T>(count: number, step: T): T[] => Array<T>(count).fill(step);
 
   test.each([
-    [64, 48],
-    [48, 48],
-    [3, 3],
-    [Infinity, 1_000],
-  ])('of %d slots starts at %d', (maxConcurrency, slots) => {
-    expect(limit(maxConcurrency)).toBe(slots);
+    [64, 8, 48],
+    [48, 8, 48],
+    [3, 3, 3],
+    [Infinity, 1_000, 1_000],
+  ])('of %d slots is %d until anybody was answered, and then %d', (maxConcurrency, cold, slots) => {
+    expect([setUp(maxConcurrency).fill('low'), limit(maxConcurrency)]).toEqual([cold, slots]);
+  });
+
+  test('is never lowered by the first answer', () => {
+    const { bulkhead, fill } = setUp(64);
+    for (let count = 0; count < 50; count++) bulkhead.grow('low');
+    bulkhead.start();
+    expect(fill('low')).toBe(58);
+  });
+
+  test('lets those in that wait for the first answer', async () => {
+    const { bulkhead, fill, wait } = setUp(64);
+    fill('low');
+    const waiting = wait('low', 'early');
+    bulkhead.start();
+    expect(await waiting).toBe(true);
   });
 
   test('grows by one with each answer that says so, up to maxConcurrency', () => {
@@ -258,6 +275,7 @@ describe('the limit of the low lane', () => {
     [0.5, 0, 1],
   ])('is not reduced below %d', (least, bearable, expected) => {
     const { bulkhead, fill } = setUp(64);
+    bulkhead.start();
     bulkhead.reduceTo(bearable, least, 'low');
     expect(fill('low')).toBe(expected);
   });
@@ -273,6 +291,7 @@ describe('the limit of the low lane', () => {
 
   test('that grows admits the newest of those that wait', async () => {
     const { bulkhead, fill, wait, admitted } = setUp(64);
+    bulkhead.start();
     fill('low');
     const waits = ['first', 'second'].map((name) => wait('low', name));
     bulkhead.grow('low');
@@ -299,6 +318,7 @@ describe('the limit of the low lane', () => {
 
   test('that shrank lets those that run go on', () => {
     const { bulkhead, fill } = setUp(20);
+    bulkhead.start();
     fill('low');
     bulkhead.reduceTo(10, 1, 'low');
     expect(bulkhead.active).toBe(20);
