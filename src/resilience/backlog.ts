@@ -4,6 +4,9 @@
  */
 const CAUTION = 1.5;
 
+/** After so many time-outs without an answer it is an outage, whatever is asked meanwhile. */
+const LONGEST_TIMEOUTS = 20;
+
 /** A silence shorter than this part of the time-out says nothing. */
 const QUIET_RATIO = 1 / 4;
 
@@ -44,6 +47,6 @@ export class Backlog {
   lasts(mono: number, workMs: number): boolean {
     const quietMs = mono - this.#since;
     const isBurst = this.#unanswered > this.#few && quietMs >= this.#timeoutMs * QUIET_RATIO;
-    return isBurst && quietMs < CAUTION * this.#unanswered * workMs;
+    return isBurst && quietMs < Math.min(CAUTION * this.#unanswered * workMs, LONGEST_TIMEOUTS * this.#timeoutMs);
   }
 }

@@ -48,6 +48,12 @@ describe('a backlog', () => {
     expect(lastsAfter(0)).toBe(false);
   });
 
+  test('lasts for twenty time-outs at most, however much is asked meanwhile', () => {
+    const { lastsAfter } = burst(60, { workMs: 1_900 });
+    expect(lastsAfter(20 * TIMEOUT_MS - 1)).toBe(true);
+    expect(lastsAfter(1)).toBe(false);
+  });
+
   test('is none at a server that is quick enough', () => {
     const { lastsAfter } = burst(64, { workMs: 5 });
     expect(lastsAfter(500)).toBe(false);
