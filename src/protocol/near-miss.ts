@@ -43,3 +43,10 @@ export function notText(value: unknown): string {
   if (value === '') return ': expected text, got an empty one';
   return `: expected text, got ${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
 }
+
+/** What stands where `true` or `false` is expected; empty if nothing does. */
+export function notFlag(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  const kind = typeof value === 'string' ? 'text' : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+  return `: expected true or false, got ${kind}`;
+}

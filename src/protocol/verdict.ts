@@ -2,7 +2,7 @@ import type { $ZodIssue } from 'zod/v4/core';
 
 import { lazy } from '../core/lazy.js';
 import { isObject, isText, loose, optional, parse, check } from '../core/schema.js';
-import { isMisspelt, nearMiss, notText } from './near-miss.js';
+import { isMisspelt, nearMiss, notFlag, notText } from './near-miss.js';
 import type { ProtocolAnswer } from './protocol.js';
 import { invalidResponse } from './status.js';
 import { parseRfc3339 } from './time.js';
@@ -29,8 +29,9 @@ function wrongFields(issues: readonly $ZodIssue[], json: unknown): string {
 }
 
 function whatIsThere(place: string, json: unknown): string {
-  const value: unknown = TEXTS.includes(place) && isObject(json) ? Reflect.get(json, place) : undefined;
-  return notText(value) + nearMiss(place, json);
+  const value: unknown = isObject(json) ? Reflect.get(json, place) : undefined;
+  const problem = TEXTS.includes(place) ? notText(value) : place === 'valid' ? notFlag(value) : '';
+  return problem + nearMiss(place, json);
 }
 
 const OPTIONAL = ['key_id', 'expires_at'];

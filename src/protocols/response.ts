@@ -7,8 +7,8 @@ import type { ProtocolDefinition, RejectRule } from './definition.js';
 import { verdictReader, type VerdictReader } from './verdict.js';
 
 /** Reads responses as the definition has them. */
-export function decoderOf({ accepts = [200], rejects = [], verdict }: ProtocolDefinition) {
-  const reader: VerdictReader = typeof verdict === 'function' ? { read: verdict } : verdictReader(verdict);
+export function decoderOf({ name, accepts = [200], rejects = [], verdict }: ProtocolDefinition) {
+  const reader: VerdictReader = typeof verdict === 'function' ? { read: verdict } : verdictReader(verdict, name);
   const picksReason = typeof verdict === 'object' && verdict.reason !== undefined;
   const needsBody = (status: number): boolean =>
     accepts.includes(status) ||

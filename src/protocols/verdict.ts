@@ -1,5 +1,5 @@
 import { isText } from '../core/schema.js';
-import { isMisspelt, nearMiss, notText, plain } from '../protocol/near-miss.js';
+import { isMisspelt, nearMiss, notFlag, notText, plain } from '../protocol/near-miss.js';
 import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
 import { invalidResponse } from '../protocol/status.js';
 import { parseRfc3339 } from '../protocol/time.js';
@@ -15,9 +15,10 @@ export interface VerdictReader {
   fault?(json: unknown, context: DecodeContext): ProtocolAnswer | undefined;
 }
 
-/** Reads as the definition has it. */
-export function verdictReader(verdict: VerdictDefinition): VerdictReader {
+/** Reads as the definition has it. `name`: that of the protocol, for messages. */
+export function verdictReader(verdict: VerdictDefinition, name?: string): VerdictReader {
   const { flag, identity, client, tenant, keyId, expires, claims = WHOLE, faults = [] } = verdict;
+  const none = name === undefined ? 'no verdict' : `no verdict of ${name}`;
   const isGood = flag === undefined ? identityReader(identity) : pickerOf(flag);
   const pickClient = pickerOf(client);
   const pickTenant = pickerOf(tenant);
@@ -40,7 +41,7 @@ export function verdictReader(verdict: VerdictDefinition): VerdictReader {
   };
 
   const read = (json: unknown, context: DecodeContext): ProtocolAnswer => {
-    if (!isRecord(json)) return invalidResponse('no verdict: not a JSON object');
+    if (!isRecord(json)) return invalidResponse(`${none}: not a JSON object`);
     const ownFault = fault(json, context);
     if (ownFault !== undefined) return ownFault;
     const good = isGood(json, context);
@@ -60,14 +61,15 @@ export function verdictReader(verdict: VerdictDefinition): VerdictReader {
     if (good === true && isText(clientId) && isText(tenantId) && isTextOrNothing(publicId) && isTime && isRecord(rest))
       return { kind: 'verified', client: clientId, tenant: tenantId, keyId: publicId, expiresAt, claims: rest };
     const wrong = [
-      ...(good === true ? [] : [placeOf('good', flag ?? identity, json)]),
-      ...(isText(clientId) ? [] : [placeOf('client', client, json, clientId)]),
-      ...(isText(tenantId) ? [] : [placeOf('tenant', tenant, json, tenantId)]),
-      ...(isTextOrNothing(publicId) ? [] : [placeOf('keyId', keyId, json, publicId)]),
+      ...(good === true ? [] : [placeOf('good', flag ?? identity, json, flag && notFlag(good))]),
+      ...(isText(clientId) ? [] : [placeOf('client', client, json, notText(clientId))]),
+      ...(isText(tenantId) ? [] : [placeOf('tenant', tenant, json, notText(tenantId))]),
+      ...(isTextOrNothing(publicId) ? [] : [placeOf('keyId', keyId, json, notText(publicId))]),
       ...(isTime ? [] : [placeOf('expiresAt', expires?.at, json)]),
       ...(isRecord(rest) ? [] : [placeOf('claims', claims, json)]),
     ];
-    return invalidResponse(`no verdict: missing or wrong: ${wrong.join(', ')}`);
+    // Where one place is read for two fields, it is named once.
+    return invalidResponse(`${none}: missing or wrong: ${[...new Set(wrong)].join(', ')}`);
   };
   return { read, reason, fault };
 }
@@ -139,9 +141,9 @@ function isMisspeltAt(pick: Pick | undefined, json: unknown): boolean {
   return isMisspelt(steps.slice(-1).join('.'), valueAt(json, steps.slice(0, -1)));
 }
 
-/** Where a value was looked for, and what there is instead that is like it. */
-function placeOf(field: string, pick: Pick | undefined, json: unknown, text?: unknown): string {
-  if (typeof pick !== 'string') return `${field} (picked by a function)${notText(text)}`;
+/** Where a value was looked for, what is wrong with it, and what there is instead that is like it. */
+function placeOf(field: string, pick: Pick | undefined, json: unknown, problem = ''): string {
+  if (typeof pick !== 'string') return `${field} (picked by a function)${problem}`;
   const steps = stepsOf(pick);
-  return pick + notText(text) + nearMiss(steps.at(-1) ?? '', valueAt(json, steps.slice(0, -1)));
+  return pick + problem + nearMiss(steps.at(-1) ?? '', valueAt(json, steps.slice(0, -1)));
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 import type { Rejected } from '../core/result.js';
-import { checkRecord } from './validate.js';
+import { checkRecord, type RecordRules } from './validate.js';
 
 /** What the key server knows about a key. */
 export interface KeyRecord {
@@ -37,15 +37,16 @@ export class KeyBook {
   readonly #issued = new Map<string, IssuedKey>();
   readonly #rejected = new Map<string, Rejected['reason']>();
 
-  readonly #hasScopes: boolean;
+  readonly #rules: RecordRules;
 
-  constructor(keys: Readonly<Record<string, KeyRecord>> = {}, hasScopes = true) {
-    this.#hasScopes = hasScopes;
-    for (const [key, record] of Object.entries(keys)) this.issue(key, record);
+  constructor(keys: Readonly<Record<string, KeyRecord>> = {}, rules: RecordRules = { hasScopes: true }) {
+    this.#rules = rules;
+    for (const [at, [key, record]] of Object.entries(keys).entries()) this.issue(key, record, `keys, record ${at + 1}`);
   }
 
-  issue(key: string, record: KeyRecord): void {
-    checkRecord(record, this.#hasScopes);
+  /** `place`: which record it is, in messages. */
+  issue(key: string, record: KeyRecord, place = 'the record'): void {
+    checkRecord(record, this.#rules, place);
     const { client, tenant, keyId, scopes = [tenant], claims = {} } = record;
     const expiresAt = record.expiresAt === undefined ? undefined : new Date(record.expiresAt);
     const verdict = JSON.stringify({

@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
 import type { Clock } from '../core/clock.js';
-import { checkTestClock } from './validate.js';
+import { checkAdvance, checkJump, checkSettle, checkTestClock } from './validate.js';
 
 interface Timer {
   readonly at: number;
@@ -24,22 +24,19 @@ export class TestClock implements Clock {
     this.#wall = Number(wall);
   }
 
+  // Functions, not methods: `now: clock.wall` passes them on without the clock.
   /** What the wall clock shows, in epoch milliseconds. */
-  wall(): number {
-    return this.#wall;
-  }
+  readonly wall = (): number => this.#wall;
 
   /** What the monotonic clock shows, in milliseconds. */
-  monotonic(): number {
-    return this.#mono;
-  }
+  readonly monotonic = (): number => this.#mono;
 
   /** Sets a timer, which only `advance()` runs. Returns a function that cancels it. */
-  after(ms: number, run: () => void): () => void {
+  readonly after = (ms: number, run: () => void): (() => void) => {
     const timer = { at: this.#mono + ms, run };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
-  }
+  };
 
   /** How many timers are set, background timers included. */
   get pending(): number {
@@ -48,9 +45,11 @@ export class TestClock implements Clock {
 
   /**
    * Advances both clocks by `ms` milliseconds. Runs the timers that fall due in between, in order, each at its own time. After
-   * each timer, and at the end, promises get a chance to settle. Rejects with the error that a timer throws.
+   * each timer, and at the end, promises get a chance to settle. Rejects with the error that a timer throws, and with
+   * `InvalidOptionsError` if `ms` isn't a number, 0 or more.
    */
   async advance(ms: number): Promise<void> {
+    checkAdvance(ms);
     const end = this.#mono + ms;
     for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
       this.#move(Math.max(0, next.at - this.#mono));
@@ -65,9 +64,11 @@ export class TestClock implements Clock {
   /**
    * Advances in steps until the promise has settled, by up to `atMostMs` milliseconds, and returns what it resolves to. Before
    * each step, sockets and promises get a millisecond of real time: a network knows nothing of this clock, and would be
-   * overtaken by it.
+   * overtaken by it. Rejects with `InvalidOptionsError` if `atMostMs` isn't a number, 0 or more, or `stepMs` not a positive
+   * one.
    */
   async settle<T>(promise: Promise<T>, atMostMs: number, stepMs = 10): Promise<T> {
+    checkSettle(atMostMs, stepMs);
     const settled = promise.then(
       () => true,
       () => true,
@@ -77,13 +78,21 @@ export class TestClock implements Clock {
     return await promise;
   }
 
-  /** Moves only the wall clock, forwards or backwards, by `ms` milliseconds, as NTP may do. Runs no timer. */
+  /**
+   * Moves only the wall clock, forwards or backwards, by `ms` milliseconds, as NTP may do. Runs no timer. Throws
+   * `InvalidOptionsError` if `ms` isn't a number.
+   */
   jumpWall(ms: number): void {
+    checkJump(ms);
     this.#wall += ms;
   }
 
-  /** Moves only the monotonic clock, by `ms` milliseconds. Runs no timer: those that are due run at the next `advance()`. */
+  /**
+   * Moves only the monotonic clock, forwards, by `ms` milliseconds. Runs no timer: those that are due run at the next
+   * `advance()`. Throws `InvalidOptionsError` if `ms` isn't a number, 0 or more.
+   */
   jumpMono(ms: number): void {
+    checkAdvance(ms);
     this.#mono += ms;
   }
 

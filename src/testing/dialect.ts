@@ -58,6 +58,12 @@ export function dialectOf(protocol: DefinedProtocol, respond: Respond | undefine
   };
 }
 
+/** The path at which the protocol reads both client and tenant, if it is the same. */
+export function ownerPlace({ definition: { verdict } }: DefinedProtocol): string | undefined {
+  if (typeof verdict === 'function' || typeof verdict.client !== 'string') return undefined;
+  return verdict.client === verdict.tenant ? verdict.client : undefined;
+}
+
 const DEFAULT_AUTH: AuthDefinition = { header: 'x-service-token' };
 
 const isRespond = (value: unknown): value is Respond => typeof value === 'function';

@@ -5,7 +5,7 @@ import type { Rejected } from '../core/result.js';
 import type { Revocation, RevocationSource } from '../fleet/revocation.js';
 import type { DefinedProtocol } from '../protocols/define.js';
 import { KeyBook, type KeyRecord } from './book.js';
-import { dialectOf, type Dialect } from './dialect.js';
+import { dialectOf, ownerPlace, type Dialect } from './dialect.js';
 import { parseBody, VerifyEndpoint, VERIFY_PATH } from './endpoint.js';
 import type { Respond } from './reply.js';
 import { applyFault, later, send, type Fault, type PendingReply } from './faults.js';
@@ -80,7 +80,7 @@ export class KeyServer {
     const { keys, protocol, respond, cacheControl, heartbeatMs = 1_000 } = options;
     this.#options = options;
     this.#listener = new Listener(options, this.#receive.bind(this));
-    this.#book = new KeyBook(keys);
+    this.#book = new KeyBook(keys, { hasScopes: true, ownerAt: protocol && ownerPlace(protocol) });
     this.#dialect = protocol && dialectOf(protocol, respond, this.#book);
     this.#endpoint = new VerifyEndpoint(this.#book, cacheControl, this.#dialect);
     this.#tokens = new Set(options.serviceTokens ?? this.#dialect?.serviceTokens ?? ['service-token']);
@@ -117,7 +117,10 @@ export class KeyServer {
     return this.#log.asked(key);
   }
 
-  /** Issues a key, or replaces what is known about it, and publishes that. A revoked key becomes good again. */
+  /**
+   * Issues a key, or replaces what is known about it, and publishes that. A revoked key becomes good again. Throws
+   * `InvalidOptionsError` for a wrong record.
+   */
   issue(key: string, record: KeyRecord): void {
     this.#book.issue(key, record);
     this.publish({ type: 'changed', select: { fingerprint: fingerprintOf(key) } });

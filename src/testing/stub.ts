@@ -77,7 +77,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   constructor(options: StubVerifierOptions<FailOpen, Claims>) {
     checkStub(options);
     const { keys, failOpen, claims } = options;
-    this.#book = new KeyBook(keys, false);
+    this.#book = new KeyBook(keys, { hasScopes: false });
     this.#failOpen = failOpen === true;
     this.#readClaims = claimsReader(claims);
   }

@@ -1,10 +1,11 @@
-import { checkOptions } from '../core/check-options.js';
+import { checkOptions, notOptions, optionIssues } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import { meant } from '../core/messages.js';
 import { noFailures } from '../observe/stats.js';
 import {
   check,
+  fieldOf,
   func,
   isBoolean,
   isFunction,
@@ -106,6 +107,9 @@ const shapes = lazy(() => {
   );
   return {
     clock: { wall: optional(time()) },
+    advance: { ms: ms() },
+    settle: { atMostMs: ms(), stepMs: number((value) => value > 0, 'a positive number of milliseconds') },
+    jump: { ms: number(() => true, 'a number of milliseconds') },
     fleet: { clock: optional(check(isClock, 'an object with wall(), monotonic() and after()')) },
     failure: { kind },
     record: { ...record, scopes: optional(texts()) },
@@ -122,14 +126,34 @@ export const checkKeyServer = (options: unknown): unknown => checkOptions(shapes
 export const checkStub = (options: unknown): unknown => checkOptions(shapes().stub, options);
 export const checkTestClock = (options: unknown): unknown => checkOptions(shapes().clock, options);
 export const checkMemoryFleet = (options: unknown): unknown => checkOptions(shapes().fleet, options);
+export const checkAdvance = (ms: unknown): unknown => checkOptions(shapes().advance, { ms });
+export const checkSettle = (atMostMs: unknown, stepMs: unknown): unknown =>
+  checkOptions(shapes().settle, { atMostMs, stepMs });
+export const checkJump = (ms: unknown): unknown => checkOptions(shapes().jump, { ms });
 export const checkKind = (kind: unknown): unknown => checkOptions(shapes().failure, { kind });
 export const checkTimes = (options: unknown): unknown => checkOptions(shapes().times, options);
 export const checkTokens = (serviceTokens: unknown): unknown =>
   checkOptions({ serviceTokens: texts() }, { serviceTokens });
 
-/** What is known about a key, which is not named: it may be a real one. */
-export function checkRecord(record: unknown, hasScopes: boolean): void {
-  checkOptions(hasScopes ? shapes().record : shapes().stubRecord, record, 'the record of a key');
+/** What a record has to fulfil besides its types. */
+export interface RecordRules {
+  /** Whether it may have `scopes`. */
+  readonly hasScopes: boolean;
+  /** Where the protocol reads both client and tenant from, if that is one place: no response could say two. */
+  readonly ownerAt?: string | undefined;
+}
+
+/** What is known about a key, which is not named: it may be a real one. `place`: which record it is. */
+export function checkRecord(record: unknown, { hasScopes, ownerAt }: RecordRules, place: string): void {
+  const none = notOptions(record, place);
+  if (none !== undefined) throw new InvalidOptionsError([none]);
+  const issues = optionIssues(hasScopes ? shapes().record : shapes().stubRecord, record);
+  const isTwo = issues.length === 0 && ownerAt !== undefined && fieldOf(record, 'client') !== fieldOf(record, 'tenant');
+  const owner = isTwo
+    ? [`tenant: expected the same text as client, since the protocol reads both from ${ownerAt}`]
+    : [];
+  const all = [...issues, ...owner].map((issue) => `${place}: ${issue}`);
+  if (all.length > 0) throw new InvalidOptionsError(all);
 }
 
 /** A fault that would be none is a test that tests nothing. */

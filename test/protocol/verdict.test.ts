@@ -72,8 +72,10 @@ describe('a verdict that is not whole', () => {
 
   test.each<[Record<string, unknown>, string]>([
     [{ valid: undefined }, 'valid'],
-    [{ valid: 'true' }, 'valid'],
-    [{ valid: 1 }, 'valid'],
+    [{ valid: null }, 'valid'],
+    [{ valid: 'true' }, 'valid: expected true or false, got text'],
+    [{ valid: 1 }, 'valid: expected true or false, got a number'],
+    [{ valid: [] }, 'valid: expected true or false, got an object'],
     [{ client: undefined }, 'client'],
     [{ client: '' }, 'client: expected text, got an empty one'],
     [{ client: 7 }, 'client: expected text, got a number'],

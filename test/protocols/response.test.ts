@@ -146,6 +146,28 @@ describe('what is picked', () => {
       'no verdict: missing or wrong: data.owner.id (there is user_id), tenant (picked by a function): expected text, got an empty one, data.id: expected text, got a number, data.ends',
     );
     expect(problem({ ...VERDICT, claims: 'meta' }, { ...GOOD, meta: [] })).toBe('no verdict: missing or wrong: meta');
+    expect(problem({ ...VERDICT, flag: 'ok' }, { ...GOOD, ok: 'true' })).toBe(
+      'no verdict: missing or wrong: ok: expected true or false, got text',
+    );
+    expect(problem({ ...VERDICT, flag: () => 1 }, GOOD)).toBe(
+      'no verdict: missing or wrong: good (picked by a function): expected true or false, got a number',
+    );
+  });
+
+  test('is named once where it is read for two fields', () => {
+    expect(problem({ flag: 'valid', client: 'user', tenant: 'user' }, { valid: true, user: 7 })).toBe(
+      'no verdict: missing or wrong: user: expected text, got a number',
+    );
+  });
+
+  test('is named together with the protocol, if that has a name', () => {
+    for (const [json, problem] of [
+      [{ valid: true }, 'missing or wrong: client, tenant'],
+      [[], 'not a JSON object'],
+    ] as const)
+      expect(decode({ name: 'ours', verdict: VERDICT }, 200, json)).toMatchObject({
+        failure: { message: `keyverify: the key server answered with no verdict of ours: ${problem}` },
+      });
   });
 
   test('by a function that throws is no verdict', () => {

@@ -123,6 +123,31 @@ describe('a test clock', () => {
     expect(moved(clock)).toEqual([-60_000, 50]);
   });
 
+  it('may be passed on function by function', async () => {
+    const clock = testClock();
+    const { wall, monotonic, after } = clock;
+    const run = vi.fn();
+    after(5, run);
+    await clock.advance(10);
+    expect([wall() - START, monotonic() - 1_000, run.mock.calls.length]).toEqual([10, 10, 1]);
+  });
+
+  it.each([['5 min'], [-1], [NaN], [Infinity], [undefined]])('does not move by %s', async (ms) => {
+    const clock = testClock();
+    const wrong = ms as number;
+    await expect(clock.advance(wrong)).rejects.toThrow(/ms: expected a number of milliseconds, 0 or more, got /);
+    await expect(clock.settle(Promise.resolve(), wrong)).rejects.toThrow(/atMostMs: expected a number of milliseconds/);
+    expect(() => clock.jumpMono(wrong)).toThrow(/ms: expected a number of milliseconds, 0 or more, got /);
+    if (ms !== -1) expect(() => clock.jumpWall(wrong)).toThrow(/ms: expected a number of milliseconds, got /);
+    expect(moved(clock)).toEqual([0, 0]);
+  });
+
+  it('settles in steps that lead somewhere', async () => {
+    await expect(testClock().settle(Promise.resolve(), 10, 0)).rejects.toThrow(
+      'stepMs: expected a positive number of milliseconds, got 0',
+    );
+  });
+
   it('rejects with what a timer throws', async () => {
     const clock = testClock();
     clock.after(1, () => {

@@ -160,6 +160,17 @@ describe('a key server that speaks a protocol', () => {
     expect((await fetch(keyServer.verifyUrl, { method: 'POST', body: '{}' })).status).toBe(401);
   });
 
+  test('refuses a record of two owners where the protocol reads one', async () => {
+    const protocol = defined({ verdict: { flag: 'ok', client: 'user', tenant: 'user' } });
+    const wrong = { client: 'acme', tenant: 'cust-A' };
+    const issue = 'tenant: expected the same text as client, since the protocol reads both from user';
+    await expect(startKeyServer({ protocol, keys: { 'sk-1': ACME, 'sk-2': wrong } })).rejects.toThrow(
+      new InvalidOptionsError([`keys, record 2: ${issue}`]),
+    );
+    const { keyServer } = await setUp({ protocol });
+    expect(() => keyServer.issue('sk-3', wrong)).toThrow(new InvalidOptionsError([`the record: ${issue}`]));
+  });
+
   test('knows keys that never end and have no id', async () => {
     const { verifier } = await setUp({ protocol: workos(), keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
     const result = await verifier.verify('sk-1');

@@ -73,13 +73,16 @@ test.each<[object, string]>([
   ],
   [{ port: 70_000 }, 'port: expected a port, 0 to 65535, got 70000'],
   [{ heartbeatMs: 0 }, 'heartbeatMs: expected a positive number of milliseconds, got 0'],
-  [{ keys: { 'sk-1': { client: 'acme' } } }, 'tenant: expected a string, got nothing'],
-  [{ keys: { 'sk-1': null } }, 'the record of a key: expected an object, got null'],
+  [{ keys: { 'sk-1': { client: 'acme' } } }, 'keys, record 1: tenant: expected a string, got nothing'],
+  [{ keys: { 'sk-1': null } }, 'keys, record 1: expected an object, got null'],
   [
     { keys: { 'sk-1': { ...ACME, expiresAt: 'soon' } } },
-    'expiresAt: expected a Date, or epoch milliseconds, got a string of 4 characters',
+    'keys, record 1: expiresAt: expected a Date, or epoch milliseconds, got a string of 4 characters',
   ],
-  [{ keys: { 'sk-1': { ...ACME, scope: 'a' } } }, 'scope: there is no such option, did you mean scopes?'],
+  [
+    { keys: { 'sk-1': { ...ACME, scope: 'a' } } },
+    'keys, record 1: scope: there is no such option, did you mean scopes?',
+  ],
 ])('a key server with %j does not start', async (options, issue) => {
   await expect(startKeyServer(options as KeyServerOptions)).rejects.toEqual(refused(issue));
 });
@@ -88,7 +91,9 @@ test('a key server takes tokens in a list, and revokes what was issued', async (
   const keyServer = await server();
   expect(() => keyServer.setServiceTokens('abc' as never)).toThrow(InvalidOptionsError);
   expect(() => keyServer.revoke('nope')).toThrow(refused('revoke: expected a key that was issued'));
-  expect(() => keyServer.issue('sk-2', { client: 'acme' } as never)).toThrow(InvalidOptionsError);
+  expect(() => keyServer.issue('sk-2', { client: 'acme' } as never)).toThrow(
+    refused('the record: tenant: expected a string, got nothing'),
+  );
   keyServer.revoke('sk-1');
   keyServer.revoke('sk-1', 'disabled');
   keyServer.forget('sk-1');
@@ -99,7 +104,8 @@ test.each<[object, string]>([
   [{ failopen: true }, 'failopen: there is no such option, did you mean failOpen?'],
   [{ failOpen: 'yes' }, 'failOpen: expected true or false, got a string of 3 characters'],
   [{ claims: 1 }, 'claims: expected a Standard Schema, got 1'],
-  [{ keys: { 'sk-1': { ...ACME, scopes: ['a'] } } }, 'scopes: there is no such option'],
+  [{ keys: { 'sk-1': { ...ACME, scopes: ['a'] } } }, 'keys, record 1: scopes: there is no such option'],
+  [{ keys: { 'sk-1': ACME, 'sk-2': { client: 'acme' } } }, 'keys, record 2: tenant: expected a string, got nothing'],
 ])('a stub with %j is refused', (options, issue) => {
   expect(() => stubVerifier(options)).toThrow(refused(issue));
 });

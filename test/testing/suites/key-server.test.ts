@@ -30,8 +30,12 @@ describe('the embedded key server', () => {
     async ({ run }) => await run(),
   );
 
-  it('need have no rejected keys', async () => {
-    expect(await failing(keyServerCases(subject))).toEqual([]);
+  it('need have no rejected keys, but the case that needs them says so', async () => {
+    const cases = keyServerCases(subject);
+    expect(await failing(cases)).toEqual([]);
+    expect(cases.filter(({ name }) => name.includes('not tested')).map(({ name }) => name)).toEqual([
+      'rejects each bad key for its reason (not tested without rejectedKeys)',
+    ]);
   });
 });
 
@@ -88,5 +92,42 @@ describe('the suite for key servers', () => {
   ])('fails a key server that %s', async (_, fault, names) => {
     server.injectFault(fault);
     expect(await failing(all)).toEqual(matching(names));
+  });
+
+  const messageOf = async (name: RegExp): Promise<unknown> =>
+    await all
+      .find((one) => name.test(one.name))
+      ?.run()
+      .catch((error: unknown) => error);
+
+  it('says which body broke the connection, and how', async () => {
+    // No key was read from a malformed body; the first of these is empty.
+    server.injectFault(({ fingerprint }) => (fingerprint === undefined ? { kind: 'reset-before-headers' } : undefined));
+    expect(await messageOf(/malformed/)).toMatchObject({
+      message: expect.stringMatching(
+        /^the connection failed, without a whole response to an empty body: (?!fetch failed)/,
+      ) as string,
+      cause: { code: expect.stringMatching(/^(?:ECONNRESET|UND_ERR_SOCKET)$/) as string },
+    });
+    let malformed = 0;
+    server.injectFault(({ fingerprint }) =>
+      fingerprint === undefined && ++malformed > 2 ? { kind: 'close-mid-body' } : undefined,
+    );
+    expect(await messageOf(/malformed/)).toMatchObject({
+      message: expect.stringContaining('without a whole response to the body null: ') as string,
+    });
+  });
+
+  it('says which odd key was answered in which way, and no key of the caller', async () => {
+    server.injectFault(json(GOOD));
+    expect(await messageOf(/odd/)).toMatchObject({
+      message: expect.stringContaining(
+        'expected unknown_key for the key "xxxxxxxxxxxxxxxxxxxx", got verified',
+      ) as string,
+    });
+    server.injectFault({ kind: 'reset-before-headers' });
+    expect(await messageOf(/bad key/)).toMatchObject({
+      message: expect.stringContaining('response to a request of the contract: ') as string,
+    });
   });
 });
