@@ -72,7 +72,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
       this.#options,
       this.#cache,
       this.#observers,
-      () => this.#counter.snapshot().results,
+      () => this.#counter.snapshot().statuses,
     );
     this.#observers.tell((o) => o.onAttach?.(this));
   }
@@ -92,7 +92,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   verify(key: PresentedKey, options: AnyVerifyOptions = NO_OPTIONS): Promise<Result<Claims>> {
     const wrong = options === NO_OPTIONS ? undefined : wrongCallOptions(options);
     if (wrong !== undefined) {
-      this.#loader.logs.failed(wrong, this.#options.clock.monotonic());
+      this.#loader.logs.wrongCall(wrong, this.#options.clock.monotonic());
       return Promise.resolve(this.#counter.count(decide<Claims>(undefined, wrong, false)));
     }
     const { signal } = options;

@@ -577,13 +577,24 @@ describe('the service token', () => {
     }
   });
 
+  test('wrong options of a call are told without the key server, which has no part in it', async () => {
+    const { server, build } = await rig();
+    const warn = vi.fn();
+    const result = await build({ logger: { warn } }).verify(GOOD, { maxAge: 0 } as object);
+    expect([brief(result), server.counts.requests]).toEqual(['closed misconfigured', 0]);
+    expect(warn).toHaveBeenCalledExactlyOnceWith(
+      'keyverify: invalid options of a call: maxAge: there is no such option, did you mean maxAgeMs? ' +
+        'Such a call fails as misconfigured, even for a cached key. Correct its options.',
+    );
+  });
+
   test('a 401 warns once a minute', async () => {
     const { clock, build } = await rig();
     const warn = vi.fn();
     const verifier = build({ serviceToken: 'wrong', logger: { warn } });
     for (let i = 0; i < 3; i++) await verifier.verify(GOOD);
     expect(warn).toHaveBeenCalledExactlyOnceWith(
-      expect.stringContaining('keyverify: the key server answered 401: check serviceToken, at http://127.0.0.1:'),
+      expect.stringMatching(/^keyverify: the key server http:\/\/127\.0\.0\.1:\S+ answered 401: check serviceToken\. /),
     );
     await clock.advance(60_000);
     await verifier.verify(GOOD);

@@ -12,7 +12,7 @@ import { NotPublishedError } from '../core/errors.js';
 import { callSafely, type AskEvent } from '../core/events.js';
 import type { CheckOptions, CheckResult, Health } from '../core/health.js';
 import type { StoredSelector } from '../core/selector.js';
-import { NO_FLEET_STATS, type Stats } from '../core/stats.js';
+import { NO_FLEET_STATS, type StatusCounts } from '../core/stats.js';
 import type { Observers } from '../observe/observers.js';
 import { HealthMonitor } from '../observe/health.js';
 import { Logs } from '../observe/logs.js';
@@ -57,7 +57,7 @@ export class VerdictLoader<Claims> {
     options: ResolvedOptions<Claims>,
     cache: VerdictCache<Claims>,
     observers: Observers<Claims>,
-    results: () => Stats['results'],
+    results: () => StatusCounts,
   ) {
     this.#options = options;
     this.#cache = cache;

@@ -1,4 +1,5 @@
 import { dropFrames, KeyVerifyError, type ErrorCode } from './errors.js';
+import { fieldOf, isText } from './schema.js';
 
 /**
  * Why there is no verdict.
@@ -100,6 +101,16 @@ export class VerifyFailure extends KeyVerifyError {
     dropFrames(this);
     // An observer must not change the decision that follows.
     Object.freeze(this);
+  }
+
+  /**
+   * The failure as plain data, with whole milliseconds, and with the code of its cause, such as `ECONNREFUSED`: for
+   * `JSON.stringify()`, and for `structuredClone()` and `postMessage()`.
+   */
+  override toJSON(): ReturnType<KeyVerifyError['toJSON']> & { readonly cause?: { readonly code: string } } {
+    const json = Object.assign(super.toJSON(), { durationMs: Math.round(this.durationMs) });
+    const code = fieldOf(this.cause, 'code');
+    return isText(code) ? { ...json, cause: { code } } : json;
   }
 
   /** Whether the key server is down for everybody, with proof: the only case in which `failOpen` opens. */

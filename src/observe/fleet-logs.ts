@@ -1,6 +1,6 @@
 import { Throttle } from '../core/throttle.js';
 import type { Silence } from '../fleet/followed-stream.js';
-import { BACK, duration, type Settings } from './log-lines.js';
+import { BACK, DOCS, duration, type Settings } from './log-lines.js';
 import type { Logs } from './logs.js';
 
 const CHECK_STORE =
@@ -33,7 +33,7 @@ const lines = {
 
   unreadable: (source: string, { publicUrl }: Settings): string =>
     `keyverify: an event in ${named(source)} cannot be read, or lacks the signature that signingSecret asks for: it may have been a ` +
-    `revocation. ${asked(publicUrl)} Correct what publishes it: docs/fleet.md has the format.`,
+    `revocation. ${asked(publicUrl)} Correct what publishes it: ${DOCS}fleet.md#publishing-revocations has the format.`,
 };
 
 /** Says what somebody has to know who looks into what processes share. */

@@ -1,6 +1,6 @@
 import type { BreakerOptions } from '../core/breaker.js';
-import type { FailureKind, VerifyFailure } from '../core/failure.js';
-import type { Stats } from '../core/stats.js';
+import { mayBeOutage, type FailureKind, type VerifyFailure } from '../core/failure.js';
+import type { StatusCounts } from '../core/stats.js';
 
 /** What lines tell about the verifier. */
 export interface Settings {
@@ -15,9 +15,10 @@ export interface Settings {
   readonly breaker: BreakerOptions | false;
 }
 
-type Results = Stats['results'];
-
 export const BACK = 'Nothing is left to do.';
+
+/** The package comes without its docs. */
+export const DOCS = 'https://github.com/keyverify/keyverify/blob/main/docs/';
 
 /** What to do about it. */
 const ADVICE: Readonly<Record<FailureKind, string>> = {
@@ -36,18 +37,31 @@ const ADVICE: Readonly<Record<FailureKind, string>> = {
 const because = ({ message, cause }: VerifyFailure): string =>
   cause instanceof Error && !message.includes(cause.message) ? `${message} (${cause.message})` : message;
 
+const SERVER = 'the key server';
+
+/** The same with the URL: after the key server where the message names it. */
+function located(failure: VerifyFailure, publicUrl: string): string {
+  const said = because(failure);
+  return said.includes(SERVER) ? said.replace(SERVER, () => `${SERVER} ${publicUrl}`) : `${said}, at ${publicUrl}`;
+}
+
 /** A failure's message, to go on in a sentence of ours. */
 const reason = (failure: VerifyFailure): string => because(failure).replace('keyverify: ', '');
 
 /** A server that sends JSON without the fields of a verdict is no proxy. */
 const advice = ({ kind, message }: VerifyFailure): string =>
   kind === 'invalid_response' && message.includes('no verdict')
-    ? 'Compare its answer with docs/protocol.md, or with the protocol that is set.'
+    ? `Compare its answer with ${DOCS}protocol.md, or with the protocol that is set.`
     : ADVICE[kind];
 
 /** What a guard makes of the failure. */
 const effect = (failure: VerifyFailure, failOpen: boolean): string => {
-  if (!failure.isOutage) return `denied (${failure.kind === 'misconfigured' ? 500 : 503})`;
+  if (!failure.isOutage) {
+    const denied = `denied (${failure.kind === 'misconfigured' ? 500 : 503})`;
+    if (!failOpen) return denied;
+    const why = mayBeOutage(failure) ? 'there is no proof of an outage' : `it never opens for ${failure.kind}`;
+    return `${denied}, although failOpen is on: ${why}`;
+  }
   // A route or a call may have a failOpen of its own.
   return failOpen
     ? 'let in without an identity, except where a route or call sets failOpen: false'
@@ -62,23 +76,31 @@ export function duration(ms: number): string {
 /** A number as one would write it in code. */
 const grouped = (ms: number): string => ms.toLocaleString('en').replaceAll(',', '_');
 
+const more = (unsaid: number): string => (unsaid > 0 ? ` ${unsaid} more since the last line like this.` : '');
+
 /** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
 export const lines = {
   failure: (failure: VerifyFailure, { publicUrl, failOpen }: Settings, unsaid: number): string =>
-    `${because(failure)}, at ${publicUrl}.${unsaid > 0 ? ` ${unsaid} more since the last line like this.` : ''} ` +
+    `${located(failure, publicUrl)}.${more(unsaid)} ` +
     `Callers without a cached verdict are ${effect(failure, failOpen)}. ${advice(failure)}`,
+
+  wrongCall: ({ message }: VerifyFailure, unsaid: number): string =>
+    `${message}${message.endsWith('?') ? '' : '.'}${more(unsaid)} Such a call fails as misconfigured, even for a cached key. ` +
+    'Correct its options.',
 
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: Settings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
     `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${advice(failure)} ` +
     'It is asked again every few seconds, and another line will say when it is back.',
 
-  closed: ({ publicUrl }: Settings, ms: number, before: Results, now: Results): string => {
-    const opened = now['fail-open'] - before['fail-open'];
+  closed: ({ publicUrl }: Settings, ms: number, before: StatusCounts, now: StatusCounts): string => {
+    const opened = now['failed-open'] - before['failed-open'];
     return (
       `keyverify: the key server ${publicUrl} is back after ${duration(ms)}, in which ` +
-      `${now['fail-closed'] - before['fail-closed']} calls were denied, ${now.stale - before.stale} served stale and ` +
-      `${opened} let in without an identity. ${opened > 0 ? 'Look at what those did: their client is null.' : BACK}`
+      // Of rejected keys, the outage changed nothing.
+      `${now['failed-closed'] - before['failed-closed']} calls were denied, ` +
+      `${now.verified.stale - before.verified.stale} served stale and ${opened} let in without an identity. ` +
+      (opened > 0 ? 'Look at what those did: their client is null, or behind a guard the identity itself.' : BACK)
     );
   },
 

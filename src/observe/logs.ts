@@ -2,7 +2,7 @@ import { callSafely } from '../core/events.js';
 import { mayBeOutage, type VerifyFailure } from '../core/failure.js';
 import type { Logger } from '../core/logger.js';
 import { redact } from '../core/redact.js';
-import type { Stats } from '../core/stats.js';
+import type { StatusCounts } from '../core/stats.js';
 import { Throttle } from '../core/throttle.js';
 import type { Freshness } from '../core/verdict.js';
 import { lines, type Settings } from './log-lines.js';
@@ -43,15 +43,15 @@ function inSeconds(settings: Settings) {
 export class Logs {
   readonly #logger: Logger | false;
   readonly settings: Settings;
-  readonly #results: () => Stats['results'];
+  readonly #results: () => StatusCounts;
   readonly #token: Token;
   readonly #said = new Set<Once>();
   readonly #throttle = new Throttle<string>();
-  #outage: { readonly since: number; readonly before: Stats['results'] } | undefined;
+  #outage: { readonly since: number; readonly before: StatusCounts } | undefined;
   #isOpen = false;
   #saidFailOpen = false;
 
-  constructor(logger: Logger | false, settings: Settings, results: () => Stats['results'], token: Token = {}) {
+  constructor(logger: Logger | false, settings: Settings, results: () => StatusCounts, token: Token = {}) {
     this.#logger = logger;
     this.settings = settings;
     this.#results = results;
@@ -68,6 +68,12 @@ export class Logs {
     if (kind === 'circuit_open' || (this.#isOpen && mayBeOutage(failure))) return;
     const unsaid = this.#throttle.pass(kind, mono);
     if (unsaid !== undefined) this.warn(() => lines.failure(failure, this.settings, unsaid));
+  }
+
+  /** A call had wrong options, so it was not a matter of its key. */
+  wrongCall(failure: VerifyFailure, mono: number): void {
+    const unsaid = this.#throttle.pass('call', mono);
+    if (unsaid !== undefined) this.warn(() => lines.wrongCall(failure, unsaid));
   }
 
   /** The key server gave a verdict: what has failed so far was no outage, or it is over. */

@@ -1,4 +1,4 @@
-import { InvalidOptionsError, KeyVerifier, type Transport, type VerifyFailure, type VerifyOptions } from 'keyverify';
+import { InvalidOptionsError, KeyVerifier, type Transport, VerifyFailure, type VerifyOptions } from 'keyverify';
 import { startKeyServer, stubVerifier } from 'keyverify/testing';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
@@ -90,6 +90,10 @@ describe('an error as plain data', () => {
     const expected = { name: 'VerifyFailure', kind: 'timeout', code: 'KEYVERIFY_TIMEOUT', message: failure.message };
     expect(JSON.parse(JSON.stringify(result))).toMatchObject({ failure: expected });
     expect(structuredClone(failure.toJSON())).toMatchObject(expected);
+    const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    const slow = new VerifyFailure('unreachable', 'no', { cause: refused, durationMs: 2.194231999999829, attempts: 2 });
+    expect(slow.toJSON()).toMatchObject({ durationMs: 2, attempts: 2, cause: { code: 'ECONNREFUSED' } });
+    expect(new VerifyFailure('timeout', 'late', { cause: new Error('late') }).toJSON()).not.toHaveProperty('cause');
     const wrong = new InvalidOptionsError(['a: expected b']);
     expect(JSON.parse(JSON.stringify(wrong))).toEqual({
       name: 'InvalidOptionsError',

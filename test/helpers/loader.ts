@@ -52,7 +52,7 @@ export function loaderOf(options: KeyVerifierOptions<boolean> = {}) {
     resolved,
     cache,
     new Observers(resolved.observers),
-    () => new ResultCounter().snapshot().results,
+    () => new ResultCounter().snapshot().statuses,
   );
   const load = async (key = KEY, call: VerifyOptions = {}): Promise<Loading> => {
     const loading: Loading = { outcome: undefined };

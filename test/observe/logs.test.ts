@@ -1,10 +1,14 @@
+import { readFileSync } from 'node:fs';
+
 import { describe, expect, test } from 'vitest';
 
 import { VerifyFailure, type BreakerOptions, type FailureKind, type Logger } from 'keyverify';
 
 import { mayBeOutage } from '../../src/core/failure.js';
 import { FleetLogs } from '../../src/observe/fleet-logs.js';
+import { DOCS } from '../../src/observe/log-lines.js';
 import { Logs } from '../../src/observe/logs.js';
+import { ResultCounter } from '../../src/observe/stats.js';
 
 const URL = 'https://admin.test/internal/verify-key';
 const BREAKER = { failureThreshold: 5, openMs: 1_000, maxOpenMs: 5_000 };
@@ -18,7 +22,7 @@ const SETTINGS = {
   breaker: BREAKER as BreakerOptions | false,
   degradedTtlMs: 30_000,
 };
-const NONE = { shared: 0, server: 0, cache: 0, stale: 0, local: 0, 'fail-open': 0, 'fail-closed': 0 };
+const NONE = new ResultCounter().snapshot().statuses;
 const KINDS: readonly FailureKind[] = [
   'unreachable',
   'timeout',
@@ -41,9 +45,9 @@ class Recorder {
 
 function logsOf(settings: Partial<typeof SETTINGS> = {}, logger?: Logger | false) {
   const recorder = new Recorder();
-  let results = NONE;
-  const logs = new Logs(logger ?? recorder, { ...SETTINGS, ...settings }, () => results);
-  return { logs, lines: recorder.lines, count: (more: Partial<typeof NONE>) => (results = { ...results, ...more }) };
+  let statuses = NONE;
+  const logs = new Logs(logger ?? recorder, { ...SETTINGS, ...settings }, () => statuses);
+  return { logs, lines: recorder.lines, count: (more: Partial<typeof NONE>) => (statuses = { ...statuses, ...more }) };
 }
 
 const failed = (kind: FailureKind, cause?: Error): VerifyFailure =>
@@ -70,7 +74,37 @@ test('a server whose fields do not fit is not taken for a proxy', () => {
     new VerifyFailure('invalid_response', 'keyverify: answered with no verdict: missing or wrong: client'),
     0,
   );
-  expect(lines[0]).toMatch(/Compare its answer with docs\/protocol\.md, or with the protocol that is set\.$/);
+  expect(lines[0]).toMatch(
+    /Compare its answer with https:\/\/github\.com\/keyverify\/keyverify\/blob\/main\/docs\/protocol\.md, or with the protocol that is set\.$/,
+  );
+});
+
+test('a line names docs where they are: not in the package', () => {
+  const { repository } = JSON.parse(readFileSync('package.json', 'utf8')) as { repository: { url: string } };
+  expect(DOCS).toBe(`${repository.url.replace(/^git\+|\.git$/g, '')}/blob/main/docs/`);
+});
+
+test('a failure of the key server is told with its URL where it is named, one of ours at the end', () => {
+  const { logs, lines } = logsOf({ publicUrl: 'https://admin.test/$&' });
+  logs.failed(new VerifyFailure('misconfigured', 'keyverify: the key server answered 401: check serviceToken'), 0);
+  logs.failed(new VerifyFailure('timeout', 'keyverify: late'), 0);
+  expect(lines[0]).toContain('the key server https://admin.test/$& answered 401: check serviceToken. Callers');
+  expect(lines[1]).toContain('keyverify: late, at https://admin.test/$&. Callers');
+});
+
+test('wrong options of a call are told once a minute, and are no matter of the key server', () => {
+  const { logs, lines } = logsOf();
+  const wrong = (message: string) =>
+    new VerifyFailure('misconfigured', `keyverify: invalid options of a call: ${message}`);
+  logs.failed(failed('misconfigured'), 0);
+  for (const mono of [0, 1]) logs.wrongCall(wrong('maxAge: there is no such option, did you mean maxAgeMs?'), mono);
+  logs.wrongCall(wrong('maxAgeMs: expected a number of milliseconds, 0 or more, got -1'), 60_000);
+  const does = 'Such a call fails as misconfigured, even for a cached key. Correct its options.';
+  expect(lines.slice(1)).toEqual([
+    `warn keyverify: invalid options of a call: maxAge: there is no such option, did you mean maxAgeMs? ${does}`,
+    'warn keyverify: invalid options of a call: maxAgeMs: expected a number of milliseconds, 0 or more, got -1. ' +
+      `1 more since the last line like this. ${does}`,
+  ]);
 });
 
 test('a cause that the message has already is not said twice', () => {
@@ -103,11 +137,16 @@ test('each kind of failure is told once a minute, with how often it came meanwhi
 
 test('an outage is two lines: what it means, and what it came to', () => {
   const { logs, lines, count } = logsOf();
-  count({ 'fail-closed': 5, stale: 1 });
+  count({ 'failed-closed': 5, verified: { ...NONE.verified, stale: 1 } });
   logs.breakerChanged(refused, 10_000);
   logs.breakerChanged(refused, 11_000);
   for (const kind of ['unreachable', 'timeout', 'circuit_open'] as const) logs.failed(failed(kind), 12_000);
-  count({ 'fail-closed': 8, stale: 42, 'fail-open': 7 });
+  count({
+    'failed-closed': 8,
+    verified: { ...NONE.verified, stale: 42 },
+    rejected: { ...NONE.rejected, stale: 100 },
+    'failed-open': 7,
+  });
   logs.breakerChanged(undefined, 73_000);
   expect(lines).toEqual([
     `warn keyverify: the key server ${URL} is down: it failed as unreachable (connect ECONNREFUSED). ` +
@@ -115,7 +154,7 @@ test('an outage is two lines: what it means, and what it came to', () => {
       'Check that it runs, and DNS, network and firewall on the way. ' +
       'It is asked again every few seconds, and another line will say when it is back.',
     `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
-      '7 let in without an identity. Look at what those did: their client is null.',
+      '7 let in without an identity. Look at what those did: their client is null, or behind a guard the identity itself.',
   ]);
 });
 
@@ -129,7 +168,7 @@ test('after an outage in which nobody was let in without an identity, nothing is
 test('an outage begins with its first failure, not when the breaker opens', () => {
   const { logs, lines, count } = logsOf();
   logs.failed(failed('timeout'), 0);
-  count({ 'fail-closed': 5 });
+  count({ 'failed-closed': 5 });
   logs.breakerChanged(refused, 60_000);
   logs.answered();
   logs.breakerChanged(undefined, 3 * 3_600_000);
@@ -139,7 +178,7 @@ test('an outage begins with its first failure, not when the breaker opens', () =
 test('a failure that was followed by an answer belongs to no outage', () => {
   const { logs, lines, count } = logsOf();
   logs.failed(failed('timeout'), 0);
-  count({ 'fail-closed': 5 });
+  count({ 'failed-closed': 5 });
   logs.answered();
   logs.breakerChanged(refused, 1_200_000);
   logs.breakerChanged(undefined, 1_200_000 + 300_000);
@@ -188,12 +227,23 @@ test('a line about claims names their schema, not the token', () => {
 
 test.each([
   [true, 'proven', 'let in without an identity, except where a route or call sets failOpen: false. '],
-  [true, 'unproven', 'denied (503). '],
+  [true, 'unproven', 'denied (503), although failOpen is on: there is no proof of an outage. '],
+  [false, 'unproven', 'denied (503). '],
   [false, 'proven', 'denied (503), except where a route or call sets failOpen: true. '],
 ] as const)('with failOpen %s and %s evidence, unknown callers are %s', (failOpen, evidence, effect) => {
   const { logs, lines } = logsOf({ failOpen });
   logs.breakerChanged(new VerifyFailure('timeout', 'late', { evidence }), 0);
   expect(lines[0]).toContain(`all other callers are ${effect}`);
+});
+
+test.each<[FailureKind, string]>([
+  ['server_error', 'denied (503), although failOpen is on: there is no proof of an outage. '],
+  ['rate_limited', 'denied (503), although failOpen is on: it never opens for rate_limited. '],
+  ['misconfigured', 'denied (500), although failOpen is on: it never opens for misconfigured. '],
+])('with failOpen, a line about a %s without evidence says why it stays shut', (kind, effect) => {
+  const { logs, lines } = logsOf({ failOpen: true });
+  logs.failed(new VerifyFailure(kind, 'keyverify: it failed'), 0);
+  expect(lines[0]).toContain(`Callers without a cached verdict are ${effect}`);
 });
 
 const FRESH = { maxAgeMs: Infinity, noStore: false, noStale: false };
@@ -345,7 +395,7 @@ describe('what processes share', () => {
     expect(lines[3]).toBe(
       'warn keyverify: an event in other cannot be read, or lacks the signature that signingSecret asks for: it may have been a revocation. ' +
         `Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
-        'Correct what publishes it: docs/fleet.md has the format.',
+        'Correct what publishes it: https://github.com/keyverify/keyverify/blob/main/docs/fleet.md#publishing-revocations has the format.',
     );
   });
 });
