@@ -1,5 +1,5 @@
 import type { BreakerOptions } from '../core/breaker.js';
-import { mayBeOutage, type FailureKind, type VerifyFailure } from '../core/failure.js';
+import type { FailureKind, VerifyFailure } from '../core/failure.js';
 import type { StatusCounts } from '../core/stats.js';
 
 /** What lines tell about the verifier. */
@@ -57,10 +57,8 @@ const advice = ({ kind, message }: VerifyFailure): string =>
 /** What a guard makes of the failure. */
 const effect = (failure: VerifyFailure, failOpen: boolean): string => {
   if (!failure.isOutage) {
-    const denied = `denied (${failure.kind === 'misconfigured' ? 500 : 503})`;
-    if (!failOpen) return denied;
-    const why = mayBeOutage(failure) ? 'there is no proof of an outage' : `it never opens for ${failure.kind}`;
-    return `${denied}, although failOpen is on: ${why}`;
+    const why = failOpen ? ', although failOpen is on: this is no proof of an outage' : '';
+    return `denied (${failure.kind === 'misconfigured' ? 500 : 503})${why}`;
   }
   // A route or a call may have a failOpen of its own.
   return failOpen
@@ -85,8 +83,7 @@ export const lines = {
     `Callers without a cached verdict are ${effect(failure, failOpen)}. ${advice(failure)}`,
 
   wrongCall: ({ message }: VerifyFailure, unsaid: number): string =>
-    `${message}${message.endsWith('?') ? '' : '.'}${more(unsaid)} Such a call fails as misconfigured, even for a cached key. ` +
-    'Correct its options.',
+    `${message} (Such a call fails, even for a cached key.)${more(unsaid)}`,
 
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: Settings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +

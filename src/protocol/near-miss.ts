@@ -37,16 +37,12 @@ export function nearMiss(name: string, json: unknown): string {
   return near.length === 0 ? '' : ` (there is ${near.slice(0, MOST_NAMES).join(', ')})`;
 }
 
-/** What stands where text is expected; empty if nothing does. */
-export function notText(value: unknown): string {
+/** What stands where something else is expected; empty if nothing does. */
+export function notText(value: unknown, expected = 'text'): string {
   if (value === undefined || value === null) return '';
-  if (value === '') return ': expected text, got an empty one';
-  return `: expected text, got ${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+  const text = value === '' ? 'empty text' : 'text';
+  const got = typeof value === 'string' ? text : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+  return `: expected ${expected}, got ${got}`;
 }
 
-/** What stands where `true` or `false` is expected; empty if nothing does. */
-export function notFlag(value: unknown): string {
-  if (value === undefined || value === null) return '';
-  const kind = typeof value === 'string' ? 'text' : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
-  return `: expected true or false, got ${kind}`;
-}
+export const notFlag = (value: unknown): string => notText(value, 'true or false');

@@ -99,11 +99,11 @@ test('wrong options of a call are told once a minute, and are no matter of the k
   logs.failed(failed('misconfigured'), 0);
   for (const mono of [0, 1]) logs.wrongCall(wrong('maxAge: there is no such option, did you mean maxAgeMs?'), mono);
   logs.wrongCall(wrong('maxAgeMs: expected a number of milliseconds, 0 or more, got -1'), 60_000);
-  const does = 'Such a call fails as misconfigured, even for a cached key. Correct its options.';
+  const does = '(Such a call fails, even for a cached key.)';
   expect(lines.slice(1)).toEqual([
     `warn keyverify: invalid options of a call: maxAge: there is no such option, did you mean maxAgeMs? ${does}`,
-    'warn keyverify: invalid options of a call: maxAgeMs: expected a number of milliseconds, 0 or more, got -1. ' +
-      `1 more since the last line like this. ${does}`,
+    'warn keyverify: invalid options of a call: maxAgeMs: expected a number of milliseconds, 0 or more, got -1 ' +
+      `${does} 1 more since the last line like this.`,
   ]);
 });
 
@@ -227,7 +227,7 @@ test('a line about claims names their schema, not the token', () => {
 
 test.each([
   [true, 'proven', 'let in without an identity, except where a route or call sets failOpen: false. '],
-  [true, 'unproven', 'denied (503), although failOpen is on: there is no proof of an outage. '],
+  [true, 'unproven', 'denied (503), although failOpen is on: this is no proof of an outage. '],
   [false, 'unproven', 'denied (503). '],
   [false, 'proven', 'denied (503), except where a route or call sets failOpen: true. '],
 ] as const)('with failOpen %s and %s evidence, unknown callers are %s', (failOpen, evidence, effect) => {
@@ -237,9 +237,9 @@ test.each([
 });
 
 test.each<[FailureKind, string]>([
-  ['server_error', 'denied (503), although failOpen is on: there is no proof of an outage. '],
-  ['rate_limited', 'denied (503), although failOpen is on: it never opens for rate_limited. '],
-  ['misconfigured', 'denied (500), although failOpen is on: it never opens for misconfigured. '],
+  ['server_error', 'denied (503), although failOpen is on: this is no proof of an outage. '],
+  ['rate_limited', 'denied (503), although failOpen is on: this is no proof of an outage. '],
+  ['misconfigured', 'denied (500), although failOpen is on: this is no proof of an outage. '],
 ])('with failOpen, a line about a %s without evidence says why it stays shut', (kind, effect) => {
   const { logs, lines } = logsOf({ failOpen: true });
   logs.failed(new VerifyFailure(kind, 'keyverify: it failed'), 0);

@@ -143,7 +143,7 @@ describe('what is picked', () => {
       'no verdict: missing or wrong: valid (there is isValid), client (there is clientId), tenant: expected text, got a number',
     );
     expect(problem(DEEP, { data: { ...DATA, owner: { user_id: 7 }, org: '', id: 7, ends: 'never' } })).toBe(
-      'no verdict: missing or wrong: data.owner.id (there is user_id), tenant (picked by a function): expected text, got an empty one, data.id: expected text, got a number, data.ends',
+      'no verdict: missing or wrong: data.owner.id (there is user_id), tenant (picked by a function): expected text, got empty text, data.id: expected text, got a number, data.ends',
     );
     expect(problem({ ...VERDICT, claims: 'meta' }, { ...GOOD, meta: [] })).toBe('no verdict: missing or wrong: meta');
     expect(problem({ ...VERDICT, flag: 'ok' }, { ...GOOD, ok: 'true' })).toBe(
