@@ -24,6 +24,8 @@ function problem([name, { status, title, challenge }]) {
   return `### ${name}\n\n**${status}** "${title}". ${WHEN[name]}${sent}\n`;
 }
 
+const hasSilent = (rows) => rows.some(({ responses }) => responses.some(({ status }) => status === null));
+
 function cell({ status, reached, leaks }) {
   if (status === null) return 'no response';
   return [`**${status}**`, reached && 'handler reached', leaks && 'shows the inner error'].filter(Boolean).join(', ');
@@ -62,8 +64,7 @@ ${table(
 
 - In the outage the key server refuses connections, and the key is in no cache. For express-oauth2-jwt-bearer the issuer of
   the tokens is down. @unkey/hono talks to a stand-in for its service.
-- "No response" means none within ${timeoutMs / 1000} s.
-- The callback is one of the service's own (\`authorize\`, \`auth\`, \`verifyToken\`, \`validators\`, \`getKey\`). It throws an error
+${hasSilent(rows) ? `- "No response" means none within ${timeoutMs / 1000} s.\n` : ''}- The callback is one of the service's own (\`authorize\`, \`auth\`, \`verifyToken\`, \`validators\`, \`getKey\`). It throws an error
   with a text that callers must not see. \`NODE_ENV\` is \`production\`.
 
 Headers of these responses, without DPoP challenges:

@@ -82,7 +82,7 @@ const trials = {
     await until(() => server.asked(KEY) > 1, 1_000);
     // The failure still has to reach the cache, and it may retry once.
     await sleep(DELAY_MS);
-    return `${text}, ${unhandled} unhandled rejections`;
+    return `${text}, ${unhandled} unhandled ${unhandled === 1 ? 'rejection' : 'rejections'}`;
   },
 
   async revokedDuringLoad(cache, server) {

@@ -4,7 +4,7 @@ import type { VerifyFailure } from './failure.js';
 /** What `health()` returns: what is known about the key server, without a request. */
 export interface Health {
   /**
-   * `ok`: the last question was answered. `degraded`: it failed, perhaps because of one key; or the key server limits our
+   * `ok`: the last question was answered, or there was none yet. `degraded`: it failed, perhaps because of one key; or the key server limits our
    * rate; or this process is overloaded. `down`: nobody gets a verdict.
    */
   readonly status: 'ok' | 'degraded' | 'down';

@@ -77,8 +77,8 @@ within a second after that. By arithmetic the later seconds can't be held to twi
 keys is due, as many as in 32 s of steady load, so to ask about them within 6 s takes about six times that load; to ask later
 would be to let revoked keys live on.
 
-Control questions are counted apart, since they have a bound of their own, one a second and verifier: with 50 keys, a verifier asks
-about one every five seconds, and no more seldom must it look whether the server is back.
+Control questions are counted apart, since they have a bound of their own: one a second for each verifier. With 50 keys, a
+verifier asks about a key every five seconds, and it has to look at least as often whether the server is back.
 
 ${[10, 20, 60].map(chart).join('\n\n')}`,
     head: ['outage', 'load'],
