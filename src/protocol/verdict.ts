@@ -1,7 +1,7 @@
 import type { $ZodIssue } from 'zod/v4/core';
 
 import { lazy } from '../core/lazy.js';
-import { isObject, isText, loose, optional, parse, check } from '../core/schema.js';
+import { fieldOf, isObject, isText, loose, optional, parse, check } from '../core/schema.js';
 import { isMisspelt, nearMiss, notFlag, notText } from './near-miss.js';
 import type { ProtocolAnswer } from './protocol.js';
 import { invalidResponse } from './status.js';
@@ -29,7 +29,7 @@ function wrongFields(issues: readonly $ZodIssue[], json: unknown): string {
 }
 
 function whatIsThere(place: string, json: unknown): string {
-  const value: unknown = isObject(json) ? Reflect.get(json, place) : undefined;
+  const value = fieldOf(json, place);
   const problem = TEXTS.includes(place) ? notText(value) : place === 'valid' ? notFlag(value) : '';
   return problem + nearMiss(place, json);
 }
