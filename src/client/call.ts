@@ -214,10 +214,9 @@ export class Call<Claims> implements WatchedCall {
     }
     if (waitsFor === 'request') return misconfigured('the protocol made no request in time');
     if (waitsFor === 'claims') return misconfigured('the schema in claims did not finish in time');
-    const { deadline } = this.#context;
-    if (deadline.leftMs > 0) return TIMEOUT;
+    if (this.#context.deadline.leftMs > 0) return TIMEOUT;
     if (!this.isSent) return UNSENT;
-    return (await deadline.isOwnLoad()) ? BUSY : TIMEOUT;
+    return (await this.#context.deadline.isOwnLoad()) ? BUSY : TIMEOUT;
   }
 
   #start(): Attempt<Claims> {

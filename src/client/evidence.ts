@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { mayBeOutage, type AttemptFailure, type Evidence } from '../core/failure.js';
+import { mayBeOutage, type AttemptFailure, type Evidence, type FailureKind } from '../core/failure.js';
 import { Backlog } from '../resilience/backlog.js';
 import type { Deadline } from '../resilience/deadline.js';
 import { LinkedList, type Linked } from '../resilience/linked-list.js';
@@ -106,8 +106,8 @@ export class OutageEvidence {
   }
 
   /** Whether nobody is answered, and the server may still be at work on all that it was sent. */
-  isBacklogged(mono: number): boolean {
-    return this.#backlog.lasts(mono, this.#workMs);
+  get isBacklogged(): boolean {
+    return this.#backlog.lasts(this.#options.clock.monotonic(), this.#workMs);
   }
 
   begin(call: WatchedCall, mono: number): void {
@@ -117,9 +117,10 @@ export class OutageEvidence {
     this.#calls.add(call);
   }
 
-  /** This question has its outcome. `isDone`: the server isn't at work on it any more. */
-  end(call: WatchedCall, isDone = true): void {
-    if (isDone) this.#backlog.drop();
+  /** This question has its outcome: if it is a failure, of this kind. */
+  end(call: WatchedCall, failure?: FailureKind): void {
+    // The server may be at work on one that was given up.
+    if (failure !== 'timeout' && failure !== 'overloaded') this.#backlog.drop();
     this.#calls.remove(call);
     this.#wake();
   }

@@ -160,7 +160,7 @@ export class KeyServerClient<Claims> {
     // Where others are answered, and more are asked than the server bears, a retry would make it worse.
     const mayRetry = (): boolean =>
       !this.#isCongested &&
-      !this.#isBacklogged &&
+      !this.#evidence.isBacklogged &&
       !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
     const suspectAfterMs = Math.max(timeoutMs * EARLIEST_SUSPICION, Math.min(this.#evidence.unusualMs, timeoutMs / 2));
     const context = { key, retries, deadline, suspectAfterMs, wasGood, ambiguity, onSent, onSuspect, mayRetry };
@@ -176,8 +176,7 @@ export class KeyServerClient<Claims> {
     lag.stop();
     this.#gate.bulkhead.release(lane);
     this.#calls[lane].remove(held);
-    const failed = 'kind' in outcome ? outcome.kind : undefined;
-    this.#evidence.end(call, failed !== 'timeout' && failed !== 'overloaded');
+    this.#evidence.end(call, 'kind' in outcome ? outcome.kind : undefined);
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
@@ -229,13 +228,9 @@ export class KeyServerClient<Claims> {
     return this.#gate.isCongested(this.#options.clock.monotonic());
   }
 
-  get #isBacklogged(): boolean {
-    return this.#evidence.isBacklogged(this.#options.clock.monotonic());
-  }
-
   /** Whether so many questions are on their way that they, and a control question, fail for this reason alone. */
   #isOwnLoad({ kind, unconnected }: AttemptFailure): boolean {
-    return unconnected !== true && (this.#isCongested || (kind === 'timeout' && this.#isBacklogged));
+    return unconnected !== true && (this.#isCongested || (kind === 'timeout' && this.#evidence.isBacklogged));
   }
 
   async #confirm(outcome: AttemptFailure, call: WatchedCall, deadline: Deadline): Promise<Evidence> {
@@ -257,15 +252,8 @@ export class KeyServerClient<Claims> {
     return isOverloaded(this.#deps.transport).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
 
-  #recordAnswer(
-    mono: number,
-    latencyMs: number,
-    failedAttempts: number,
-    lagMs = 0,
-    lane?: Lane,
-    call?: WatchedCall,
-  ): void {
-    this.#evidence.recordAnswer(mono, latencyMs, failedAttempts, call);
+  #recordAnswer(mono: number, latencyMs: number, failed: number, lagMs = 0, lane?: Lane, call?: WatchedCall): void {
+    this.#evidence.recordAnswer(mono, latencyMs, failed, call);
     this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.controlsFail;
