@@ -21,10 +21,11 @@ export interface ControlResult {
   readonly clockSkewMs?: number | undefined;
 }
 
-/** Asks once about a made-up key. */
+/** Asks once about a made-up key, `fresh` over a connection of its own. */
 type AskControl = (
   key: string,
   timeoutMs: number,
+  fresh: boolean,
 ) => {
   readonly isSent: boolean;
   readonly lagMs: number;
@@ -107,16 +108,17 @@ export class ControlQuestions {
     const sentAt = clock.monotonic();
     this.#nextAt = sentAt + TRAVEL_MS + CONTROL_INTERVAL_MS;
     this.#expiresAt = sentAt + 2 * timeoutMs;
-    let failure = await this.#once(sentAt, timeoutMs);
+    let failure = await this.#once(sentAt, timeoutMs, false);
     // A server may close an idle connection just when a request is sent on it.
-    if (failure?.kind === 'unreachable' && failure.unconnected !== true) failure = await this.#once(sentAt, timeoutMs);
+    if (failure?.kind === 'unreachable' && failure.unconnected !== true)
+      failure = await this.#once(sentAt, timeoutMs, true);
     this.#pending = undefined;
     this.#nextAt = Math.min(clock.monotonic() + CONTROL_INTERVAL_MS, this.#nextAt);
     this.#last = { sentAt, durationMs: clock.monotonic() - sentAt, failure, clockSkewMs: this.#clockSkewMs };
     onResult(this.#last);
   }
 
-  async #once(sentAt: number, timeoutMs: number): Promise<AttemptFailure | undefined> {
+  async #once(sentAt: number, timeoutMs: number, fresh: boolean): Promise<AttemptFailure | undefined> {
     const { ask, controlKey } = this.#options;
     let key: string;
     try {
@@ -125,7 +127,7 @@ export class ControlQuestions {
       return { kind: 'misconfigured', message: 'keyverify: controlKey() failed', cause: redactError(error, []) };
     }
     this.#count++;
-    const asked = ask(key, timeoutMs);
+    const asked = ask(key, timeoutMs, fresh);
     this.#pending = {
       sentAt,
       get isSent() {

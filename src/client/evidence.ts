@@ -46,6 +46,9 @@ const FEW_RATIO = 1 / 8;
 const WINDOW = 32;
 const FIRST_WEIGHT = 8;
 
+/** The memory of a server that stalled fades by half with every 22 answers. */
+const LONGEST_DECAY = 1 - 1 / 32;
+
 /**
  * Tells an outage from a failure that a caller's key brings about. A question's failure is evidence of an outage only if
  * the server has given no verdict to anybody since the question was sent, and a control question failed, too.
@@ -65,6 +68,8 @@ export class OutageEvidence {
   /** How long the server works on a question, as an average, in milliseconds. It works on all that overlap at the same time. */
   #workMs = 0;
   #latestMs = 0;
+  /** The longest of late. It counts for less with each answer. */
+  #longestMs = 0;
   #answers = 0;
   #failureRatio = 0;
   #observed = 0;
@@ -142,6 +147,7 @@ export class OutageEvidence {
     this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / answers;
     this.#lastAnswerAt = mono;
     this.#latestMs = latencyMs;
+    this.#longestMs = Math.max(latencyMs, this.#longestMs * LONGEST_DECAY);
     this.#backlog.recordAnswer(mono, this.#calls.size);
     this.#failedInRow = 0;
     this.#wake();
@@ -186,7 +192,7 @@ export class OutageEvidence {
     if (!isOver || pending?.isSent !== true || this.#failedInRow + 1 < this.#needed) return undefined;
     const age = this.#options.clock.monotonic() - pending.sentAt;
     // Where another one has failed already, and nobody was answered since, a slow server needs no more time.
-    const isLong = this.#failedInRow > 0 || age >= Math.max(2 * this.#usualMs, this.#latestMs);
+    const isLong = this.#failedInRow > 0 || age >= Math.max(2 * this.#usualMs, this.#longestMs);
     const hangs = age >= this.#options.timeoutMs * HANG_RATIO && isLong && !isOwnLag(pending.lagMs, age);
     return hangs ? this.#grade(failure, undefined) : undefined;
   }

@@ -74,9 +74,12 @@ export class Gate {
   /** The failure a call would get now without being sent, if there is one. */
   blockedBy(mono: number): VerifyFailure | undefined {
     const breaker = this.#breaker;
-    if (mono < this.#pausedUntil) return this.#shared(this.#pausedUntil, () => rateLimited(this.#pausedUntil - mono));
     const open = breaker?.failure;
-    if (breaker === undefined || open === undefined) return undefined;
+    if (breaker === undefined || open === undefined) {
+      const until = this.#pausedUntil;
+      return mono < until ? this.#shared(until, () => rateLimited(until - mono)) : undefined;
+    }
+    // An outage is known to be one, although a caller may have brought about a pause before.
     if (!this.#options.sharesPromises && mono >= breaker.probeAt) {
       // No timer probes here, so the next caller does.
       breaker.beginProbe(mono);
@@ -143,9 +146,9 @@ export class Gate {
 
   #reduce(lane: Lane, mono: number, lateSince: number): void {
     const congestion = this.#congestion[lane];
-    const { bearable, isSilent } = congestion;
-    const least = isSilent ? 1 : this.#options.maxConcurrency * LEAST_RATIO;
-    if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(bearable, least, lane);
+    const least = this.#options.maxConcurrency * LEAST_RATIO;
+    const [bearable, atLeast] = congestion.isSilent(mono) ? [1, 1] : [congestion.bearable, least];
+    if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(bearable, atLeast, lane);
   }
 
   #pause(mono: number, until: number, lane: Lane | undefined): void {

@@ -260,14 +260,15 @@ export class KeyServerClient<Claims> {
     if (!this.#evidence.isCalibrated && this.#calibration.isDue(mono)) this.#controls.request();
   }
 
-  #askControl(key: string, timeoutMs: number) {
+  #askControl(key: string, timeoutMs: number, isRepeat: boolean) {
     const { clock, publicUrl, onAsk } = this.#options;
     const deadline = new Deadline(clock, timeoutMs);
     const call = new Call(this.#options, this.#deps, {
       key,
       retries: 0,
       deadline,
-      fresh: true,
+      // Behind a balancer, a new connection may lead to the one bad backend. But after an outage the old ones may be of no use.
+      fresh: isRepeat || this.#breaker?.failure !== undefined,
       ambiguity: this.#ambiguity,
     });
     const control = new ControlCall(call, timeoutMs, clock, this.#watchLag());

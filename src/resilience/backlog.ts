@@ -2,10 +2,10 @@
  * A server may need so many times as long as the latest answers say, since they are an average. With 2, a steady stream of
  * questions would hide an outage: each overlaps with those before it and those after it, which counts all of them twice.
  */
-const CAUTION = 1.5;
+const CAUTION = 1.25;
 
 /** After so many time-outs without an answer it is an outage, whatever is asked meanwhile. */
-const LONGEST_TIMEOUTS = 20;
+const LONGEST_TIMEOUTS = 5;
 
 /** A silence shorter than this part of the time-out says nothing. */
 const QUIET_RATIO = 1 / 4;

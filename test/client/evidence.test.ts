@@ -291,7 +291,7 @@ describe('a backlog', () => {
     ['a control question beside seven others', 8, 400, true],
   ])('lasts for as long as it takes by the answers to %s', async (_, atOnce, latencyMs, isControl) => {
     const { clock, lasts } = await burst(atOnce, latencyMs, isControl);
-    await clock.advance(1.5 * 20 * 50 - 1);
+    await clock.advance(1.25 * 20 * 50 - 1);
     expect(lasts()).toBe(true);
     await clock.advance(1);
     expect(lasts()).toBe(false);
@@ -301,7 +301,7 @@ describe('a backlog', () => {
     const { clock, evidence, send } = watchEvidence();
     for (const latencyMs of [50, 150]) evidence.recordAnswer(clock.monotonic(), latencyMs, 0);
     for (let count = 0; count < 20; count++) send();
-    await clock.advance(1.5 * 20 * 100 - 1);
+    await clock.advance(1.25 * 20 * 100 - 1);
     expect(evidence.isBacklogged).toBe(true);
     await clock.advance(1);
     expect(evidence.isBacklogged).toBe(false);
