@@ -1,7 +1,10 @@
 /** `keyverify/fastify`: a plugin that guards the scope it is registered in, and the scopes inside it. */
 import type { FastifyInstance } from 'fastify';
 
+import { InvalidOptionsError } from '../core/errors.js';
+import { isNear } from '../core/messages.js';
 import type { DefaultClaims, Verified } from '../core/result.js';
+import { fieldOf, isFunction } from '../core/schema.js';
 import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
 import { Identities } from '../guard/identities.js';
@@ -47,8 +50,42 @@ declare module 'fastify' {
 const identities = new Identities<unknown>();
 const DECORATED = Symbol.for('keyverify.fastify');
 
+/** The name of our options in the `config` of a route. */
+const NAME = 'keyverify';
+
+/** A name that can only be meant for ours. Not `verify`, which may be another plugin's. */
+const isMisspelt = (name: string): boolean =>
+  name !== NAME && (name.toLowerCase().startsWith(NAME) || (isNear(name, NAME) && !NAME.endsWith(name.toLowerCase())));
+const misspeltIn = (config: object): string | undefined => Object.keys(config).find(isMisspelt);
+
+/** Throws for what would leave a route guarded otherwise than it reads. */
+function checkRoute(route: { readonly config?: { readonly keyverify?: unknown } | undefined }): void {
+  const config = route.config ?? {};
+  const wrong = misspeltIn(config);
+  if (wrong !== undefined) throw new InvalidOptionsError([`config.${wrong}: did you mean ${NAME}?`]);
+  const outside = Object.keys(route).find((name) => name === NAME || isMisspelt(name));
+  if (outside !== undefined) throw new InvalidOptionsError([`${outside}: did you mean config.${NAME}?`]);
+  if (config.keyverify !== undefined) checkRouteOptions(config.keyverify);
+}
+
+/** The `config` of routes in which nothing is misspelt. */
+const checked = new WeakSet<object>();
+
+/** What differs for a route. One that was added before the plugin was loaded has not been checked: the guard denies it. */
+function optionsOf(config: { readonly keyverify?: RouteOptions }): RouteOptions | undefined {
+  if (checked.has(config)) return config.keyverify;
+  const wrong = misspeltIn(config);
+  if (wrong !== undefined) return { [wrong]: undefined };
+  checked.add(config);
+  return config.keyverify;
+}
+
+/** Fastify passes its own options on to a plugin. They have no effect on this one. */
+type RegisterOptions = Readonly<Record<'prefix' | 'logLevel' | 'logSerializers', unknown>>;
+
 // eslint-disable-next-line @typescript-eslint/require-await -- bad options have to reject, a throw would end the process
-const plugin = async (app: FastifyInstance, { verifier, ...options }: ApiKeyAuthOptions): Promise<void> => {
+const load = async (app: FastifyInstance, given: ApiKeyAuthOptions & Partial<RegisterOptions>): Promise<void> => {
+  const { verifier, prefix: _prefix, logLevel: _level, logSerializers: _serializers, ...options } = given;
   const guard = createGuard<DefaultVerifier, false>(verifier, options);
   if (!app.hasDecorator(DECORATED)) {
     app.decorate(DECORATED, true);
@@ -59,13 +96,11 @@ const plugin = async (app: FastifyInstance, { verifier, ...options }: ApiKeyAuth
       },
     });
   }
-  app.addHook('onRoute', ({ config }) => {
-    if (config?.keyverify !== undefined) checkRouteOptions(config.keyverify);
-  });
+  app.addHook('onRoute', checkRoute);
   app.addHook('onRequest', (request, reply, done) => {
     const { raw, headers, id, routeOptions } = request;
     const read = { headers, rawHeaders: raw.rawHeaders, url: raw.url, id };
-    proceed(guardNode(guard, read, reply.raw, routeOptions.config.keyverify), (decision) => {
+    proceed(guardNode(guard, read, reply.raw, optionsOf(routeOptions.config)), (decision) => {
       if (decision.allowed) {
         identities.admit(request, decision);
         done();
@@ -76,6 +111,14 @@ const plugin = async (app: FastifyInstance, { verifier, ...options }: ApiKeyAuth
     });
   });
 };
+
+/** Every other adapter is called with the verifier. */
+const plugin = (app: FastifyInstance, options: ApiKeyAuthOptions): Promise<void> => {
+  if (!isFunction(fieldOf(app, 'addHook'))) throw new InvalidOptionsError([USE]);
+  return load(app, options);
+};
+
+const USE = 'use app.register(apiKeyAuth, { verifier }), apiKeyAuth is the plugin itself';
 
 /**
  * A plugin that admits only requests with a valid key to the routes of the scope it is registered in, and of the scopes

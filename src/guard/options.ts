@@ -120,6 +120,12 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
       'verifier: got a request: write apiKeyAuth(verifier), not apiKeyAuth, as the handler',
     ]);
   const issues = optionIssues(schemas().guard, options);
+  // A class is a function, too, but one that can't be called.
+  if (isFunction(verifier) && isVerifier(Reflect.get(verifier, 'prototype')))
+    throw new InvalidOptionsError([
+      `verifier: expected an instance, got the class: write new ${verifier.name}(...)`,
+      ...issues,
+    ]);
   const wrong = 'verifier: expected an object with verify(), or a function that returns one';
   if (!isSource) throw new InvalidOptionsError([wrong, ...issues]);
   if (issues.length > 0) throw new InvalidOptionsError(issues);

@@ -1,6 +1,7 @@
 import Fastify from 'fastify';
+import { InvalidOptionsError } from 'keyverify';
 import { apiKeyAuth } from 'keyverify/fastify';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { acme, saying } from '../guard/verifiers.js';
 import { guardedRoutes, routes } from '../../src/testing/suites/adapter-routes.js';
@@ -76,6 +77,60 @@ describe('the plugin for Fastify', () => {
     void app.register(apiKeyAuth, { verifier });
     app.get('/', { config: { keyverify: { optinal: true } as object } }, () => 'in');
     expect((await app.inject('/')).statusCode).toBe(500);
+  });
+
+  const deny = { authorize: () => false };
+  const ofAnother = { verify: deny, keys: deny, rateLimit: { max: 1 } };
+
+  it.each(['keyVerify', 'key_verify', 'keyverfy', 'KeyVerifier', 'keyverifyOptions'])(
+    'refuses %s in place of keyverify, in the config of a route or outside it',
+    async (name) => {
+      const app = Fastify();
+      await app.register(apiKeyAuth, { verifier });
+      const misspelt = { config: { [name]: deny } };
+      expect(() => app.get('/', misspelt, () => 'in')).toThrow(new InvalidOptionsError([`config.${name}: did you mean keyverify?`])); // prettier-ignore
+      const outside = { config: null, [name]: deny } as object;
+      expect(() => app.get('/', outside, () => 'in')).toThrow(`${name}: did you mean config.keyverify?`);
+    },
+  );
+
+  it('denies each request of a route with such a name that was there before the plugin', async () => {
+    const warn = vi.spyOn(console, 'warn').mockReturnValue();
+    onTestFinished(() => warn.mockRestore());
+    const app = Fastify();
+    void app.register(apiKeyAuth, { verifier });
+    app.get('/', { config: { keyVerify: deny } as object }, () => 'in');
+    app.get('/right', { config: { keyverify: deny, ...ofAnother } }, () => 'in');
+    const headers = { 'x-api-key': 'sk-1' };
+    const urls = ['/', '/', '/right', '/right'];
+    const statuses = urls.map(async (url) => (await app.inject({ url, headers })).statusCode);
+    expect(await Promise.all(statuses)).toEqual([500, 500, 403, 403]);
+    expect(warn.mock.calls[0]?.[0]).toMatch(
+      /the options of this route are wrong: .*keyVerify: there is no such option/,
+    );
+  });
+
+  it('refuses keyverify beside the config of a route, and leaves alone what others have there', async () => {
+    const app = Fastify();
+    await app.register(apiKeyAuth, { verifier });
+    expect(() => app.get('/', { keyverify: deny } as object, () => 'in')).toThrow(
+      'keyverify: did you mean config.keyverify?',
+    );
+    app.get('/', { config: ofAnother as object }, () => 'in');
+    expect((await app.inject({ url: '/', headers: { 'x-api-key': 'sk-1' } })).statusCode).toBe(200);
+  });
+
+  it('says how to register it where it is called, as in the other adapters', () => {
+    const call = apiKeyAuth as unknown as (...args: unknown[]) => unknown;
+    for (const args of [[verifier], [verifier, { optional: true }], []])
+      expect(() => call(...args)).toThrow(/use app\.register\(apiKeyAuth, \{ verifier \}\)/);
+  });
+
+  it('takes the options of register(), which have no effect on it', async () => {
+    const app = Fastify();
+    await app.register(apiKeyAuth, { verifier, prefix: '/v1', logLevel: 'warn', logSerializers: {} });
+    app.get('/', ({ identity }) => identity.client);
+    expect((await app.inject({ url: '/', headers: { 'x-api-key': 'sk-1' } })).body).toBe('acme');
   });
 
   it('denies with the id of the request that Fastify logs', async () => {

@@ -386,6 +386,21 @@ describe('the options of a guard', () => {
     );
   });
 
+  it('are refused for a class in place of one of its instances', () => {
+    for (const verifier of [
+      KeyVerifier,
+      class Own {
+        async verify() {
+          return await Promise.resolve(acme);
+        }
+      },
+    ])
+      // prettier-ignore
+      expect(() => createGuard(verifier as unknown as DefaultVerifier, { realm: '"' })).toThrow(
+        new RegExp(`verifier: expected an instance, got the class: write new ${verifier.name}\\(\\.{3}\\)[^]*realm: `),
+      );
+  });
+
   it('are refused with every mistake at once', () => {
     const options = { optinal: true, realm: '"' } as unknown as GuardOptions;
     expect(() => createGuard(null as unknown as DefaultVerifier, options)).toThrow(
