@@ -3,7 +3,8 @@ import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import type { DefaultClaims, Verified } from '../core/result.js';
 import { shown } from '../core/messages.js';
-import { check, isBoolean, isFunction, isObject, isText, optional } from '../core/schema.js';
+import { check, fieldOf, isBoolean, isFunction, isObject, optional } from '../core/schema.js';
+import { KEY_SOURCE, keySourceIssues } from './check-key-sources.js';
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
 import type { KeySource } from './key-sources.js';
 
@@ -53,18 +54,8 @@ export interface GuardOptions<
 
 /** Printable, and nothing that could end the quoted string it is part of. */
 const REALM = /^[ !#-[\]-~]*$/;
-const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
-const PLACES: readonly string[] = ['header', 'query', 'cookie', 'subprotocol'];
 
-function isKeySource(value: unknown): value is KeySource {
-  if (value === 'bearer') return true;
-  const [[place, name] = [], second] = isObject(value) ? Object.entries(value) : [];
-  if (place === undefined || second !== undefined || !PLACES.includes(place) || !isText(name)) return false;
-  return place !== 'header' || HEADER_NAME.test(name);
-}
-
-const areKeySources = (value: unknown): value is readonly KeySource[] =>
-  Array.isArray(value) && value.length > 0 && value.every(isKeySource);
+const areSome = (value: unknown): value is readonly KeySource[] => Array.isArray(value) && value.length > 0;
 
 const schemas = lazy(() => {
   const flag = () => optional(check(isBoolean, 'true or false'));
@@ -79,9 +70,7 @@ const schemas = lazy(() => {
   };
   const guard = {
     ...route,
-    keySources: optional(
-      check(areKeySources, "an array of at least one 'bearer', { header }, { query }, { cookie } or { subprotocol }"),
-    ),
+    keySources: optional(check(areSome, `an array of at least one ${KEY_SOURCE}`)),
     realm: optional(
       check(
         (value): value is string => typeof value === 'string' && REALM.test(value),
@@ -119,7 +108,9 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
     throw new InvalidOptionsError([
       'verifier: got a request: write apiKeyAuth(verifier), not apiKeyAuth, as the handler',
     ]);
-  const issues = optionIssues(schemas().guard, options);
+  const issues = [...optionIssues(schemas().guard, options)];
+  const sources = fieldOf(options, 'keySources');
+  if (Array.isArray(sources)) issues.push(...keySourceIssues(sources));
   // A class is a function, too, but one that can't be called.
   if (isFunction(verifier) && isVerifier(Reflect.get(verifier, 'prototype')))
     throw new InvalidOptionsError([

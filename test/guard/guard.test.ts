@@ -354,6 +354,7 @@ describe('what differs for a route', () => {
 
 describe('the options of a guard', () => {
   const source = /keySources: expected an array of at least one 'bearer'/;
+  const EACH = "'bearer', { header }, { query }, { cookie } or { subprotocol }";
 
   it.each<[string, unknown, RegExp]>([
     ['a name it does not know', { optinal: true }, /optinal: there is no such option, did you mean optional\?/],
@@ -369,15 +370,50 @@ describe('the options of a guard', () => {
     ['a realm that is no text', { realm: 1 }, /realm: expected printable ASCII/],
     ['no place to look for a key in', { keySources: [] }, source],
     ['a place that is no array', { keySources: 'bearer' }, source],
-    ['a place that it does not know', { keySources: ['basic'] }, source],
-    ['a place of an unknown kind', { keySources: [{ haeder: 'x-api-key' }] }, source],
-    ['two places in one', { keySources: [{ header: 'x-api-key', query: 'key' }] }, source],
-    ['a place without a name', { keySources: [{ cookie: '' }] }, source],
-    ['a header that is none', { keySources: [{ header: 'x api key' }] }, source],
-    ['a place that is nothing', { keySources: [null] }, source],
   ])('are refused for %s', (_, options, message) => {
     expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(InvalidOptionsError);
     expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(message);
+  });
+
+  it.each<[unknown, string]>([
+    ['basic', `keySources.0: expected ${EACH}, got a string of 5 characters`],
+    ['Bearer', `keySources.0: expected ${EACH}, got a string of 6 characters, did you mean bearer?`],
+    ['header', `keySources.0: expected ${EACH}, got a string of 6 characters`],
+    [{ headers: 'x-api-key' }, `keySources.0: expected ${EACH}, got { headers }, did you mean header?`],
+    [{ place: 'x-api-key' }, `keySources.0: expected ${EACH}, got { place }`],
+    [{ header: 'x-api-key', query: 'key' }, `keySources.0: expected ${EACH}, got { header, query }`],
+    [{}, `keySources.0: expected ${EACH}, got a value of type object`],
+    [['bearer'], `keySources.0: expected ${EACH}, got an array`],
+    [null, `keySources.0: expected ${EACH}, got null`],
+    [{ cookie: '' }, 'keySources.0.cookie: expected a name, got an empty string'],
+    [{ header: 7 }, 'keySources.0.header: expected a name, got 7'],
+    [{ header: 'x api key' }, 'keySources.0.header: expected the name of a header, got a string of 9 characters'],
+  ])('are refused for the key source %j', (source, issue) => {
+    const keySources = [source, 'bearer', { query: 'key' }, source] as unknown as NonNullable<
+      GuardOptions['keySources']
+    >;
+    const issues = [issue, issue.replace('keySources.0', 'keySources.3')];
+    expect(() => createGuard(saying(acme), { keySources, realm: 'api' })).toThrow(new InvalidOptionsError(issues));
+  });
+
+  it.each<[NonNullable<GuardOptions['keySources']>, boolean]>([
+    [['bearer', 'bearer'], true],
+    [[{ header: 'X-Key' }, { header: 'x-key' }], true],
+    [['bearer', { header: 'authorization' }], true],
+    [[{ header: 'Authorization' }, 'bearer'], true],
+    [[{ query: 'key' }, { query: 'key' }], true],
+    [[{ cookie: 'key' }, { cookie: 'key' }], true],
+    [[{ subprotocol: 'key.' }, { subprotocol: 'key.v1.' }], true],
+    [[{ subprotocol: 'key.v1.' }, { subprotocol: 'key.' }], true],
+    [[{ query: 'key' }, { query: 'Key' }], false],
+    [[{ query: 'key' }, { query: 'key2' }], false],
+    [[{ query: 'key' }, { cookie: 'key' }], false],
+    [['bearer', { header: 'x-api-key' }], false],
+  ])('are refused for one place twice: %j: %s', (keySources, refused) => {
+    const build = () => createGuard(saying(acme), { keySources });
+    const issues = ['keySources.1: the same place as keySources.0'];
+    if (refused) expect(build).toThrow(new InvalidOptionsError(issues));
+    else expect(build).not.toThrow();
   });
 
   it.each([undefined, null, {}, { verify: true }])('are refused for %j in place of a verifier', (verifier) => {

@@ -1,0 +1,41 @@
+import { meant, shown } from '../core/messages.js';
+import { isObject, isString, isText } from '../core/schema.js';
+
+const KINDS: readonly string[] = ['header', 'query', 'cookie', 'subprotocol'];
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+
+/** What each key source has to be. */
+export const KEY_SOURCE = "'bearer', { header }, { query }, { cookie } or { subprotocol }";
+
+/** One sentence for each mistake in an array of key sources. */
+export function keySourceIssues(sources: readonly unknown[]): string[] {
+  const places: string[] = [];
+  return sources.flatMap((source, at) => {
+    const read = readSource(source);
+    places.push('place' in read ? read.place : '');
+    if ('issue' in read) return [`keySources.${at}${read.issue}`];
+    // Whatever is in the one place is found in the other, too, so that each key would count as two.
+    const first = places.findIndex((place) => place !== '' && isSame(place, read.place));
+    return first < at ? [`keySources.${at}: the same place as keySources.${first}`] : [];
+  });
+}
+
+const isSame = (one: string, other: string): boolean =>
+  one === other || (one.startsWith('subprotocol:') && (one.startsWith(other) || other.startsWith(one)));
+
+function readSource(source: unknown): { readonly place: string } | { readonly issue: string } {
+  if (source === 'bearer') return { place: 'header:authorization' };
+  const [[kind, name] = [], ...others] = isObject(source) && !Array.isArray(source) ? Object.entries(source) : [];
+  if (kind === undefined || !KINDS.includes(kind) || others.length > 0)
+    return { issue: `: expected ${KEY_SOURCE}, got ${gotOf(source, kind)}` };
+  if (!isText(name)) return { issue: `.${kind}: expected a name, got ${shown(name)}` };
+  if (kind !== 'header') return { place: `${kind}:${name}` };
+  if (!HEADER_NAME.test(name)) return { issue: `.${kind}: expected the name of a header, got ${shown(name)}` };
+  return { place: `header:${name.toLowerCase()}` };
+}
+
+function gotOf(source: unknown, kind: string | undefined): string {
+  const got = kind === undefined ? shown(source) : `{ ${Object.keys(Object(source)).join(', ')} }`;
+  const written = isString(source) ? source : (kind ?? '');
+  return KINDS.includes(written) ? got : got + meant(written, isString(source) ? ['bearer'] : KINDS);
+}
