@@ -1,8 +1,9 @@
-import leven from 'leven';
 import type { $ZodIssue } from 'zod/v4/core';
 
 /** How far a typo may be from the name that was meant. */
 const CLOSE = 3;
+/** How much of a text is shown. */
+const MOST_SHOWN = 40;
 
 /** One sentence for each mistake: the option, what was expected and what came. `names`: the known options, by place. */
 export function issueMessages(
@@ -10,19 +11,35 @@ export function issueMessages(
   names: Readonly<Record<string, readonly string[]>>,
 ): string[] {
   return issues.flatMap((issue) => {
-    const option = issue.path.join('.');
+    const { path, input, message } = issue;
+    const option = path.join('.');
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map(
-        (key) => `${[...issue.path, key].join('.')}: there is no such option${meant(key, names[option] ?? [])}`,
+        (key) => `${[...path, key].join('.')}: there is no such option${meant(key, names[option] ?? [])}`,
       );
-    return [`${option}: expected ${issue.message}, got ${shown(issue.input, option)}${hint(option, issue.input)}`];
+    return sentence(option, message, input);
   });
+}
+
+/** One mistake. */
+export const sentence = (option: string, expected: string, value: unknown): string =>
+  `${option}: expected ${expected}, got ${shown(value, expected)}${hint(option, value)}`;
+
+/** How many letters are too many, missing or wrong (Levenshtein). Past `most` it stops counting. */
+function distance(a: string, b: string, most = CLOSE + 1): number {
+  if (most === 0 || a === '' || b === '') return most && a.length + b.length;
+  const [x, y] = [a.slice(1), b.slice(1)];
+  if (a[0] === b[0]) return distance(x, y, most);
+  return 1 + Math.min(distance(x, b, most - 1), distance(a, y, most - 1), distance(x, y, most - 1));
 }
 
 /** Asks whether another name was meant, if one is like it. */
 export function meant(key: string, names: readonly string[]): string {
-  const distance = (name: string): number => leven(name.toLowerCase(), key.toLowerCase());
-  const [closest] = names.filter((name) => isNear(name, key)).toSorted((a, b) => distance(a) - distance(b));
+  const end = bare(key) || key;
+  const from = (name: string): number => distance(name.toLowerCase(), key.toLowerCase());
+  const [closest] = names
+    .filter((name) => isNear(name, key) || bare(name).endsWith(end))
+    .toSorted((a, b) => from(a) - from(b));
   return closest === undefined ? '' : `, did you mean ${closest}?`;
 }
 
@@ -31,32 +48,44 @@ const sorted = (text: string): string => Array.from(text).toSorted().join('');
 /** Whether one name may be a typo of the other: a third is wrong at most, or they begin in the same way, or letters swapped. */
 export function isNear(name: string, other: string): boolean {
   const [a, b] = [name.toLowerCase(), other.toLowerCase()];
-  const distance = leven(a, b);
-  if (distance > CLOSE) return false;
+  const wrong = distance(a, b);
+  if (wrong > CLOSE) return false;
   if (sorted(a) === sorted(b)) return true;
   let common = 0;
   while (common < a.length && a[common] === b[common]) common++;
-  return 3 * distance <= Math.max(a.length, b.length) || 2 * common >= Math.min(a.length, b.length);
+  return 3 * wrong <= Math.max(a.length, b.length) || 2 * common >= Math.min(a.length, b.length);
 }
 
-/** Describes a value without quoting it: it may be a token in the wrong place. */
-export function shown(value: unknown, option = ''): string {
+/** A name without its unit, to be compared with the end of another: `url` with `verifyUrl`, `ttlSeconds` with `cacheTtlMs`. */
+const bare = (name: string): string => name.toLowerCase().replace(/(?:ms|seconds)$/, '');
+
+/** What is a number, a flag or one of a few words can't be a secret that was meant for elsewhere. */
+const OPEN = /number|true or|^'\w+' or/;
+
+/** Describes a value without quoting it, unless what was expected tells that it can't be a token in the wrong place. */
+export function shown(value: unknown, expected = ''): string {
   if (value === undefined) return 'nothing';
-  if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${lengthOf(value)}`;
+  if (value === '') return 'an empty string';
+  if (typeof value === 'string')
+    return OPEN.test(expected)
+      ? JSON.stringify(value.length > MOST_SHOWN ? `${value.slice(0, MOST_SHOWN)}…` : value)
+      : `a string of ${lengthOf(value)}`;
   // YAML takes a token of digits without quotes for a number.
-  if (option === 'serviceToken' && typeof value === 'number') return 'a number';
+  if (typeof value === 'number' && /visible|random/.test(expected)) return 'a number';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  if (value instanceof RegExp) return value.flags === '' ? 'a RegExp' : `one with the flags ${value.flags}`;
+  if (value instanceof RegExp) return `/…/${value.flags}`;
   if (value === null) return 'null';
   return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
 }
 
 /** A line break at the end is easily overlooked: files and shells add it. */
 function lengthOf(text: string): string {
-  const length = `${text.length} characters`;
-  if (text.endsWith('\n') || text.endsWith('\r')) return `${length}, the last of which is a line break`;
-  return text.includes('\n') || text.includes('\r') ? `${length}, with a line break` : length;
+  const length = `${text.length} character${text.length === 1 ? '' : 's'}`;
+  if (isBreak(text.at(-1))) return `${length}, the last of which is a line break`;
+  return Array.from(text).some(isBreak) ? `${length}, with a line break` : length;
 }
+
+const isBreak = (letter: string | undefined): boolean => letter === '\n' || letter === '\r';
 
 function hint(option: string, value: unknown): string {
   if (option === 'serviceToken' && value === undefined) return '; pass it, or set KEYVERIFY_SERVICE_TOKEN';

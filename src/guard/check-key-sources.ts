@@ -36,6 +36,6 @@ function readSource(source: unknown): { readonly place: string } | { readonly is
 
 function gotOf(source: unknown, kind: string | undefined): string {
   const got = kind === undefined ? shown(source) : `{ ${Object.keys(Object(source)).join(', ')} }`;
-  const written = isString(source) ? source : (kind ?? '');
+  const written = isString(source) ? source : (kind ?? '-');
   return KINDS.includes(written) ? got : got + meant(written, isString(source) ? ['bearer'] : KINDS);
 }

@@ -72,7 +72,6 @@ export function resolveOptions<Claims = DefaultClaims>(
     scope: options.scope ?? fromEnv(ENV.scope),
     // Its parts have defaults of their own.
     breaker: options.breaker === undefined || options.breaker === false ? {} : options.breaker,
-    revocations: options.revocations === undefined ? [] : [options.revocations].flat(),
     refreshAheadRatio:
       options.refreshAheadRatio === undefined && options.sharedCache !== undefined
         ? SHARED_REFRESH_RATIO
@@ -89,7 +88,7 @@ export function resolveOptions<Claims = DefaultClaims>(
   const ways = [options.fetch, options.dispatcher, options.transport].filter((way) => way !== undefined);
   if (ways.length > 1) issues.push('fetch, dispatcher, transport: expected at most one of them');
   if (options.dispatcher !== undefined && dispatcherTransport === undefined) issues.push(NO_DISPATCHER);
-  if (!sharesPromises && given.revocations.length > 0) issues.push(NO_STREAMS);
+  if (!sharesPromises && [options.revocations ?? []].flat().length > 0) issues.push(NO_STREAMS);
   if (options.sharedCache !== undefined && options.protocol !== undefined && options.sharedNamespace === undefined)
     issues.push(NO_NAMESPACE);
   if (inBrowserWindow() && options.dangerouslyAllowBrowser !== true) issues.push(IN_BROWSER);
@@ -109,6 +108,7 @@ export function resolveOptions<Claims = DefaultClaims>(
     keyFormat: keyFormatFor(protocol, valid.keyFormat),
     publicUrl: origin + pathname,
     breaker: options.breaker !== false && valid.breaker,
+    revocations: [valid.revocations].flat(),
     readClaims: claimsReader(options.claims),
     protocol,
     transport:

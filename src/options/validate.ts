@@ -1,4 +1,4 @@
-import type { KeyFormat } from '../core/admit.js';
+import { isAdmissible, type KeyFormat } from '../core/admit.js';
 import type { Clock } from '../core/clock.js';
 import type { Observer } from '../core/events.js';
 import { lazy } from '../core/lazy.js';
@@ -40,14 +40,18 @@ const isTokenSource = (value: unknown): value is TokenSource | false =>
 const isKeyFormat = (value: unknown): value is KeyFormat =>
   isFunction(value) || (value instanceof RegExp && !value.global && !value.sticky);
 const isDispatcher = (value: unknown): value is Dispatcher | (() => Dispatcher) =>
-  isFunction(value) || hasMethods(value, ['dispatch']);
+  // A class can't be called.
+  isFunction(value) ? !hasMethods(Reflect.get(value, 'prototype'), ['dispatch']) : hasMethods(value, ['dispatch']);
+/** Blanks and line breaks come from files and shells: a key server would find no such scope. */
+const isScope = (value: unknown): value is string =>
+  isText(value) && value.trim() === value && isAdmissible(value, undefined);
 const isLogger = (value: unknown): value is Logger | false => value === false || hasMethods(value, ['warn']);
 const isSchema = (value: unknown): value is object => {
   const standard: unknown = (isObject(value) || isFunction(value)) && Reflect.get(value, '~standard');
   return isObject(standard) && isFunction(Reflect.get(standard, 'validate'));
 };
 const areObservers = (value: unknown): value is readonly Observer<never>[] =>
-  Array.isArray(value) && value.every(isObject);
+  Array.isArray(value) && value.every(isObject) && new Set(value).size === value.length;
 
 const isSharedCache = (value: unknown): value is SharedCache =>
   hasMethods(value, ['get', 'put', 'lease']) && isFleetSupport(fieldOf(value, 'fleet'));
@@ -56,11 +60,13 @@ const isSource = (value: unknown): value is RevocationSource => {
   const heartbeatMs: unknown = Reflect.get(value, 'heartbeatMs');
   return isText(Reflect.get(value, 'name')) && typeof heartbeatMs === 'number' && heartbeatMs > 0;
 };
-const areSources = (value: unknown): value is readonly RevocationSource[] =>
-  Array.isArray(value) && value.every(isSource) && new Set(value.map(({ name }) => name)).size === value.length;
+const areSources = (value: unknown): value is RevocationSource | readonly RevocationSource[] => {
+  const all: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return all.every(isSource) && new Set(all.map(({ name }) => name)).size === all.length;
+};
 
-const SOURCES =
-  'an object with a name of its own, heartbeatMs, follow() and the fleet of this version of keyverify/fleet, or an array of them';
+const FLEET = '`fleet`, imported from keyverify/fleet of the same version as keyverify';
+const SOURCES = `an object with a name of its own, heartbeatMs, follow() and ${FLEET}, or an array of them`;
 
 /** The longest delay that timers take; beyond it they fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -81,7 +87,7 @@ const schema = lazy(() => {
   const options = {
     verifyUrl: anything(),
     serviceToken: check(isTokenSource, 'visible characters without a line break, or a function that returns them'),
-    scope: optional(check(isText, 'a string that is not empty')),
+    scope: optional(check(isScope, 'text without line breaks, or blanks around it')),
     cacheTtlMs: withDefault(duration, 300_000),
     rejectedTtlMs: withDefault(duration, 10_000),
     staleIfErrorMs: withDefault(
@@ -109,14 +115,12 @@ const schema = lazy(() => {
     fetch: optional(func<Fetch>()),
     dispatcher: optional(check(isDispatcher, 'an undici dispatcher, or a function that returns one')),
     transport: optional(methods<Transport>(['send'], 'an object with send()')),
-    sharedCache: optional(
-      check(isSharedCache, 'an object with get(), put(), lease() and the fleet of this version of keyverify/fleet'),
-    ),
+    sharedCache: optional(check(isSharedCache, `an object with get(), put(), lease() and ${FLEET}`)),
     sharedTimeoutMs: withDefault(timer, 50),
     sharedNamespace: optional(check(isText, 'a string that is not empty')),
     revocations: withDefault(check(areSources, SOURCES), []),
     degradedTtlMs: withDefault(duration, 30_000),
-    observers: withDefault(check(areObservers, 'an array of objects'), []),
+    observers: withDefault(check(areObservers, 'an array of objects, each of them once'), []),
     logger: optional(check(isLogger, 'an object with warn(), or false')),
     allowInsecureHttp: flag,
     dangerouslyAllowBrowser: flag,
@@ -131,6 +135,10 @@ export function validateOptions(given: unknown) {
   const { Options, names } = schema();
   const parsed = parse(Options, given, { reportInput: true });
   const issues: string[] = parsed.success ? [] : issueMessages(parsed.error.issues, names);
-  if (parsed.success) issues.push(...observerIssues(parsed.data.observers));
+  if (parsed.success) {
+    const { openMs, maxOpenMs } = parsed.data.breaker;
+    if (openMs > maxOpenMs) issues.push(`breaker.openMs: expected maxOpenMs, ${maxOpenMs}, or less, got ${openMs}`);
+    issues.push(...observerIssues(parsed.data.observers));
+  }
   return { options: parsed.success ? parsed.data : undefined, issues };
 }

@@ -1,6 +1,6 @@
 import { InvalidOptionsError } from '../core/errors.js';
 import { formEncode } from '../core/form.js';
-import { check, isText, optional } from '../core/schema.js';
+import { check, isObject, isText, optional } from '../core/schema.js';
 import type { TokenSource } from '../core/token.js';
 import type { DecodeContext } from '../protocol/protocol.js';
 import { defineProtocol, type DefinedProtocol } from './define.js';
@@ -51,16 +51,13 @@ const AUTH: Readonly<Record<Auth, AuthDefinition>> = {
   none: 'none',
 };
 
+const isAuth = (value: unknown): value is Auth => typeof value === 'string' && Object.hasOwn(AUTH, value);
+
 const issuesOf = presetChecker(({ pick, text, flag, token, texts }) => ({
   tenant: pick,
   clientId: optional(text),
   clientSecret: optional(token),
-  auth: optional(
-    check(
-      (value): value is Auth => typeof value === 'string' && Object.hasOwn(AUTH, value),
-      "'basic', 'post', 'bearer' or 'none'",
-    ),
-  ),
+  auth: optional(check(isAuth, "'basic', 'post', 'bearer' or 'none'")),
   audience: optional(text),
   ignoreCacheControl: optional(flag),
   tokenTypes: optional(texts),
@@ -70,6 +67,8 @@ const issuesOf = presetChecker(({ pick, text, flag, token, texts }) => ({
 
 /** Mistakes in the combination of options. */
 function credentialIssues({ clientId, clientSecret, auth = 'basic' }: IntrospectionOptions): string[] {
+  // A wrong one has been reported.
+  if (!isAuth(auth)) return [];
   const usesSecret = auth === 'basic' || auth === 'post';
   if (!usesSecret) return clientSecret === undefined ? [] : [`clientSecret: expected none for auth: '${auth}'`];
   return [
@@ -94,8 +93,8 @@ function credentialIssues({ clientId, clientSecret, auth = 'basic' }: Introspect
  * ```
  */
 export function introspection(options: IntrospectionOptions): DefinedProtocol {
-  const mistakes = issuesOf(options);
-  const issues = mistakes.length > 0 ? mistakes : credentialIssues(options);
+  const issues = issuesOf(options);
+  if (isObject(options)) issues.push(...credentialIssues(options));
   if (issues.length > 0) throw new InvalidOptionsError(issues);
   const { clientId, clientSecret, tenant, tokenTypeHint, ignoreCacheControl, auth = 'basic' } = options;
   return defineProtocol({

@@ -3,6 +3,7 @@ import { lazy } from '../core/lazy.js';
 import { issueMessages } from '../core/messages.js';
 import { check, isBoolean, isFunction, isText, parse, strict } from '../core/schema.js';
 import type { Pick } from './definition.js';
+import { explain } from './explain.js';
 import { isPlain } from './pick.js';
 
 /** Names with dots between them, none of them empty; `.` is the whole. */
@@ -43,8 +44,8 @@ export function presetChecker(shape: (is: ReturnType<typeof kinds>) => Shape): (
     const { Options, names } = schema();
     const parsed = parse(Options, options, { reportInput: true });
     if (parsed.success) return [];
-    return issueMessages(parsed.error.issues, names).map((issue) =>
-      issue.startsWith(':') ? `options${issue}` : issue,
+    return issueMessages(parsed.error.issues, names).flatMap((issue) =>
+      issue.startsWith(':') ? `options${issue}` : explain(issue, options),
     );
   };
 }

@@ -1,10 +1,11 @@
 import { isHeaderValue } from '../core/token.js';
 import { lazy } from '../core/lazy.js';
-import { anything, check, isFunction, isText, optional, parse, strict } from '../core/schema.js';
+import { anything, check, fieldOf, isFunction, isText, optional, parse, strict } from '../core/schema.js';
 import { issueMessages } from '../core/messages.js';
 import { isNeverVerdict } from '../protocol/status.js';
 import { isPlain, isRecord } from './pick.js';
 import { isPath, kinds } from './preset.js';
+import { explain, isAccepted } from './explain.js';
 import { combinationIssues } from './combinations.js';
 import type { ProtocolDefinition } from './definition.js';
 
@@ -41,7 +42,6 @@ const isJson = (value: unknown): value is Readonly<Record<string, unknown>> => {
   }
 };
 
-const isAccepted = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 200 && Number(value) < 300;
 const areAccepted = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.length > 0 && value.every(isAccepted);
 const isRejecting = (value: unknown): value is number =>
@@ -111,12 +111,17 @@ export function definitionIssues(definition: ProtocolDefinition): readonly strin
   const { declarative, functional, rule: ruleSchema, names, ruleNames } = schemas();
   const isFunctional = isRecord(definition) && isFunction(definition.verdict);
   const parsed = parse(isFunctional ? functional : declarative, definition, { reportInput: true });
-  if (!parsed.success) return issueMessages(parsed.error.issues, names).map((issue) => placed('', issue));
-  const { rejects = [] } = definition;
-  const issues = rejects.flatMap((rule, at) => {
+  const issues = parsed.success
+    ? []
+    : issueMessages(parsed.error.issues, names)
+        .map((issue) => placed('', issue))
+        .flatMap((issue) => explain(issue, definition));
+  const rejects: unknown = fieldOf(definition, 'rejects');
+  const rules: readonly unknown[] = Array.isArray(rejects) ? rejects : [];
+  rules.forEach((rule, at) => {
     const read = parse(ruleSchema, rule, { reportInput: true });
-    if (read.success) return [];
-    return issueMessages(read.error.issues, ruleNames).map((issue) => placed(`rejects.${at}`, issue));
+    if (read.success) return;
+    issues.push(...issueMessages(read.error.issues, ruleNames).map((issue) => placed(`rejects.${at}`, issue)));
   });
   return issues.length > 0 ? issues : combinationIssues(definition);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { isNear, issueMessages } from '../../src/core/messages.js';
+import { isNear, issueMessages, meant, shown } from '../../src/core/messages.js';
 import { anything, isText, parse, strict, check } from '../../src/core/schema.js';
 
 type Shape = Parameters<typeof strict>[0];
@@ -60,4 +60,46 @@ test.each([
   ['cacheTtl', 'cacheTtlSeconds', false],
 ])('%s and %s: one may be a typo of the other: %s', (name, other, near) => {
   expect(isNear(name, other)).toBe(near);
+});
+
+test.each([
+  ['url', ['verifyUrl'], 'verifyUrl'],
+  ['ttlSeconds', ['rejectedTtlMs', 'cacheTtlMs'], 'cacheTtlMs'],
+  ['ms', ['openMs', 'timeoutMs'], ''],
+  ['Seconds', ['openMs'], ''],
+  ['apiKey', ['keyFormat', 'scope', 'cacheTtlMs'], ''],
+  ['tokens', ['random', 'tokenTypes'], ''],
+])('%s is taken for the end of one of %j: %j', (name, names, suggested) => {
+  expect(meant(name, names)).toBe(suggested === '' ? '' : `, did you mean ${suggested}?`);
+});
+
+describe('a text', () => {
+  test.each(['a number of milliseconds', 'a positive whole number', 'true or false', "'POST' or 'GET'"])(
+    'is shown where %s is expected, up to 40 characters',
+    (expected) => {
+      expect(shown('5 "min"', expected)).toBe(String.raw`"5 \"min\""`);
+      expect(shown('x'.repeat(40), expected)).toBe(`"${'x'.repeat(40)}"`);
+      expect(shown('x'.repeat(41), expected)).toBe(`"${'x'.repeat(40)}…"`);
+      expect(shown('', expected)).toBe('an empty string');
+    },
+  );
+
+  test.each([
+    '',
+    'a string',
+    'a function',
+    'a string that is not empty',
+    'visible characters, or a function',
+    "'none', 'basic', { header, prefix? } or { field }",
+    'at least 32 bytes of random text',
+  ])('is never shown where %s is expected: it may be a secret', (expected) => {
+    expect(shown('hunter2', expected)).toBe('a string of 7 characters');
+    expect(shown('x', expected)).toBe('a string of 1 character');
+  });
+
+  test('of digits only is no text in YAML: nor is such a number shown where a secret is expected', () => {
+    for (const expected of ['visible characters, or a function', 'at least 32 bytes of random text'])
+      expect(shown(1_234, expected)).toBe('a number');
+    expect(shown(1_234, 'a function')).toBe('1234');
+  });
 });

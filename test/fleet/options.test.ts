@@ -33,7 +33,7 @@ test.each<[string, (options: never) => object, unknown, readonly string[]]>([
     [
       'send: expected a function, got 7',
       `pollMs: ${DURATION} 0`,
-      `retentionMs: ${DURATION} a string of 1 characters`,
+      `retentionMs: ${DURATION} "5"`,
       'poolMs: there is no such option, did you mean pollMs?',
     ],
   ],

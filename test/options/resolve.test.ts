@@ -164,7 +164,7 @@ describe('the environment', () => {
     for (const name of ['URL', 'SERVICE_TOKEN', 'SCOPE']) vi.stubEnv(`KEYVERIFY_${name}`, '');
     expect(resolve().scope).toBeUndefined();
     expect(issues({}, {})).toEqual([
-      'verifyUrl: expected an absolute http(s) URL, got nothing; pass it, or set KEYVERIFY_URL',
+      'verifyUrl: expected an absolute URL such as https://keys.example.com/internal/verify-key, got nothing; pass it, or set KEYVERIFY_URL',
       'serviceToken: expected visible characters without a line break, or a function that returns them, got nothing; pass it, or set KEYVERIFY_SERVICE_TOKEN',
     ]);
   });
@@ -176,12 +176,12 @@ test('a wrong value from the environment is shown with its variable', () => {
   vi.stubEnv('KEYVERIFY_SCOPE', 'cust-A');
   const protocol = { encode: vi.fn<WireProtocol['encode']>(), decode: vi.fn<WireProtocol['decode']>() };
   expect(issues({ protocol }, {})).toEqual([
-    'verifyUrl (KEYVERIFY_URL): expected an absolute http(s) URL',
+    'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/internal/verify-key',
     'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got a string of 15 characters, the last of which is a line break',
     'scope (KEYVERIFY_SCOPE): expected none, since this protocol neither sends it nor compares it with the tenant',
   ]);
   expect(issues({ verifyUrl: '', serviceToken: '', scope: '' })).toEqual([
-    'verifyUrl: expected an absolute http(s) URL',
+    'verifyUrl: expected an absolute URL such as https://keys.example.com/internal/verify-key',
     expect.stringMatching(/^serviceToken: expected /),
     expect.stringMatching(/^scope: expected /),
   ]);

@@ -16,9 +16,11 @@ const TOKEN = 'visible characters without a line break, or a function that retur
 const FLAG = 'true or false';
 const FUNCTION = 'a function';
 const BREAKER = 'false, or an object of failureThreshold, openMs, maxOpenMs';
-const OBSERVERS = 'an array of objects';
+const OBSERVERS = 'an array of objects, each of them once';
+const SCOPE = 'text without line breaks, or blanks around it';
 const KEY_FORMAT = 'a RegExp without the flags g and y, or a function';
 const COUNTS = [0, -1, 1.5, -1.5, NaN, Infinity];
+const TWICE = {};
 const AN_OBJECT = 'a value of type object';
 
 describe('a wrong option is named, with what was expected and what came:', () => {
@@ -37,17 +39,22 @@ describe('a wrong option is named, with what was expected and what came:', () =>
       expect(issues({ [name]: number })).toEqual([
         expect.stringMatching(new RegExp(`^${name}: expected ${expected}, got ${String(number)}(?:;|$)`)),
       ]);
-    expect(issues({ [name]: '5' })).toEqual([`${name}: expected ${expected}, got a string of 1 characters`]);
+    expect(issues({ [name]: '5' })).toEqual([`${name}: expected ${expected}, got "5"`]);
     expect(issues({ [name]: null })).toEqual([`${name}: expected ${expected}, got null`]);
     expect(issues({ [name]: [1] })).toEqual([`${name}: expected ${expected}, got an array`]);
   });
 
   test.each<[string, string, unknown, string]>([
     ['serviceToken', TOKEN, 12_345_678, 'a number'],
-    ['scope', 'a string that is not empty', 7, '7'],
-    ['failOpen', FLAG, 'yes', 'a string of 3 characters'],
+    ['scope', SCOPE, 7, '7'],
+    ['scope', SCOPE, '  ', 'a string of 2 characters'],
+    ['scope', SCOPE, 'cust-A ', 'a string of 7 characters'],
+    ['scope', SCOPE, 'a\nb', 'a string of 3 characters, with a line break'],
+    ['scope', SCOPE, 'a\0', 'a string of 2 characters'],
+    ['scope', SCOPE, 'cust-A\n', 'a string of 7 characters, the last of which is a line break'],
+    ['failOpen', FLAG, 'yes', '"yes"'],
     ['allowInsecureHttp', FLAG, 1, '1'],
-    ['dangerouslyAllowBrowser', FLAG, 'true', 'a string of 4 characters'],
+    ['dangerouslyAllowBrowser', FLAG, 'true', '"true"'],
     ['keyFormat', KEY_FORMAT, '^sk', 'a string of 3 characters'],
     ['controlKey', FUNCTION, 'sk-control', 'a string of 10 characters'],
     ['claims', 'a Standard Schema', {}, AN_OBJECT],
@@ -58,6 +65,7 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     ['observers', OBSERVERS, {}, AN_OBJECT],
     ['observers', OBSERVERS, [{}, null], 'an array'],
     ['observers', OBSERVERS, [() => undefined], 'an array'],
+    ['observers', OBSERVERS, [TWICE, {}, TWICE], 'an array'],
     ['logger', 'an object with warn(), or false', {}, AN_OBJECT],
     ['clock', 'an object with wall(), monotonic() and after()', {}, AN_OBJECT],
     ['random', FUNCTION, 0.5, '0.5'],
@@ -83,13 +91,13 @@ describe('a wrong option is named, with what was expected and what came:', () =>
   });
 
   test('an empty scope', () => {
-    expect(issues({ scope: '' })).toEqual(['scope: expected a string that is not empty, got an empty string']);
-    expect(issues({ scope: /x/ })).toEqual(['scope: expected a string that is not empty, got a RegExp']);
+    expect(issues({ scope: '' })).toEqual([`scope: expected ${SCOPE}, got an empty string`]);
+    expect(issues({ scope: /x/ })).toEqual([`scope: expected ${SCOPE}, got /…/`]);
   });
 
   test('a key format that would remember where it was', () => {
-    expect(issues({ keyFormat: /a/g })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got one with the flags g`]);
-    expect(issues({ keyFormat: /a/y })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got one with the flags y`]);
+    expect(issues({ keyFormat: /a/g })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got /…/g`]);
+    expect(issues({ keyFormat: /a/y })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got /…/y`]);
     expect(issues({ keyFormat: /a/iu })).toEqual([]);
   });
 
@@ -123,6 +131,16 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     expect(issues({ breaker: { openMS: 5 } })).toEqual([
       'breaker.openMS: there is no such option, did you mean openMs?',
     ]);
+    expect(issues({ breaker: { threshold: 5 } })).toEqual([
+      'breaker.threshold: there is no such option, did you mean failureThreshold?',
+    ]);
+    expect(issues({ breaker: { openMs: 9_000, maxOpenMs: 1_000 } })).toEqual([
+      'breaker.openMs: expected maxOpenMs, 1000, or less, got 9000',
+    ]);
+    expect(issues({ breaker: { openMs: 5_001 } })).toEqual([
+      'breaker.openMs: expected maxOpenMs, 5000, or less, got 5001',
+    ]);
+    expect(issues({ breaker: { openMs: 5_000 } })).toEqual([]);
     expect(issues({ breaker: { timeoutMs: 5 } })).toEqual(['breaker.timeoutMs: there is no such option']);
   });
 
@@ -148,13 +166,22 @@ describe('an unknown option', () => {
     ['serviceTokn', 'serviceToken'],
     ['observer', 'observers'],
     ['retriesxxx', 'retries'],
+    ['url', 'verifyUrl'],
+    ['URL', 'verifyUrl'],
+    ['token', 'serviceToken'],
+    ['ttl', 'cacheTtlMs'],
+    ['cacheTtlSeconds', 'cacheTtlMs'],
+    ['cache', 'sharedCache'],
   ])('%s is taken for a typo of %s', (typo, meant) => {
     expect(issues({ [typo]: 1 })).toEqual([`${typo}: there is no such option, did you mean ${meant}?`]);
   });
 
-  test.each(['colourful', 'retriesxxxx', 'timeToLiveInSeconds', 'header', 'cache'])('%s resembles none', (name) => {
-    expect(issues({ [name]: 'secret-value' })).toEqual([`${name}: there is no such option`]);
-  });
+  test.each(['colourful', 'retriesxxxx', 'timeToLiveInSeconds', 'header', 'apiKey', 'ms'])(
+    '%s resembles none',
+    (name) => {
+      expect(issues({ [name]: 'secret-value' })).toEqual([`${name}: there is no such option`]);
+    },
+  );
 });
 
 test('a TTL of 0 comes with the way to ask each time', () => {
@@ -202,7 +229,7 @@ describe('an observer', () => {
 
 test('mistakes are listed all at once, the URL first', () => {
   expect(issues({ verifyUrl: 'nowhere', serviceToken: '', retries: -1, retry: 1 })).toEqual([
-    'verifyUrl: expected an absolute http(s) URL',
+    'verifyUrl: expected an absolute URL such as https://keys.example.com/internal/verify-key',
     expect.stringMatching(/^serviceToken: /),
     expect.stringMatching(/^retries: /),
     'retry: there is no such option, did you mean retries?',

@@ -8,7 +8,9 @@ afterEach(() => {
 });
 
 describe('the URL of the key server', () => {
-  const INSECURE = 'expected https: for another machine, http: would show every key; allowInsecureHttp: true allows it';
+  const insecure = (verifyUrl: string): string =>
+    `verifyUrl: expected https: for ${new URL(verifyUrl).hostname}, since http: shows every key; else pass allowInsecureHttp: true`;
+  const ABSOLUTE = 'expected an absolute URL such as https://keys.example.com/internal/verify-key';
 
   test.each([
     'https://admin.test/verify',
@@ -22,7 +24,7 @@ describe('the URL of the key server', () => {
   });
 
   test.each([
-    'http://admin.test/v',
+    'http://admin.test/hunter2?key=hunter2',
     'http://localhost.test',
     // The resolver decides what is in front of localhost.
     'http://api.localhost/v',
@@ -33,13 +35,13 @@ describe('the URL of the key server', () => {
     'http://[::2]',
     'http://.localhost.x',
   ])('may be http: to another machine only where that is allowed: %s', (verifyUrl) => {
-    expect(issues({ verifyUrl })).toEqual([`verifyUrl: ${INSECURE}`]);
-    expect(issues({ verifyUrl, allowInsecureHttp: false })).toEqual([`verifyUrl: ${INSECURE}`]);
+    expect(issues({ verifyUrl })).toEqual([insecure(verifyUrl)]);
+    expect(issues({ verifyUrl, allowInsecureHttp: false })).toEqual([insecure(verifyUrl)]);
     expect(issues({ verifyUrl, allowInsecureHttp: true })).toEqual([]);
   });
 
   test.each(['', '/internal/verify-key', 'admin.test/verify', 'https://', 7, {}])('is none: %j', (verifyUrl) => {
-    expect(urlIssue(verifyUrl, true)).toBe('expected an absolute http(s) URL');
+    expect(urlIssue(verifyUrl, true)).toBe(ABSOLUTE);
   });
 
   test('may be missing where the environment has it', () => {
@@ -50,8 +52,10 @@ describe('the URL of the key server', () => {
   });
 
   test.each([
-    ['ftp://admin.test', 'expected https: (or http:), got ftp:'],
-    ['localhost:8080', 'expected https: (or http:), got localhost:'],
+    ['ftp://admin.test', ABSOLUTE],
+    ['localhost:8080', ABSOLUTE],
+    // It may be a token in the wrong place.
+    ['sk-1:hunter2', ABSOLUTE],
     ['https://user@admin.test', 'expected no credentials in it, they belong in serviceToken'],
     ['https://:password@admin.test', 'expected no credentials in it, they belong in serviceToken'],
     ['https://admin.test/v#part', 'expected no fragment in it'],

@@ -72,9 +72,9 @@ describe('a definition that is wrong', () => {
         verdict: { flag: 'valid', clientt: 'client', tenant: 7 },
       }),
     ).toEqual([
-      "method: expected 'POST' or 'GET', got a string of 3 characters",
+      "method: expected 'POST' or 'GET', got \"PUT\"",
       "auth: expected 'none', 'basic', { header, prefix? } or { field }, got a value of type object",
-      "key.in: expected 'json' or 'form' or 'header' or 'query', got a string of 6 characters",
+      "key.in: expected 'json' or 'form' or 'header' or 'query', got \"cookie\"",
       'key.name: expected a name, or names with dots between them, got an empty string',
       "scope: expected { name } or 'enforce-locally', got a string of 4 characters",
       "verdict.client: expected a path such as 'data.owner.id', or a function, got nothing",
@@ -114,7 +114,18 @@ describe('a definition that is wrong', () => {
     [{ scope: { name: 'a', in: 'b' } }, 'scope: expected'],
     [{ serviceToken: 'line\nbreak' }, 'serviceToken: expected visible characters, or a function'],
     [{ accepts: [] }, 'accepts: expected an array of statuses from 200 to 299'],
-    [{ accepts: [200, 404] }, 'accepts: expected an array of statuses from 200 to 299'],
+    [{ accepts: [200, 404] }, 'accepts.1: expected a status from 200 to 299, got 404'],
+    [
+      { verdict: { ...VERDICT, faults: ['A', ''] } },
+      'verdict.faults.1: expected a string that is not empty, got an empty',
+    ],
+    [{ auth: 'Basic' }, 'got a string of 5 characters, did you mean basic?'],
+    [{ auth: { headr: 'x' } }, 'got a value of type object, did you mean header?'],
+    [
+      { auth: TOKEN },
+      "auth: expected 'none', 'basic', { header, prefix? } or { field }, got a string of 24 characters",
+    ],
+    [{ scope: 'enforce-localy' }, "scope: expected { name } or 'enforce-locally', got a string of 14 characters"],
     [{ rejects: [{ status: 401 }] }, 'rejects.0: a bare 401 may as well mean a wrong serviceToken or verifyUrl'],
     [{ rejects: [{ status: 500, ambiguous: true }] }, 'rejects.0.status: expected a status from 400 to 499'],
     [{ rejects: [{ status: 425, ambiguous: true }] }, 'rejects.0.status: expected a status from 400 to 499'],
@@ -133,6 +144,20 @@ describe('a definition that is wrong', () => {
   });
 
   test('may be one of a preset: its options are checked, too', () => {
+    expect(issuesOf(() => introspection({} as never))).toEqual([
+      expect.stringMatching(/^tenant: /),
+      expect.stringMatching(/^clientId: /),
+      expect.stringMatching(/^clientSecret: /),
+    ]);
+    expect(issuesOf(() => introspection({ tenant: 'org', auth: 'Basic' } as never))).toEqual([
+      "auth: expected 'basic', 'post', 'bearer' or 'none', got a string of 5 characters, did you mean basic?",
+    ]);
+    expect(issuesOf(() => introspection({ auth: 'none', tenant: 'org', tokenTypes: ['Bearer', 7] } as never))).toEqual([
+      'tokenTypes.1: expected a string that is not empty, got 7',
+    ]);
+    expect(issuesOf(() => unkey({ tenant: 'org', ratelimits: [{}, null] } as never))).toEqual([
+      'ratelimits.1: expected an object, got null',
+    ]);
     expect(issuesOf(() => introspection({ tenant: 'org' }))).toEqual([
       "clientId: expected a string that is not empty for auth: 'basic', got nothing",
       "clientSecret: expected a secret for auth: 'basic', got nothing",

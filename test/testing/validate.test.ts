@@ -69,7 +69,7 @@ test.each<[object, string]>([
   [{ serviceToken: 'x' }, 'serviceToken: there is no such option, did you mean serviceTokens?'],
   [
     { serviceTokens: 'x' },
-    'serviceTokens: expected an array of strings that are not empty, got a string of 1 characters',
+    'serviceTokens: expected an array of strings that are not empty, got a string of 1 character',
   ],
   [{ port: 70_000 }, 'port: expected a port, 0 to 65535, got 70000'],
   [{ heartbeatMs: 0 }, 'heartbeatMs: expected a positive number of milliseconds, got 0'],
@@ -102,7 +102,7 @@ test('a key server takes tokens in a list, and revokes what was issued', async (
 
 test.each<[object, string]>([
   [{ failopen: true }, 'failopen: there is no such option, did you mean failOpen?'],
-  [{ failOpen: 'yes' }, 'failOpen: expected true or false, got a string of 3 characters'],
+  [{ failOpen: 'yes' }, 'failOpen: expected true or false, got "yes"'],
   [{ claims: 1 }, 'claims: expected a Standard Schema, got 1'],
   [{ keys: { 'sk-1': { ...ACME, scopes: ['a'] } } }, 'keys, record 1: scopes: there is no such option'],
   [{ keys: { 'sk-1': ACME, 'sk-2': { client: 'acme' } } }, 'keys, record 2: tenant: expected a string, got nothing'],

@@ -1,0 +1,37 @@
+import { meant, sentence } from '../core/messages.js';
+import { fieldOf, isText } from '../core/schema.js';
+import { isPlain } from './pick.js';
+
+export const isAccepted = (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= 200 && Number(value) < 300;
+
+const TEXTS = [isText, 'a string that is not empty'] as const;
+
+/** What the elements of an option have to be. */
+const ELEMENTS = new Map<string, readonly [is: (value: unknown) => boolean, expected: string]>([
+  ['accepts', [isAccepted, 'a status from 200 to 299']],
+  ['verdict.faults', TEXTS],
+  ['tags', TEXTS],
+  ['tokenTypes', TEXTS],
+  ['ratelimits', [isPlain, 'an object']],
+]);
+
+/** Says it of each wrong element instead, or suggests one of the words that are expected. */
+export function explain(issue: string, options: unknown): readonly string[] {
+  const place = issue.slice(0, issue.indexOf(': '));
+  const value = place.split('.').reduce(fieldOf, options);
+  const [is, expected = ''] = ELEMENTS.get(place) ?? [];
+  const elements: readonly unknown[] = is !== undefined && Array.isArray(value) ? value : [];
+  const wrong = elements.flatMap((element, at) =>
+    is?.(element) === false ? sentence(`${place}.${at}`, expected, element) : [],
+  );
+  return wrong.length > 0 ? wrong : [issue + suggestion(issue, value)];
+}
+
+/** The words are those in quotes or braces. What was written may be a secret, and is not quoted. */
+function suggestion(issue: string, value: unknown): string {
+  const [expected = ''] = issue.split(', got ');
+  const words: readonly string[] = expected.match(/\w+(?=\??[',]| \})/g) ?? [];
+  const unknown = Object.keys(Object(value)).find((name) => !words.includes(name));
+  return /['{]/.test(expected) ? meant(typeof value === 'string' ? value : (unknown ?? '-'), words) : '';
+}
