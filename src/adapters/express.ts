@@ -1,8 +1,10 @@
 /** `keyverify/express`: a middleware for Express 4 and 5, and for connect. */
+import { isFunction } from '../core/schema.js';
 import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
 import { Identities } from '../guard/identities.js';
 import { guardNode, type NodeRequest, type NodeResponse, sendDenial } from '../guard/node.js';
+import { expectCall, misuse, isNodeRequest, isNodeResponse } from '../guard/misuse.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
@@ -50,6 +52,13 @@ export function apiKeyAuth<
   const guard = createGuard(verifier, options);
   const identities = new Identities<IdentityOf<ClaimsOf<V>, FailOpen, Optional>>();
   const middleware = (req: NodeRequest, res: NodeResponse & { locals?: object }, next: () => void): void => {
+    expectCall(isNodeRequest(req) && isNodeResponse(res), 'express', 'a request and a response of Express');
+    // `createServer(apiKeyAuth(verifier))`: nobody handles what a listener throws.
+    if (!isFunction(next)) {
+      res.statusCode = 500;
+      res.end(misuse('express', 'next() of Express').message);
+      return;
+    }
     proceed(guardNode(guard, req, res), (decision) => {
       if (!decision.allowed) {
         sendDenial(res, decision.denial);

@@ -2,6 +2,7 @@
 import type { Decision } from '../guard/decision.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
+import { expectCall, isFetchRequest } from '../guard/misuse.js';
 import { checkHandler, type GuardOptions, type IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
@@ -84,9 +85,11 @@ export function apiKeyAuth<
     authenticate,
     protect(handler) {
       checkHandler('handler', handler);
-      return async (request, ...rest) => {
-        const decision = await authenticate(request, rest.find(isExecutionContext));
-        return decision.allowed ? await handler(request, decision.identity, ...rest) : decision.denial;
+      return (request, ...rest) => {
+        expectCall(isFetchRequest(request), 'fetch', 'a Request');
+        return authenticate(request, rest.find(isExecutionContext)).then(async (decision) =>
+          decision.allowed ? await handler(request, decision.identity, ...rest) : decision.denial,
+        );
       };
     },
   };

@@ -1,8 +1,9 @@
 /** `keyverify/h3`: a middleware for h3 1 and 2, and so for Nitro and Nuxt. */
-import { isFunction, isObject } from '../core/schema.js';
+import { isObject } from '../core/schema.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
 import { Identities } from '../guard/identities.js';
+import { expectCall, isFetchRequest, isNodeRequest, isNodeResponse } from '../guard/misuse.js';
 import { guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
@@ -24,14 +25,8 @@ interface NodeExchange {
   readonly res: NodeResponse;
 }
 
-/** A field named `get` is not enough: in Node's headers, every name may come from the caller. */
-const isRequest = (req: unknown): req is Request =>
-  isObject(req) && 'headers' in req && isObject(req.headers) && isFunction(Reflect.get(req.headers, 'get'));
-const isExchange = (node: unknown): node is NodeExchange => isObject(node) && 'req' in node && 'res' in node;
-
-function unknownEvent(): never {
-  throw new TypeError('keyverify: expected an event of h3');
-}
+const isExchange = (node: unknown): node is NodeExchange =>
+  isObject(node) && 'req' in node && 'res' in node && isNodeRequest(node.req) && isNodeResponse(node.res);
 
 /** A middleware for `app.use()`, and for a file in `server/middleware/`. */
 export interface H3Auth<Identity> {
@@ -65,17 +60,21 @@ export function apiKeyAuth<
 ): H3Auth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
   const guard = createGuard(verifier, options);
   const identities = new Identities<IdentityOf<ClaimsOf<V>, FailOpen, Optional>>();
-  const middleware = async (event: H3Event): Promise<Response | undefined> => {
-    const { req, node } = event;
-    const [request, decided] = isRequest(req)
-      ? [req, guard(fromRequest(req))]
-      : isExchange(node)
-        ? [node.req, guardNode(guard, node.req, node.res)]
-        : unknownEvent();
+  const admit = async (
+    event: H3Event,
+    request: Request | NodeExchange['req'],
+    decided: ReturnType<typeof guard>,
+  ): Promise<Response | undefined> => {
     const decision = await decided;
     if (!decision.allowed) return toResponse(decision.denial, request);
     identities.admit(event.context, decision);
     return undefined;
+  };
+  const middleware: (event: H3Event) => Promise<Response | undefined> = (event) => {
+    const { req, node } = event;
+    if (isFetchRequest(req)) return admit(event, req, guard(fromRequest(req)));
+    expectCall(isExchange(node), 'h3', 'an event of h3');
+    return admit(event, node.req, guardNode(guard, node.req, node.res));
   };
   return Object.assign(middleware, { identityOf: (event: H3Event) => identities.of(event.context) });
 }

@@ -1,8 +1,10 @@
 /** `keyverify/hono`: a middleware that sets `c.var.identity`. */
 import type { Context, MiddlewareHandler } from 'hono';
 
+import { fieldOf, isFunction } from '../core/schema.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
+import { expectCall, isFetchRequest } from '../guard/misuse.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
@@ -47,11 +49,18 @@ export function apiKeyAuth<
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
 ): MiddlewareHandler<{ Variables: { identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> } }> {
   const guard = createGuard(verifier, options);
-  return async (c, next) => {
+  const admit: MiddlewareHandler<{ Variables: { identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> } }> = async (
+    c,
+    next,
+  ) => {
     const decision = await guard(fromRequest(c.req.raw, waitUntilOf(c), requestIdOf(c)));
     if (!decision.allowed) return toResponse(decision.denial, c.req.raw);
     c.set('identity', decision.identity);
     await next();
     return undefined;
+  };
+  return (c, next) => {
+    expectCall(isFetchRequest(fieldOf(c.req, 'raw')) && isFunction(next), 'hono', 'a context and next() of Hono');
+    return admit(c, next);
   };
 }

@@ -1,7 +1,9 @@
 /** `keyverify/koa`: a middleware that sets `ctx.state.identity`. */
 import type { Middleware } from 'koa';
 
+import { isFunction } from '../core/schema.js';
 import { createGuard } from '../guard/guard.js';
+import { expectCall, isNodeRequest, isNodeResponse } from '../guard/misuse.js';
 import { guardNode } from '../guard/node.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
@@ -31,7 +33,8 @@ export function apiKeyAuth<
   options?: GuardOptions<ClaimsOf<V>, FailOpen, Optional>,
 ): Middleware<{ identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> }> {
   const guard = createGuard(verifier, options);
-  return async (ctx, next) => {
+  type Args = Parameters<Middleware<{ identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional> }>>;
+  const admit = async (...[ctx, next]: Args): Promise<void> => {
     const decision = await guardNode(guard, ctx.req, ctx.res);
     if (decision.allowed) {
       ctx.state.identity = decision.identity;
@@ -42,5 +45,13 @@ export function apiKeyAuth<
     ctx.status = status;
     ctx.set(headers);
     ctx.body = body;
+  };
+  return (ctx, next) => {
+    expectCall(
+      isNodeRequest(ctx.req) && isNodeResponse(ctx.res) && isFunction(next),
+      'koa',
+      'a context and next() of Koa',
+    );
+    return admit(ctx, next);
   };
 }

@@ -1,7 +1,9 @@
 /** `keyverify/lambda`: for AWS Lambda behind a function URL, API Gateway or a load balancer, and for its authorizers. */
+import { isObject } from '../core/schema.js';
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
 import { fromEvent, hasSeveralValues, type LambdaEvent, methodOf } from '../guard/lambda.js';
+import { expectCall } from '../guard/misuse.js';
 import { checkHandler, type GuardOptions, type IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
@@ -57,6 +59,12 @@ export interface LambdaAuth<Identity> {
    * revoked key works for that much longer.
    */
   readonly authorizer: (event: AuthorizerEvent) => Promise<AuthorizerResult>;
+}
+
+/** An event is plain data. What a server passes is of a class, or inherits from the app. */
+function isEvent(event: unknown): boolean {
+  const parent = isObject(event) ? Reflect.getPrototypeOf(event) : undefined;
+  return parent === null || (parent !== undefined && Reflect.getPrototypeOf(parent) === null);
 }
 
 function toResult({ status, headers, body }: Denial, event: LambdaEvent): LambdaResponse {
@@ -116,9 +124,11 @@ export function apiKeyAuth<
   return {
     protect(handler) {
       checkHandler('handler', handler);
-      return async (event, ...rest) => {
-        const decision = await guard(fromEvent(event));
-        return decision.allowed ? await handler(event, decision.identity, ...rest) : toResult(decision.denial, event);
+      return (event, ...rest) => {
+        expectCall(isEvent(event), 'lambda', 'an event of Lambda');
+        return Promise.resolve(guard(fromEvent(event))).then(async (decision) =>
+          decision.allowed ? await handler(event, decision.identity, ...rest) : toResult(decision.denial, event),
+        );
       };
     },
     async authorizer(event) {

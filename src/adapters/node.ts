@@ -2,6 +2,7 @@
 import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
 import { guardNode, type NodeRequest, type NodeResponse, sendDenial } from '../guard/node.js';
+import { expectCall, isNodeRequest, isNodeResponse } from '../guard/misuse.js';
 import { checkHandler, type GuardOptions, type IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
 
@@ -36,6 +37,7 @@ export function apiKeyAuth<
   const guard = createGuard(verifier, options);
   checkHandler('handler', handler);
   return (request, response) => {
+    expectCall(isNodeRequest(request) && isNodeResponse(response), 'node', 'a request and a response of Node.js');
     proceed(guardNode(guard, request, response), (decision) =>
       decision.allowed ? handler(request, response, decision.identity) : sendDenial(response, decision.denial),
     );

@@ -1,10 +1,12 @@
 /** `keyverify/socket.io`: a middleware for a server or a namespace of Socket.IO. */
 import type { ExtendedError } from 'socket.io';
 
+import { fieldOf, isFunction, isObject } from '../core/schema.js';
 import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
 import { fromHandshake, type HandshakeSocket } from '../guard/handshake.js';
 import { Identities } from '../guard/identities.js';
+import { expectCall, misuse } from '../guard/misuse.js';
 import { type Closable, untilClosed } from '../guard/node.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
@@ -44,7 +46,15 @@ export function apiKeyAuth<
 ): SocketAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
   const guard = createGuard(verifier, options);
   const identities = new Identities<IdentityOf<ClaimsOf<V>, FailOpen, Optional>>();
-  const middleware: (...args: Parameters<SocketAuth<unknown>>) => void = (socket, next) => {
+  type Args = [...Parameters<SocketAuth<unknown>>, ofEngine?: (error: Error) => void];
+  const middleware = (...[socket, next, ofEngine]: Args): void => {
+    const isRight = isObject(fieldOf(socket, 'handshake'));
+    // `io.engine.use(auth)` passes a request, and does not handle what a middleware throws.
+    if (!isRight && isFunction(ofEngine)) {
+      ofEngine(misuse('socket.io', 'io.use(), not io.engine.use()'));
+      return;
+    }
+    expectCall(isRight, 'socket.io', 'a socket of Socket.IO');
     const decision = untilClosed(socket.conn, (signal) => guard(fromHandshake(socket, signal)));
     proceed(decision, (decided) => {
       if (decided.allowed) {

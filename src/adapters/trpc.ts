@@ -4,6 +4,7 @@ import { TRPCError } from '@trpc/server';
 import type { Denial } from '../guard/denial.js';
 import { fromRequest } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
+import { expectCall, isFetchRequest, isNodeRequest } from '../guard/misuse.js';
 import { type Closable, fromNode, guardNode, type NodeRequest, type NodeResponse } from '../guard/node.js';
 import type { GuardOptions, IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
@@ -32,8 +33,6 @@ const CODES: Readonly<Record<number, TRPCError['code']>> = {
   499: 'CLIENT_CLOSED_REQUEST',
   503: 'SERVICE_UNAVAILABLE',
 };
-
-const isFetch = (req: Request | NodeRequest): req is Request => typeof req.headers.get === 'function';
 
 /** tRPC writes the body, and so the headers about it. A stream may have sent its headers already. */
 function sendHeaders({ headers }: Denial, { res, resHeaders }: TrpcContext): void {
@@ -68,7 +67,8 @@ export function apiKeyAuth<
   const guard = createGuard(verifier, options);
   return async (context) => {
     const { req, res } = context;
-    const decision = await (isFetch(req)
+    expectCall(isFetchRequest(req) || isNodeRequest(req), 'trpc', 'req in the context of tRPC');
+    const decision = await (isFetchRequest(req)
       ? guard(fromRequest(req))
       : res === undefined
         ? guard(fromNode(req))

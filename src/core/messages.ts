@@ -2,8 +2,8 @@ import type { $ZodIssue } from 'zod/v4/core';
 
 /** How far a typo may be from the name that was meant. */
 const CLOSE = 3;
-/** How much of a text is shown. */
-const MOST_SHOWN = 40;
+/** The longest text that is ever shown: no token is as short. */
+const SHORT = 10;
 
 /** One sentence for each mistake: the option, what was expected and what came. `names`: the known options, by place. */
 export function issueMessages(
@@ -29,7 +29,7 @@ export const sentence = (option: string, expected: string, value: unknown): stri
 function distance(a: string, b: string, most = CLOSE + 1): number {
   if (most === 0 || a === '' || b === '') return most && a.length + b.length;
   const [x, y] = [a.slice(1), b.slice(1)];
-  if (a[0] === b[0]) return distance(x, y, most);
+  if (b.startsWith(a.charAt(0))) return distance(x, y, most);
   return 1 + Math.min(distance(x, b, most - 1), distance(a, y, most - 1), distance(x, y, most - 1));
 }
 
@@ -59,17 +59,15 @@ export function isNear(name: string, other: string): boolean {
 /** A name without its unit, to be compared with the end of another: `url` with `verifyUrl`, `ttlSeconds` with `cacheTtlMs`. */
 const bare = (name: string): string => name.toLowerCase().replace(/(?:ms|seconds)$/, '');
 
-/** What is a number, a flag or one of a few words can't be a secret that was meant for elsewhere. */
+/** Where a number, a flag or one of a few words is expected. */
 const OPEN = /number|true or|^'\w+' or/;
 
-/** Describes a value without quoting it, unless what was expected tells that it can't be a token in the wrong place. */
+/** Describes a value. It may be a token in the wrong place, so only a short text is quoted, and where none is expected. */
 export function shown(value: unknown, expected = ''): string {
   if (value === undefined) return 'nothing';
   if (value === '') return 'an empty string';
   if (typeof value === 'string')
-    return OPEN.test(expected)
-      ? JSON.stringify(value.length > MOST_SHOWN ? `${value.slice(0, MOST_SHOWN)}…` : value)
-      : `a string of ${lengthOf(value)}`;
+    return value.length <= SHORT && OPEN.test(expected) ? JSON.stringify(value) : `a string of ${lengthOf(value)}`;
   // YAML takes a token of digits without quotes for a number.
   if (typeof value === 'number' && /visible|random/.test(expected)) return 'a number';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);

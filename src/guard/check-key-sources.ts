@@ -25,17 +25,19 @@ const isSame = (one: string, other: string): boolean =>
 
 function readSource(source: unknown): { readonly place: string } | { readonly issue: string } {
   if (source === 'bearer') return { place: 'header:authorization' };
-  const [[kind, name] = [], ...others] = isObject(source) && !Array.isArray(source) ? Object.entries(source) : [];
-  if (kind === undefined || !KINDS.includes(kind) || others.length > 0)
-    return { issue: `: expected ${KEY_SOURCE}, got ${gotOf(source, kind)}` };
+  const entries = isObject(source) && !Array.isArray(source) ? Object.entries<unknown>({ ...source }) : [];
+  const [[kind, name] = []] = entries;
+  if (kind === undefined || !KINDS.includes(kind) || entries.length > 1) {
+    const got = kind === undefined ? shown(source) : `{ ${entries.map(([field]) => field).join(', ')} }`;
+    return { issue: `: expected ${KEY_SOURCE}, got ${got}${suggestion(source, kind)}` };
+  }
   if (!isText(name)) return { issue: `.${kind}: expected a name, got ${shown(name)}` };
   if (kind !== 'header') return { place: `${kind}:${name}` };
   if (!HEADER_NAME.test(name)) return { issue: `.${kind}: expected the name of a header, got ${shown(name)}` };
   return { place: `header:${name.toLowerCase()}` };
 }
 
-function gotOf(source: unknown, kind: string | undefined): string {
-  const got = kind === undefined ? shown(source) : `{ ${Object.keys(Object(source)).join(', ')} }`;
-  const written = isString(source) ? source : (kind ?? '-');
-  return KINDS.includes(written) ? got : got + meant(written, isString(source) ? ['bearer'] : KINDS);
+function suggestion(source: unknown, kind: string | undefined): string {
+  if (!isString(source)) return kind === undefined || KINDS.includes(kind) ? '' : meant(kind, KINDS);
+  return KINDS.includes(source) ? '' : meant(source, ['bearer']);
 }

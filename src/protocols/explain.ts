@@ -1,5 +1,5 @@
 import { meant, sentence } from '../core/messages.js';
-import { fieldOf, isText } from '../core/schema.js';
+import { fieldOf, isObject, isText } from '../core/schema.js';
 import { isPlain } from './pick.js';
 
 export const isAccepted = (value: unknown): boolean =>
@@ -32,6 +32,6 @@ export function explain(issue: string, options: unknown): readonly string[] {
 function suggestion(issue: string, value: unknown): string {
   const [expected = ''] = issue.split(', got ');
   const words: readonly string[] = expected.match(/\w+(?=\??[',]| \})/g) ?? [];
-  const unknown = Object.keys(Object(value)).find((name) => !words.includes(name));
+  const unknown = Object.keys(isObject(value) ? value : {}).find((name) => !words.includes(name));
   return /['{]/.test(expected) ? meant(typeof value === 'string' ? value : (unknown ?? '-'), words) : '';
 }

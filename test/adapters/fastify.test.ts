@@ -116,7 +116,7 @@ describe('the plugin for Fastify', () => {
     expect(() => app.get('/', { keyverify: deny } as object, () => 'in')).toThrow(
       'keyverify: did you mean config.keyverify?',
     );
-    app.get('/', { config: ofAnother as object }, () => 'in');
+    app.get('/', { config: ofAnother }, () => 'in');
     expect((await app.inject({ url: '/', headers: { 'x-api-key': 'sk-1' } })).statusCode).toBe(200);
   });
 

@@ -41,8 +41,9 @@ describe('the middleware for h3', () => {
 
   it.each([{}, { req: null }, { req: { headers: null } }, { node: null }, { node: { req: {} } }])(
     'refuses %j as an event',
-    async (event) => {
-      await expect(apiKeyAuth(saying(acme))({ ...event, context: {} })).rejects.toThrow(/expected an event of h3/);
+    (event) => {
+      // At once: Express 4 ignores what a middleware rejects with.
+      expect(() => apiKeyAuth(saying(acme))({ ...event, context: {} })).toThrow(/expected an event of h3/);
     },
   );
 });

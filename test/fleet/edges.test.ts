@@ -408,8 +408,13 @@ describe('many revocations at once', () => {
 describe('options of a fleet', () => {
   const get = async (): Promise<unknown> => await Promise.resolve();
   test.each([
-    [{ sharedCache: {} }, 'sharedCache: expected an object with get(), put(), lease() and the fleet of this version'],
+    [
+      { sharedCache: {} },
+      'sharedCache: expected an object with get(), put(), lease() and `fleet`, imported from keyverify/fleet',
+    ],
     [{ revocations: 7 }, 'revocations: expected'],
+    [{ revocations: {} }, 'or an array of them, got a value of type object'],
+    [{ revocations: null }, 'or an array of them, got null'],
     [{ revocations: [{ fleet, name: '', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
     [{ revocations: [{ fleet, name: 's', heartbeatMs: 0, follow: () => undefined }] }, 'revocations: expected'],
     [{ revocations: [sseRevocations(), sseRevocations()] }, 'revocations: expected an object with a name of its own'],
