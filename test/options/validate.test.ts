@@ -1,3 +1,4 @@
+import { Agent } from 'undici';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { validateOptions } from '../../src/options/validate.js';
@@ -61,6 +62,7 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     ['protocol', 'an object with encode() and decode()', {}, AN_OBJECT],
     ['fetch', FUNCTION, {}, AN_OBJECT],
     ['dispatcher', 'an undici dispatcher, or a function that returns one', {}, AN_OBJECT],
+    ['dispatcher', 'an undici dispatcher, or a function that returns one', Agent, 'a value of type function'],
     ['transport', 'an object with send()', {}, AN_OBJECT],
     ['observers', OBSERVERS, {}, AN_OBJECT],
     ['observers', OBSERVERS, [{}, null], 'an array'],
