@@ -59,12 +59,13 @@ export interface CallContext {
   readonly suspectAfterMs?: number | undefined;
   /** Told when an attempt failed as it would in an outage, or takes suspiciously long. */
   readonly onSuspect?: (() => void) | undefined;
-  /** Whether it goes over a connection of its own, where the transport can do that. Default: `false`. */
-  readonly fresh?: boolean | undefined;
+  /** How its first request is sent. Default: over any connection. */
+  readonly sendOptions?: SendOptions | undefined;
   /** Whether another attempt is welcome. Default: it is. */
   readonly mayRetry?: (() => boolean) | undefined;
 }
 
+/** A retry is of use where the first attempt met the one bad backend, to which its connection leads. */
 const FRESH: SendOptions = { fresh: true };
 
 /** The attempt that ended next. */
@@ -247,7 +248,7 @@ export class Call<Claims> implements WatchedCall {
       const secrets = [key, token, ...(request.secrets ?? [])];
       let response: WireResponse;
       try {
-        attempt.exchange = this.#deps.transport.send(request, this.#isFresh ? FRESH : undefined);
+        attempt.exchange = this.#deps.transport.send(request, this.attempts > 1 ? FRESH : this.#context.sendOptions);
         response = await attempt.exchange.response;
       } catch (error) {
         return transportFailure(error, secrets);
@@ -293,11 +294,6 @@ export class Call<Claims> implements WatchedCall {
     const doubted = tokenRefused && this.#canRenewToken;
     if (!doubted && ambiguity?.isBelieved(wasGood, mono) !== false) return undefined;
     return tokenRefused ? { ...doubtful(status), tokenRefused } : doubtful(status);
-  }
-
-  /** A retry is of use where the first attempt met the one bad backend, to which its connection leads. */
-  get #isFresh(): boolean {
-    return this.attempts > 1 || this.#context.fresh === true;
   }
 
   #recordSent(askedAt: Instant): void {

@@ -21,7 +21,7 @@ export interface ControlResult {
   readonly clockSkewMs?: number | undefined;
 }
 
-/** Asks once about a made-up key, `fresh` over a connection of its own. */
+/** Asks once about a made-up key: with `fresh` over a new connection, else over the one that is kept for it. */
 type AskControl = (
   key: string,
   timeoutMs: number,

@@ -267,8 +267,8 @@ export class KeyServerClient<Claims> {
       key,
       retries: 0,
       deadline,
-      // Behind a balancer, a new connection may lead to the one bad backend. But after an outage the old ones may be of no use.
-      fresh: isRepeat || this.#breaker?.failure !== undefined,
+      // After an outage, old connections may be of no use.
+      sendOptions: isRepeat || this.#breaker?.failure !== undefined ? { fresh: true } : { reserved: true },
       ambiguity: this.#ambiguity,
     });
     const control = new ControlCall(call, timeoutMs, clock, this.#watchLag());

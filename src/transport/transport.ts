@@ -41,6 +41,11 @@ export interface SendOptions {
    * connection shows the one backend that it leads to. Default: `false`.
    */
   readonly fresh?: boolean | undefined;
+  /**
+   * Whether it goes over a connection that is kept for such requests, where the transport can do that: others may be taken by
+   * requests that hang, and a new one may lead to the one bad backend behind a balancer. Default: `false`.
+   */
+  readonly reserved?: boolean | undefined;
 }
 
 /** How bytes reach the key server. One place chooses it: `#transport`, unless the caller brings one. */

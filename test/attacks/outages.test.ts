@@ -118,6 +118,20 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     expect(results.filter((result) => !isFailedOpen(result))).toEqual([]);
   });
 
+  test.for(crosswise(ROWS))('$outage, while a 429 pauses us for 30 s; $way', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
+    await settleIn(verifier);
+    server.fault = () => ({ status: 429, headers: { 'retry-after': '30' } });
+    expect(letIn([await verifier.verify(madeUp())])).toEqual({});
+    server.fault = () => undefined;
+    const lived = await live(server, verifier, row);
+    expect([lived.opened, lived.openedAfter < 2 * TIMEOUT_MS]).toEqual([true, true]);
+    // Once it is known, nobody is refused for the pause.
+    expect(lived.results.slice(-5).filter((result) => !isFailedOpen(result))).toEqual([]);
+    expect(lived.knownResults.filter((result) => !isVerified(result))).toEqual([]);
+  });
+
   test.for(WAYS)('DNS is gone; $way, failOpen: $failOpen', async ({ way, failOpen }, context) => {
     const server = await startServer(context);
     let gone = false;

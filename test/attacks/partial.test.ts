@@ -131,7 +131,28 @@ const LOST: readonly { readonly how: string; readonly fault: Fault }[] = [
   { how: 'swallows everything, as a firewall does', fault: 'hang' },
 ];
 
-// Only a transport of ours can ask a control question over a connection of its own.
+// Only a transport of ours keeps a connection for control questions.
+describe.concurrent('one dead backend of three behind a balancer that passes connections on', () => {
+  test.for(everyWay([{}]).filter(({ way }) => way === 'the pool'))(
+    'while nobody asks but an attacker, whose keys hang; failOpen: $failOpen',
+    async ({ options }, context) => {
+      const backends = await Promise.all([startServer(context), startServer(context), startServer(context)]);
+      for (const backend of backends) backend.fault = (key) => (key.startsWith('sk-hang-') ? 'hang' : undefined);
+      const proxy = new Proxy(backends.map(({ port }) => port));
+      const port = await proxy.start();
+      context.onTestFinished(() => proxy.close());
+      const verifier = build(context, urlAt(backends[0], port), options);
+      // The first verdict and the first control question open a connection each, to backends that stay.
+      await settleIn(verifier);
+      await verifier.verify(madeUp());
+      await sleep(1_250);
+      backends[2].fault = () => 'hang';
+      const siege = { ms: 8_000, key: () => `sk-hang-${madeUp()}`, everyMs: 250, others: false, newcomers: false };
+      expect(await besiege(verifier, siege)).toEqual(REPELLED);
+    },
+  );
+});
+
 describe.concurrent('the backend that all idle connections lead to', () => {
   test.for(everyWay(LOST).filter(({ way }) => way === 'the pool'))(
     '$how, while a new connection leads to another; failOpen: $failOpen',

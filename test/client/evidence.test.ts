@@ -222,6 +222,21 @@ describe('a control question that hangs', () => {
     expect(failed.found).toBe(expected);
   });
 
+  test.each([
+    [4, Math.ceil(1_200 * (31 / 32) ** 4), 'unproven'],
+    [4, Math.floor(1_200 * (31 / 32) ** 4), 'none'],
+    [10, 900, 'unproven'],
+  ])('and after %i more answers fades: %i ms, %s', async (answers, ms, expected) => {
+    const { clock, answer, fail } = watchEvidence();
+    for (let count = 0; count < 31; count++) answer(10);
+    answer(1_200);
+    for (let count = 0; count < answers; count++) answer(10);
+    await clock.advance(2_000);
+    const failed = fail(failure('timeout'), ms);
+    await clock.advance(ms);
+    expect(failed.found).toBe(expected);
+  });
+
   test('needs no more time at a slow server where another one has failed since the last answer', async () => {
     const { clock, answer, fail, asked } = watchEvidence();
     answer(900);

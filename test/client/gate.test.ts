@@ -158,6 +158,17 @@ describe('an outage', () => {
     expect(blocked()).toMatchObject({ retryAfterMs: 1_000 });
   });
 
+  test('is known to be one during a pause, too, which goes on after it', async () => {
+    const { clock, record, answer, blocked } = setUp();
+    record('rate_limited', { retryAfterMs: 30_000 });
+    expect(blocked()).toMatchObject({ kind: 'rate_limited', evidence: 'none' });
+    record('timeout', { evidence: 'proven' });
+    expect(blocked()).toMatchObject({ kind: 'circuit_open', isOutage: true });
+    await clock.advance(10_000);
+    answer(10);
+    expect(blocked()).toMatchObject({ kind: 'rate_limited', retryAfterMs: 20_000 });
+  });
+
   test('changes nothing where there is no breaker', () => {
     const { gate, record, answer, blocked, room } = setUp({ breaker: false });
     record('timeout', { evidence: 'proven' });

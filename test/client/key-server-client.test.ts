@@ -96,6 +96,15 @@ describe('a failure', () => {
     expect([client.counts.breaker, blocked()]).toEqual(['closed', undefined]);
   });
 
+  test('is told from an outage over the connection that is kept for it, and over a new one after a hang-up', async () => {
+    const { ask, answer, transport } = clientOf();
+    await ask('sk-1');
+    await answer('sk-1', new TransportError('unreachable', 'reset'));
+    expect(transport.latest).toMatchObject({ key: 'control-1', options: { reserved: true } });
+    await answer('control-1', new TransportError('unreachable', 'reset'));
+    expect(transport.latest).toMatchObject({ key: 'control-2', options: { fresh: true } });
+  });
+
   test('counts a retry that was needed as a failure of a flaky server', async () => {
     const { ask, answer, answerAll, clock } = clientOf({ retries: 1 });
     await ask('sk-1');
@@ -238,6 +247,12 @@ describe('the breaker', () => {
     expect(blocked()).toBeUndefined();
     await clock.advance(60_000);
     expect([keys().length, clock.pending]).toEqual([2, 0]);
+  });
+
+  test('is probed over a new connection: an old one may lead nowhere since the outage', async () => {
+    const { clock, transport } = await opened();
+    await clock.advance(1_000);
+    expect(transport.latest).toMatchObject({ key: 'control-2', options: { fresh: true } });
   });
 
   test('closes with any verdict, and is probed no more', async () => {

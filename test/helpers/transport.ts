@@ -1,5 +1,5 @@
 import { isObject } from '../../src/core/schema.js';
-import type { Transport, WireRequest, WireResponse } from '../../src/transport/transport.js';
+import type { SendOptions, Transport, WireRequest, WireResponse } from '../../src/transport/transport.js';
 
 /** What a test lets become of a request: a response, an error, or nothing yet. */
 export type Reply = WireResponse | Error | undefined;
@@ -7,13 +7,15 @@ export type Reply = WireResponse | Error | undefined;
 /** A request that a test answers itself, whenever it likes. */
 export class SentRequest {
   readonly wire: WireRequest;
+  readonly options: SendOptions | undefined;
   readonly response: Promise<WireResponse>;
   /** Why it was given up; `undefined` while its response is waited for. */
   abortedBy: Error | undefined;
   #settle!: { readonly resolve: (response: WireResponse) => void; readonly reject: (error: Error) => void };
 
-  constructor(wire: WireRequest) {
+  constructor(wire: WireRequest, options?: SendOptions) {
     this.wire = wire;
+    this.options = options;
     this.response = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
   }
 
@@ -37,8 +39,8 @@ export class FakeTransport implements Transport {
   /** Whether requests are handed to a connection; `undefined` for a transport that doesn't say. */
   isSent: boolean | undefined;
 
-  send(wire: WireRequest) {
-    const request = new SentRequest(wire);
+  send(wire: WireRequest, options?: SendOptions) {
+    const request = new SentRequest(wire, options);
     this.requests.push(request);
     const reply = this.script(request);
     if (reply !== undefined) request.answer(reply);

@@ -45,6 +45,17 @@ describe('the pool', () => {
     await until(() => server.open === 1);
   });
 
+  test('keeps a connection for requests that ask for that, which no other one takes', async () => {
+    const server = await serve((response) => response.end('{}'));
+    const transport = pool(server.origin);
+    await transport.warmUp?.();
+    for (const reserved of [true, false, true, false]) await transport.send(ask(server.origin), { reserved }).response;
+    expect(server.connections).toBe(2);
+    expect(server.open).toBe(2);
+    await transport.close?.();
+    await until(() => server.open === 0);
+  });
+
   test('closes that connection when it is closed itself', async () => {
     const server = await serve(() => undefined);
     const transport = pool(server.origin);
@@ -140,9 +151,11 @@ describe('the pool', () => {
       'http://x.test',
       { ...bounds, connect: { timeout: 7 }, connections: 3 },
       'http://x.test',
+      { ...bounds, connect: { timeout: 7 }, connections: 1 },
+      'http://x.test',
       { ...bounds, connect: { timeout: 7 } },
     ]);
-    expect(seen[3]).not.toHaveProperty('connections');
+    expect(seen[5]).not.toHaveProperty('connections');
   });
 
   test('has a connection for each request, also beyond the limit, and no more than the limit while that will do', async () => {

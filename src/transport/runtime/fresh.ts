@@ -4,14 +4,17 @@ import type { Pool } from './renewed-pool.js';
 
 /**
  * Sends up to `limit` requests at once by `usual`. Those that ask for it, and what exceeds the limit, go over a connection of
- * their own, which `open` opens: no request waits for a connection that another one uses.
+ * their own, which `open` opens: no request waits for a connection that another one uses. Those that ask for that go by
+ * `reserved`, one at a time.
  */
 export function withFresh(
   usual: Transport,
   limit: number,
   through: (dispatcher: () => Dispatcher) => Transport,
   open: () => Pool,
+  reserved: () => Dispatcher,
 ): Transport {
+  const apart = through(reserved);
   const opened = new Set<Pool>();
   let active = 0;
   const end = (): void => {
@@ -31,6 +34,7 @@ export function withFresh(
   return {
     ...usual,
     send(request: WireRequest, options?: SendOptions): Exchange {
+      if (options?.reserved === true) return apart.send(request);
       if (active >= limit || options?.fresh === true) return sendFresh(request);
       active++;
       const exchange = usual.send(request);

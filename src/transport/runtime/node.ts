@@ -26,10 +26,10 @@ export const dispatcherTransport: TransportRuntime['dispatcherTransport'] = call
 export const runtimeTransport: TransportRuntime['runtimeTransport'] = (options) =>
   deferredTransport(async () => {
     try {
-      const { main, limit, fresh, destroy } = openConnections(await loadUndici(), options);
+      const { main, limit, reserved, fresh, destroy } = openConnections(await loadUndici(), options);
       const through = (dispatcher: () => Dispatcher): Transport =>
         createDispatcherTransport({ ...checks, verifyUrl: options.verifyUrl, dispatcher, neverQueues: true });
-      return withFresh({ ...through(main), close: destroy }, limit, through, fresh);
+      return withFresh({ ...through(main), close: destroy }, limit, through, fresh, reserved);
     } catch (error) {
       options.warn?.(
         `keyverify: undici cannot be loaded, so fetch is used, which is slower (${String(error)}). In a bundle, keep undici external.`,

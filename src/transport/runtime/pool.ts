@@ -16,6 +16,8 @@ export interface Connections {
   readonly main: () => Dispatcher;
   /** How many requests it sends at once before one waits for another. */
   readonly limit: number;
+  /** A connection that is kept for requests of their own kind. */
+  readonly reserved: () => Dispatcher;
   /** Opens a connection for one request, to be destroyed after it. */
   readonly fresh: () => Pool;
   readonly destroy: () => Promise<void>;
@@ -36,15 +38,23 @@ export function openConnections(
     connect: { timeout: timeoutMs, lookup: sharedLookup(process.getBuiltinModule('node:dns').lookup) },
   };
   if (hasProxy(protocol) && !LOOPBACK.test(hostname)) {
-    const agent = new EnvHttpProxyAgent({ ...options, clientTtl: CONNECTION_LIFE_MS });
+    const open = (): Pool => new EnvHttpProxyAgent({ ...options, clientTtl: CONNECTION_LIFE_MS });
+    const [agent, reserved] = [open(), open()];
+    const destroy = async (): Promise<void> => {
+      await Promise.all([agent.destroy(), reserved.destroy()]);
+    };
     const fresh = (): Pool => new EnvHttpProxyAgent(options);
-    return { main: () => agent, limit: Infinity, fresh, destroy: () => agent.destroy() };
+    return { main: () => agent, limit: Infinity, reserved: () => reserved, fresh, destroy };
   }
   // With a limit, undici reuses connections sooner: 1.3 times as many requests a second at 64 on loopback.
   const limited = { ...options, connections: maxConcurrency };
   const main = new RenewedPool(() => new UndiciPool(origin, limited), CONNECTION_LIFE_MS);
+  const reserved = new RenewedPool(() => new UndiciPool(origin, { ...options, connections: 1 }), CONNECTION_LIFE_MS);
   const fresh = (): Pool => new UndiciPool(origin, options);
-  return { main: () => main.current, limit: maxConcurrency, fresh, destroy: () => main.destroy() };
+  const destroy = async (): Promise<void> => {
+    await Promise.all([main.destroy(), reserved.destroy()]);
+  };
+  return { main: () => main.current, limit: maxConcurrency, reserved: () => reserved.current, fresh, destroy };
 }
 
 /** No proxy could reach these for us. */
