@@ -61,9 +61,8 @@ const effect = (failure: VerifyFailure, failOpen: boolean): string => {
     return `denied (${failure.kind === 'misconfigured' ? 500 : 503})${why}`;
   }
   // A route or a call may have a failOpen of its own.
-  return failOpen
-    ? 'let in without an identity, except where a route or call sets failOpen: false'
-    : 'denied (503), except where a route or call sets failOpen: true';
+  const usual = failOpen ? 'let in without an identity' : 'denied (503)';
+  return `${usual}, except where a route or call sets failOpen: ${!failOpen}`;
 };
 
 export function duration(ms: number): string {
