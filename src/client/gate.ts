@@ -146,9 +146,9 @@ export class Gate {
 
   #reduce(lane: Lane, mono: number, lateSince: number): void {
     const congestion = this.#congestion[lane];
-    const least = this.#options.maxConcurrency * LEAST_RATIO;
-    const [bearable, atLeast] = congestion.isSilent(mono) ? [1, 1] : [congestion.bearable, least];
-    if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(bearable, atLeast, lane);
+    const { bearable, isSilent } = congestion;
+    const least = isSilent ? 1 : this.#options.maxConcurrency * LEAST_RATIO;
+    if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(bearable, least, lane);
   }
 
   #pause(mono: number, until: number, lane: Lane | undefined): void {

@@ -77,9 +77,9 @@ export class Congestion {
     return this.#lastAnswerAt - this.#congestedAt < this.#timeoutMs;
   }
 
-  /** Whether nobody was answered for a time-out, or since a round ended. */
-  isSilent(mono: number): boolean {
-    return this.#lastAnswerAt < Math.max(this.#roundEndedAt, mono - this.#timeoutMs);
+  /** Whether nobody was answered since a round ended. */
+  get isSilent(): boolean {
+    return this.#lastAnswerAt < this.#roundEndedAt;
   }
 
   /**

@@ -340,12 +340,12 @@ describe('a burst at a server that works on all of it at once', () => {
     expect(asked[50]?.outcome).toMatchObject({ kind: 'overloaded', evidence: 'none' });
   });
 
-  test('is sent once, and then one question after the other', async () => {
+  test('is sent once, and a smaller one after that', async () => {
     const { clock, ask, keys } = await burst(48, { retries: 1 });
     await clock.advance(2_000);
     expect(keys().filter((key) => key.startsWith('sk-'))).toHaveLength(49);
     for (let count = 0; count < 20; count++) await ask(`sk-new-${String(count)}`);
-    expect(keys().filter((key) => key.startsWith('sk-new-'))).toHaveLength(1);
+    expect(keys().filter((key) => key.startsWith('sk-new-'))).toHaveLength(8);
   });
 
   test('fails in an outage, which is found when the server would have answered all of it', async () => {
