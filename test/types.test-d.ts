@@ -233,6 +233,10 @@ test('a source may say where its stream stands when it has caught up, or leave i
 
 test('a transport may open a connection for a request that asks for one, or know nothing of that', () => {
   expectTypeOf<Parameters<Transport['send']>[1]>().toEqualTypeOf<SendOptions | undefined>();
+  expectTypeOf<SendOptions>().toEqualTypeOf<{
+    readonly fresh?: boolean | undefined;
+    readonly reserved?: boolean | undefined;
+  }>();
   expectTypeOf<{ send: (request: WireRequest) => Exchange }>().toExtend<Transport>();
 });
 
