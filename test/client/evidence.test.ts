@@ -312,6 +312,22 @@ describe('a backlog', () => {
     expect(lasts()).toBe(false);
   });
 
+  test.each([
+    ['timeout', true],
+    ['overloaded', true],
+    ['server_error', false],
+    ['misconfigured', false],
+    [undefined, false],
+  ] as const)('counts one that ended by %s: %s, as far as the server may be at work on it', async (kind, counts) => {
+    const { clock, evidence, answer, send } = watchEvidence();
+    answer(1_000);
+    const calls = Array.from({ length: 9 }, send);
+    await clock.advance(1_000);
+    expect(evidence.isBacklogged).toBe(true);
+    evidence.end(calls[0] ?? send(), kind);
+    expect(evidence.isBacklogged).toBe(counts);
+  });
+
   test('takes the average of the answers', async () => {
     const { clock, evidence, send } = watchEvidence();
     for (const latencyMs of [50, 150]) evidence.recordAnswer(clock.monotonic(), latencyMs, 0);

@@ -333,6 +333,14 @@ describe('the limit on unknown keys', () => {
     expect(after(others, lane, ...latencies)).toBe(expected);
   });
 
+  test('starts once: what the server shed is not taken back with the next answer', () => {
+    const { answer, record, room } = setUp({ maxConcurrency: 100 });
+    answer(10, 'low');
+    record('server_error', {}, 503);
+    answer(10, 'low');
+    expect(room()).toBe(26);
+  });
+
   /** One of forty-one questions was answered after a second. */
   const congested = async (lane: Lane) => {
     const rig = setUp({ maxConcurrency: 100 });

@@ -368,6 +368,15 @@ describe('a burst at a server that works on all of it at once', () => {
     expect(outcomes()).toEqual(Array(count).fill(expect.objectContaining({ evidence: 'proven' })));
   });
 
+  test('is no reason for a reset', async () => {
+    const { clock, asked, answer } = await burst(48);
+    const reset = new TransportError('unreachable', 'reset');
+    await clock.advance(1_000);
+    for (const key of ['sk-0', 'control-2', 'control-3']) await answer(key, reset);
+    await clock.advance(1_000);
+    expect(asked[0]?.outcome).toMatchObject({ kind: 'unreachable', evidence: 'proven' });
+  });
+
   test('has no bound on isolates, where one whose request was ended would count for ever', async () => {
     const { clock, asked } = await burst(48, { maxConcurrency: Infinity, sharesPromises: false });
     await clock.advance(2_000);
