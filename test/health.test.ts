@@ -156,7 +156,13 @@ describe('check()', () => {
         isOverloaded: () => new Promise(() => undefined),
       },
     });
-    expect((await settle(verifier.check(), clock, 20_000)).failure?.kind).toBe('timeout');
+    const checked = await settle(verifier.check(), clock, 20_000);
+    expect(checked.failure).toMatchObject({
+      kind: 'timeout',
+      message: 'keyverify: no control question was answered in time',
+    });
+    // The one that is being asked, ours, and a repeat of each have 2 s; the interval is one more.
+    expect(checked.latencyMs).toBe(9_000);
   });
 
   test.each([
