@@ -5,7 +5,7 @@
 const CAUTION = 1.25;
 
 /** After so many time-outs without an answer it is an outage, whatever is asked meanwhile. */
-const LONGEST_TIMEOUTS = 5;
+const LONGEST_TIMEOUTS = 10;
 
 /** A silence shorter than this part of the time-out says nothing. */
 const QUIET_RATIO = 1 / 4;
