@@ -58,6 +58,7 @@ export class OutageEvidence {
   readonly #controls: ControlQuestions;
   readonly #calls = new LinkedList<WatchedCall>();
   readonly #backlog: Backlog;
+  readonly #hangMs: number;
   #begun = 0;
   readonly #waiting = new Set<() => void>();
   #lastAnswerAt = -Infinity;
@@ -77,6 +78,7 @@ export class OutageEvidence {
   constructor(options: EvidenceOptions, controls: ControlQuestions) {
     this.#options = options;
     this.#controls = controls;
+    this.#hangMs = options.timeoutMs * HANG_RATIO;
     this.#backlog = new Backlog(options.timeoutMs, options.maxConcurrency * FEW_RATIO);
   }
 
@@ -147,7 +149,9 @@ export class OutageEvidence {
     this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / answers;
     this.#lastAnswerAt = mono;
     this.#latestMs = latencyMs;
-    this.#longestMs = Math.max(latencyMs, this.#longestMs * LONGEST_DECAY);
+    // Anything shorter counts for nothing.
+    if (latencyMs > this.#hangMs || this.#longestMs > this.#hangMs)
+      this.#longestMs = Math.max(latencyMs, this.#longestMs * LONGEST_DECAY);
     this.#backlog.recordAnswer(mono, this.#calls.size);
     this.#failedInRow = 0;
     this.#wake();
@@ -193,7 +197,7 @@ export class OutageEvidence {
     const age = this.#options.clock.monotonic() - pending.sentAt;
     // Where another one has failed already, and nobody was answered since, a slow server needs no more time.
     const isLong = this.#failedInRow > 0 || age >= Math.max(2 * this.#usualMs, this.#longestMs);
-    const hangs = age >= this.#options.timeoutMs * HANG_RATIO && isLong && !isOwnLag(pending.lagMs, age);
+    const hangs = age >= this.#hangMs && isLong && !isOwnLag(pending.lagMs, age);
     return hangs ? this.#grade(failure, undefined) : undefined;
   }
 
