@@ -274,10 +274,11 @@ describe('a proxy of the environment', () => {
     const exchange = transport.send(ask(verifyUrl));
     expect(await exchange.response).toMatchObject({ status: 200 });
     expect(exchange.isSent?.()).toBe(true);
-    // It is also used by a request with a connection of its own.
-    expect(await transport.send(ask(verifyUrl), { fresh: true }).response).toMatchObject({ status: 200 });
+    // It is also used by requests with a connection of their own.
+    for (const options of [{ fresh: true }, { reserved: true }])
+      expect(await transport.send(ask(verifyUrl), options).response).toMatchObject({ status: 200 });
     const host = verifyUrl.replace('http://', '');
-    expect([asked, server.connections]).toEqual([[host, host], 2]);
+    expect([asked, server.connections]).toEqual([[host, host, host], 3]);
   });
 
   test.each([407, 403, 502])('that answers %i is no outage', async (status) => {
