@@ -12,7 +12,7 @@ export interface WatchedCall extends Linked<WatchedCall> {
   readonly firstSentAt: number | undefined;
   /** How many questions had begun before. Set by `begin()`. */
   order?: number | undefined;
-  /** How many questions were on their way then. Set by `begin()`. */
+  /** How many questions were in flight then. Set by `begin()`. */
   ahead?: number | undefined;
 }
 
@@ -39,14 +39,14 @@ const FLAKY_RATIO = 0.02;
 const FALSE_ALARM = 1e-4;
 const MOST_CONTROLS = 8;
 
-/** No more than this part of `maxConcurrency` at once is never more than a server answers in time, as far as evidence goes. */
+/** Up to this part of `maxConcurrency`, requests in flight are never a backlog. */
 const FEW_RATIO = 1 / 8;
 
 /** Averages are taken over this many answers. The first ones weigh more. */
 const WINDOW = 32;
 const FIRST_WEIGHT = 8;
 
-/** The memory of a server that stalled fades by half with every 22 answers. */
+/** The longest answer counts for this much less with each new one: half after 22 answers. */
 const LONGEST_DECAY = 1 - 1 / 32;
 
 /**
@@ -66,10 +66,10 @@ export class OutageEvidence {
   #failedInRow = 0;
   #contradicted = false;
   #usualMs = 0;
-  /** How long the server works on a question, as an average, in milliseconds. It works on all that overlap at the same time. */
+  /** How long the server works on one question, in milliseconds: the latency divided by the questions in flight meanwhile. */
   #workMs = 0;
   #latestMs = 0;
-  /** The longest of late. It counts for less with each answer. */
+  /** The longest recent latency. Fades with each answer. */
   #longestMs = 0;
   #answers = 0;
   #failureRatio = 0;
@@ -112,7 +112,7 @@ export class OutageEvidence {
     return firstSentAt !== undefined && this.#lastAnswerAt > firstSentAt;
   }
 
-  /** Whether nobody is answered, and the server may still be at work on all that it was sent. */
+  /** Whether nobody is answered because the server may still be working on a burst. */
   get isBacklogged(): boolean {
     return this.#backlog.lasts(this.#options.clock.monotonic(), this.#workMs);
   }
@@ -124,9 +124,9 @@ export class OutageEvidence {
     this.#calls.add(call);
   }
 
-  /** This question has its outcome: if it is a failure, of this kind. */
+  /** A question has its outcome. `failure`: its kind, if it failed. */
   end(call: WatchedCall, failure?: FailureKind): void {
-    // The server may be at work on one that was given up.
+    // The server may still be working on a question that was given up.
     if (failure !== 'timeout' && failure !== 'overloaded') this.#backlog.drop();
     this.#calls.remove(call);
     this.#wake();
@@ -149,7 +149,7 @@ export class OutageEvidence {
     this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / answers;
     this.#lastAnswerAt = mono;
     this.#latestMs = latencyMs;
-    // Anything shorter counts for nothing.
+    // Shorter ones make no difference to `confirm()`.
     if (latencyMs > this.#hangMs || this.#longestMs > this.#hangMs)
       this.#longestMs = Math.max(latencyMs, this.#longestMs * LONGEST_DECAY);
     this.#backlog.recordAnswer(mono, this.#calls.size);
@@ -214,7 +214,7 @@ export class OutageEvidence {
     return Math.min(Math.ceil(Math.log(FALSE_ALARM) / Math.log(this.#failureRatio)), MOST_CONTROLS);
   }
 
-  /** How many questions were on their way while this one was, which has ended, or the control question; itself included. */
+  /** How many questions were in flight together with this one, or with the control question, itself included. */
   #overlapping(call: WatchedCall | undefined): number {
     if (call?.order === undefined || call.ahead === undefined) return this.#calls.size + 1;
     return call.ahead + this.#begun - call.order;

@@ -79,7 +79,7 @@ export class Gate {
       const until = this.#pausedUntil;
       return mono < until ? this.#shared(until, () => rateLimited(until - mono)) : undefined;
     }
-    // An outage is known to be one, although a caller may have brought about a pause before.
+    // An open breaker goes before a pause: any caller can cause a pause.
     if (!this.#options.sharesPromises && mono >= breaker.probeAt) {
       // No timer probes here, so the next caller does.
       breaker.beginProbe(mono);

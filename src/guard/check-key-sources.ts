@@ -14,7 +14,7 @@ export function keySourceIssues(sources: readonly unknown[]): string[] {
     const read = readSource(source);
     places.push('place' in read ? read.place : '');
     if ('issue' in read) return [`keySources.${at}${read.issue}`];
-    // Whatever is in the one place is found in the other, too, so that each key would count as two.
+    // The same key would be found twice, and a request with two keys is refused.
     const first = places.findIndex((place) => place !== '' && isSame(place, read.place));
     return first < at ? [`keySources.${at}: the same place as keySources.${first}`] : [];
   });

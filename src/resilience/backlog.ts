@@ -1,24 +1,24 @@
 /**
- * A server may need so many times as long as the latest answers say, since they are an average. With 2, a steady stream of
- * questions would hide an outage: each overlaps with those before it and those after it, which counts all of them twice.
+ * The estimate of the work is an average, so allow this many times as long. A factor of 2 would hide an outage under steady
+ * traffic, where each request overlaps with those before it and those after it.
  */
 const CAUTION = 1.25;
 
-/** After so many time-outs without an answer it is an outage, whatever is asked meanwhile. */
+/** A backlog explains a silence of up to this many timeouts. A longer one is an outage. */
 const LONGEST_TIMEOUTS = 10;
 
-/** A silence shorter than this part of the time-out says nothing. */
+/** A silence shorter than this part of the timeout means nothing. */
 const QUIET_RATIO = 1 / 4;
 
 /**
- * Whether the server may still be at work on what it was sent. One that works on a burst all at once answers none of it for
- * as long as all of it takes: to us it looks like one that is down.
+ * Tells whether the server may still be working on what it was sent. A server that works on all requests of a burst at once
+ * answers none of them until it is nearly done with all. Until then it looks as if it were down.
  */
 export class Backlog {
   readonly #timeoutMs: number;
-  /** So many at once are never too many: others have to be able to tell an outage. */
+  /** This many requests are never a backlog, or an outage could not be told from one. */
   readonly #few: number;
-  /** How many were sent since the latest answer, or were on their way then; not those that failed by themselves. */
+  /** Requests in flight at the latest answer or sent since, without those that failed by themselves. */
   #unanswered = 0;
   #since = 0;
 
@@ -32,18 +32,18 @@ export class Backlog {
     if (this.#unanswered++ === 0) this.#since = mono;
   }
 
-  /** A request failed, and the server is done with it. */
+  /** The server is done with a request. */
   drop(): void {
     this.#unanswered--;
   }
 
-  /** One was answered, and so many are left. */
-  recordAnswer(mono: number, left: number): void {
-    this.#unanswered = left;
+  /** A request was answered, with this many others in flight. */
+  recordAnswer(mono: number, inFlight: number): void {
+    this.#unanswered = inFlight;
     this.#since = mono;
   }
 
-  /** Whether it lasts, where the server works for so long on a request, in milliseconds. */
+  /** Whether the server may still be at work. `workMs`: how long it works on one request. */
   lasts(mono: number, workMs: number): boolean {
     const quietMs = mono - this.#since;
     const isBurst = this.#unanswered > this.#few && quietMs >= this.#timeoutMs * QUIET_RATIO;

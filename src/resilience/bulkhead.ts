@@ -4,7 +4,7 @@ import { LinkedList, type Linked } from './linked-list.js';
 /** For every request that may run at once, this many more may wait in each lane. */
 const QUEUE_PER_SLOT = 64;
 
-/** What the `low` lane has before the first answer, which tells that there is a server and how long it takes, and then. */
+/** The limit of the `low` lane until the first answer shows how long the server takes, and from then on. */
 const COLD_LOW_LIMIT = 8;
 const INITIAL_LOW_LIMIT = 48;
 
@@ -116,7 +116,7 @@ export class Bulkhead {
     this.#admit();
   }
 
-  /** The server is congested, and bears so many: at most half as many as before are sent, or `least`. Those that run keep running. */
+  /** The server is congested: lowers the limit to what it bears, and by half at least, but not below `least`. Those that run keep running. */
   reduceTo(bearable: number, least: number, lane: Lane): void {
     // Without a limit there is none to reduce: on isolates, a slot might never come back.
     if (this.#maxConcurrency === Infinity) return;

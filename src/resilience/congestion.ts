@@ -83,8 +83,8 @@ export class Congestion {
   }
 
   /**
-   * Since more is on its way than is answered, a request was not answered in time: whether fewer may be on their way from now on. Those that were sent before a round
-   * ended can't show yet what came of that, nor does one say anything that was overtaken.
+   * Told of a request that timed out under congestion. Returns whether to lower the limit: once for all requests sent before it
+   * was last lowered, and not for a request that a later one has overtaken.
    */
   endsRound(mono: number, sentAt: number): boolean {
     if (sentAt < Math.max(this.#roundEndedAt, this.#answeredSentAt)) return false;
