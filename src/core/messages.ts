@@ -1,3 +1,4 @@
+import leven from 'leven';
 import type { $ZodIssue } from 'zod/v4/core';
 
 /** How far a typo may be from the name that was meant. */
@@ -25,18 +26,10 @@ export function issueMessages(
 export const sentence = (option: string, expected: string, value: unknown): string =>
   `${option}: expected ${expected}, got ${shown(value, expected)}${hint(option, value)}`;
 
-/** How many letters are too many, missing or wrong (Levenshtein). Past `most` it stops counting. */
-function distance(a: string, b: string, most = CLOSE + 1): number {
-  if (most === 0 || a === '' || b === '') return most && a.length + b.length;
-  const [x, y] = [a.slice(1), b.slice(1)];
-  if (b.startsWith(a.charAt(0))) return distance(x, y, most);
-  return 1 + Math.min(distance(x, b, most - 1), distance(a, y, most - 1), distance(x, y, most - 1));
-}
-
 /** Asks whether another name was meant, if one is like it. */
 export function meant(key: string, names: readonly string[]): string {
   const end = bare(key) || key;
-  const from = (name: string): number => distance(name.toLowerCase(), key.toLowerCase());
+  const from = (name: string): number => leven(name.toLowerCase(), key.toLowerCase());
   const [closest] = names
     .filter((name) => isNear(name, key) || bare(name).endsWith(end))
     .toSorted((a, b) => from(a) - from(b));
@@ -48,7 +41,7 @@ const sorted = (text: string): string => Array.from(text).toSorted().join('');
 /** Whether one name may be a typo of the other: a third is wrong at most, or they begin in the same way, or letters swapped. */
 export function isNear(name: string, other: string): boolean {
   const [a, b] = [name.toLowerCase(), other.toLowerCase()];
-  const wrong = distance(a, b);
+  const wrong = leven(a, b);
   if (wrong > CLOSE) return false;
   if (sorted(a) === sorted(b)) return true;
   let common = 0;
