@@ -1,5 +1,5 @@
-/** How much of the rate is left after a failure. */
-const SLOWER = 0.5;
+/** How much of the rate is left after a failure, as of TCP's window after a loss in CUBIC (RFC 9438). */
+const SLOWER = 0.7;
 
 /** Lets something happen a few times a second, evenly spread: more often while it succeeds, but never less often. */
 export class Pacer {

@@ -217,10 +217,11 @@ describe('the trickle', () => {
     expect(await inASecond(given)).toEqual({ high: 10, low: 5 });
   });
 
+  // 35 and 17.5 a second, in steps of 10 ms.
   test.each([
-    ['high', { high: 25, low: 25 }],
-    ['low', { high: 50, low: 13 }],
-  ] as const)('shrinks by half with each 429 in its lane: %s', async (lane, expected) => {
+    ['high', { high: 34, low: 25 }],
+    ['low', { high: 50, low: 17 }],
+  ] as const)('shrinks by 30 % with each 429 in its lane: %s', async (lane, expected) => {
     const given = setUp();
     given.record('rate_limited', LIMITED);
     for (const lane of LANES) for (let answer = 0; answer < 4; answer++) given.answer(10, lane);

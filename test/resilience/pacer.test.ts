@@ -14,14 +14,14 @@ test('a pacer saves nothing up while nobody asks', () => {
   expect([60_000, 60_000, 60_099.9, 60_100].map((mono) => pacer.tryTake(mono))).toEqual([true, false, false, true]);
 });
 
-test('a pacer lets more through after each success, and half as much after a failure, but never less than at first', () => {
+test('a pacer lets more through after each success, and 70 % of it after a failure, but never less than at first', () => {
   const pacer = new Pacer(4);
   const inASecond = (from: number): number =>
     Array.from({ length: 1_000 }, (_, ms) => from + ms).filter((mono) => pacer.tryTake(mono)).length;
   for (let success = 0; success < 4; success++) pacer.speedUp();
   expect(inASecond(0)).toBe(20);
   pacer.slowDown();
-  expect(inASecond(1_000)).toBe(10);
+  expect(inASecond(1_000)).toBe(14);
   for (let failure = 0; failure < 8; failure++) pacer.slowDown();
   expect(inASecond(2_000)).toBe(4);
   pacer.speedUp();
