@@ -127,15 +127,10 @@ describe('invariant 6: one fingerprint, one flight', () => {
     const { server, clock, build } = await rig();
     const verifier = build({ timeoutMs: 500, retries: 3, maxConcurrency: 1, breaker: false });
     server.injectFault({ kind: 'hang' });
-    const startedAt = clock.monotonic();
-    const waits = [GOOD, OTHER, 'sk-third', 'sk-third'].map(async (key) => {
-      const result = await verifier.verify(key);
-      return { result: brief(result), waited: clock.monotonic() - startedAt };
-    });
-    for (const { result, waited } of await settle(Promise.all(waits), clock, 2_000)) {
+    const results = [GOOD, OTHER, 'sk-third', 'sk-third'].map(async (key) => brief(await verifier.verify(key)));
+    // The clock stops after 500 ms: who still waits then waits for ever.
+    for (const result of await settle(Promise.all(results), clock, 500))
       expect(result).toMatch(/^closed (timeout|overloaded)$/);
-      expect(waited).toBeLessThanOrEqual(510);
-    }
   });
 });
 
