@@ -9,6 +9,7 @@ import { InvalidOptionsError } from '../core/errors.js';
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
 import { subprotocols } from '../guard/key-sources.js';
+import { expectCall, isNodeRequest, isNodeSocket } from '../guard/misuse.js';
 import { guardNode } from '../guard/node.js';
 import { checkHandler, type GuardOptions, type IdentityOf } from '../guard/options.js';
 import type { AnyVerifier, ClaimsOf, FailOpenBy, VerifierSource } from '../guard/verifier.js';
@@ -79,6 +80,8 @@ export function apiKeyAuth<
   if (wss.options.noServer !== true) throw new InvalidOptionsError(['wss: expected a server with noServer: true']);
   checkHandler('onConnection', onConnection);
   return (request, socket, head) => {
+    const isUpgrade = isNodeRequest(request) && isNodeSocket(socket);
+    expectCall(isUpgrade, 'ws', "a request and its socket, from the event 'upgrade'");
     // The HTTP server no longer handles this socket: an error of it during the wait would end the process.
     socket.on('error', () => socket.destroy());
     const unwatch = watchEnd(socket);

@@ -8,6 +8,7 @@ const headersOf = (request: unknown): unknown => (isObject(request) ? Reflect.ge
 export const isFetchRequest = (request: unknown): request is Request => has(headersOf(request), 'get');
 export const isNodeRequest = (request: unknown): boolean => isObject(headersOf(request));
 export const isNodeResponse = (response: unknown): boolean => has(response, 'setHeader') && has(response, 'end');
+export const isNodeSocket = (socket: unknown): boolean => has(socket, 'destroy') && !isNodeResponse(socket);
 
 export const misuse = (adapter: string, expected: string): TypeError =>
   new TypeError(`keyverify/${adapter}: expected ${expected}; import apiKeyAuth from the adapter for your framework`);

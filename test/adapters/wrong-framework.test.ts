@@ -13,9 +13,11 @@ import { apiKeyAuth as forLambda } from 'keyverify/lambda';
 import { apiKeyAuth as forNode } from 'keyverify/node';
 import { apiKeyAuth as forSocketIo } from 'keyverify/socket.io';
 import { apiKeyAuth as forTrpc } from 'keyverify/trpc';
+import { apiKeyAuth as forWs } from 'keyverify/ws';
 import Koa from 'koa';
 import { Server } from 'socket.io';
 import { describe, expect, it } from 'vitest';
+import { WebSocketServer } from 'ws';
 
 import { acme, saying } from '../guard/verifiers.js';
 import { listen } from './listen.js';
@@ -37,6 +39,7 @@ const GUARDS: Readonly<Record<string, Guard>> = {
   fetch: forFetch(verifier).protect(handler),
   lambda: forLambda(verifier).protect(handler),
   'socket.io': forSocketIo(verifier),
+  ws: forWs(verifier, new WebSocketServer({ noServer: true }), handler),
 };
 
 /** Sends a request with a good key; resolves to the error that the framework was handed. */
