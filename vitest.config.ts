@@ -28,6 +28,7 @@ export default defineConfig({
       provider: 'v8',
       include: ['src/**/*.ts'],
       reporter: ['text-summary', 'text'],
+      reportOnFailure: true,
       thresholds: { lines: 100, branches: 100, functions: 100, statements: 100 },
     },
   },
