@@ -26,7 +26,10 @@ describe('the age of an entry', () => {
   test('is rounded up, never down, where the clock has fractions', () => {
     const asked = { wall: ASKED_AT.wall, mono: ASKED_AT.mono + 0.75 };
     expect(entry(verified(), asked).age({ wall: ASKED_AT.wall, mono: ASKED_AT.mono + 10.75 })).toBe(10.75);
-    expect(entry(verified(), asked).mono).toBe(asked.mono);
+    for (const noStale of [false, true]) {
+      const precise = new Entry(verified(), asked, { ttlMs: TTL, refreshAtAge: 0, noStale });
+      expect(precise).toMatchObject({ mono: asked.mono, noStale, isVerified: true });
+    }
   });
 });
 

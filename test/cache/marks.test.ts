@@ -11,6 +11,7 @@ test('keys are marked one by one up to a bound, and all of them beyond it, until
   expect(marks.has('key 0')).toBe(false);
   marks.add('key 0');
   marks.add('one too many');
+  expect(marks.has('other')).toBe(true);
   marks.add('and another one');
   expect(['key 0', 'one too many', 'other'].map((key) => marks.has(key))).toEqual([true, true, true]);
   marks.clear();
