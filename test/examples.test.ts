@@ -8,13 +8,20 @@ import * as grpc from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 
+import { samples } from './docs/pages.js';
+
+const tsx = ['--import', 'tsx'];
 /** What `npm run example` does, in one process. */
-const command = ['--import', 'tsx', 'examples/run.ts'];
+const command = [...tsx, 'examples/run.ts'];
 const env = { ...process.env, PORT: '0', TSX_TSCONFIG_PATH: 'tsconfig.node.json' };
 
 /** Starts an example on a free port, and stops it in the end. */
 async function withExample(name: string, drive: (port: number) => Promise<void>): Promise<void> {
-  const child = spawn(process.execPath, [...command, name], {
+  await withProcess([...command, name], drive);
+}
+
+async function withProcess(args: readonly string[], drive: (port: number) => Promise<void>): Promise<void> {
+  const child = spawn(process.execPath, args, {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -88,6 +95,18 @@ describe('the examples', { timeout: 30_000 }, () => {
       expect(await list('sk-demo-1')).toEqual({ tenant: 'cust-A' });
       await expect(list('sk-no')).rejects.toMatchObject({ code: grpc.status.UNAUTHENTICATED, details: 'unknown_key' });
       client.close();
+    });
+  });
+
+  it('the first one in README runs as it is', async () => {
+    const [code = ''] = samples('README.md', 'ts');
+    const listen = 'app.listen(3000)';
+    expect(code).toContain(listen);
+    const anyPort =
+      "app.listen(0, '127.0.0.1').on('listening', function () { console.log('port:', this.address().port); })";
+    await withProcess([...tsx, '--input-type=module', '--eval', code.replace(listen, anyPort)], async (port) => {
+      expect(await ask(port, '/orders', 'sk-1')).toEqual({ status: 200, body: { client: 'acme', tenant: 'cust-A' } });
+      expect(await ask(port, '/orders')).toMatchObject({ status: 401, body: { reason: 'missing_key' } });
     });
   });
 
