@@ -19,7 +19,26 @@ const types = membersOf({
   Failure: "Omit<kv.VerifyFailure, keyof Error | 'toJSON'>",
   Evidence: 'kv.Evidence',
 });
-const guards = membersOf({ Guard: "import('keyverify/express').GuardOptions" });
+const parts = membersOf({
+  Guard: "import('keyverify/guard').GuardOptions",
+  Context: "import('keyverify/guard').DenialContext",
+  Overrides: "import('keyverify/guard').DenialOverrides",
+  RedisCache: "import('keyverify/redis').RedisCacheOptions",
+  RedisRevocations: "import('keyverify/redis').RedisRevocationsOptions",
+  Sse: "import('keyverify/sse').SseRevocationsOptions",
+  Stats: 'kv.Stats',
+  Shared: 'kv.SharedStats',
+  Revocations: 'kv.RevocationStats',
+});
+/** By the method of an observer, the fields of its event. */
+const events = membersOf(
+  Object.fromEntries(
+    (types['Observer'] ?? []).map((method) => [method, `Parameters<NonNullable<kv.Observer['${method}']>>[0]`]),
+  ),
+);
+
+/** What stands in backticks in a cell. */
+const codes = (cell = ''): string[] => [...cell.matchAll(/`(\w+)[^`]*`/g)].map(([, name = '']) => name);
 
 const column = (page: string, heading: string, at = 0): (string | undefined)[] =>
   rows(page, heading).map((cells) => code(cells[at])?.replace(/\(.*/, ''));
@@ -28,9 +47,11 @@ describe('docs/options.md', { timeout: 120_000 }, () => {
   test.each([
     ['Verifier options', types['Options']],
     ['Call options', types['Call']],
-    ['Guard options', guards['Guard']],
+    ['Guard options', parts['Guard']],
     ['Methods', types['Methods']],
     ['Observers', types['Observer']],
+    ['`onDenied`', parts['Overrides']?.concat('context')],
+    ['`stats\\(\\)`', parts['Stats']],
   ])('%s has them all', (heading, names = []) => {
     expect(names.length).toBeGreaterThan(3);
     expect(column('docs/options.md', heading)).toEqual(expect.arrayContaining(names));
@@ -46,6 +67,44 @@ describe('docs/options.md', { timeout: 120_000 }, () => {
       expect({ [name ?? '']: Number(value.replaceAll(' ', '')) }).toEqual({ [name ?? '']: resolved[code(name) ?? ''] });
     const flags = rows('docs/options.md', 'Verifier options').filter(([, value]) => value === '`false`');
     expect(flags.map(([name]) => resolved[code(name) ?? ''])).toEqual([false, false, false]);
+  });
+
+  const textOf = (heading: string, name: string): string | undefined =>
+    rows('docs/options.md', heading).find(([first]) => code(first) === name)?.[1];
+
+  test('what `onDenied` is told is there', () => {
+    expect(codes(textOf('`onDenied`', 'context'))).toEqual(expect.arrayContaining(parts['Context'] ?? []));
+  });
+
+  test('the counts of a fleet are there', () => {
+    const counts = { shared: parts['Shared'] ?? [], revocations: parts['Revocations'] ?? [] };
+    for (const [name, fields] of Object.entries(counts))
+      expect(codes(textOf('`stats\\(\\)`', name))).toEqual(expect.arrayContaining(fields));
+  });
+
+  test('every event is there, with all its fields, and what each means', () => {
+    const table = rows('docs/options.md', 'Observers').filter(([name]) => code(name)?.startsWith('on'));
+    const named = Object.fromEntries(table.map(([name, , fields]) => [code(name) ?? '', codes(fields).toSorted()]));
+    expect(named).toEqual(
+      Object.fromEntries(Object.entries(events).map(([name, fields]) => [name, fields.toSorted()])),
+    );
+    const explained = rows('docs/options.md', 'Observers').flatMap(([names]) => codes(names));
+    const isMethod = (name: string): boolean => ['stats', 'health'].includes(name);
+    const fields = Object.values(events).flat();
+    expect(fields.length).toBeGreaterThan(30);
+    expect(explained).toEqual(expect.arrayContaining(fields.filter((name) => !isMethod(name))));
+  });
+});
+
+describe('docs/fleet.md', { timeout: 120_000 }, () => {
+  test('every option of the backends is there', () => {
+    const of = (backend: string) =>
+      rows('docs/fleet.md', 'Set-up')
+        .filter(([, taker]) => taker === 'both' || taker === `\`${backend}()\``)
+        .map(([name]) => code(name));
+    expect(of('redisCache').toSorted()).toEqual(parts['RedisCache']?.toSorted());
+    expect(of('redisRevocations').toSorted()).toEqual(parts['RedisRevocations']?.toSorted());
+    expect(column('docs/fleet.md', 'Server-sent events')).toEqual(expect.arrayContaining(parts['Sse'] ?? []));
   });
 });
 
