@@ -218,7 +218,7 @@ ${chart('hit', 'Time of one cache hit')}
 ## Cache miss
 
 The embedded key server runs in another process. @unkey/api asks a loopback server that speaks its protocol. Medians of 60 rounds.
-keyverify refused ${whole(miss.refused)} calls, which were repeated within the measured time: under load it limits questions about unknown keys.
+keyverify refused ${whole(miss.refused)} calls, which were repeated within the measured time: under load it limits questions about new keys.
 
 ${table(['64 concurrent', 'time per call', 'interquartile range', `/ ${pool}`], compared(miss.at64, pool))}
 
