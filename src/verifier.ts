@@ -182,8 +182,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   }
 
   /**
-   * Asks the key server about a made-up key now, or as soon as a second has passed since that was last done. Failures are
-   * results: it rejects only with the reason of the caller's own `signal`.
+   * Asks the key server about a random key of its own now, or as soon as a second has passed since that was last done. Failures
+   * are results: it rejects only with the reason of the caller's own `signal`.
    */
   async check(options: CheckOptions = {}): Promise<CheckResult> {
     const wrong = wrongCallOptions(options);

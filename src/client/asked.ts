@@ -10,7 +10,7 @@ export interface KeyQuestion {
   readonly key: string;
   /** When the caller began to wait, on the monotonic clock. */
   readonly startedAt: number;
-  /** Whether this key was good when it was last asked about: such questions go before those about unknown keys. */
+  /** Whether this key was good when it was last asked about: such questions go before those about new keys. */
   readonly isKnown: boolean;
   /** Whether there is a cached verdict that says so. */
   readonly wasGood: boolean;
@@ -35,7 +35,7 @@ export function outcomeOf(asked: Answer<unknown> | VerifyFailure): AskOutcome {
   return { outcome: asked.verdict.result.status, failure: undefined, attempts, durationMs };
 }
 
-/** A made-up key is rejected by every server that is well. */
+/** A random key is rejected by every server that is well. */
 export function controlOutcome(failure: AttemptFailure | undefined, attempts: number, durationMs: number): AskOutcome {
   return { outcome: failure === undefined ? 'rejected' : 'failed', failure, attempts, durationMs };
 }

@@ -21,7 +21,7 @@ export interface ControlResult {
   readonly clockSkewMs?: number | undefined;
 }
 
-/** Asks once about a made-up key: with `fresh` over a new connection, else over the one that is kept for it. */
+/** Asks once about a random key: with `fresh` over a new connection, else over the one that is kept for it. */
 type AskControl = (
   key: string,
   timeoutMs: number,
@@ -48,8 +48,8 @@ export const CONTROL_INTERVAL_MS = 1000;
 const TRAVEL_MS = 250;
 
 /**
- * Questions about made-up keys. No caller can influence how they end, so they show how the key server is. One at a time,
- * outside of the bulkhead and of pauses.
+ * Questions about random keys of our own. No caller can influence how they end, so they show how the key server is. One at a
+ * time, outside of the bulkhead and of pauses.
  */
 export class ControlQuestions {
   readonly #options: ControlOptions;

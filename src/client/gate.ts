@@ -37,7 +37,7 @@ const ANSWERS_LEFT = 2;
  * others out by causing a pause.
  */
 const KNOWN_PER_SECOND = 10;
-const UNKNOWN_PER_SECOND = 5;
+const NEW_PER_SECOND = 5;
 
 /** May we call the key server now? Rate-limit pause, circuit breaker and bulkhead, in one place. */
 export class Gate {
@@ -170,7 +170,7 @@ export class Gate {
   }
 }
 
-const newPacers = () => ({ high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(UNKNOWN_PER_SECOND) });
+const newPacers = () => ({ high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(NEW_PER_SECOND) });
 
 const OVERLOADED = 'keyverify: too many questions wait for the key server already, see maxConcurrency';
 

@@ -30,7 +30,7 @@ export interface Denial {
   readonly reason: string;
 }
 
-/** What is known about a denial besides its body. None of it contains the key. */
+/** What is known about a denial besides its body. The result contains no key; what was thrown may. */
 export interface DenialContext {
   /** The result of the verifier, if it was asked and denied. */
   readonly result?: Rejected | FailedClosed | undefined;

@@ -59,7 +59,7 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   /** How many times a failed request is repeated, with jitter, within `timeoutMs`. Default: 1. */
   readonly retries?: number | undefined;
   /**
-   * How many questions are asked at once. For unknown keys there is a lower limit, which adapts to the server. Up to 64 times
+   * How many questions are asked at once. For new keys there is a lower limit, which adapts to the server. Up to 64 times
    * as many queue, for half of `timeoutMs`, or longer while others are answered. Has no effect on isolates. Default: 64.
    */
   readonly maxConcurrency?: number | undefined;
