@@ -39,6 +39,12 @@ const FLAKY_RATIO = 0.02;
 const FALSE_ALARM = 1e-4;
 const MOST_CONTROLS = 8;
 
+/** Where callers are answered, but no control question, nobody has to be answered for so long, in milliseconds, to prove anything. */
+const QUIET_MS = 5000;
+
+/** Up to so many control questions that fail in a row may have had bad luck. */
+const MOST_FAILURES = 3;
+
 /** Up to this part of `maxConcurrency`, requests in flight are never a backlog. */
 const FEW_RATIO = 1 / 8;
 
@@ -65,6 +71,11 @@ export class OutageEvidence {
   #controlAnswered = false;
   #failedInRow = 0;
   #contradicted = false;
+  /** Whether a caller was answered in what control questions had shown to be an outage, and none was asked since. */
+  #isDisputed = false;
+  /** So many control questions must be answered in a row before they prove an outage again. */
+  #untilTrusted = 1;
+  #mostUntilTrusted = 1;
   #usualMs = 0;
   /** How long the server works on one question, in milliseconds: the latency divided by the questions in flight meanwhile. */
   #workMs = 0;
@@ -107,6 +118,11 @@ export class OutageEvidence {
     return this.#contradicted && !this.#controlAnswered;
   }
 
+  /** Whether a control question has to tell if an outage is over, or was none. */
+  get isDisputed(): boolean {
+    return this.#isDisputed;
+  }
+
   /** Whether the server has answered somebody since this question was sent: its failure is then its own. */
   answeredSince({ firstSentAt }: WatchedCall): boolean {
     return firstSentAt !== undefined && this.#lastAnswerAt > firstSentAt;
@@ -140,7 +156,8 @@ export class OutageEvidence {
   /** The server gave a verdict, after so many failed attempts. */
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
     // A single failed control question counts as one more failure; several in a row were an outage, which is over.
-    const failures = this.#failedInRow > 0 ? Number(this.#failedInRow === 1) : failedAttempts;
+    const failures = this.#failedInRow > MOST_FAILURES ? 0 : this.#failedInRow || failedAttempts;
+    this.#isDisputed ||= this.#controlAnswered && call !== undefined && this.#failedInRow >= this.#needed;
     for (let failure = 0; failure < failures; failure++) this.#observe(1);
     this.#observe(0);
     this.#contradicted ||= this.#failedInRow > 0;
@@ -159,9 +176,16 @@ export class OutageEvidence {
 
   /** Returns the evidence that a failed control question is by itself. */
   recordControl({ sentAt, failure }: ControlResult): Evidence {
-    if (failure === undefined) this.#controlAnswered = true;
+    if (failure === undefined) {
+      this.#isDisputed = false;
+      if (--this.#untilTrusted <= 0) this.#controlAnswered = true;
+    }
     // Where others are answered, it is no sign of an outage.
-    else if (mayBeOutage(failure) && this.#lastAnswerAt <= sentAt) this.#failedInRow++;
+    else if (mayBeOutage(failure) && this.#lastAnswerAt <= sentAt) {
+      this.#failedInRow++;
+      if (this.#isDisputed) this.#distrust();
+      this.#untilTrusted = this.#mostUntilTrusted;
+    }
     this.#wake();
     return this.#failedInRow >= this.#needed ? this.#grade(failure, failure) : 'none';
   }
@@ -201,8 +225,20 @@ export class OutageEvidence {
     return hangs ? this.#grade(failure, undefined) : undefined;
   }
 
+  /**
+   * A server may limit how many unknown keys it is asked about, and answer good ones: then callers decide how a control question
+   * ends. Each time that it happens takes longer to forget.
+   */
+  #distrust(): void {
+    this.#isDisputed = false;
+    this.#controlAnswered = false;
+    this.#mostUntilTrusted = Math.min(2 * this.#mostUntilTrusted, MOST_CONTROLS);
+  }
+
   #grade(failure: AttemptFailure | undefined, control: AttemptFailure | undefined): Evidence {
-    const neverAnswered = this.#lastAnswerAt === -Infinity;
+    const quietMs = this.#options.clock.monotonic() - this.#lastAnswerAt;
+    if (this.controlsFail && quietMs < QUIET_MS) return 'none';
+    const neverAnswered = quietMs === Infinity;
     // Without a connection, no key has left this process, so none can be the reason.
     const unconnected = failure?.unconnected === true && control?.unconnected === true;
     return this.#controlAnswered || neverAnswered || unconnected ? 'proven' : 'unproven';

@@ -137,7 +137,8 @@ export class Gate {
   /** `status` is that of the response, if there was one; `lateSince` says when it was asked, if there was none in time. */
   recordFailure(failure: VerifyFailure, mono: number, status?: number, lane?: Lane, lateSince?: number): void {
     const { kind, evidence, retryAfterMs } = failure;
-    if (evidence !== 'none') this.#breaker?.recordFailure(failure, mono, retryAfterMs);
+    // A firewall may answer a key of a caller's choice with any Retry-After, so that of a control question counts here.
+    if (evidence !== 'none') this.#breaker?.recordFailure(failure, mono, lane === undefined ? retryAfterMs : undefined);
     // A key that the server can't stand is answered 500, and says nothing about its load.
     else if (status === 503 || status === 429) this.bulkhead.shed();
     else if (lane !== undefined && lateSince !== undefined) this.#reduce(lane, mono, lateSince);

@@ -247,7 +247,8 @@ export class KeyServerClient<Claims> {
   #conclude(call: Call<Claims>, outcome: CallOutcome<Claims>): CallOutcome<Claims> | Promise<CallOutcome<Claims>> {
     this.#totals.requests += call.attempts;
     this.#totals.retries += Math.max(0, call.attempts - 1);
-    const isSilent = 'kind' in outcome && outcome.kind !== 'server_error' && mayBeOutage(outcome);
+    // A connection that was reset says that something answered.
+    const isSilent = 'kind' in outcome && (outcome.kind === 'timeout' || outcome.unconnected === true);
     if (!isSilent) return outcome;
     return isOverloaded(this.#deps.transport).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
@@ -257,7 +258,10 @@ export class KeyServerClient<Claims> {
     this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.controlsFail;
-    if (!this.#evidence.isCalibrated && this.#calibration.isDue(mono)) this.#controls.request();
+    const { isDisputed, isCalibrated } = this.#evidence;
+    // Where somebody is answered quickly, only a few keys may be slow: a control question that is answered ends the congestion.
+    const isDoubtful = isDisputed || (latencyMs < this.#options.timeoutMs * QUICK_RATIO && this.#isCongested);
+    if (isDoubtful || (!isCalibrated && this.#calibration.isDue(mono))) this.#controls.request();
   }
 
   #askControl(key: string, timeoutMs: number, isRepeat: boolean) {

@@ -25,6 +25,82 @@ test('control questions fail by themselves where callers are answered all the sa
   expect(evidence.controlsFail).toBe(false);
 });
 
+describe('a server that limits how many unknown keys it is asked about, and answers good ones', () => {
+  /** A trusted server, and a control question to it that fails, or else is answered. */
+  const trusted = async () => {
+    const given = watchEvidence();
+    const { clock, controls, asked, grades, evidence, answer, send } = given;
+    const control = async (why?: AttemptFailure): Promise<Evidence | undefined> => {
+      await clock.advance(2_000);
+      controls.request();
+      await asked.at(-1)?.finish(why);
+      return grades.at(-1);
+    };
+    answer();
+    await control();
+    const caller = (): void => answer(10, 0, send());
+    /** What looks like an outage, although a caller is answered. */
+    const dispute = async (): Promise<readonly [Evidence | undefined, boolean]> => {
+      const grade = await control(OUT);
+      caller();
+      return [grade, evidence.isDisputed];
+    };
+    return { ...given, control, caller, dispute };
+  };
+
+  test('proves nothing once a control question fails again after a caller was answered in an outage', async () => {
+    const { control, dispute, evidence, clock } = await trusted();
+    expect(await dispute()).toEqual(['proven', true]);
+    expect([await control(OUT), await control(OUT)]).toEqual(['none', 'none']);
+    expect([evidence.isDisputed, evidence.isCalibrated, evidence.controlsFail]).toEqual([false, false, true]);
+    // Nobody has been answered for a while: it may be down by now.
+    await clock.advance(1_000);
+    // It is flaky by now, too.
+    for (let failed = 0; failed < 5; failed++) await control(OUT);
+    expect(await control(OUT)).toBe('unproven');
+  });
+
+  test('is trusted as before where the control question is answered: the outage was over', async () => {
+    const { control, dispute, evidence } = await trusted();
+    await dispute();
+    await control();
+    expect([evidence.isDisputed, evidence.isCalibrated]).toEqual([false, true]);
+  });
+
+  test('is trusted again after two answers in a row, then after four, then after eight', async () => {
+    const { clock, control, caller, evidence } = await trusted();
+    /** How many answers it takes after a dispute. */
+    const answers = async (): Promise<number> => {
+      await control(OUT);
+      while (!evidence.isDisputed) {
+        for (let failed = 0; failed < 8; failed++) await control(OUT);
+        caller();
+      }
+      await clock.advance(1);
+      await control(OUT);
+      // Not in a row.
+      await control();
+      await control(OUT);
+      let count = 0;
+      for (; !evidence.isCalibrated && count < 20; count++) await control();
+      return count;
+    };
+    expect([await answers(), await answers(), await answers(), await answers()]).toEqual([2, 4, 8, 8]);
+  });
+
+  test('is not doubted where a control question was answered first, or failed less often than by chance', async () => {
+    const { control, caller, evidence } = await trusted();
+    await control(OUT);
+    await control();
+    caller();
+    expect(evidence.isDisputed).toBe(false);
+    // Since it has failed, one is not enough.
+    expect(await control(OUT)).toBe('none');
+    caller();
+    expect(evidence.isDisputed).toBe(false);
+  });
+});
+
 describe('evidence', () => {
   /** The grade of a failure and of the control question after it, where the server has answered this before. */
   const graded = async (
@@ -115,16 +191,18 @@ describe('how many control questions must fail in a row', () => {
     const control = () => evidence.recordControl({ sentAt: clock.monotonic(), durationMs: 1, failure: OUT });
     for (let count = 0; count < failed; count++) control();
     answer(10, failedAttempts);
-    await clock.advance(1);
+    // Soon after an answer, a server that has answered no control question proves nothing.
+    await clock.advance(5_000);
     for (let count = 1; count < 20; count++) if (control() !== 'none') return count;
     return Infinity;
   };
 
   test.each([
     ['a single failed control question counts as a failure', 1, 0, 5],
-    ['several in a row were an outage, which is over and makes no server flaky', 2, 0, 1],
-    ['nor do the failed attempts in it', 2, 3, 1],
-    ['the failed attempts beside a single one are the same failure', 1, 3, 5],
+    ['a few in a row are as many failures', 2, 0, 6],
+    ['four in a row were an outage, which is over and makes no server flaky', 4, 0, 1],
+    ['nor do the failed attempts in it', 4, 3, 1],
+    ['the failed attempts beside a few are the same failures', 1, 3, 5],
   ])('%s', async (_, failed, failedAttempts, expected) => {
     expect(await afterControls(failed, failedAttempts)).toBe(expected);
   });

@@ -85,6 +85,12 @@ describe('a rate limit', () => {
     expect(blocked()).toMatchObject({ retryAfterMs: 500 });
   });
 
+  test('does not listen to a Retry-After that a key of a caller was answered', () => {
+    const { record, blocked } = setUp();
+    record('server_error', { evidence: 'proven', retryAfterMs: 3_000 }, 503, 'low');
+    expect(blocked()).toMatchObject({ retryAfterMs: 1_000 });
+  });
+
   test('is one failure for all who are refused by it', async () => {
     const { clock, record, blocked } = setUp();
     record('rate_limited', { retryAfterMs: 3_000 });

@@ -236,15 +236,35 @@ describe('a congested server', () => {
     return rig;
   };
 
-  test('is out after twenty times timeoutMs without an answer', async () => {
+  test('is out after five times timeoutMs without an answer', async () => {
     const { clock, ask } = await after({ breaker: false });
-    await clock.advance(35_899);
+    await clock.advance(5_899);
     const early = await ask('sk-early');
     await clock.advance(2_000);
     expect(early.outcome).toMatchObject({ kind: 'overloaded', evidence: 'none' });
     const late = await ask('sk-late');
     await clock.advance(2_000);
     expect(late.outcome).toMatchObject({ kind: 'timeout', evidence: 'unproven' });
+  });
+
+  test.each([
+    ['quickly', 249, 2],
+    ['late', 250, 1],
+  ])('is asked a control question where somebody is answered %s', async (_, latencyMs, expected) => {
+    const { clock, ask, answer, client } = clientOf({ maxConcurrency: 100 });
+    await ask('sk-first');
+    await answer('sk-first', GOOD);
+    const asked = [];
+    for (let count = 0; count < 40; count++) asked.push(await ask(`sk-${String(count)}`));
+    await clock.advance(500);
+    await answer('control-1', GOOD);
+    await clock.advance(1);
+    await answer('sk-0', GOOD);
+    await ask('sk-new');
+    await clock.advance(latencyMs);
+    await answer('sk-new', GOOD);
+    await clock.advance(1_000);
+    expect(client.counts.controls).toBe(expected);
   });
 
   test('is out where no connection can be made', async () => {
@@ -447,6 +467,13 @@ describe('a process that is out of threads or file descriptors', () => {
     if (expected) expect(outcome).toMatchObject({ kind: 'overloaded', message: MESSAGE, isOutage: false });
     else expect(outcome).toMatchObject({ kind: 'unreachable', isOutage: true });
     expect(client.counts.controls).toBe(1);
+  });
+
+  test('is not asked about where a connection was reset: something answered', async () => {
+    const { ask, answerAll, transport } = clientOf();
+    Object.assign(transport, { isOverloaded: async () => await Promise.resolve(true) });
+    answerAll(new TransportError('unreachable', 'reset'));
+    expect((await ask()).outcome).toMatchObject({ kind: 'unreachable', isOutage: true });
   });
 
   test.each([503, 404, 200])('is not asked about after an answer: %i', async (status) => {

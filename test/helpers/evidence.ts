@@ -1,6 +1,6 @@
 import { testClock } from 'keyverify/testing';
 
-import { OutageEvidence } from '../../src/client/evidence.js';
+import { OutageEvidence, type WatchedCall } from '../../src/client/evidence.js';
 import type { AttemptFailure, Evidence } from '../../src/core/failure.js';
 import { Deadline } from '../../src/resilience/deadline.js';
 import { CONTROL_TIMEOUT_MS, failure, fakeControls } from './control.js';
@@ -22,8 +22,8 @@ export function watchEvidence({ sharesPromises = true } = {}) {
     { clock, timeoutMs: CONTROL_TIMEOUT_MS, maxConcurrency: 64, sharesPromises },
     controls,
   );
-  const answer = (latencyMs = 10, failedAttempts = 0): void =>
-    evidence.recordAnswer(clock.monotonic(), latencyMs, failedAttempts);
+  const answer = (latencyMs = 10, failedAttempts = 0, call?: WatchedCall): void =>
+    evidence.recordAnswer(clock.monotonic(), latencyMs, failedAttempts, call);
   /** A question that is sent now. */
   const send = () => {
     const call = { firstSentAt: clock.monotonic() };
