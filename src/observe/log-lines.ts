@@ -26,7 +26,7 @@ const ADVICE: Readonly<Record<FailureKind, string>> = {
   timeout: 'Check its load and the network.',
   server_error: 'Look at the log of the key server.',
   rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
-  overloaded: 'Look for a flood of unknown keys; give this process more CPU, file descriptors or maxConcurrency.',
+  overloaded: 'Look for a flood of unknown keys; give this process more CPU or maxConcurrency.',
   // The line about what opened the breaker has said it all.
   circuit_open: '',
   // Each message names another setting.
@@ -111,7 +111,7 @@ export const lines = {
 
   caching: ({ publicUrl }: Settings): string =>
     `keyverify: ${publicUrl} forbids caching (Cache-Control), so every call asks it and nobody is served while it is down. ` +
-    'Many frameworks do: send "Cache-Control: private, max-age=300" with verdicts, or none.',
+    'Many frameworks do: send "Cache-Control: max-age=300" with verdicts, or none.',
 
   clock: ({ publicUrl }: Settings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
