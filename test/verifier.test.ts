@@ -588,6 +588,32 @@ describe('the service token', () => {
     );
   });
 
+  test('a key that the server cannot stand is told of as that, and changes nothing for others', async () => {
+    const { server, build } = await rig({ [GOOD]: ACME });
+    const warn = vi.fn();
+    const verifier = build({ logger: { warn }, retries: 0 });
+    await verifier.verify(GOOD);
+    server.injectFault({ kind: 'wrong-shape' }, { times: 1 });
+    expect(brief(await verifier.verify(OTHER))).toBe('closed invalid_response');
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Others are answered: only callers with'));
+  });
+
+  test('the key server that answers again is told of, once its pause is over', async () => {
+    const { server, clock, build } = await rig();
+    const [warn, info] = [vi.fn(), vi.fn()];
+    const verifier = build({ logger: { warn, info } });
+    server.injectFault({ kind: 'status', status: 429 }, { times: 1 });
+    expect(brief(await verifier.verify(GOOD))).toBe('closed rate_limited');
+    // One that is asked although there is a pause.
+    expect(brief(await verifier.verify(OTHER))).toBe('rejected server unknown_key');
+    expect([warn.mock.calls.length, info.mock.calls.length]).toEqual([1, 0]);
+    await clock.advance(1000);
+    await verifier.verify(GOOD);
+    expect(info).toHaveBeenCalledExactlyOnceWith(
+      expect.stringMatching(/^keyverify: the key server http:\S+ answers again: nothing is left to do unless/),
+    );
+  });
+
   test('a 401 warns once a minute', async () => {
     const { clock, build } = await rig();
     const warn = vi.fn();

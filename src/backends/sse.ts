@@ -69,9 +69,9 @@ class SseRevocations implements RevocationSource {
       response = await ask(await verifierToken(sent));
     }
     const type = response.headers.get('content-type') ?? '';
-    if (response.status !== 200 || !type.startsWith('text/event-stream') || response.body === null) {
+    if (response.status !== 200 || !type.startsWith(STREAM) || response.body === null) {
       await response.body?.cancel();
-      throw new TypeError(`keyverify: the stream of revocations was answered with ${response.status}`);
+      throw new TypeError(`${withoutQuery(url)} answered ${response.status}${notStream(response.status, type)}`);
     }
     const parser = new EventStreamParser();
     const decoder = new TextDecoder();
@@ -85,7 +85,9 @@ class SseRevocations implements RevocationSource {
   }
 }
 
-const HEADERS = { accept: 'text/event-stream', 'user-agent': `keyverify/${VERSION}` };
+const STREAM = 'text/event-stream';
+
+const HEADERS = { accept: STREAM, 'user-agent': `keyverify/${VERSION}` };
 
 function isToken(value: unknown): value is NonNullable<SseRevocationsOptions['token']> {
   return isFunction(value) || isHeaderValue(value);
@@ -101,6 +103,14 @@ function isSafe(url: unknown): url is string | URL {
 function withoutQuery(url: string | URL): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
+}
+
+/** What comes instead of a stream. */
+function notStream(status: number, type: string): string {
+  if (status !== 200) return '';
+  return type.startsWith(STREAM)
+    ? ' without a body'
+    : ` with content-type ${type.slice(0, 64) || 'none'}, not ${STREAM}`;
 }
 
 /** Not every runtime can iterate over a stream. Ends with the signal, which the `fetch` of Node may forget with its request. */

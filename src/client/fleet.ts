@@ -230,9 +230,9 @@ export class Fleet<Claims> {
     this.#monitor.revoked(source, messages, count);
   }
 
-  #onGap(source: string, reason: RevocationGapEvent['reason']): void {
+  #onGap(source: string, reason: RevocationGapEvent['reason'], problem: string | undefined): void {
     this.#cache.suspect(this.#now());
-    this.#monitor.gap(source, reason);
+    this.#monitor.gap(source, reason, problem);
   }
 }
 

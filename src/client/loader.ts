@@ -247,7 +247,7 @@ export class VerdictLoader<Claims> {
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
     if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs;
     this.#health.answered();
-    this.logs.answered();
+    this.logs.answered(this.#health, this.#options.clock);
     const { result, freshness } = verdict;
     const isCached = this.#cache.set(fingerprint, verdict, position, this.#fleet?.maxTtlMs);
     // A flood of made-up keys writes nothing.
@@ -273,7 +273,7 @@ export class VerdictLoader<Claims> {
     this.#backoffs.begin(this.#cache.get(fingerprint), failure, mono, this.#options.random());
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
-    this.logs.failed(failure, mono);
+    this.logs.failed(failure, mono, this.#client.lastAnswerAt);
     this.#observers.tell((o) => o.onFailure?.({ fingerprint: toHex(fingerprint), failure }));
     return failure;
   }
@@ -281,7 +281,7 @@ export class VerdictLoader<Claims> {
   #recordControl(failure: VerifyFailure | undefined, durationMs: number, result: ControlResult): void {
     if (failure === undefined) {
       this.#health.answered();
-      this.logs.answered();
+      this.logs.answered(this.#health, this.#options.clock);
     } else this.#health.failed(failure, true);
     if (this.#checks.settle(result, failure)) this.#client.requestControl();
     this.#observers.tell((o) => o.onControl?.({ failure, durationMs }));

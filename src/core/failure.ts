@@ -33,16 +33,9 @@ export type Evidence = 'none' | 'unproven' | 'proven';
 /** The kinds of failure that an outage of the key server shows itself by. Everything else never opens. */
 const MAY_OPEN: ReadonlySet<FailureKind> = new Set(['unreachable', 'timeout', 'server_error', 'circuit_open']);
 
-const CODES: Readonly<Record<FailureKind, ErrorCode>> = {
-  unreachable: 'KEYVERIFY_UNREACHABLE',
-  timeout: 'KEYVERIFY_TIMEOUT',
-  server_error: 'KEYVERIFY_SERVER_ERROR',
-  rate_limited: 'KEYVERIFY_RATE_LIMITED',
-  overloaded: 'KEYVERIFY_OVERLOADED',
-  circuit_open: 'KEYVERIFY_CIRCUIT_OPEN',
-  misconfigured: 'KEYVERIFY_MISCONFIGURED',
-  invalid_response: 'KEYVERIFY_INVALID_RESPONSE',
-};
+// toUpperCase() says no more than that it gives a string.
+// eslint-disable-next-line @typescript-eslint/consistent-type-assertions
+const upper = <Text extends string>(text: Text) => text.toUpperCase() as Uppercase<Text>;
 
 /** What is known about a failure besides its kind. */
 export interface FailureDetails {
@@ -92,7 +85,7 @@ export class VerifyFailure extends KeyVerifyError {
   constructor(kind: FailureKind, message: string, details: FailureDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.kind = kind;
-    this.code = CODES[kind];
+    this.code = `KEYVERIFY_${upper(kind)}`;
     this.attempts = details.attempts ?? 0;
     this.durationMs = details.durationMs ?? 0;
     this.retryAfterMs = details.retryAfterMs;

@@ -4,7 +4,7 @@ import { redactError } from '../core/redact.js';
 import { isPosition } from './position.js';
 import {
   isRevocation,
-  parseMessage,
+  readDelivered,
   type FollowContext,
   type PositionedMessage,
   type Revocation,
@@ -36,7 +36,8 @@ export interface FollowerOptions {
   readonly verifyUrl: string;
   readonly token: FollowContext['token'];
   readonly onRevocations: (source: string, revocations: readonly FollowedRevocation[]) => void;
-  readonly onGap: (source: string, reason: RevocationGapEvent['reason']) => void;
+  /** `problem`: what is wrong with an event that is unreadable. */
+  readonly onGap: (source: string, reason: RevocationGapEvent['reason'], problem: string | undefined) => void;
   /** A stream is silent for three heartbeats or more. Told again and again. */
   readonly onSilent: (source: string, silence: Silence) => void;
   /** It is heard from again, after `ms`. */
@@ -86,19 +87,19 @@ export class FollowedStream {
     this.source = source;
     this.#options = options;
     this.#okSince = options.clock.wall();
-    this.place = new StreamPlace(options.clock, (reason) => options.onGap(source.name, reason));
+    this.place = new StreamPlace(options.clock, (reason, problem) => options.onGap(source.name, reason, problem));
   }
 
   /** Since when it is heard from or starts, on the wall clock; of a silent one, when it was last heard from. */
   get since(): number {
     const { clock } = this.#options;
-    return this.isSilent ? clock.wall() - (clock.monotonic() - this.#heardAt) : this.#okSince;
+    return this.isSilent ? Math.floor(clock.wall() - (clock.monotonic() - this.#heardAt)) : this.#okSince;
   }
 
   /** How late revocations take effect: none that is on its way is older than this. */
   get lagMs(): number {
     const mono = this.#options.clock.monotonic();
-    return Math.max(0, mono - this.#heardAt, mono < this.#delay.until ? this.#delay.ms : 0);
+    return Math.ceil(Math.max(0, mono - this.#heardAt, mono < this.#delay.until ? this.#delay.ms : 0));
   }
 
   get isSilent(): boolean {
@@ -201,12 +202,13 @@ export class FollowedStream {
     const isForOthers = ({ scope: concerned = scope }: Revocation): boolean =>
       scope !== undefined && concerned !== scope;
     const revocations: FollowedRevocation[] = [];
-    for (const { position, json } of messages) {
-      const message = isPosition(position) ? parseMessage(json) : undefined;
+    for (const delivered of messages) {
+      const { position } = delivered;
+      const message = readDelivered(delivered);
       // After a gap, what is retained may come again.
       const isNew = place.isNew(position);
       if (isPosition(position)) place.goTo(position);
-      if (message === undefined) place.gap('unreadable');
+      if (typeof message === 'string') place.gap('unreadable', message);
       else if (message.type === 'reset') place.lose();
       else if (isRevocation(message) && !isForOthers(message)) {
         revocations.push({ ...message, source: source.name, position, gaps: place.gaps });

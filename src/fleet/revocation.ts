@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.js';
-import { check, isObject, isText, loose, optional, parse } from '../core/schema.js';
+import { check, fieldOf, isObject, isText, loose, optional, parse } from '../core/schema.js';
 import { lazy } from '../core/lazy.js';
 import type { StoredSelector } from '../core/selector.js';
+import { isPosition } from './position.js';
 import type { FleetSupport } from './support.js';
 
 /** Which verdicts a revocation is about: exactly one of these. `fingerprint` is a SHA-256 as 64 hexadecimal digits. */
@@ -117,21 +118,49 @@ const signal = lazy(() =>
 /** The longest event, in characters. */
 export const MAX_EVENT = 4096;
 
-/** Reads a message; `undefined` for one that can't be understood. */
-export function parseMessage(json: string): RevocationMessage | undefined {
-  if (json.length > MAX_EVENT) return undefined;
+/** What a message may quote of an event. */
+const NAME = /^[\w:.-]{1,64}$/;
+
+/** Reads a message; text says what is wrong with it, by the names of its fields, never by what they hold. */
+function readMessage(json: string): RevocationMessage | string {
+  if (json === '') return 'it is empty, or not signed as signingSecret asks for';
+  if (json.length > MAX_EVENT) return `it is longer than ${MAX_EVENT} characters`;
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch {
-    return undefined;
+    return 'it is no JSON';
   }
   const read = parse(signal(), value);
   if (read.success) return { type: read.data.type };
   const event = parse(revocation(), value);
-  if (!event.success) return undefined;
-  const { type, select, scope, at } = event.data;
-  return { type, select, scope, at };
+  if (event.success) {
+    const { type, select, scope, at } = event.data;
+    return { type, select, scope, at };
+  }
+  const wrong = event.error.issues.flatMap(({ path: [field] }) => namesIn(field, value));
+  return wrong.length === 0 ? 'it is no object' : `wrong or missing: ${wrong.join(', ')}`;
+}
+
+/** Reads a message; `undefined` for one that can't be understood. */
+export function parseMessage(json: string): RevocationMessage | undefined {
+  const read = readMessage(json);
+  return typeof read === 'string' ? undefined : read;
+}
+
+/** Reads a message where it stands; text says which one is wrong, and why. */
+export function readDelivered({ position, json }: PositionedMessage): RevocationMessage | string {
+  const id = NAME.test(position) ? `id ${position}` : 'its id';
+  if (!isPosition(position)) return `${id}: expected two or three whole numbers with hyphens between, such as 1-0`;
+  const read = readMessage(json);
+  return typeof read === 'string' ? `${id}: ${read}` : read;
+}
+
+function namesIn(field: PropertyKey | undefined, event: unknown): string[] {
+  if (field === undefined) return [];
+  const selector = field === 'select' ? fieldOf(event, field) : undefined;
+  const names = isObject(selector) ? Object.keys(selector).filter((name) => NAME.test(name)) : [];
+  return names.length === 0 ? [String(field)] : names.map((name) => `select.${name}`);
 }
 
 export const isRevocation = (message: RevocationMessage): message is Revocation => 'select' in message;

@@ -3,6 +3,7 @@ import type { RevocationGapEvent } from '../core/events.js';
 import { generationOf, isBefore, type Positions } from './position.js';
 
 type GapReason = RevocationGapEvent['reason'];
+type TellGap = (reason: GapReason, problem: string | undefined) => void;
 
 /** A position, as far as it says what came first. */
 export interface KnownPosition {
@@ -27,14 +28,14 @@ export class StreamPlace {
   /** When the last gap was found. */
   gapAt = -Infinity;
   readonly #clock: Clock;
-  readonly #tell: (reason: GapReason) => void;
+  readonly #tell: TellGap;
   #last: string | undefined;
   #isLost = false;
   #toldAt = -Infinity;
   #isToTell = false;
   #cancelTell: () => void = () => undefined;
 
-  constructor(clock: Clock, tell: (reason: GapReason) => void) {
+  constructor(clock: Clock, tell: TellGap) {
     this.#clock = clock;
     this.#tell = tell;
   }
@@ -63,8 +64,8 @@ export class StreamPlace {
     this.gap('lost');
   }
 
-  /** What comes next is new, and not to be compared with what came before. */
-  gap(reason: GapReason): void {
+  /** What comes next is new, and not to be compared with what came before. `problem`: what is wrong with an event. */
+  gap(reason: GapReason, problem?: string): void {
     this.gaps++;
     this.gapAt = this.#clock.monotonic();
     if (this.#isToTell) return;
@@ -72,7 +73,7 @@ export class StreamPlace {
     const tell = (): void => {
       this.#isToTell = false;
       this.#toldAt = this.#clock.monotonic();
-      this.#tell(reason);
+      this.#tell(reason, problem);
     };
     const leftMs = this.#toldAt + TELL_GAPS_MS - this.gapAt;
     if (leftMs <= 0) tell();

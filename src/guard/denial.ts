@@ -1,3 +1,4 @@
+import { shown } from '../core/messages.js';
 import { type FailedClosed, isRejected, type Rejected } from '../core/result.js';
 import type { KeyFound } from './key-sources.js';
 import type { GuardRequest } from './request.js';
@@ -63,7 +64,7 @@ export const DENIALS = {
   'invalid-key': { status: 401, title: 'The API key is not valid', reason: 'rejected', challenge: 'invalid_token' },
   'ambiguous-key': {
     status: 400,
-    title: 'One API key, given once, is expected',
+    title: 'One API key is expected, given once, with no scheme, blank or comma in it',
     reason: 'ambiguous_key',
     challenge: 'invalid_request',
   },
@@ -155,7 +156,8 @@ export function toDenial(
 ): Denial {
   // RFC 9457, section 3.1.2: the status in the body is that of the response.
   const { status = problem.status, headers = {}, body: content = { ...problem, status } } = overrides;
-  if (!Number.isInteger(status) || status < 400 || status > 599) throw new RangeError('not the status of a denial');
+  if (!Number.isInteger(status) || status < 400 || status > 599)
+    throw new RangeError(`status: expected 400 to 599, got ${shown(status)}`);
   const all: Record<string, string> = { ...defaults };
   if (typeof content === 'string') all['content-type'] = 'text/plain; charset=utf-8';
   for (const [name, value] of Object.entries(headers)) {

@@ -88,7 +88,7 @@ export function createGuard(
   };
 
   const fail = async (request: GuardRequest, found: KeyFound, part: Part, error: unknown) => {
-    log.threw(part, error, found);
+    log.threw(part, error, found, request);
     return await deny(request, found, 'internal', { error });
   };
 

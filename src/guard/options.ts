@@ -3,7 +3,7 @@ import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import type { DefaultClaims, Verified } from '../core/result.js';
 import { shown } from '../core/messages.js';
-import { check, fieldOf, isBoolean, isFunction, isObject, optional } from '../core/schema.js';
+import { anything, check, fieldOf, isBoolean, isFunction, isObject, optional } from '../core/schema.js';
 import { KEY_SOURCE, keySourceIssues } from './check-key-sources.js';
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
 import type { KeySource } from './key-sources.js';
@@ -108,7 +108,12 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
     throw new InvalidOptionsError([
       'verifier: got a request: write apiKeyAuth(verifier), not apiKeyAuth, as the handler',
     ]);
-  const issues = [...optionIssues(schemas().guard, options)];
+  // `app.use(apiKeyAuth(verifier.verify))`: the name of a method is kept, and no function that makes a verifier needs a key.
+  if (isFunction(verifier) && verifier.length > 0 && /^(?:bound )?verify$/.test(verifier.name))
+    throw new InvalidOptionsError(['verifier: got its method verify(): pass the verifier itself']);
+  const { guard } = schemas();
+  // A plugin takes it as one of its options.
+  const issues = [...optionIssues(isSource ? guard : { ...guard, verifier: optional(anything()) }, options)];
   const sources = fieldOf(options, 'keySources');
   if (Array.isArray(sources)) issues.push(...keySourceIssues(sources));
   // A class is a function, too, but one that can't be called.

@@ -21,7 +21,7 @@ const lines = {
 
   silent: (source: string, { ms, wasHeard, error }: Silence, { publicUrl, degradedTtlMs }: Settings): string =>
     `keyverify: revocations do not arrive: ${named(source)} ${wasHeard ? 'was last heard from' : 'was first asked'} ` +
-    `${duration(ms)} ago${wasHeard ? '' : ', and has not answered yet'}${error === undefined ? '' : ` (${error.message})`}. Until it is back, a new verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
+    `${duration(ms)} ago${wasHeard ? '' : ', and has not worked yet'}${error === undefined ? '' : ` (${error.message})`}. Until it is back, a new verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
     `and ${publicUrl} is asked about cached ones again, spread over time: until then a revoked key works. ${CHECK_STORE}`,
 
   heard: (source: string, ms: number): string =>
@@ -31,9 +31,9 @@ const lines = {
     `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over. ${asked(publicUrl)} ` +
     'If it happens again, keep more history in the stream.',
 
-  unreadable: (source: string, { publicUrl }: Settings): string =>
-    `keyverify: an event in ${named(source)} cannot be read, or lacks the signature that signingSecret asks for: it may have been a ` +
-    `revocation. ${asked(publicUrl)} Correct what publishes it: ${DOCS}fleet.md#publishing-revocations has the format.`,
+  unreadable: (source: string, { publicUrl }: Settings, problem = ''): string =>
+    `keyverify: an event in ${named(source)} cannot be read (${problem}), so it may have been a revocation. ` +
+    `${asked(publicUrl)} Correct what publishes it: ${DOCS}fleet.md#publishing-revocations has the format.`,
 };
 
 /** Says what somebody has to know who looks into what processes share. */
@@ -66,9 +66,10 @@ export class FleetLogs {
     this.#rose(source, () => lines.heard(source, ms));
   }
 
-  revocationsLost(source: string, reason: 'lost' | 'unreadable', mono: number): void {
+  /** `problem`: what is wrong with an event that is unreadable. */
+  revocationsLost(source: string, reason: 'lost' | 'unreadable', mono: number, problem?: string): void {
     if (this.#throttle.pass(`${reason} ${source}`, mono) !== undefined)
-      this.#logs.warn(() => lines[reason](source, this.#logs.settings));
+      this.#logs.warn(() => lines[reason](source, this.#logs.settings, problem));
   }
 
   /** Says once that something is down. */

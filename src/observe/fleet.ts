@@ -88,11 +88,11 @@ export class FleetMonitor<Claims> {
     this.#observers.tell((o) => o.onRevocation?.({ source, messages: messages.length, revoked, count }));
   }
 
-  gap(source: string, reason: RevocationGapEvent['reason']): void {
+  gap(source: string, reason: RevocationGapEvent['reason'], problem?: string): void {
     this.#revocations.gaps++;
     this.#lastGapAt = this.#clock.wall();
     // Of a stream that is silent, the log says more.
-    if (reason !== 'silent') this.#logs.revocationsLost(source, reason, this.#clock.monotonic());
+    if (reason !== 'silent') this.#logs.revocationsLost(source, reason, this.#clock.monotonic(), problem);
     this.#observers.tell((o) => o.onRevocationGap?.({ source, reason }));
   }
 }

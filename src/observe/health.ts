@@ -48,6 +48,11 @@ export class HealthMonitor {
     };
   }
 
+  /** Whether all was well after the latest answer. */
+  get isOk(): boolean {
+    return this.#status === 'ok';
+  }
+
   /** The key server gave a verdict. */
   answered(): void {
     const { clock } = this.#options;

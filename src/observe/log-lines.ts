@@ -26,12 +26,12 @@ const ADVICE: Readonly<Record<FailureKind, string>> = {
   timeout: 'Check its load and the network.',
   server_error: 'Look at the log of the key server.',
   rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
-  overloaded:
-    'Look for a flood of unknown keys, and give this process more CPU, file descriptors or a higher maxConcurrency.',
-  circuit_open: 'It is asked again by itself.',
+  overloaded: 'Look for a flood of unknown keys; give this process more CPU or maxConcurrency.',
+  // The line about what opened the breaker has said it all.
+  circuit_open: '',
   // Each message names another setting.
-  misconfigured: 'It will not go away by itself: correct the setting that this line names, or the key server.',
-  invalid_response: 'Check what answers there: it may be a proxy, a login page or another API.',
+  misconfigured: 'Correct what this line names, or the key server.',
+  invalid_response: 'Check what answers there, such as a proxy or another API.',
 };
 
 const because = ({ message, cause }: VerifyFailure): string =>
@@ -77,9 +77,14 @@ const more = (unsaid: number): string => (unsaid > 0 ? ` ${unsaid} more since th
 
 /** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
 export const lines = {
-  failure: (failure: VerifyFailure, { publicUrl, failOpen }: Settings, unsaid: number): string =>
+  /** `isOwn`: others are answered. */
+  failure: (failure: VerifyFailure, { publicUrl, failOpen }: Settings, unsaid: number, isOwn: boolean): string =>
     `${located(failure, publicUrl)}.${more(unsaid)} ` +
-    `Callers without a cached verdict are ${effect(failure, failOpen)}. ${advice(failure)}`,
+    `${isOwn ? 'Others are answered: only callers with this key and' : 'Callers'} without a cached verdict are ` +
+    `${effect(failure, failOpen)}. ${advice(failure)}`,
+
+  again: ({ publicUrl }: Settings): string =>
+    `keyverify: ${SERVER} ${publicUrl} answers again: nothing is left to do unless that line comes again.`,
 
   wrongCall: ({ message }: VerifyFailure, unsaid: number): string =>
     `${message} (Such a call fails, even for a cached key.)${more(unsaid)}`,
@@ -96,17 +101,17 @@ export const lines = {
       // Of rejected keys, the outage changed nothing.
       `${now['failed-closed'] - before['failed-closed']} calls were denied, ` +
       `${now.verified.stale - before.verified.stale} served stale and ${opened} let in without an identity. ` +
-      (opened > 0 ? 'Look at what those did: their client is null, or behind a guard the identity itself.' : BACK)
+      (opened > 0 ? 'Look at what they did: their client or identity is null.' : BACK)
     );
   },
 
   failedOpen: (failure: VerifyFailure, { publicUrl }: Settings): string =>
     `keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${publicUrl} is down: ` +
-    `${reason(failure)}. Set failOpen to false if that is more than you want.`,
+    `${reason(failure)}. Set failOpen to false if you do not want that.`,
 
   caching: ({ publicUrl }: Settings): string =>
     `keyverify: ${publicUrl} forbids caching (Cache-Control), so every call asks it and nobody is served while it is down. ` +
-    'Many frameworks send that by default: send "Cache-Control: private, max-age=300" with verdicts, or none.',
+    'Many frameworks do: send "Cache-Control: max-age=300" with verdicts, or none.',
 
   clock: ({ publicUrl }: Settings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +

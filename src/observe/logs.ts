@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js';
 import { callSafely } from '../core/events.js';
 import { mayBeOutage, type VerifyFailure } from '../core/failure.js';
 import type { Logger } from '../core/logger.js';
@@ -16,6 +17,9 @@ interface Token {
 
 /** Further off than this, a clock ends keys early or late. `Date` and the way there account for a second or two. */
 const MOST_CLOCK_SKEW_MS = 60_000;
+
+/** Others are answered if somebody was so shortly before a question, or since: without evidence of an outage it failed alone. */
+const SHORTLY_MS = 1000;
 
 /** So many seconds are half an hour or a multiple of it, up to a day. As milliseconds, nobody would choose 3 600. */
 const looksLikeHours = (value: number): boolean => value <= 86_400 && value % 1800 === 0 && value % 1000 !== 0;
@@ -49,6 +53,8 @@ export class Logs {
   readonly #throttle = new Throttle<string>();
   #outage: { readonly since: number; readonly before: StatusCounts } | undefined;
   #isOpen = false;
+  /** Whether a line said that the key server gives no verdicts, and none that it does again. */
+  #isToEnd = false;
   #saidFailOpen = false;
 
   constructor(logger: Logger | false, settings: Settings, results: () => StatusCounts, token: Token = {}) {
@@ -60,14 +66,21 @@ export class Logs {
     if (short.length > 0) this.#once('durations', () => lines.durations(short));
   }
 
-  /** A question about a key ended without a verdict. */
-  failed(failure: VerifyFailure, mono: number): void {
-    const { kind } = failure;
-    if (mayBeOutage(failure)) this.#outage ??= { since: mono, before: this.#results() };
+  /** A question about a key ended without a verdict. `lastAnswerAt`: when the key server last answered anybody. */
+  failed(failure: VerifyFailure, mono: number, lastAnswerAt: number): void {
+    const { kind, message, evidence, durationMs } = failure;
+    const outage = mayBeOutage(failure);
+    if (outage) this.#outage ??= { since: mono, before: this.#results() };
     // What belongs to an outage has been said when the breaker opened.
-    if (kind === 'circuit_open' || (this.#isOpen && mayBeOutage(failure))) return;
-    const unsaid = this.#throttle.pass(kind, mono);
-    if (unsaid !== undefined) this.warn(() => lines.failure(failure, this.settings, unsaid));
+    if (kind === 'circuit_open' || (this.#isOpen && outage)) return;
+    const isInvalid = kind === 'invalid_response';
+    const isOwn = (outage || isInvalid) && evidence === 'none' && lastAnswerAt > mono - durationMs - SHORTLY_MS;
+    // A line about one key holds back none about all of them, nor one about a setting that about another.
+    const text = isInvalid || kind === 'misconfigured' ? message : '';
+    const unsaid = this.#throttle.pass(isOwn ? `own ${kind}` : kind, mono, text);
+    if (unsaid === undefined) return;
+    this.#isToEnd ||= !outage && !isOwn && kind !== 'overloaded';
+    this.warn(() => lines.failure(failure, this.settings, unsaid, isOwn));
   }
 
   /** A call had wrong options, so it was not a matter of its key. */
@@ -76,9 +89,20 @@ export class Logs {
     if (unsaid !== undefined) this.warn(() => lines.wrongCall(failure, unsaid));
   }
 
-  /** The key server gave a verdict: what has failed so far was no outage, or it is over. */
-  answered(): void {
-    if (this.#isOpen || this.#outage === undefined) return;
+  /** The key server gave a verdict: what has failed so far was no outage, or it is over. `health` is asked only if a line depends on it. */
+  answered(health: { readonly isOk: boolean }, clock: Pick<Clock, 'monotonic'>): void {
+    if (this.#isToEnd) this.#end(health.isOk, clock.monotonic());
+    if (!this.#isOpen && this.#outage !== undefined) this.#endOutage();
+  }
+
+  /** A line that is held back comes with a later answer. */
+  #end(isOk: boolean, mono: number): void {
+    if (!isOk || this.#throttle.pass('again', mono) === undefined) return;
+    this.#isToEnd = false;
+    this.info(() => lines.again(this.settings));
+  }
+
+  #endOutage(): void {
     this.#outage = undefined;
     this.#saidFailOpen = false;
   }
@@ -93,9 +117,10 @@ export class Logs {
     }
     const outage = this.#outage;
     this.#isOpen = false;
+    this.#isToEnd = false;
     if (outage !== undefined)
       this.info(() => lines.closed(this.settings, mono - outage.since, outage.before, this.#results()));
-    this.answered();
+    this.#endOutage();
   }
 
   /** A caller was let in without an identity. */

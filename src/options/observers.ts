@@ -1,5 +1,6 @@
 import type { Observer } from '../core/events.js';
-import { isNear, meant } from '../core/messages.js';
+import { isNear, meant, sentence } from '../core/messages.js';
+import { fieldOf, isFunction } from '../core/schema.js';
 
 /** Every method of an observer. */
 const HOOKS = Object.keys({
@@ -20,23 +21,36 @@ const HOOKS = Object.keys({
   onDetach: 0,
 } satisfies Record<keyof Observer, 0>);
 
-/** Names the methods that would never be called, since there is no such event. */
+/** Names the methods that can't be called, or never would be, since there is no such event. */
 export function observerIssues(observers: readonly object[]): string[] {
   return observers.flatMap((observer, at) =>
-    namesOf(observer)
-      .filter((name) => /^on[A-Z]/.test(name) && !HOOKS.includes(name))
+    namesOf(observer).flatMap((name) => {
+      const value = fieldOf(observer, name);
+      const place = `observers.${at}.${name}`;
+      if (HOOKS.includes(name))
+        return value === undefined || isFunction(value) ? [] : [sentence(place, 'a function', value)];
       // An instance may have methods for others to call, such as Nest's onModuleInit().
-      .filter((name) => isLiteral(observer) || HOOKS.some((hook) => isNear(hook, name)))
-      .map((name) => `observers.${at}.${name}: there is no such event${meant(name, HOOKS)}`),
+      const isHook = /^on[A-Z]/.test(name);
+      const isMeant = isLiteral(observer)
+        ? isHook || isFunction(value)
+        : HOOKS.some((hook) => isSame(hook, name) || (isHook && isNear(hook, name)));
+      return isMeant ? [`${place}: there is no such event${meant(name, HOOKS)}`] : [];
+    }),
   );
 }
+
+const isSame = (hook: string, name: string): boolean => hook.toLowerCase() === name.toLowerCase();
 
 const isLiteral = (value: object): boolean => [Object.prototype, null].includes(Reflect.getPrototypeOf(value));
 
 /** Its own names, and those that its class has. */
 function namesOf(observer: object): string[] {
   const names: string[] = [];
-  for (let holder: object | null = observer; holder !== null; holder = Reflect.getPrototypeOf(holder))
+  for (
+    let holder: object | null = observer;
+    holder !== null && holder !== Object.prototype;
+    holder = Reflect.getPrototypeOf(holder)
+  )
     names.push(...Object.getOwnPropertyNames(holder));
   return [...new Set(names)];
 }

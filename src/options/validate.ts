@@ -62,11 +62,11 @@ const isSource = (value: unknown): value is RevocationSource => {
 };
 const areSources = (value: unknown): value is RevocationSource | readonly RevocationSource[] => {
   const all: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return all.every(isSource) && new Set(all.map(({ name }) => name)).size === all.length;
+  return all.every(isSource);
 };
 
 const FLEET = '`fleet`, imported from keyverify/fleet of the same version as keyverify';
-const SOURCES = `an object with a name of its own, heartbeatMs, follow() and ${FLEET}, or an array of them`;
+const SOURCES = `an object with name, heartbeatMs, follow() and ${FLEET}, or an array of them`;
 
 /** The longest delay that timers take; beyond it they fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -87,7 +87,7 @@ const schema = lazy(() => {
   const options = {
     verifyUrl: anything(),
     serviceToken: check(isTokenSource, 'visible characters without a line break, or a function that returns them'),
-    scope: optional(check(isScope, 'text without line breaks, or blanks around it')),
+    scope: optional(check(isScope, 'a string that is not empty, without line breaks or surrounding blanks')),
     cacheTtlMs: withDefault(duration, 300_000),
     rejectedTtlMs: withDefault(duration, 10_000),
     staleIfErrorMs: withDefault(
@@ -138,7 +138,10 @@ export function validateOptions(given: unknown) {
   if (parsed.success) {
     const { openMs, maxOpenMs } = parsed.data.breaker;
     if (openMs > maxOpenMs) issues.push(`breaker.openMs: expected maxOpenMs, ${maxOpenMs}, or less, got ${openMs}`);
-    issues.push(...observerIssues(parsed.data.observers));
+    const names = [parsed.data.revocations].flat().map(({ name }) => name);
+    if (new Set(names).size < names.length) issues.push('revocations: expected different names, got a duplicate name');
   }
+  const observers = fieldOf(given, 'observers');
+  if (areObservers(observers)) issues.push(...observerIssues(observers));
   return { options: parsed.success ? parsed.data : undefined, issues };
 }

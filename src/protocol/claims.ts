@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 
 import type { DefaultClaims } from '../core/result.js';
 import { sanitize } from '../core/redact.js';
+import { fieldOf } from '../core/schema.js';
 
 /** Claims as the caller's schema wants them, or which of them are wrong. */
 export type ClaimsRead<Claims> = { readonly claims: Claims } | { readonly wrong: string };
@@ -20,21 +21,22 @@ export function claimsReader<Claims>(schema: StandardSchemaV1<unknown, Claims> |
 }
 
 export function schemaReader<Claims>(schema: StandardSchemaV1<unknown, Claims>): ClaimsReader<Claims> {
-  const toRead = (checked: StandardSchemaV1.Result<Claims>): ClaimsRead<Claims> => {
-    // A schema's messages may quote what they complain of, so only the places are named.
-    if (checked.issues !== undefined) return { wrong: checked.issues.map(place).join(', ') };
+  const toRead = (checked: StandardSchemaV1.Result<Claims>, raw: DefaultClaims): ClaimsRead<Claims> => {
+    // A schema's messages may quote what they complain of, so only its place and its type are named.
+    if (checked.issues !== undefined) return { wrong: checked.issues.map((issue) => place(issue, raw)).join(', ') };
     return { claims: freeze(checked.value) };
   };
   return (raw) => {
     const checked = schema['~standard'].validate(raw);
     // By its `then`: a promise of another realm or library is one, too, and must not pass for a result without issues.
-    return 'then' in checked ? Promise.resolve(checked).then(toRead) : toRead(checked);
+    return 'then' in checked ? Promise.resolve(checked).then((late) => toRead(late, raw)) : toRead(checked, raw);
   };
 }
 
-function place({ path = [] }: StandardSchemaV1.Issue): string {
-  const names = path.map((step) => String(typeof step === 'object' ? step.key : step));
-  return names.length === 0 ? 'the claims as a whole' : names.join('.');
+function place({ path = [] }: StandardSchemaV1.Issue, raw: DefaultClaims): string {
+  const keys = path.map((step) => (typeof step === 'object' ? step.key : step));
+  if (keys.length === 0) return 'the claims as a whole';
+  return `${keys.map(String).join('.')} (got ${typeof keys.reduce<unknown>(fieldOf, raw)})`;
 }
 
 /** Results are shared between callers, so what a schema made anew is frozen again. */

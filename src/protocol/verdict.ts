@@ -5,7 +5,7 @@ import { fieldOf, isObject, isText, loose, optional, parse, check } from '../cor
 import { isMisspelt, nearMiss, notFlag, notText } from './near-miss.js';
 import type { ProtocolAnswer } from './protocol.js';
 import { invalidResponse } from './status.js';
-import { parseRfc3339 } from './time.js';
+import { isPlausibleTime, parseRfc3339 } from './time.js';
 
 const isTime = (value: unknown): value is string | number => typeof value === 'string' || Number.isFinite(value);
 
@@ -50,8 +50,10 @@ export function decodeVerdict(json: unknown): ProtocolAnswer {
   // A field that has no place of its own in the result is a claim.
   const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;
-  if (Number.isNaN(expiresAt))
-    return invalidResponse('no verdict: expires_at is neither an RFC 3339 time nor epoch seconds');
+  if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) {
+    const is = typeof expiry === 'number' ? 'looks like milliseconds' : 'is no time';
+    return invalidResponse(`no verdict: expires_at ${is}: expected epoch seconds or RFC 3339`);
+  }
   return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims };
 }
 

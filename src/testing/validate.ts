@@ -152,7 +152,9 @@ export function checkRecord(record: unknown, { hasScopes, ownerAt }: RecordRules
   const owner = isTwo
     ? [`tenant: expected the same text as client, since the protocol reads both from ${ownerAt}`]
     : [];
-  const all = [...issues, ...owner].map((issue) => `${place}: ${issue}`);
+  // A stub knows no scopes, and in the claims they would not be any.
+  const hinted = issues.map((issue) => issue.replace(/^(?!scopes:)(.+no such option)$/, '$1: put it into claims'));
+  const all = [...hinted, ...owner].map((issue) => `${place}: ${issue}`);
   if (all.length > 0) throw new InvalidOptionsError(all);
 }
 

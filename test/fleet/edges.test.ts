@@ -10,7 +10,7 @@ import { memoryFleet, startKeyServer, testClock } from 'keyverify/testing';
 import { RevocationFollower } from '../../src/fleet/follower.js';
 import { parseRecord, toRecord } from '../../src/fleet/record.js';
 import { isBefore } from '../../src/fleet/position.js';
-import { parseMessage, toJson } from '../../src/fleet/revocation.js';
+import { parseMessage, readDelivered, toJson } from '../../src/fleet/revocation.js';
 import { SharedVerdicts, type SharedVerdictsOptions } from '../../src/fleet/shared-verdicts.js';
 import { serve } from '../helpers/http.js';
 import { issues } from '../helpers/options.js';
@@ -96,6 +96,22 @@ describe('messages', () => {
     ['{"v":1,"type":"changed","select":{"all":true},"more":1}', { type: 'changed', select: { all: true } }],
   ])('%s', (json, message) => {
     expect(parseMessage(json)).toEqual(message);
+  });
+
+  const HYPHENS = 'expected two or three whole numbers with hyphens between, such as 1-0';
+
+  test.each([
+    ['0', '{}', `id 0: ${HYPHENS}`],
+    ['a\nb', '{}', `its id: ${HYPHENS}`],
+    ['1-5', '', 'id 1-5: it is empty, or not signed as signingSecret asks for'],
+    ['1-5', `"${'x'.repeat(5_000)}"`, 'id 1-5: it is longer than 4096 characters'],
+    ['1-5', '{', 'id 1-5: it is no JSON'],
+    ['1-5', '7', 'id 1-5: it is no object'],
+    ['1-5', '{"type":"gone"}', 'id 1-5: wrong or missing: v, type, select'],
+    ['1-5', '{"v":1,"type":"revoked","select":{"key_id":"secret"}}', 'id 1-5: wrong or missing: select.key_id'],
+    ['1-5', '{"v":1,"type":"revoked","select":{"a\\nb":1}}', 'id 1-5: wrong or missing: select'],
+  ])('with the id %j that cannot be read: %s', (position, json, problem) => {
+    expect(readDelivered({ position, json })).toBe(problem);
   });
 
   test.each([
@@ -417,7 +433,10 @@ describe('options of a fleet', () => {
     [{ revocations: null }, 'or an array of them, got null'],
     [{ revocations: [{ fleet, name: '', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
     [{ revocations: [{ fleet, name: 's', heartbeatMs: 0, follow: () => undefined }] }, 'revocations: expected'],
-    [{ revocations: [sseRevocations(), sseRevocations()] }, 'revocations: expected an object with a name of its own'],
+    [
+      { revocations: [sseRevocations(), sseRevocations()] },
+      'revocations: expected different names, got a duplicate name',
+    ],
     // The code for fleets comes with what is shared, and works with the inside of a verifier of its own version.
     [{ sharedCache: { get, put: get, lease: get } }, 'sharedCache: expected'],
     [{ sharedCache: { fleet: { ...fleet, version: '9.9.9' }, get, put: get, lease: get } }, 'sharedCache: expected'],

@@ -209,6 +209,23 @@ describe('a stream that misbehaves', () => {
   });
 });
 
+test.each<[string, Response, string]>([
+  ['an error', new Response('', { status: 503 }), '503'],
+  ['a page', new Response('', { headers: { 'content-type': 'text/html' } }), '200 with content-type text/html, not'],
+  ['nothing', new Response(null), '200 with content-type none, not text/event-stream'],
+  ['no body', new Response(null, { headers: { 'content-type': 'text/event-stream' } }), '200 without a body'],
+])('what comes in place of a stream is named, with the URL that sent it: %s', async (_, response, said) => {
+  const source = sseRevocations({
+    url: 'https://admin.test/events?token=secret',
+    fetch: async () => await Promise.resolve(response),
+  });
+  const { signal } = new AbortController();
+  const sink = { deliver: () => undefined, gap: () => undefined, caughtUp: () => undefined };
+  const token = async (): Promise<string> => await Promise.resolve(TOKEN);
+  const context = { sink, from: undefined, retainMs: 1, signal, verifyUrl: '', token, clock: testClock() };
+  await expect(source.follow(context)).rejects.toThrow(`https://admin.test/events answered ${said}`);
+});
+
 test('a stream ends with its signal, also where fetch forgets it once the headers are there', async () => {
   const server = await rig();
   const end = new AbortController();

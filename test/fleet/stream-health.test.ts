@@ -32,7 +32,7 @@ function setup(names: readonly string[] = ['s']) {
     retainMs: 1,
     verifyUrl: 'https://admin.test/verify?secret=url-secret',
     token: async () => await Promise.resolve(TOKEN),
-    onGap: (_, reason) => told.push(`gap: ${reason}`),
+    onGap: (_, reason, problem) => told.push(`gap: ${reason}${problem === undefined ? '' : ` (${problem})`}`),
     onSilent: (source, { ms, error }) =>
       told.push(`${source} silent for ${ms} ms: ${error?.message ?? 'nothing said'}`),
     onHeard: (source, ms) => told.push(`${source} heard after ${ms} ms`),
@@ -68,6 +68,25 @@ describe('the health of streams', () => {
     await clock.advance(900);
     sink()?.caughtUp();
     expect(follower.health).toEqual({ status: 'ok', since: START + 700, lagMs: 0 });
+  });
+
+  test('counts in whole milliseconds', async () => {
+    const { clock, follower, sink } = setup();
+    void follower.start();
+    await clock.advance(0.25);
+    sink()?.caughtUp('1-1');
+    await clock.advance(3_500);
+    expect(follower.health).toEqual({ status: 'down', since: START, lagMs: 3_500 });
+    await clock.advance(0.5);
+    expect(follower.health).toEqual({ status: 'down', since: START, lagMs: 3_501 });
+  });
+
+  test('that deliver what cannot be read has the first of it in a second told', async () => {
+    const { clock, follower, sink, told } = setup();
+    void follower.start();
+    await clock.advance(1);
+    sink()?.deliver([{ position: '1-1', json: '{' }, revoked('0')]);
+    expect(told).toEqual(['gap: unreadable (id 1-1: it is no JSON)']);
   });
 
   test('is down after three heartbeats without a word, since the last one, and says why without a secret', async () => {

@@ -96,6 +96,11 @@ describe('a guard', () => {
     const two = await denied(guard(requestWith({ 'x-api-key': ['sk-1', 'sk-2'] })));
     expect(two).toMatchObject({ status: 400, reason: 'ambiguous_key' });
     expect(two.headers['www-authenticate']).toBe('Bearer realm="api", error="invalid_request"');
+    const withScheme = await denied(guard(requestWith({ 'x-api-key': ['Bearer sk-1'] })));
+    expect(problemOf(withScheme)).toMatchObject({
+      title: 'One API key is expected, given once, with no scheme, blank or comma in it',
+      reason: 'ambiguous_key',
+    });
     expect(verifier.asked).toEqual([]);
   });
 
@@ -353,6 +358,26 @@ describe('what differs for a route', () => {
 });
 
 describe('the options of a guard', () => {
+  it('refuse the method of a verifier in place of the verifier', () => {
+    const verifier = new KeyVerifier({ verifyUrl: 'https://admin.test/verify', serviceToken: 'service-token' });
+    for (const method of [Reflect.get(verifier, 'verify') as unknown, verifier.verify.bind(verifier)])
+      expect(() => createGuard(method as never)).toThrow(
+        new InvalidOptionsError(['verifier: got its method verify(): pass the verifier itself']),
+      );
+    const verify = (): DefaultVerifier => saying(acme);
+    expect(() => createGuard(verify)).not.toThrow();
+  });
+
+  it('suggest verifier where there is none', () => {
+    expect(() => createGuard(undefined as never, { verfier: saying(acme) } as never)).toThrow(
+      new InvalidOptionsError([
+        'verifier: expected an object with verify(), or a function that returns one',
+        'verfier: there is no such option, did you mean verifier?',
+      ]),
+    );
+    expect(() => createGuard(saying(acme), { verifier: 1 } as never)).toThrow(/verifier: there is no such option/);
+  });
+
   const source = /keySources: expected an array of at least one 'bearer'/;
   const EACH = "'bearer', { header }, { query }, { cookie } or { subprotocol }";
 

@@ -76,7 +76,7 @@ describe('a guard that answers 500 says why', () => {
     ['authorize() threw: Error: [redacted] it is', { authorize: throwing(`${KEY} it is`) }, withKey],
     ['onDenied() threw, or returned what cannot be sent: Error: inside', { onDenied: throwing('inside') }, withoutKey],
     [
-      'onDenied() threw, or returned what cannot be sent: RangeError: not the status of a denial',
+      'onDenied() threw, or returned what cannot be sent: RangeError: status: expected 400 to 599, got 200',
       { onDenied: () => ({ status: 200 }) },
       withoutKey,
     ],
@@ -94,7 +94,7 @@ describe('a guard that answers 500 says why', () => {
     expect(await status(createGuard(saying(acme))({ ...withKey, header: throwing(KEY) }))).toBe(500);
     expect(lines()).toEqual([
       'keyverify: a guard answers 500, since verify() threw, or gave no result: Error: no [redacted]',
-      'keyverify: a guard answers 500, since the options of this route are wrong: InvalidOptionsError: ' +
+      'keyverify: a guard answers 500, since the options of this route are wrong (/): InvalidOptionsError: ' +
         'keyverify: invalid options - optinal: there is no such option, did you mean optional?',
       'keyverify: a guard answers 500, since the request could not be read: Error',
     ]);

@@ -55,11 +55,12 @@ const failed = (kind: FailureKind, cause?: Error): VerifyFailure =>
     cause,
     evidence: mayBeOutage({ kind }) ? 'proven' : 'none',
   });
+const at = (mono: number) => ({ monotonic: () => mono });
 const refused = failed('unreachable', new Error('connect ECONNREFUSED'));
 
 test.each(KINDS)('a first failure, %s, is told with the URL, the cause, the effect and what to do', (kind) => {
   const { logs, lines } = logsOf();
-  logs.failed(failed(kind, new Error('the cause')), 0);
+  logs.failed(failed(kind, new Error('the cause')), 0, -Infinity);
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(
     new RegExp(
@@ -73,6 +74,7 @@ test('a server whose fields do not fit is not taken for a proxy', () => {
   logs.failed(
     new VerifyFailure('invalid_response', 'keyverify: answered with no verdict: missing or wrong: client'),
     0,
+    -Infinity,
   );
   expect(lines[0]).toMatch(
     /Compare its answer with https:\/\/github\.com\/keyverify\/keyverify\/blob\/main\/docs\/protocol\.md, or with the protocol that is set\.$/,
@@ -86,8 +88,12 @@ test('a line names docs where they are: not in the package', () => {
 
 test('a failure of the key server is told with its URL where it is named, one of ours at the end', () => {
   const { logs, lines } = logsOf({ publicUrl: 'https://admin.test/$&' });
-  logs.failed(new VerifyFailure('misconfigured', 'keyverify: the key server answered 401: check serviceToken'), 0);
-  logs.failed(new VerifyFailure('timeout', 'keyverify: late'), 0);
+  logs.failed(
+    new VerifyFailure('misconfigured', 'keyverify: the key server answered 401: check serviceToken'),
+    0,
+    -Infinity,
+  );
+  logs.failed(new VerifyFailure('timeout', 'keyverify: late'), 0, -Infinity);
   expect(lines[0]).toContain('the key server https://admin.test/$& answered 401: check serviceToken. Callers');
   expect(lines[1]).toContain('keyverify: late, at https://admin.test/$&. Callers');
 });
@@ -96,7 +102,7 @@ test('wrong options of a call are told once a minute, and are no matter of the k
   const { logs, lines } = logsOf();
   const wrong = (message: string) =>
     new VerifyFailure('misconfigured', `keyverify: invalid options of a call: ${message}`);
-  logs.failed(failed('misconfigured'), 0);
+  logs.failed(failed('misconfigured'), 0, -Infinity);
   for (const mono of [0, 1]) logs.wrongCall(wrong('maxAge: there is no such option, did you mean maxAgeMs?'), mono);
   logs.wrongCall(wrong('maxAgeMs: expected a number of milliseconds, 0 or more, got -1'), 60_000);
   const does = '(Such a call fails, even for a cached key.)';
@@ -109,7 +115,7 @@ test('wrong options of a call are told once a minute, and are no matter of the k
 
 test('a cause that the message has already is not said twice', () => {
   const { logs, lines } = logsOf();
-  logs.failed(new VerifyFailure('timeout', 'keyverify: too late', { cause: new Error('too late') }), 0);
+  logs.failed(new VerifyFailure('timeout', 'keyverify: too late', { cause: new Error('too late') }), 0, -Infinity);
   expect(lines[0]).toContain(`warn keyverify: too late, at ${URL}.`);
 });
 
@@ -124,7 +130,7 @@ test('each kind of failure is told once a minute, with how often it came meanwhi
     ['misconfigured', 120_000],
     ['misconfigured', 200_000],
   ] as const)
-    logs.failed(failed(kind), mono);
+    logs.failed(failed(kind), mono, -Infinity);
   expect(lines.map((line) => / as (\w+)/.exec(line)?.[1])).toEqual([
     'misconfigured',
     'rate_limited',
@@ -140,7 +146,7 @@ test('an outage is two lines: what it means, and what it came to', () => {
   count({ 'failed-closed': 5, verified: { ...NONE.verified, stale: 1 } });
   logs.breakerChanged(refused, 10_000);
   logs.breakerChanged(refused, 11_000);
-  for (const kind of ['unreachable', 'timeout', 'circuit_open'] as const) logs.failed(failed(kind), 12_000);
+  for (const kind of ['unreachable', 'timeout', 'circuit_open'] as const) logs.failed(failed(kind), 12_000, -Infinity);
   count({
     'failed-closed': 8,
     verified: { ...NONE.verified, stale: 42 },
@@ -154,7 +160,7 @@ test('an outage is two lines: what it means, and what it came to', () => {
       'Check that it runs, and DNS, network and firewall on the way. ' +
       'It is asked again every few seconds, and another line will say when it is back.',
     `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
-      '7 let in without an identity. Look at what those did: their client is null, or behind a guard the identity itself.',
+      '7 let in without an identity. Look at what they did: their client or identity is null.',
   ]);
 });
 
@@ -167,19 +173,19 @@ test('after an outage in which nobody was let in without an identity, nothing is
 
 test('an outage begins with its first failure, not when the breaker opens', () => {
   const { logs, lines, count } = logsOf();
-  logs.failed(failed('timeout'), 0);
+  logs.failed(failed('timeout'), 0, -Infinity);
   count({ 'failed-closed': 5 });
   logs.breakerChanged(refused, 60_000);
-  logs.answered();
+  logs.answered({ isOk: true }, at(0));
   logs.breakerChanged(undefined, 3 * 3_600_000);
   expect(lines.at(-1)).toContain('back after 3 h, in which 5 calls were denied');
 });
 
 test('a failure that was followed by an answer belongs to no outage', () => {
   const { logs, lines, count } = logsOf();
-  logs.failed(failed('timeout'), 0);
+  logs.failed(failed('timeout'), 0, -Infinity);
   count({ 'failed-closed': 5 });
-  logs.answered();
+  logs.answered({ isOk: true }, at(0));
   logs.breakerChanged(refused, 1_200_000);
   logs.breakerChanged(undefined, 1_200_000 + 300_000);
   expect(lines.at(-1)).toContain('back after 5 min, in which 0 calls were denied');
@@ -194,35 +200,127 @@ test('a breaker that closes without having been open says nothing', () => {
 test('what is no sign of an outage is told while the breaker is open, too', () => {
   const { logs, lines } = logsOf();
   logs.breakerChanged(refused, 0);
-  logs.failed(failed('misconfigured'), 1);
+  logs.failed(failed('misconfigured'), 1, -Infinity);
   expect(lines[1]).toContain('it failed as misconfigured');
 });
 
 test('callers who are let in are told of once in each outage', () => {
   const { logs, lines } = logsOf({ failOpen: true });
-  logs.failed(refused, 0);
+  logs.failed(refused, 0, -Infinity);
   for (let i = 0; i < 3; i++) logs.failedOpen(refused);
   logs.breakerChanged(refused, 5);
   logs.failedOpen(refused);
   logs.breakerChanged(undefined, 10);
   expect(lines.filter((line) => line.includes('since failOpen is on'))).toHaveLength(1);
-  logs.failed(refused, 100_000);
+  logs.failed(refused, 100_000, -Infinity);
   logs.failedOpen(refused);
   expect(lines.filter((line) => line.includes('since failOpen is on'))).toHaveLength(2);
   expect(lines[1]).toBe(
     `warn keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${URL} is down: ` +
-      'it failed as unreachable (connect ECONNREFUSED). Set failOpen to false if that is more than you want.',
+      'it failed as unreachable (connect ECONNREFUSED). Set failOpen to false if you do not want that.',
   );
 });
 
 test('a line about claims names their schema, not the token', () => {
   const { logs, lines } = logsOf();
-  logs.failed(new VerifyFailure('misconfigured', 'keyverify: the verdict does not fit the schema in claims: plan'), 0);
+  logs.failed(
+    new VerifyFailure('misconfigured', 'keyverify: the verdict does not fit the schema in claims: plan (got number)'),
+    0,
+    -Infinity,
+  );
   expect(lines).toEqual([
-    `warn keyverify: the verdict does not fit the schema in claims: plan, at ${URL}. ` +
+    `warn keyverify: the verdict does not fit the schema in claims: plan (got number), at ${URL}. ` +
       'Callers without a cached verdict are denied (500). ' +
-      'It will not go away by itself: correct the setting that this line names, or the key server.',
+      'Correct what this line names, or the key server.',
   ]);
+});
+
+describe('a failure of one key, while others are answered', () => {
+  const own = (kind: FailureKind, message = `keyverify: it failed as ${kind}`) =>
+    new VerifyFailure(kind, message, { durationMs: 10, evidence: 'none' });
+  const OTHERS = 'Others are answered: only callers with this key and without a cached verdict are denied (503). ';
+
+  test.each<FailureKind>(['unreachable', 'timeout', 'server_error', 'invalid_response'])(
+    'is told as such: %s',
+    (kind) => {
+      const { logs, lines } = logsOf();
+      logs.failed(own(kind), 2000, 991);
+      expect(lines).toEqual([expect.stringContaining(`${URL}. ${OTHERS}`)]);
+    },
+  );
+
+  test.each<[string, VerifyFailure, number]>([
+    ['nobody was answered for a second', own('server_error'), -10],
+    ['there is evidence of an outage', failed('server_error'), 1000],
+    ['it is a matter of all keys', own('misconfigured'), 1000],
+    ['the key server limits our rate', own('rate_limited'), 1000],
+  ])('is not assumed where %s', (_, failure, lastAnswerAt) => {
+    const { logs, lines } = logsOf();
+    logs.failed(failure, 1000, lastAnswerAt);
+    expect(lines).toEqual([expect.stringMatching(/\. Callers without a cached verdict are denied/)]);
+  });
+
+  test('hides no line about all of them, nor does one cause hide another', () => {
+    const { logs, lines } = logsOf();
+    for (let i = 0; i < 9; i++) logs.failed(own('invalid_response'), 1000, 991);
+    for (const message of ['one', 'two', 'one']) logs.failed(own('invalid_response', message), 2000, 991);
+    for (const message of ['a', 'b', 'c', 'd']) logs.failed(own('rate_limited', message), 2000, 991);
+    expect(lines.map((line) => line.split(/[,.]/, 1)[0])).toEqual([
+      'warn keyverify: it failed as invalid_response',
+      'warn one',
+      'warn two',
+      'warn a',
+    ]);
+  });
+});
+
+describe('after a line that the key server gives no verdicts', () => {
+  const AGAIN = `info keyverify: the key server ${URL} answers again: nothing is left to do unless that line comes again.`;
+
+  test.each<FailureKind>(['misconfigured', 'invalid_response', 'rate_limited'])(
+    'another one says that it answers again: %s',
+    (kind) => {
+      const { logs, lines } = logsOf();
+      logs.answered({ isOk: true }, at(0));
+      logs.failed(failed(kind), 0, -Infinity);
+      logs.answered({ isOk: false }, at(1));
+      expect(lines).toHaveLength(1);
+      for (const mono of [2, 3]) logs.answered({ isOk: true }, at(mono));
+      expect(lines.slice(1)).toEqual([AGAIN]);
+    },
+  );
+
+  test.each<[string, VerifyFailure, number]>([
+    ['one that may be an outage', refused, -Infinity],
+    ['one about our own load', failed('overloaded'), -Infinity],
+    ['one about a single key', failed('invalid_response'), 1],
+  ])('none ends %s', (_, failure, lastAnswerAt) => {
+    const { logs, lines } = logsOf();
+    logs.failed(failure, 0, lastAnswerAt);
+    logs.answered({ isOk: true }, at(1));
+    expect(lines).toHaveLength(1);
+  });
+
+  test('it comes once a minute at most, and late rather than never', () => {
+    const { logs, lines } = logsOf();
+    logs.failed(failed('rate_limited'), 0, -Infinity);
+    logs.answered({ isOk: true }, at(0));
+    logs.failed(failed('misconfigured'), 1, -Infinity);
+    for (const mono of [2, 59_999]) logs.answered({ isOk: true }, at(mono));
+    expect(lines.filter((line) => line === AGAIN)).toHaveLength(1);
+    for (const mono of [60_000, 60_001]) logs.answered({ isOk: true }, at(mono));
+    expect(lines.filter((line) => line === AGAIN)).toHaveLength(2);
+  });
+
+  test('the end of an outage says it, too', () => {
+    const { logs, lines } = logsOf();
+    logs.failed(failed('misconfigured'), 0, -Infinity);
+    logs.breakerChanged(refused, 1);
+    logs.breakerChanged(undefined, 2);
+    logs.answered({ isOk: true }, at(3));
+    expect(lines).toHaveLength(3);
+    expect(lines[2]).toMatch(/ is back after .* Nothing is left to do\.$/);
+  });
 });
 
 test.each([
@@ -242,7 +340,7 @@ test.each<[FailureKind, string]>([
   ['misconfigured', 'denied (500), although failOpen is on: this is no proof of an outage. '],
 ])('with failOpen, a line about a %s without evidence says why it stays shut', (kind, effect) => {
   const { logs, lines } = logsOf({ failOpen: true });
-  logs.failed(new VerifyFailure(kind, 'keyverify: it failed'), 0);
+  logs.failed(new VerifyFailure(kind, 'keyverify: it failed'), 0, -Infinity);
   expect(lines[0]).toContain(`Callers without a cached verdict are ${effect}`);
 });
 
@@ -319,7 +417,7 @@ test('with logger: false there is nothing', () => {
   const { logs, lines } = logsOf({ timeoutMs: 2 }, false);
   logs.breakerChanged(refused, 0);
   logs.breakerChanged(undefined, 0);
-  logs.failed(failed('misconfigured'), 0);
+  logs.failed(failed('misconfigured'), 0, -Infinity);
   expect(lines).toEqual([]);
 });
 
@@ -328,7 +426,7 @@ test('a logger that throws goes unnoticed', () => {
     throw new Error('disk full');
   };
   const { logs } = logsOf({}, { warn });
-  expect(() => logs.failed(failed('misconfigured'), 0)).not.toThrow();
+  expect(() => logs.failed(failed('misconfigured'), 0, -Infinity)).not.toThrow();
 });
 
 describe('what processes share', () => {
@@ -376,7 +474,7 @@ describe('what processes share', () => {
         '(connect ECONNREFUSED). Until it is back, a new verdict is fresh for 30 s at most, ' +
         `and ${URL} is asked about cached ones again, spread over time: until then a revoked key works. Check that it runs, the way to it and the credentials for it. ` +
         'Another line will say when it is back.',
-      expect.stringContaining('other was first asked 3 s ago, and has not answered yet. Until'),
+      expect.stringContaining('other was first asked 3 s ago, and has not worked yet. Until'),
       'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. Nothing is left to do.',
     ]);
   });
@@ -385,7 +483,7 @@ describe('what processes share', () => {
     const { logs, lines } = fleetLogsOf();
     for (const mono of [0, 59_999, 60_000]) logs.revocationsLost('keyverify:revocations', 'lost', mono);
     logs.revocationsLost('other', 'lost', 60_000);
-    logs.revocationsLost('other', 'unreadable', 60_000);
+    logs.revocationsLost('other', 'unreadable', 60_000, 'id 1-5: it is no JSON');
     expect(lines).toHaveLength(4);
     expect(lines[0]).toBe(
       'warn keyverify: revocations may have been lost in keyverify:revocations: it was trimmed, emptied or failed over. ' +
@@ -393,7 +491,7 @@ describe('what processes share', () => {
         'If it happens again, keep more history in the stream.',
     );
     expect(lines[3]).toBe(
-      'warn keyverify: an event in other cannot be read, or lacks the signature that signingSecret asks for: it may have been a revocation. ' +
+      'warn keyverify: an event in other cannot be read (id 1-5: it is no JSON), so it may have been a revocation. ' +
         `Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
         'Correct what publishes it: https://github.com/keyverify/keyverify/blob/main/docs/fleet.md#publishing-revocations has the format.',
     );

@@ -18,7 +18,7 @@ const FLAG = 'true or false';
 const FUNCTION = 'a function';
 const BREAKER = 'false, or an object of failureThreshold, openMs, maxOpenMs';
 const OBSERVERS = 'an array of objects, each of them once';
-const SCOPE = 'text without line breaks, or blanks around it';
+const SCOPE = 'a string that is not empty, without line breaks or surrounding blanks';
 const KEY_FORMAT = 'a RegExp without the flags g and y, or a function';
 const COUNTS = [0, -1, 1.5, -1.5, NaN, Infinity];
 const TWICE = {};
@@ -174,6 +174,7 @@ describe('an unknown option', () => {
     ['ttl', 'cacheTtlMs'],
     ['cacheTtlSeconds', 'cacheTtlMs'],
     ['cache', 'sharedCache'],
+    ['concurency', 'maxConcurrency'],
   ])('%s is taken for a typo of %s', (typo, meant) => {
     expect(issues({ [typo]: 1 })).toEqual([`${typo}: there is no such option, did you mean ${meant}?`]);
   });
@@ -195,14 +196,36 @@ test('a TTL of 0 comes with the way to ask each time', () => {
 
 describe('an observer', () => {
   const nothing = (): void => undefined;
+  const WRONG = {
+    onFail: nothing,
+    onEvent: nothing,
+    onfailure: nothing,
+    failure: nothing,
+    other: nothing,
+    onStale: true,
+    onShared: undefined,
+    stale: 0,
+    onVerdict: nothing,
+  };
 
   test.each<[string, object]>([
-    ['a literal', { onFail: nothing, onEvent: nothing, other: nothing, onVerdict: nothing }],
-    ['without a prototype', Object.assign(Object.create(null) as object, { onFail: nothing, onEvent: nothing })],
-  ])('%s may have no other event', (_, observer) => {
+    ['a literal', { ...WRONG }],
+    ['without a prototype', Object.assign(Object.create(null) as object, WRONG)],
+  ])('%s has its methods under the names of events, and nothing else there', (_, observer) => {
     expect(issues({ observers: [{}, observer] })).toEqual([
       'observers.1.onFail: there is no such event, did you mean onFailure?',
       'observers.1.onEvent: there is no such event',
+      'observers.1.onfailure: there is no such event, did you mean onFailure?',
+      'observers.1.failure: there is no such event, did you mean onFailure?',
+      'observers.1.other: there is no such event',
+      'observers.1.onStale: expected a function, got true',
+    ]);
+  });
+
+  test('is reported together with other mistakes', () => {
+    expect(issues({ observers: [{ onFail: nothing }], retries: -1 })).toEqual([
+      expect.stringMatching(/^retries: /),
+      'observers.0.onFail: there is no such event, did you mean onFailure?',
     ]);
   });
 
@@ -222,8 +245,21 @@ describe('an observer', () => {
       on(): void {
         nothing();
       }
+      once(): void {
+        nothing();
+      }
+      onstale(): void {
+        nothing();
+      }
+      failure(): void {
+        nothing();
+      }
+      readonly onBreaker = 7;
+      readonly onlyOnce = true;
     }
     expect(issues({ observers: [new Metrics()] })).toEqual([
+      'observers.0.onBreaker: expected a function, got 7',
+      'observers.0.onstale: there is no such event, did you mean onStale?',
       'observers.0.onFail: there is no such event, did you mean onFailure?',
     ]);
   });

@@ -61,10 +61,16 @@ describe('claims', () => {
 });
 
 describe('claims that do not fit', () => {
-  test('are named by their places, without their values', async () => {
+  test('are named by their places and types, without their values', async () => {
     const read = schemaReader(z.object({ plan: z.enum(['pro']), limits: z.object({ rps: z.array(z.number()) }) }));
     const wrong = await read({ plan: 'secret-value', limits: { rps: [1, 'secret-value'] } });
-    expect(wrong).toEqual({ wrong: 'plan, limits.rps.1' });
+    expect(wrong).toEqual({ wrong: 'plan (got string), limits.rps.1 (got string)' });
+    expect(await read({ limits: {} })).toEqual({ wrong: 'plan (got undefined), limits.rps (got undefined)' });
+  });
+
+  test('of a schema that answers later are named in the same way', async () => {
+    const later = saying(Promise.resolve({ issues: [{ message: 'no', path: ['plan'] }] }) as Promise<never>);
+    expect(await schemaReader(later)({ plan: 7 })).toEqual({ wrong: 'plan (got number)' });
   });
 
   test('as a whole are named so', () => {
@@ -75,6 +81,6 @@ describe('claims that do not fit', () => {
 
   test('may be named by steps of any kind', () => {
     const issues = [{ message: 'no', path: ['a', { key: 'b' }, 0, { key: 1 }, Symbol('s')] }];
-    expect(schemaReader(saying({ issues }))({})).toEqual({ wrong: 'a.b.0.1.Symbol(s)' });
+    expect(schemaReader(saying({ issues }))({})).toEqual({ wrong: 'a.b.0.1.Symbol(s) (got undefined)' });
   });
 });

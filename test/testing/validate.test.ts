@@ -83,6 +83,7 @@ test.each<[object, string]>([
     { keys: { 'sk-1': { ...ACME, scope: 'a' } } },
     'keys, record 1: scope: there is no such option, did you mean scopes?',
   ],
+  [{ keys: { 'sk-1': { ...ACME, role: 'a' } } }, 'keys, record 1: role: there is no such option: put it into claims'],
 ])('a key server with %j does not start', async (options, issue) => {
   await expect(startKeyServer(options as KeyServerOptions)).rejects.toEqual(refused(issue));
 });
