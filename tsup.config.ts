@@ -34,7 +34,7 @@ const shared: Options = {
   tsconfig: 'tsconfig.node.json',
   // The runtime picks these files through the "imports" of package.json, so they must stay imports.
   external: ['#platform', '#transport', 'undici', /^node:/],
-  noExternal: ['zod', '@noble/hashes', 'lru-cache'],
+  noExternal: ['zod', '@noble/hashes', 'leven', 'lru-cache'],
   removeNodeProtocol: false,
   esbuildOptions: (options) => {
     // Of lru-cache, what runs everywhere: elsewhere it loads node:diagnostics_channel.

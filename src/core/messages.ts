@@ -1,3 +1,4 @@
+import leven from 'leven';
 import type { $ZodIssue } from 'zod/v4/core';
 
 /** How far a typo may be from the name that was meant. */
@@ -28,27 +29,11 @@ export const sentence = (option: string, expected: string, value: unknown): stri
 /** Asks whether another name was meant, if one is like it. */
 export function meant(key: string, names: readonly string[]): string {
   const end = bare(key) || key;
-  const from = (name: string): number => distance(name.toLowerCase(), key.toLowerCase());
+  const from = (name: string): number => leven(name.toLowerCase(), key.toLowerCase());
   const [closest] = names
-    .filter((name) => isNear(name, key) || 4 * distance(bare(name).slice(-end.length), end) <= end.length)
+    .filter((name) => isNear(name, key) || 4 * leven(bare(name).slice(-end.length), end) <= end.length)
     .toSorted((a, b) => from(a) - from(b));
   return closest === undefined ? '' : `, did you mean ${closest}?`;
-}
-
-/** How many letters have to be changed, added or left out to make one of the other: the Levenshtein distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from(` ${b}`, (_, at) => at);
-  let last = b.length;
-  for (const letter of a) {
-    let diagonal = 0;
-    row = row.map((above, at) => {
-      const changed = diagonal + Number(letter !== b[at - 1]);
-      diagonal = above;
-      last = at === 0 ? above + 1 : Math.min(changed, above + 1, last + 1);
-      return last;
-    });
-  }
-  return last;
 }
 
 const sorted = (text: string): string => Array.from(text).toSorted().join('');
@@ -56,7 +41,7 @@ const sorted = (text: string): string => Array.from(text).toSorted().join('');
 /** Whether one name may be a typo of the other: a third is wrong at most, or they begin in the same way, or letters swapped. */
 export function isNear(name: string, other: string): boolean {
   const [a, b] = [name.toLowerCase(), other.toLowerCase()];
-  const wrong = distance(a, b);
+  const wrong = leven(a, b);
   if (wrong > CLOSE) return false;
   if (sorted(a) === sorted(b)) return true;
   let common = 0;
