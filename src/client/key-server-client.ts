@@ -247,10 +247,11 @@ export class KeyServerClient<Claims> {
   #conclude(call: Call<Claims>, outcome: CallOutcome<Claims>): CallOutcome<Claims> | Promise<CallOutcome<Claims>> {
     this.#totals.requests += call.attempts;
     this.#totals.retries += Math.max(0, call.attempts - 1);
-    // A connection that was reset says that something answered.
+    // A connection that was reset had been made.
     const isSilent = 'kind' in outcome && (outcome.kind === 'timeout' || outcome.unconnected === true);
     if (!isSilent) return outcome;
-    return isOverloaded(this.#deps.transport).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
+    const waitedMs = this.#options.clock.monotonic() - (call.firstSentAt ?? -Infinity);
+    return isOverloaded(this.#deps.transport, waitedMs).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
 
   #recordAnswer(mono: number, latencyMs: number, failed: number, lagMs = 0, lane?: Lane, call?: WatchedCall): void {

@@ -1,9 +1,9 @@
 import type { Transport } from '../transport/transport.js';
 
 /** Whether this process may be why nothing gets through. A transport that can't tell is no reason to open. */
-export async function isOverloaded(transport: Transport): Promise<boolean> {
+export async function isOverloaded(transport: Transport, waitedMs: number): Promise<boolean> {
   try {
-    return (await transport.isOverloaded?.()) === true;
+    return (await transport.isOverloaded?.(waitedMs)) === true;
   } catch {
     return true;
   }

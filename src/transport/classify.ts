@@ -25,7 +25,7 @@ export type Classify = (error: unknown, url: string) => TransportError;
 export interface FailureChecks {
   readonly classify: Classify;
   /** See `Transport.isOverloaded`. */
-  readonly isOverloaded?: () => Promise<boolean>;
+  readonly isOverloaded?: (waitedMs: number) => Promise<boolean>;
 }
 
 export const UNREACHABLE: Diagnosis = {

@@ -56,9 +56,10 @@ export interface Transport {
   close?(): Promise<void>;
   /**
    * Finds out whether this process, not the key server, is why nothing gets through: no free thread, no file descriptor.
-   * Asked before a time-out counts as an outage.
+   * Asked before a time-out, or a connection that could not be made, counts as an outage. `waitedMs`: how long that took, in
+   * milliseconds; what is refused at once was not waiting for a thread.
    */
-  isOverloaded?(): Promise<boolean>;
+  isOverloaded?(waitedMs: number): Promise<boolean>;
 }
 
 /** What a runtime's own transport is made from. */

@@ -161,6 +161,47 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
   });
 });
 
+/** One caller's own keys, of which one is slow and one hangs, on a route that wants no cached verdict. */
+async function looksCongested(verifier: ReturnType<typeof build>, slow: string, hanging: string): Promise<void> {
+  const ask = async (key: string) => await verifier.verify(key, { maxAgeMs: 0 });
+  await Promise.all([ask(slow), ask(hanging), ask(hanging), ask(hanging)]);
+}
+
+describe.concurrent('a real outage opens, and recovers, whatever a caller did before', () => {
+  test.for(crosswise(ROWS.slice(1)))('a few keys looked like congestion; $outage, $way', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, { ...row.options, timeoutMs: TIMEOUT_MS, failOpen: true });
+    const [slow, hanging] = [newcomer(), newcomer()];
+    for (const key of [slow, hanging]) await verifier.verify(key);
+    await settleIn(verifier);
+    server.fault = (key) => (key === slow ? { slowMs: 400 } : key === hanging ? 'hang' : undefined);
+    const others = during(4_000, 20, async () => await verifier.verify(newcomer()));
+    await looksCongested(verifier, slow, hanging);
+    expect((await others).filter((result) => !isVerified(result))).toEqual([]);
+    await row.begin(server);
+    const results = await during(2 * TIMEOUT_MS, 40, async () => await verifier.verify(madeUp()));
+    expect(results.some(isFailedOpen)).toBe(true);
+  });
+
+  test.for(crosswise([{}]))(
+    'a firewall answers a key with a long Retry-After meanwhile; $way',
+    async (row, context) => {
+      const server = await startServer(context);
+      const verifier = build(context, server.url, { ...row.options, timeoutMs: TIMEOUT_MS, failOpen: true });
+      const own = newcomer();
+      await verifier.verify(own);
+      await settleIn(verifier);
+      server.fault = (key) => ({ status: 503, headers: key === own ? { 'retry-after': '30' } : {} });
+      await during(OUTAGE_MS, 20, async () => await verifier.verify(own, { maxAgeMs: 0 }));
+      expect(verifier.stats().breaker).not.toBe('closed');
+      server.fault = () => undefined;
+      const endedAt = performance.now();
+      while (verifier.stats().breaker !== 'closed' && performance.now() - endedAt < 2 * RECOVERY_MS) await sleep(10);
+      expect(performance.now() - endedAt).toBeLessThan(RECOVERY_MS + SLACK_MS);
+    },
+  );
+});
+
 /** What happened before the outage must not keep it from being seen. */
 const BEFORE: readonly { readonly before: string; readonly fault: (key: string) => Fault | undefined }[] = [
   {

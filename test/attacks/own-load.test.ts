@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 
 import { describe, expect, test, type TestContext } from 'vitest';
 
-import type { KeyVerifierOptions } from 'keyverify';
+import { isFailedOpen, type KeyVerifierOptions } from 'keyverify';
 
 import { build, during, getsIn, letIn, madeUp, newcomer, settleIn, sleep, startServer } from './lab.js';
 
@@ -106,6 +106,19 @@ describe.each(TRANSPORTS)('$way', ({ transport }) => {
     const results = (await during(800, 100, ask).finally(release)).flat();
     expect({ letIn: letIn(results), breakers: breakers(), newcomers: await newcomersGetIn() }).toEqual(HELD);
   });
+
+  test.skipIf(process.platform === 'win32')(
+    'a full thread pool hides no outage that needs no thread',
+    async (context) => {
+      const server = await startServer(context);
+      const verifier = build(context, server.url, { ...transport, timeoutMs: 600, failOpen: true });
+      await settleIn(verifier);
+      const release = fillThreadPool();
+      server.fault = () => 'reset';
+      const reset = await during(1_200, 100, async () => await verifier.verify(madeUp())).finally(release);
+      expect(reset.some(isFailedOpen)).toBe(true);
+    },
+  );
 });
 
 /** Opens a pipe that nobody writes to, once for each thread: that takes no computing. */

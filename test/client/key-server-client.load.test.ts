@@ -469,6 +469,15 @@ describe('a process that is out of threads or file descriptors', () => {
     expect(client.counts.controls).toBe(1);
   });
 
+  test('is asked about with the time for which the question waited', async () => {
+    const { ask, transport, clock } = clientOf();
+    const waited: number[] = [];
+    Object.assign(transport, { isOverloaded: async (ms: number) => await Promise.resolve(waited.push(ms) === 0) });
+    await ask();
+    await clock.advance(2_000);
+    expect(waited).toEqual([2_000]);
+  });
+
   test('is not asked about where a connection was reset: something answered', async () => {
     const { ask, answerAll, transport } = clientOf();
     Object.assign(transport, { isOverloaded: async () => await Promise.resolve(true) });

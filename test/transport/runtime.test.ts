@@ -84,7 +84,7 @@ describe('whether this process is at its end', () => {
     permitReading('granted');
     const fetches = [node, bun, deno].map(({ fetchTransport }) => fetchTransport(fetch));
     const overloaded = async () =>
-      await Promise.all(fetches.map(async (transport) => await transport.isOverloaded?.()));
+      await Promise.all(fetches.map(async (transport) => await transport.isOverloaded?.(0)));
     expect(await overloaded()).toEqual([false, false, false]);
     failOpening('EMFILE');
     expect(await overloaded()).toEqual([true, true, true]);
@@ -105,7 +105,8 @@ describe('whether this process is at its end', () => {
     const jobs = Promise.all(Array.from({ length: 8 }, job));
     const pings = [isThreadPoolBusy(), isThreadPoolBusy()];
     expect(await Promise.all(pings)).toEqual([true, true]);
-    expect(await node.fetchTransport(fetch).isOverloaded?.()).toBe(true);
+    const waited = async (ms: number) => await node.fetchTransport(fetch).isOverloaded?.(ms);
+    expect([await waited(99), await waited(100)]).toEqual([false, true]);
     await jobs;
     expect(await isThreadPoolBusy()).toBe(false);
   });
@@ -137,7 +138,7 @@ describe('a transport that is loaded by the first request', () => {
     const { transport, send, finish, loads } = deferred();
     const first = [transport.send(ask('http://x.test')), transport.send(ask('http://x.test'))];
     expect(first.map(({ isSent }) => isSent?.())).toEqual([false, false]);
-    expect(await transport.isOverloaded?.()).toBe(false);
+    expect(await transport.isOverloaded?.(0)).toBe(false);
     finish();
     for (const { response, isSent } of first) {
       expect(await response).toBe(answer);
@@ -146,7 +147,7 @@ describe('a transport that is loaded by the first request', () => {
     await transport.warmUp?.();
     transport.send(ask('http://x.test'));
     expect(send).toHaveBeenCalledTimes(3);
-    expect(await transport.isOverloaded?.()).toBe(true);
+    expect(await transport.isOverloaded?.(0)).toBe(true);
     expect(loads()).toBe(1);
   });
 

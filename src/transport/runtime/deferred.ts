@@ -14,7 +14,7 @@ export function deferredTransport(load: () => Promise<Transport>): Transport {
     async close() {
       await (await loading)?.close?.();
     },
-    isOverloaded: async () => (await loaded?.isOverloaded?.()) ?? false,
+    isOverloaded: async (waitedMs) => (await loaded?.isOverloaded?.(waitedMs)) ?? false,
   };
 }
 

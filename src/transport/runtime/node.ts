@@ -11,11 +11,12 @@ import { callerDispatcherTransport } from './caller-dispatcher.js';
 import { loadUndici } from './load-undici.js';
 import type { TransportRuntime } from './runtime.js';
 import { undiciDiagnosis } from './undici-errors.js';
-import { isThreadPoolBusy } from './thread-pool.js';
+import { isThreadPoolBusy, PING_MS } from './thread-pool.js';
 
 const checks: FailureChecks = {
   classify: classifier(undiciDiagnosis(canOpenDescriptor)),
-  isOverloaded: async () => canOpenDescriptor() === false || (await isThreadPoolBusy()),
+  isOverloaded: async (waitedMs) =>
+    canOpenDescriptor() === false || (waitedMs >= PING_MS && (await isThreadPoolBusy())),
 };
 
 export const fetchTransport: TransportRuntime['fetchTransport'] = (fetch) => createFetchTransport(fetch, checks);

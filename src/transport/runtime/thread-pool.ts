@@ -1,4 +1,5 @@
-const PING_MS = 100;
+/** A tiny job that waits for so long, in milliseconds, shows that the pool is busy. */
+export const PING_MS = 100;
 
 let ping: Promise<boolean> | undefined;
 

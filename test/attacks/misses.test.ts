@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+
+import { crosswise, during, getsIn, lab, letIn, madeUp, newcomer } from './lab.js';
+import { GOOD_PREFIX, type Fault } from './server.js';
+
+/** Answers so many questions a second about keys that are not good; the others fail, and count all the same. */
+function limited(perSecond: number, fault: Fault): (isMiss: boolean) => Fault | undefined {
+  let misses: number[] = [];
+  return (isMiss) => {
+    if (!isMiss) return undefined;
+    const now = performance.now();
+    misses = [...misses.filter((at) => at > now - 1_000), now];
+    return misses.length > perSecond ? fault : undefined;
+  };
+}
+
+const ROWS = [
+  { shed: '503', perSecond: 5, fault: { status: 503 } },
+  { shed: '503', perSecond: 20, fault: { status: 503 } },
+  { shed: 'a reset', perSecond: 20, fault: 'reset' },
+] as const satisfies readonly { readonly shed: string; readonly perSecond: number; readonly fault: Fault }[];
+
+/** Callers with good new keys come so rarely that in between nobody is answered but them. */
+const RARELY_MS = 3_000;
+/** After two of them, the control questions between them show that it is no outage. */
+const LEARNT_MS = 2 * RARELY_MS;
+const MS = 4 * RARELY_MS;
+
+describe.concurrent(
+  'a flood at a server that limits how many unknown keys it is asked about, and answers good ones',
+  () => {
+    test.for(crosswise(ROWS))(
+      'to $perSecond a second, by $shed; $way, failOpen: $failOpen',
+      async ({ options, perSecond, fault }, context) => {
+        const { server, verifier } = await lab(context, { ...options, cacheTtlMs: 1_000 });
+        const limit = limited(perSecond, fault);
+        const revoked = newcomer();
+        await verifier.verify(revoked);
+        server.revoke(revoked);
+        server.fault = (key) => limit(!key.startsWith(GOOD_PREFIX) || key === revoked);
+        const startedAt = performance.now();
+        const timed = async (key: string) => ({
+          isLate: performance.now() - startedAt > LEARNT_MS,
+          result: await verifier.verify(key),
+        });
+        const [flood, uses, newcomers] = await Promise.all([
+          during(MS, 16, async () => await timed(madeUp())),
+          during(MS, 50, async () => await timed(revoked)),
+          during(MS, RARELY_MS, async () => await getsIn(verifier, newcomer())),
+        ]);
+        const late = (all: typeof flood) => letIn(all.filter(({ isLate }) => isLate).map(({ result }) => result));
+        expect({ flood: late(flood), revoked: late(uses) }).toEqual({ flood: {}, revoked: {} });
+        expect(newcomers).toEqual(newcomers.map(() => true));
+      },
+    );
+  },
+);
