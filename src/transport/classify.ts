@@ -38,7 +38,7 @@ export const UNCONNECTED: Diagnosis = { ...UNREACHABLE, unconnected: true };
 export const TLS_FAILED: Diagnosis = {
   kind: 'misconfigured',
   message:
-    'keyverify: the TLS handshake failed: check the host in verifyUrl and the certificates (a private CA or a client certificate goes into a dispatcher)',
+    'keyverify: the TLS handshake failed, or a new connection was closed at once: check the host in verifyUrl and the certificates (a private CA or a client certificate goes into a dispatcher)',
 };
 
 export const NOT_HTTP: Diagnosis = {
