@@ -261,7 +261,8 @@ export class KeyServerClient<Claims> {
     this.#calibration.isNeeded ||= this.#evidence.controlsFail;
     const { isDisputed, isCalibrated } = this.#evidence;
     // Where somebody is answered quickly, only a few keys may be slow: a control question that is answered ends the congestion.
-    const isDoubtful = isDisputed || (latencyMs < this.#options.timeoutMs * QUICK_RATIO && this.#isCongested);
+    const isDoubtful =
+      isDisputed || (this.#gate.isCongested(mono) && latencyMs < this.#options.timeoutMs * QUICK_RATIO);
     if (isDoubtful || (!isCalibrated && this.#calibration.isDue(mono))) this.#controls.request();
   }
 
