@@ -549,7 +549,7 @@ describe('retrying', () => {
 
 describe('the service token', () => {
   test('may come from a function, which is called once, and again on a 401', async () => {
-    const { server, build } = await rig();
+    const { server, clock, build } = await rig();
     const tokens = [TOKEN, 'a-newer-token'];
     const source = vi.fn(async () => await Promise.resolve(tokens.shift() ?? 'none'));
     const verifier = build({ serviceToken: source });
@@ -560,6 +560,7 @@ describe('the service token', () => {
     expect(brief(await verifier.verify(GOOD, { maxAgeMs: 0 }))).toBe('valid server');
     expect(source).toHaveBeenCalledTimes(2);
     server.setServiceTokens(['another']);
+    await clock.advance(1_000);
     expect(brief(await verifier.verify(GOOD, { maxAgeMs: 0 }))).toBe('closed misconfigured');
     expect(source).toHaveBeenCalledTimes(3);
   });

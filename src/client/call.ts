@@ -5,7 +5,7 @@ import { redactError } from '../core/redact.js';
 import { isObject } from '../core/schema.js';
 import type { Verdict } from '../core/verdict.js';
 import type { ClaimsReader } from '../protocol/claims.js';
-import { decodeResponse } from '../protocol/decode.js';
+import { decodeResponse, type Decoded } from '../protocol/decode.js';
 import type { DecodedVerdict, WireProtocol } from '../protocol/protocol.js';
 import { type Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { retriesLeft, retryDelayMs } from '../resilience/retry.js';
@@ -68,6 +68,10 @@ export interface CallContext {
 /** A retry is of use where the first attempt met the one bad backend, to which its connection leads. */
 const FRESH: SendOptions = { fresh: true };
 
+/** Whether our own token or URL may be why the key was rejected. A limit on the key passes, and says nothing of whose it is. */
+const isAmbiguous = (decoded: DecodedVerdict): boolean =>
+  decoded.kind === 'rejected' && decoded.ambiguous && decoded.result.reason !== 'rate_limited';
+
 /** The attempt that ended next. */
 type Next<Claims> = Attempt<Claims> | typeof TIMED_OUT;
 
@@ -93,7 +97,7 @@ export class Call<Claims> implements WatchedCall {
   #open: readonly Attempt<Claims>[] = [];
   /** In the order in which they were made. */
   #all: readonly Attempt<Claims>[] = [];
-  #tokenRenewed = false;
+  #renewal: Promise<string> | undefined;
   #isAbandoned = false;
   #skipsRetry = false;
 
@@ -228,9 +232,10 @@ export class Call<Claims> implements WatchedCall {
     return attempt;
   }
 
-  async #attempt(attempt: Attempt<Claims>): Promise<Outcome<Claims>> {
+  async #attempt(attempt: Attempt<Claims>, renewal?: Promise<string>): Promise<Outcome<Claims>> {
     try {
-      const token = this.#deps.token.current ?? (await this.#fetchToken());
+      attempt.waitsFor = 'token';
+      const token = (renewal ? undefined : this.#deps.token.current) ?? (await this.#fetchToken(renewal));
       if (typeof token === 'object') return token;
       const { clock, protocol, verifyUrl, scope } = this.#options;
       const { key } = this.#context;
@@ -256,9 +261,10 @@ export class Call<Claims> implements WatchedCall {
       if (!isObject(response)) return UNUSABLE;
       this.clockSkewMs = clockSkewMs(response, (askedAt.wall + clock.wall()) / 2);
       const decoded = decodeResponse(protocol, response, { secrets, askedAt: askedAt.wall, scope });
-      if ('failure' in decoded) return await this.#renewToken(decoded.failure, token, attempt);
-      const doubt = this.#doubt(decoded, response.status, askedAt);
-      if (doubt !== undefined) return await this.#renewToken(doubt, token, attempt);
+      if (this.#renews(decoded, response.status, token)) return await this.#attempt(attempt, this.#renewal);
+      if ('failure' in decoded) return decoded.failure;
+      const doubt = this.#doubt(decoded, response.status, askedAt, token);
+      if (doubt !== undefined) return doubt;
       attempt.waitsFor = 'claims';
       const read = readVerdict(decoded, askedAt, this.#options, this.#context.key);
       return read instanceof Promise ? await read : read;
@@ -268,32 +274,27 @@ export class Call<Claims> implements WatchedCall {
     }
   }
 
-  /** Asks once more with another token, if ours was refused and there may be another one. */
-  async #renewToken(failure: AttemptFailure, token: string, attempt: Attempt<Claims>): Promise<Outcome<Claims>> {
-    if (failure.tokenRefused !== true || !this.#canRenewToken) return failure;
-    if (!this.#deps.token.refuse(token, this.#options.clock.monotonic())) return failure;
-    this.#tokenRenewed = true;
-    return await this.#attempt(attempt);
-  }
-
-  get #canRenewToken(): boolean {
-    return this.#deps.token.renewable && !this.#tokenRenewed;
+  /** Fetches another token, once, if ours may have been refused and there may be another one now. */
+  #renews(decoded: Decoded, status: number, token: string): boolean {
+    if (this.#renewal !== undefined) return false;
+    const isRefused =
+      'failure' in decoded
+        ? decoded.failure.tokenRefused
+        : // Only keys that were good make us fetch another token: made-up ones could make us do so for ever.
+          this.#context.wasGood && status === 401 && isAmbiguous(decoded);
+    if (isRefused === true)
+      this.#renewal = this.#deps.token.renew(token, this.#options.clock.monotonic(), this.#deps.sharesPromises);
+    return this.#renewal !== undefined;
   }
 
   /** The failure that a rejection counts as where our own token or URL might be the reason for it. */
-  #doubt(decoded: DecodedVerdict, status: number, { mono }: Instant): AttemptFailure | undefined {
+  #doubt(decoded: DecodedVerdict, status: number, { mono }: Instant, token: string): AttemptFailure | undefined {
     const { ambiguity, wasGood = false } = this.#context;
     if (decoded.kind === 'verified' || !decoded.ambiguous) {
       ambiguity?.recordCertain();
-      return undefined;
-    }
-    // A limit on the key passes, and says nothing of whose it is.
-    if (decoded.result.reason === 'rate_limited') return undefined;
-    // Only keys that were good make us fetch another token: made-up ones could make us do so for ever.
-    const tokenRefused = wasGood && status === 401;
-    const doubted = tokenRefused && this.#canRenewToken;
-    if (!doubted && ambiguity?.isBelieved(wasGood, mono) !== false) return undefined;
-    return tokenRefused ? { ...doubtful(status), tokenRefused } : doubtful(status);
+      this.#deps.token.accept(token, this.#renewal !== undefined);
+    } else if (isAmbiguous(decoded) && ambiguity?.isBelieved(wasGood, mono) === false) return doubtful(status);
+    return undefined;
   }
 
   #recordSent(askedAt: Instant): void {
@@ -303,9 +304,9 @@ export class Call<Claims> implements WatchedCall {
     this.#context.onSent?.(askedAt);
   }
 
-  async #fetchToken(): Promise<string | AttemptFailure> {
+  async #fetchToken(renewal = this.#deps.token.fetch(this.#deps.sharesPromises)): Promise<string | AttemptFailure> {
     try {
-      return await this.#deps.token.fetch(this.#deps.sharesPromises);
+      return await renewal;
     } catch (error) {
       return misconfigured('serviceToken() failed', redactError(error, [this.#context.key]));
     }

@@ -120,9 +120,9 @@ export class Fleet<Claims> {
     if (revocations.length > 0) {
       this.#follower = new RevocationFollower(revocations, {
         ...options,
-        token: async (refused = '') => {
-          deps.token.refuse(refused, options.clock.monotonic());
-          return deps.token.current ?? (await deps.token.fetch(true));
+        token: async (refused) => {
+          const renewal = refused === undefined ? undefined : deps.token.renew(refused, clock.monotonic(), true);
+          return await (renewal ?? deps.token.current ?? deps.token.fetch(true));
         },
         retainMs: cacheTtlMs + staleIfErrorMs,
         onRevocations: this.#onRevocations.bind(this),

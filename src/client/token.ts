@@ -2,28 +2,27 @@ import { VerifyFailure } from '../core/failure.js';
 import { redactError } from '../core/redact.js';
 import { isHeaderValue, type TokenSource } from '../core/token.js';
 
-/** A caller's key may be why the key server answers 401: it makes us fetch so many tokens at once, then one a second. */
-const RENEWALS_AT_ONCE = 5;
+/**
+ * A caller's key may be why the key server answers 401. Such keys make us fetch a token once a second at most, and ever more
+ * rarely, down to once a minute, while the server takes the token from others and a new one helps nobody.
+ */
 const RENEWAL_INTERVAL_MS = 1000;
+const LONGEST_INTERVAL_MS = 60_000;
 
 /** Fetches the service token once, and again when the key server no longer takes it. */
 export class ServiceToken {
   readonly #source: TokenSource;
   #token: string | undefined;
-  /** The last one that was fetched, even if it was refused. */
-  #latest = '';
   #pending: Promise<string> | undefined;
-  /** Until when the renewals so far are paid for, at one a second, on the monotonic clock. */
-  #renewalsUntil = -Infinity;
+  /** When the latest renewal began, on the monotonic clock, and how long after it the next one may. */
+  #renewedAt = -Infinity;
+  #intervalMs = RENEWAL_INTERVAL_MS;
+  /** Since when tokens were refused and nobody was answered with the one in hand. */
+  #refusedSince: number | undefined;
 
   constructor(source: TokenSource) {
     this.#source = source;
     if (typeof source === 'string') this.#token = source;
-  }
-
-  /** Whether asking again may give another one. */
-  get renewable(): boolean {
-    return typeof this.#source === 'function';
   }
 
   /** The token in hand, if there is one. */
@@ -61,19 +60,34 @@ export class ServiceToken {
     if (this.#pending === pending) this.#pending = undefined;
   }
 
-  /** Drops the token that was refused, unless it has been renewed already. Returns whether there may be another one now. */
-  refuse(token: string, mono: number): boolean {
-    if (!this.renewable) return false;
-    if (this.#token !== token) return true;
-    if (this.#renewalsUntil - mono > (RENEWALS_AT_ONCE - 1) * RENEWAL_INTERVAL_MS) return false;
-    this.#renewalsUntil = Math.max(this.#renewalsUntil, mono) + RENEWAL_INTERVAL_MS;
-    this.#token = undefined;
-    return true;
+  /** The server took this token. `helped`: for a key for which it had refused another one. */
+  accept(token: string, helped: boolean): void {
+    if (token !== this.#token) return;
+    this.#refusedSince = undefined;
+    if (helped) this.#intervalMs = RENEWAL_INTERVAL_MS;
+  }
+
+  /**
+   * Fetches another token than the one that was refused, which stays in hand until then: others may be answered with it.
+   * `undefined` if there may be no other one now.
+   */
+  renew(refused: string, mono: number, shared: boolean): Promise<string> | undefined {
+    if (typeof this.#source === 'string' || this.#token === undefined) return undefined;
+    if (refused !== this.#token) return Promise.resolve(this.#token);
+    this.#refusedSince ??= mono;
+    if (shared && this.#pending !== undefined) return this.#pending;
+    const sinceMs = mono - this.#renewedAt;
+    // Those that can't share a renewal make their own beside it.
+    if (sinceMs < RENEWAL_INTERVAL_MS) return shared ? undefined : this.fetch(false);
+    if (sinceMs < this.#intervalMs && mono - this.#refusedSince < RENEWAL_INTERVAL_MS) return undefined;
+    this.#renewedAt = mono;
+    this.#intervalMs = Math.min(2 * this.#intervalMs, LONGEST_INTERVAL_MS);
+    return this.fetch(shared);
   }
 
   async #call(): Promise<string> {
     const token = await this.#given();
-    if (isHeaderValue(token)) return (this.#latest = token);
+    if (isHeaderValue(token)) return token;
     throw new TypeError('expected a string of visible characters');
   }
 
@@ -82,7 +96,7 @@ export class ServiceToken {
       return typeof this.#source === 'function' ? await this.#source() : this.#source;
     } catch (error) {
       // It may say which token could not be renewed.
-      throw redactError(error, [this.#latest]);
+      throw this.redacted(error);
     }
   }
 }

@@ -9,7 +9,7 @@ import type { DecodeContext, DecodedVerdict, ProtocolAnswer, ProtocolFailure, Wi
 import { isNeverVerdict, statusFailure } from './status.js';
 import { isPlausibleTime } from './time.js';
 
-type Decoded = DecodedVerdict | { readonly failure: AttemptFailure };
+export type Decoded = DecodedVerdict | { readonly failure: AttemptFailure };
 type VerifiedAnswer = Extract<ProtocolAnswer, { readonly kind: 'verified' }>;
 
 /** A reason is kept for as long as the rejection, so its length is bounded, in UTF-16 code units. */

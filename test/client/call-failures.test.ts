@@ -209,6 +209,25 @@ describe('the service token', () => {
     expect(await token.fetch(true)).toBe('t-2');
   });
 
+  test('that is renewed and does not come in time is no sign of an outage, and leaves the one that there is', async () => {
+    let calls = 0;
+    const source = async () => (++calls === 1 ? await Promise.resolve('t-1') : await never);
+    const { end, token, told } = startCall({ source, replies: [response(401)] });
+    const message = 'keyverify: serviceToken() gave no token in time';
+    expect(await end()).toMatchObject({ kind: 'misconfigured', message });
+    expect([token.current, told.suspects]).toEqual(['t-1', 0]);
+  });
+
+  test.each<[string, WireResponse, boolean]>([
+    ['may be renewed a second later if it helped', GOOD, true],
+    ['may not if it did not, while others are answered', response(401), false],
+  ])('that was renewed %s', async (_, reply, expected) => {
+    const { end, token, startedAt } = startCall({ source: counted(), replies: [response(401), reply] });
+    await end();
+    token.accept('token-2', false);
+    expect(token.renew('token-2', startedAt.mono + 1_000, true) !== undefined).toBe(expected);
+  });
+
   test.each([
     [true, 1],
     [false, 2],

@@ -40,8 +40,7 @@ describe('a token that is given as a string', () => {
   test('is in hand at once, and stays', async () => {
     const token = new ServiceToken('t-1');
     expect(token.current).toBe('t-1');
-    expect(token.renewable).toBe(false);
-    token.refuse('t-1', 0);
+    expect(token.renew('t-1', 0, true)).toBeUndefined();
     expect(token.current).toBe('t-1');
     expect(await token.fetch(true)).toBe('t-1');
   });
@@ -50,7 +49,6 @@ describe('a token that is given as a string', () => {
 describe('a token that is fetched', () => {
   test('is in hand once it is there', async () => {
     const { calls, token } = source();
-    expect(token.renewable).toBe(true);
     expect(token.current).toBeUndefined();
     const fetched = token.fetch(true);
     calls[0]?.give('t-1');
@@ -116,8 +114,7 @@ describe('a token that is fetched', () => {
     const first = token.fetch(true);
     calls[0]?.give('token-of-the-service');
     await first;
-    token.refuse('token-of-the-service', 0);
-    const renewal = token.fetch(true);
+    const renewal = token.renew('token-of-the-service', 0, true);
     calls[1]?.fail(new Error('token-of-the-service cannot be renewed'));
     await expect(renewal).rejects.toThrow(/^\S+ cannot be renewed$/);
     await expect(renewal).rejects.not.toThrow('token-of-the-service');
@@ -129,50 +126,105 @@ describe('a token that is fetched', () => {
     expect(token.current).toBeUndefined();
   });
 
-  test('is dropped when it is refused, unless it has been renewed already', async () => {
-    const { calls, token } = source();
-    const fetched = token.fetch(true);
-    calls[0]?.give('t-1');
-    await fetched;
-    expect(token.refuse('t-0', 0)).toBe(true);
-    expect(token.current).toBe('t-1');
-    expect(token.refuse('t-1', 0)).toBe(true);
-    expect(token.current).toBeUndefined();
-  });
-
-  test('is not dropped where there can be no other, or five were fetched at once', async () => {
-    expect(new ServiceToken('t-1').refuse('t-1', 0)).toBe(false);
-    const token = new ServiceToken(() => 't-1');
-    const refused: boolean[] = [];
-    for (let times = 0; times < 6; times++) {
-      await token.fetch(true);
-      refused.push(token.refuse('t-1', 0));
-    }
-    expect(refused).toEqual([true, true, true, true, true, false]);
-    expect(token.current).toBe('t-1');
-    expect(token.refuse('t-1', 1_000)).toBe(true);
-  });
-
   test('is cut out of errors', async () => {
     const token = new ServiceToken(() => 'token-0123456789');
     expect(token.redacted(new Error('of token-0123456789')).message).toBe('of token-0123456789');
     await token.fetch(true);
     expect(token.redacted(new Error('of token-0123456789')).message).toBe('of [redacted]');
   });
+});
 
-  test('is dropped five times at once, then once a second: a key may be why the server refuses it', async () => {
+describe('a token that the server refuses', () => {
+  /** With a token in hand. */
+  async function inHand() {
     const { calls, token } = source();
-    let count = 0;
-    const isDropped = async (mono: number): Promise<boolean> => {
-      if (token.current === undefined) {
-        const fetched = token.fetch(true);
-        calls.at(-1)?.give(`t-${++count}`);
-        await fetched;
-      }
-      return token.refuse(`t-${count}`, mono) && token.current === undefined;
+    const fetched = token.fetch(true);
+    calls[0]?.give('t-0');
+    await fetched;
+    let given = 0;
+    /** Whether it is renewed, at once. */
+    const renews = async (mono: number, shared = true): Promise<boolean> => {
+      const renewal = token.renew(`t-${given}`, mono, shared);
+      if (renewal === undefined) return false;
+      calls.at(-1)?.give(`t-${++given}`);
+      expect(await renewal).toBe(`t-${given}`);
+      return true;
     };
-    const dropped = [];
-    for (const mono of [0, 0, 0, 0, 0, 0, 999, 1_000, 1_001, 2_000, 60_000]) dropped.push(await isDropped(mono));
-    expect(dropped).toEqual([true, true, true, true, true, false, false, true, false, true, true]);
+    return { calls, token, renews };
+  }
+
+  test('is renewed only once there is one', () => {
+    const { calls, token } = source();
+    expect(token.renew('t-0', 0, true)).toBeUndefined();
+    expect(calls).toHaveLength(0);
+  });
+
+  test('stays in hand until there is another one, which all get for whom it was refused', async () => {
+    const { calls, token } = await inHand();
+    const renewals = [token.renew('t-0', 0, true), token.renew('t-0', 1_500, true)];
+    expect(token.current).toBe('t-0');
+    expect(calls).toHaveLength(2);
+    calls[1]?.give('t-1');
+    expect([await renewals[0], await renewals[1]]).toEqual(['t-1', 't-1']);
+    expect(token.current).toBe('t-1');
+    expect(await token.renew('t-0', 2_000, true)).toBe('t-1');
+    expect(calls).toHaveLength(2);
+  });
+
+  test('stays in hand where there is no other one', async () => {
+    const { calls, token } = await inHand();
+    const renewal = token.renew('t-0', 0, true);
+    calls[1]?.fail(new Error('too many tokens'));
+    await expect(renewal).rejects.toThrow('too many tokens');
+    expect(token.current).toBe('t-0');
+  });
+
+  test('is renewed by each who may not share it, but begun anew only as often as that is allowed', async () => {
+    const { calls, token } = await inHand();
+    const renew = (mono: number) => token.renew('t-0', mono, false);
+    token.accept('t-0', false);
+    expect([renew(0), renew(500), renew(999)]).not.toContain(undefined);
+    token.accept('t-0', false);
+    expect([renew(1_000), renew(1_999)]).toEqual([undefined, undefined]);
+    expect(calls).toHaveLength(4);
+  });
+
+  test.each<[string, (token: ServiceToken) => void, readonly number[]]>([
+    ['while nobody is answered: once a second', () => undefined, [0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000]],
+    [
+      'while others are answered: ever more rarely',
+      (token) => token.accept(String(token.current), false),
+      [0, 2_000, 6_000],
+    ],
+    [
+      'while it helps: once a second',
+      (token) => token.accept(String(token.current), true),
+      [0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000],
+    ],
+    [
+      'while others are answered with one from before: once a second',
+      (token) => token.accept('t', true),
+      [0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000],
+    ],
+  ])('is renewed at once, and then %s', async (_, meanwhile, expected) => {
+    const { token, renews } = await inHand();
+    const renewedAt: number[] = [];
+    for (let mono = 0; mono < 7_000; mono += 250) {
+      meanwhile(token);
+      if (await renews(mono)) renewedAt.push(mono);
+    }
+    expect(renewedAt).toEqual(expected);
+  });
+
+  test('is renewed once a minute at least, and a second after the last answer', async () => {
+    const { token, renews } = await inHand();
+    const renewedAt: number[] = [];
+    for (let second = 0; second < 300; second++) {
+      token.accept(String(token.current), false);
+      if (await renews(second * 1_000)) renewedAt.push(second);
+    }
+    expect(renewedAt).toEqual([0, 2, 6, 14, 30, 62, 122, 182, 242]);
+    // From now on, it is refused to everybody.
+    expect([await renews(299_999), await renews(300_000)]).toEqual([false, true]);
   });
 });
