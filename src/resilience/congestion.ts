@@ -12,7 +12,7 @@ const SPAN_RATIO = 1 / 2;
 const LATEST_COUNTS = 1 / 2;
 
 /** For so many time-outs after its last answer, a congested server may still be working on what it was sent. */
-const SILENT_TIMEOUTS = 10;
+const SILENT_TIMEOUTS = 20;
 
 /** The requests that wait for an answer. */
 export interface OnTheirWay {

@@ -236,9 +236,9 @@ describe('a congested server', () => {
     return rig;
   };
 
-  test('is out after ten times timeoutMs without an answer', async () => {
+  test('is out after twenty times timeoutMs without an answer', async () => {
     const { clock, ask } = await after({ breaker: false });
-    await clock.advance(15_899);
+    await clock.advance(35_899);
     const early = await ask('sk-early');
     await clock.advance(2_000);
     expect(early.outcome).toMatchObject({ kind: 'overloaded', evidence: 'none' });
