@@ -5,7 +5,10 @@ import type { World } from './world.js';
 /** One a second, but for what the way to the server made of it. */
 const EVERY_MS = 1_000 - 100;
 
-/** Control questions: one a second and process, one more after a hang-up, and none while the server answers. */
+/**
+ * Control questions: one a second and process, one more after a hang-up, and none while the server answers, but for the one that
+ * finds out whether a congestion or an outage is over.
+ */
 export function checkControls(
   verifier: number,
   controls: readonly Control[],
@@ -15,6 +18,7 @@ export function checkControls(
   let firstAt = -Infinity;
   // An answer that is cut off is a hang-up, too, although the proxy has seen one, and may take a while to be cut off.
   let hasRepeated = false;
+  let lastAt = -Infinity;
   for (const { at } of controls) {
     if (at - firstAt >= EVERY_MS) {
       firstAt = at;
@@ -22,6 +26,7 @@ export function checkControls(
     } else if (!hasRepeated) hasRepeated = true;
     else if (!world.isStalled(firstAt, at))
       violations.add(verifier, 'control: more than one a second', { at, after: at - firstAt });
-    if (world.isCalm(verifier, at, at)) violations.add(verifier, 'control: asked while the server answers', { at });
+    if (world.isCalm(verifier, lastAt, at)) violations.add(verifier, 'control: asked while the server answers', { at });
+    lastAt = at;
   }
 }
