@@ -335,4 +335,7 @@ test('a call that has no token yet waits for no retry', async () => {
   expect(call.waitsToRetry).toBe(false);
   await clock.advance(1_000);
   expect([call.attempts, call.waitsToRetry]).toEqual([0, false]);
+  const failed = startCall({ source: async () => await Promise.reject(new Error('no vault')) });
+  expect(await failed.end()).toMatchObject({ kind: 'misconfigured' });
+  expect([failed.call.attempts, failed.call.waitsToRetry]).toEqual([0, false]);
 });
