@@ -29,7 +29,7 @@ export default mergeConfig(
       exclude: ['**/*.fuzz.test.ts'],
       coverage: { enabled: false },
       sequence: { sequencer: UnitsFirst },
-      // No test takes a second, so one that takes ten hangs, on a busy machine too.
+      // No test takes two seconds, so one that takes ten hangs, on a busy machine too.
       testTimeout: 10_000,
       hookTimeout: 10_000,
     },
