@@ -74,9 +74,8 @@ export class Fleet<Claims> {
   readonly #cache: VerdictCache<Claims>;
   readonly #monitor: FleetMonitor<Claims>;
   readonly #deps: FleetDeps;
-  readonly #shared: SharedVerdicts | undefined;
+  readonly #shared: { readonly verdicts: SharedVerdicts; readonly lookup: SharedLookup<Claims> } | undefined;
   readonly #follower: RevocationFollower | undefined;
-  readonly #lookup: SharedLookup<Claims> | undefined;
   readonly #lost: LostEntries<Claims>;
   #refreshFrom = -Infinity;
 
@@ -104,19 +103,6 @@ export class Fleet<Claims> {
     this.#deps = deps;
     this.#lost = new LostEntries(options);
     const namespace = JSON.stringify([FORMAT, verifyUrl, scope, sharedNamespace]);
-    if (sharedCache !== undefined) {
-      const shared: SharedVerdicts = new SharedVerdicts(sharedCache, {
-        ...options,
-        namespace,
-        around: (event, run, toOutcome) => observers.share(event, run, toOutcome),
-        onOutcome: monitor.watchSharedCache({
-          isDown: () => shared.isDown,
-          probe: async () => await shared.probe(),
-          sharesPromises,
-        }),
-      });
-      this.#shared = shared;
-    }
     if (revocations.length > 0) {
       this.#follower = new RevocationFollower(revocations, {
         ...options,
@@ -133,9 +119,23 @@ export class Fleet<Claims> {
       });
       monitor.watchStreams(this.#follower);
     }
-    const [shared, follower] = [this.#shared, this.#follower];
-    if (shared !== undefined)
-      this.#lookup = new SharedLookup({ ...options, cache, shared, follower, maxTtlMs: () => this.maxTtlMs });
+    if (sharedCache !== undefined) {
+      const verdicts: SharedVerdicts = new SharedVerdicts(sharedCache, {
+        ...options,
+        namespace,
+        around: (event, run, toOutcome) => observers.share(event, run, toOutcome),
+        onOutcome: monitor.watchSharedCache({
+          isDown: () => verdicts.isDown,
+          probe: async () => await verdicts.probe(),
+          sharesPromises,
+        }),
+      });
+      const [follower, maxTtlMs] = [this.#follower, () => this.maxTtlMs];
+      this.#shared = {
+        verdicts,
+        lookup: new SharedLookup({ ...options, cache, shared: verdicts, follower, maxTtlMs }),
+      };
+    }
   }
 
   get sharesVerdicts(): boolean {
@@ -181,9 +181,9 @@ export class Fleet<Claims> {
     maxAgeMs = Infinity,
     isLikely = true,
   ): Promise<SharedLook<Claims> | undefined> | undefined {
-    const caughtUp = this.#follower?.start();
-    if (this.#shared === undefined || this.#shared.isOut) return undefined;
-    return this.#lookup?.look({ fingerprint, key, startedAt, maxAgeMs, isLikely }, caughtUp);
+    void this.#follower?.start();
+    if (this.#shared === undefined || this.#shared.verdicts.isOut) return undefined;
+    return this.#shared.lookup.look({ fingerprint, key, startedAt, maxAgeMs, isLikely });
   }
 
   /** Shares a verdict that was asked for after this look. */
@@ -193,7 +193,7 @@ export class Fleet<Claims> {
     const ttlMs = result.valid ? Math.min(cacheTtlMs, freshness.maxAgeMs) : cacheTtlMs;
     const leftMs = result.valid && result.expiresAt !== undefined ? result.expiresAt - askedAt.wall : Infinity;
     const keepMs = Math.min(leftMs, ttlMs + (result.valid && freshness.noStale ? 0 : staleIfErrorMs));
-    await this.#shared?.write(fingerprint, verdict, { fence, positions, keepMs });
+    await this.#shared?.verdicts.write(fingerprint, verdict, { fence, positions, keepMs });
   }
 
   /** Whether this process is the one to refresh the verdict on this key, after it has looked for one of another. */
@@ -201,11 +201,11 @@ export class Fleet<Claims> {
     // Callers who wait go first.
     if (this.#now().mono < this.#refreshFrom) return false;
     // A store that restarts has no say for a moment, in which each process would ask for itself.
-    if (look === undefined) return this.#shared?.workedWithin(RESTART_MS) !== true;
+    if (look === undefined) return this.#shared?.verdicts.workedWithin(RESTART_MS) !== true;
     const entry = this.#cache.get(fingerprint);
     if (entry !== undefined && !look.isKnown && this.#lost.putOff(fingerprint, entry, entry.age(this.#now())))
       return false;
-    return (await this.#shared?.lease(fingerprint, this.#options.timeoutMs)) !== false;
+    return (await this.#shared?.verdicts.lease(fingerprint, this.#options.timeoutMs)) !== false;
   }
 
   /** Publishes a revocation to every process. Rejects if that failed, or if there is no source that can. */

@@ -192,7 +192,8 @@ export class KeyServerClient<Claims> {
   /** An outage fills the queue, too: a question that got no slot waits on for evidence of one. */
   async #refused(failure: VerifyFailure, startedAt: number): Promise<VerifyFailure> {
     const { clock, timeoutMs } = this.#options;
-    if (failure.kind !== 'overloaded' || failure.durationMs === 0) return failure;
+    // What is refused at once has taken no time: a full queue, or a pause that began meanwhile.
+    if (failure.durationMs === 0) return failure;
     const waiting = { firstSentAt: startedAt };
     this.#suspect(waiting);
     const evidence = await this.#confirm(NO_SLOT, waiting, new Deadline(clock, timeoutMs, startedAt));

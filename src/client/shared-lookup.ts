@@ -14,7 +14,7 @@ export interface SharedLookupOptions<Claims> extends ReadVerdictOptions<Claims> 
   readonly sharedTimeoutMs: number;
   readonly cache: VerdictCache<Claims>;
   readonly shared: SharedVerdicts;
-  readonly follower: Pick<RevocationFollower, 'isCaughtUp' | 'compare'> | undefined;
+  readonly follower: Pick<RevocationFollower, 'isCaughtUp' | 'compare' | 'start'> | undefined;
   /** How long a verdict may be fresh now, in milliseconds. */
   readonly maxTtlMs: () => number;
 }
@@ -56,8 +56,8 @@ export class SharedLookup<Claims> {
     this.#options = options;
   }
 
-  /** `undefined` if the store can't say. `caughtUp`: when everything that is retained has been read. */
-  async look(about: LookedFor, caughtUp: Promise<unknown> | undefined): Promise<SharedLook<Claims> | undefined> {
+  /** `undefined` if the store can't say. */
+  async look(about: LookedFor): Promise<SharedLook<Claims> | undefined> {
     const { clock, timeoutMs, sharedTimeoutMs, shared, follower, maxTtlMs } = this.#options;
     const { fingerprint, key, startedAt, isLikely } = about;
     const begunAt = clock.monotonic();
@@ -66,8 +66,8 @@ export class SharedLookup<Claims> {
     const options = isLikely && follower?.isCaughtUp !== false ? ESTIMATE : undefined;
     const reading = shared.read(fingerprint, [key], leftMs, options);
     // What is retained takes a moment to be read, at the very start.
-    if (caughtUp !== undefined && follower?.isCaughtUp === false && maxTtlMs() === Infinity)
-      await new Deadline(clock, Math.min(sharedTimeoutMs, timeoutMs), startedAt).race(caughtUp);
+    if (follower?.isCaughtUp === false && maxTtlMs() === Infinity)
+      await new Deadline(clock, Math.min(sharedTimeoutMs, timeoutMs), startedAt).race(follower.start());
     const found = await reading;
     if (found === undefined) return undefined;
     const looked = this.#toLook(about, found);

@@ -35,3 +35,8 @@ describe('ambiguous rejections', () => {
     expect([0, 2, 5.01].map((at) => apart.isBelieved(true, at * MINUTE))).toEqual([true, true, true]);
   });
 });
+
+test('ambiguous rejections of good keys are doubted however long this process has run', () => {
+  const rejections = new AmbiguousRejections();
+  expect([60, 61, 62].map((at) => rejections.isBelieved(true, at * MINUTE))).toEqual([true, true, false]);
+});

@@ -319,3 +319,23 @@ describe('failed attempts before the answer', () => {
     expect(repeated).toBe(0);
   });
 });
+
+test('a retry goes over a new connection: the old one may lead to the one backend that fails', async () => {
+  const { end, requests } = startCall({
+    retries: 2,
+    replies: [response(503), RESET, GOOD],
+    context: { sendOptions: { reserved: true } },
+  });
+  await end();
+  expect(requests.map(({ options }) => options)).toEqual([{ reserved: true }, { fresh: true }, { fresh: true }]);
+});
+
+test('a call that has no token yet waits for no retry', async () => {
+  const { call, clock } = startCall({ source: async () => await new Promise<string>(() => undefined) });
+  expect(call.waitsToRetry).toBe(false);
+  await clock.advance(1_000);
+  expect([call.attempts, call.waitsToRetry]).toEqual([0, false]);
+  const failed = startCall({ source: async () => await Promise.reject(new Error('no vault')) });
+  expect(await failed.end()).toMatchObject({ kind: 'misconfigured' });
+  expect([failed.call.attempts, failed.call.waitsToRetry]).toEqual([0, false]);
+});

@@ -236,6 +236,18 @@ describe('the trickle', () => {
     expect(await inASecond(given)).toEqual(expected);
   });
 
+  test('does not grow for unknown keys by answers before an outage, which is no pause', async () => {
+    const given = setUp();
+    for (let answer = 0; answer < 4; answer++) given.answer(10, 'low');
+    given.record('timeout', { evidence: 'proven' });
+    expect((await inASecond(given)).low).toBe(5);
+  });
+
+  test('lets known keys through without a breaker, too', () => {
+    const { clock, gate } = setUp({ breaker: false });
+    expect([1, 2].map(() => gate.tryTrickle('high', clock.monotonic()))).toEqual([true, false]);
+  });
+
   test('begins anew with the next pause', async () => {
     const given = setUp();
     given.record('rate_limited');

@@ -333,3 +333,20 @@ describe('the breaker', () => {
     expect(clock.pending).toBe(0);
   });
 });
+
+test('what is known of the server: when it last gave a verdict, and whether it gives one to callers alone', async () => {
+  const { ask, client, clock, transport } = clientOf();
+  const known = () => [client.lastAnswerAt, client.controlsFail];
+  transport.script = ({ key }) => (key.startsWith('control') ? OUT : GOOD);
+  expect(known()).toEqual([-Infinity, false]);
+  await ask('sk-1', { mayOpen: true });
+  const first = clock.monotonic();
+  expect(known()).toEqual([first, false]);
+  await clock.advance(100);
+  await ask('sk-2');
+  expect(known()).toEqual([first + 100, true]);
+  transport.script = () => UNKNOWN;
+  client.requestControl();
+  await clock.advance(2_000);
+  expect(client.controlsFail).toBe(false);
+});

@@ -1,5 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
 
+import { NotPublishedError, type KeyVerifierOptions, type Observer } from 'keyverify';
+import { memoryFleet, testClock } from 'keyverify/testing';
+
 import { VerifyFailure } from '../../src/core/failure.js';
 import { sha256 } from '../../src/platform/server.js';
 import { KEY, loaderOf } from '../helpers/loader.js';
@@ -121,11 +124,13 @@ describe('a load', () => {
     });
 
     test('fails where the second answer is invalidated, too', async () => {
-      const { loading, asked, answer, invalidate, cache } = await overtaken();
+      const { loading, asked, answer, invalidate, cache, loader } = await overtaken();
+      const joined = loader.load(FINGERPRINT, KEY, {});
       invalidate();
       await answer(GOOD);
       expect([loading.outcome, asked(), cache.get(FINGERPRINT)]).toEqual(['overloaded', 2, undefined]);
       expect(cache.isInvalidated(FINGERPRINT)).toBe(true);
+      expect(await joined).toMatchObject({ message: 'keyverify: the verdict was invalidated on its way, twice' });
     });
   });
 });
@@ -226,6 +231,33 @@ describe('a refresh', () => {
     expect(loader.refresh(FINGERPRINT, KEY, { waitUntil })).toBe(true);
   });
 
+  test('may be joined at once where no verdicts are shared, with revocations or without', async () => {
+    for (const options of [{}, { revocations: memoryFleet().revocations }]) {
+      const { loader, load, answer, requests } = loaderOf(options);
+      loader.refresh(FINGERPRINT, KEY, {});
+      const loading = await load();
+      await answer(GOOD);
+      expect([loading.outcome, requests.length]).toEqual(['verified', 1]);
+      expect(loader.counts).toMatchObject({ coalesced: 1, refreshes: 1 });
+    }
+  });
+
+  test('is needless where another process has refreshed the verdict', async () => {
+    const clock = testClock();
+    const { sharedCache } = memoryFleet({ clock });
+    const [own, other] = [loaderOf({ clock, sharedCache }), loaderOf({ clock, sharedCache })];
+    for (const { load, answer } of [own, other]) {
+      await load(KEY, { maxAgeMs: 1 });
+      await clock.advance(0);
+      await answer(GOOD);
+      await clock.advance(1_000);
+    }
+    own.loader.refresh(FINGERPRINT, KEY, {});
+    await clock.advance(10);
+    expect([own.requests.length, other.requests.length, own.loader.counts.refreshes]).toEqual([1, 1, 0]);
+    expect(own.cache.get(FINGERPRINT)?.isFrom(clock.wall() - 1_010)).toBe(true);
+  });
+
   test('there is none once the loader is closed', async () => {
     const { loader, requests } = loaderOf();
     await loader.close();
@@ -235,8 +267,8 @@ describe('a refresh', () => {
 });
 
 describe('the trickle', () => {
-  const paused = async () => {
-    const given = loaderOf();
+  const paused = async (options: KeyVerifierOptions = {}) => {
+    const given = loaderOf(options);
     await given.load();
     await given.answer(GOOD);
     await given.load('sk-2');
@@ -262,6 +294,19 @@ describe('the trickle', () => {
     expect(events).toEqual(['key verified 1 0']);
   });
 
+  test('is a refresh: nobody waits for it', async () => {
+    const purposes: string[] = [];
+    const onAsk: Observer['onAsk'] = async ({ purpose }, ask) => {
+      purposes.push(purpose);
+      await ask();
+    };
+    const { trickle, loader, answer } = await paused({ observers: [{ onAsk }] });
+    purposes.length = 0;
+    trickle(KEY);
+    await answer(GOOD);
+    expect([purposes, loader.counts.refreshes]).toEqual([['refresh'], 1]);
+  });
+
   test('does not ask twice about one key', async () => {
     const { trickle, requests, clock } = await paused();
     trickle(KEY);
@@ -277,6 +322,13 @@ describe('the trickle', () => {
     trickle(KEY);
     expect(requests).toHaveLength(0);
   });
+});
+
+test('a revocation is not published where nothing follows one', async () => {
+  const { loader } = loaderOf();
+  await expect(loader.publish({ keyId: 'k-1' })).rejects.toThrow(
+    new NotPublishedError('keyverify: revoke() needs the option revocations'),
+  );
 });
 
 describe('warming up', () => {

@@ -20,7 +20,7 @@ export default mergeConfig(
     test: {
       include: [
         'test/{cache,client,core,guard,protocol,resilience,transport}/**/*.test.ts',
-        'test/fleet/{edges,event-stream,memory,options,plain-reads,redis,seal,sse,store-clock,stream-health,suites}.test.ts',
+        'test/fleet/{edges,event-stream,hostile,memory,options,plain-reads,redis,seal,signed,sse,store-clock,stream-health,suites}.test.ts',
         'test/observe/{channels,fleet,health,logs,observers,otel-metrics,otel-traces,shared-cache,stats}.test.ts',
         'test/{health,invariants,stats,verifier}.test.ts',
         'test/security/*.test.ts',
@@ -29,7 +29,7 @@ export default mergeConfig(
       exclude: ['**/*.fuzz.test.ts'],
       coverage: { enabled: false },
       sequence: { sequencer: UnitsFirst },
-      // No test takes a second, so one that takes ten hangs, on a busy machine too.
+      // No test takes two seconds, so one that takes ten hangs, on a busy machine too.
       testTimeout: 10_000,
       hookTimeout: 10_000,
     },
