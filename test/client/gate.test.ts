@@ -236,8 +236,10 @@ describe('the trickle', () => {
     expect(await inASecond(given)).toEqual(expected);
   });
 
-  test('does not grow for unknown keys by answers before an outage, which is no pause', async () => {
+  test('does not grow for unknown keys by answers from the end of a pause on, when an outage follows', async () => {
     const given = setUp();
+    given.record('rate_limited');
+    await given.clock.advance(1_000);
     for (let answer = 0; answer < 4; answer++) given.answer(10, 'low');
     given.record('timeout', { evidence: 'proven' });
     expect((await inASecond(given)).low).toBe(5);
