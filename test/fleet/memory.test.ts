@@ -189,24 +189,6 @@ describe('verdicts', () => {
     expect(server.counts.requests).toBe(2);
   });
 
-  test.each([{ tenant: 'cust-Z' }, { client: 'zenith' }])(
-    'are not refreshed for a moment after a revocation of many keys, whose callers wait: %o',
-    async (select) => {
-      const { server, clock, fleet, member } = await fleetRig();
-      const verifier = member({ refreshAheadRatio: 0.9 });
-      await verifier.verify(GOOD);
-      await shared(fleet);
-      await clock.advance(TTL * 0.9);
-      await fleet.revocations.publish({ type: 'revoked', select });
-      expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
-      await until(() => verifier.stats().shared.hits === 1);
-      await clock.advance(TTL * 0.099);
-      expect(server.counts.requests).toBe(1);
-      expect(brief(await verifier.verify(GOOD))).toBe('valid cache');
-      await until(() => server.counts.requests === 2);
-    },
-  );
-
   test('are not refreshed for a moment after the store has ceased to answer: it may be back soon', async () => {
     const { server, clock, fleet, member } = await fleetRig();
     let isDown = false;
