@@ -170,7 +170,7 @@ export class KeyServerClient<Claims> {
     const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#watchLag();
     const held = { call, lag };
     this.#calls[lane].add(held);
-    const ended = this.#conclude(call, await call.run());
+    const ended = this.#conclude(call, await call.run(), deadline);
     const outcome = ended instanceof Promise ? await ended : ended;
     const lagMs = lag.ms;
     lag.stop();
@@ -245,14 +245,13 @@ export class KeyServerClient<Claims> {
    * Counts a call that has ended. Where nothing gets through because this process is out of threads or descriptors, that is
    * what failed.
    */
-  #conclude(call: Call<Claims>, outcome: CallOutcome<Claims>): CallOutcome<Claims> | Promise<CallOutcome<Claims>> {
+  #conclude(call: Call<Claims>, outcome: CallOutcome<Claims>, { ms, leftMs }: Deadline): Concluded<Claims> {
     this.#totals.requests += call.attempts;
     this.#totals.retries += Math.max(0, call.attempts - 1);
     // A connection that was reset had been made.
     const isSilent = 'kind' in outcome && (outcome.kind === 'timeout' || outcome.unconnected === true);
     if (!isSilent) return outcome;
-    const waitedMs = this.#options.clock.monotonic() - (call.firstSentAt ?? -Infinity);
-    return isOverloaded(this.#deps.transport, waitedMs).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
+    return isOverloaded(this.#deps.transport, ms - leftMs).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
 
   #recordAnswer(mono: number, latencyMs: number, failed: number, lagMs = 0, lane?: Lane, call?: WatchedCall): void {
@@ -280,7 +279,7 @@ export class KeyServerClient<Claims> {
     });
     const control = new ControlCall(call, timeoutMs, clock, this.#watchLag());
     const ask = async (): Promise<AttemptFailure | undefined> =>
-      control.settle(await this.#conclude(call, await call.run()));
+      control.settle(await this.#conclude(call, await call.run(), deadline));
     const event: AskEvent = { purpose: 'control', url: publicUrl };
     const result = onAsk(event, ask, (failure) => controlOutcome(failure, call.attempts, control.ageMs));
     return Object.assign(control, { result });
@@ -308,5 +307,6 @@ export class KeyServerClient<Claims> {
 }
 
 type CallOutcome<Claims> = Verdict<Claims> | AttemptFailure;
+type Concluded<Claims> = CallOutcome<Claims> | Promise<CallOutcome<Claims>>;
 
 const laneOf = (isKnown: boolean): Lane => (isKnown ? 'high' : 'low');

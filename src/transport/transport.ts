@@ -57,7 +57,7 @@ export interface Transport {
   /**
    * Finds out whether this process, not the key server, is why nothing gets through: no free thread, no file descriptor.
    * Asked before a time-out, or a connection that could not be made, counts as an outage. `waitedMs`: how long that took, in
-   * milliseconds; what is refused at once was not waiting for a thread.
+   * milliseconds. What is refused at once was not waiting for a thread.
    */
   isOverloaded?(waitedMs: number): Promise<boolean>;
 }
