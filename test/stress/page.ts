@@ -53,8 +53,9 @@ proves less. The same seed gives the same plan, but not the same interleaving.`,
     title: 'Flood',
     about: `Unknown keys, each of them new, flood a service with 10 000 good keys in use, \`failOpen\` on, and a key server that takes
 40 ms. The test fails if a good key misses the cache, if the verifier fails open, if there are more requests in flight than
-the limit, or if memory grows between the middle and the end. Latencies are those of \`verify()\` on good keys. The event loop
-delay shows how busy the process is: the flood and the traffic share it, and the key server shares the machine.`,
+the limit and a control question, or if memory grows between the middle and the end. Latencies are those of \`verify()\` on good
+keys. The event loop delay shows how busy the process is: the flood and the traffic share it, and the key server shares the
+machine.`,
     head: ['', 'value'],
   },
   {

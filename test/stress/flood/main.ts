@@ -150,7 +150,8 @@ await publish('flood', {
 const broken = [
   misses > 0 && 'good keys missed the cache',
   opened.length > 0 && 'it failed open',
-  wire.most > LIMIT && 'more requests than the limit',
+  // A control question goes beside them.
+  wire.most > LIMIT + 1 && 'more requests than the limit',
   atEnd.heap > inMiddle.heap * 1.1 && 'the heap grew',
   Math.max(...rss.slice(-5)) > Math.max(...rss.slice(5, 10)) * 1.2 && 'the memory of the process grew',
   unhandled.length > 0 && 'unhandled rejections',
