@@ -155,7 +155,7 @@ export class OutageEvidence {
 
   /** The server gave a verdict, after so many failed attempts. */
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
-    // A single failed control question counts as one more failure; several in a row were an outage, which is over.
+    // A few failed control questions count as failures; more in a row were an outage, which is over.
     const failures = this.#failedInRow > MOST_FAILURES ? 0 : this.#failedInRow || failedAttempts;
     this.#isDisputed ||= this.#controlAnswered && call !== undefined && this.#failedInRow >= this.#needed;
     for (let failure = 0; failure < failures; failure++) this.#observe(1);
@@ -236,12 +236,11 @@ export class OutageEvidence {
   }
 
   #grade(failure: AttemptFailure | undefined, control: AttemptFailure | undefined): Evidence {
-    const quietMs = this.#options.clock.monotonic() - this.#lastAnswerAt;
-    if (this.controlsFail && quietMs < QUIET_MS) return 'none';
-    const neverAnswered = quietMs === Infinity;
     // Without a connection, no key has left this process, so none can be the reason.
     const unconnected = failure?.unconnected === true && control?.unconnected === true;
-    return this.#controlAnswered || neverAnswered || unconnected ? 'proven' : 'unproven';
+    const quietMs = this.#options.clock.monotonic() - this.#lastAnswerAt;
+    if (this.#controlAnswered || unconnected || quietMs === Infinity) return 'proven';
+    return this.controlsFail && quietMs < QUIET_MS ? 'none' : 'unproven';
   }
 
   /** How many control questions in a row must fail: a flaky server fails some by chance. */

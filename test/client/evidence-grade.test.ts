@@ -60,6 +60,21 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     expect(await control(OUT)).toBe('unproven');
   });
 
+  test('is down where no connection can be made, however soon after an answer', async () => {
+    const { clock, evidence, answer } = watchEvidence();
+    const control = (why: AttemptFailure): Evidence =>
+      evidence.recordControl({ sentAt: clock.monotonic(), durationMs: 1, failure: why });
+    answer();
+    await clock.advance(1);
+    control(OUT);
+    answer();
+    await clock.advance(1);
+    expect(evidence.controlsFail).toBe(true);
+    // So many in a row are no bad luck.
+    const grades = Array.from({ length: 8 }, () => control(REFUSED));
+    expect([grades.at(-1), control(OUT)]).toEqual(['proven', 'none']);
+  });
+
   test('is trusted as before where the control question is answered: the outage was over', async () => {
     const { control, dispute, evidence } = await trusted();
     await dispute();

@@ -4,8 +4,8 @@ import type { Pool } from './renewed-pool.js';
 
 /**
  * Sends up to `limit` requests at once by `usual`. Those that ask for it, and what exceeds the limit, go over a connection of
- * their own, which `open` opens: no request waits for a connection that another one uses. `reserved` requests
- * share one connection.
+ * their own, which `open` opens: no request waits for a connection that another one uses. `reserved` requests share one
+ * connection.
  */
 export function withFresh(
   usual: Transport,
