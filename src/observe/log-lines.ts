@@ -111,7 +111,7 @@ export const lines = {
 
   caching: ({ publicUrl }: Settings): string =>
     `keyverify: ${publicUrl} forbids caching (Cache-Control), so every call asks it and nobody is served while it is down. ` +
-    'Many frameworks do: send "Cache-Control: max-age=300" with verdicts, or none.',
+    'Many frameworks do: send "Cache-Control: private, max-age=300" with verdicts, or none.',
 
   clock: ({ publicUrl }: Settings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
