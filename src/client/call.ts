@@ -197,9 +197,9 @@ export class Call<Claims> implements WatchedCall {
 
   /** The next open attempt that ends, waited for up to `ms`. */
   #next(ms: number): Promise<Next<Claims>> {
-    const [first, ...others] = this.#open;
+    const first = this.#open.at(0);
     // With none open, there is nothing to wait for but the time: a race of none never ends.
-    const isOne = first !== undefined && others.length === 0;
+    const isOne = first !== undefined && this.#open.length === 1;
     const ended = isOne ? first.ended : Promise.race(this.#open.map((attempt) => attempt.ended));
     return this.#context.deadline.race(ended, ms);
   }

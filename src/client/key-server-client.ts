@@ -245,13 +245,14 @@ export class KeyServerClient<Claims> {
    * Counts a call that has ended. Where nothing gets through because this process is out of threads or descriptors, that is
    * what failed.
    */
-  #conclude(call: Call<Claims>, outcome: CallOutcome<Claims>, { ms, leftMs }: Deadline): Concluded<Claims> {
+  #conclude(call: Call<Claims>, outcome: CallOutcome<Claims>, deadline: Deadline): Concluded<Claims> {
     this.#totals.requests += call.attempts;
     this.#totals.retries += Math.max(0, call.attempts - 1);
     // A connection that was reset had been made.
     const isSilent = 'kind' in outcome && (outcome.kind === 'timeout' || outcome.unconnected === true);
     if (!isSilent) return outcome;
-    return isOverloaded(this.#deps.transport, ms - leftMs).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
+    const waitedMs = deadline.ms - deadline.leftMs;
+    return isOverloaded(this.#deps.transport, waitedMs).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
 
   #recordAnswer(mono: number, latencyMs: number, failed: number, lagMs = 0, lane?: Lane, call?: WatchedCall): void {
