@@ -251,8 +251,7 @@ export class KeyServerClient<Claims> {
     // A connection that was reset had been made.
     const isSilent = 'kind' in outcome && (outcome.kind === 'timeout' || outcome.unconnected === true);
     if (!isSilent) return outcome;
-    const waitedMs = deadline.ms - deadline.leftMs;
-    return isOverloaded(this.#deps.transport, waitedMs).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
+    return isOverloaded(this.#deps.transport, deadline).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
 
   #recordAnswer(mono: number, latencyMs: number, failed: number, lagMs = 0, lane?: Lane, call?: WatchedCall): void {
