@@ -42,7 +42,7 @@ const MOST_CONTROLS = 8;
 /** Where callers are answered, but no control question, nobody has to be answered for so long, in milliseconds, to prove anything. */
 const QUIET_MS = 5000;
 
-/** Up to so many control questions that fail in a row may have had bad luck. */
+/** Up to so many control questions that fail in a row before a caller is answered may have had bad luck. */
 const MOST_FAILURES = 3;
 
 /** Up to this part of `maxConcurrency`, requests in flight are never a backlog. */
@@ -155,8 +155,9 @@ export class OutageEvidence {
 
   /** The server gave a verdict, after so many failed attempts. */
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
-    // A few failed control questions count as failures; more in a row were an outage, which is over.
-    const failures = this.#failedInRow > MOST_FAILURES ? 0 : this.#failedInRow || failedAttempts;
+    // More were an outage, which is over. It mostly ends with a control question that is answered.
+    const most = call ? MOST_FAILURES : 1;
+    const failures = this.#failedInRow > most ? 0 : this.#failedInRow || failedAttempts;
     this.#isDisputed ||= this.#controlAnswered && call !== undefined && this.#failedInRow >= this.#needed;
     for (let failure = 0; failure < failures; failure++) this.#observe(1);
     this.#observe(0);

@@ -105,6 +105,13 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     check(row.failOpen, await live(server, verifier, row));
   });
 
+  test.for(crosswise(ROWS))('$outage, again and again; $way', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
+    await settleIn(verifier);
+    for (let time = 0; time < 3; time++) check(true, await live(server, verifier, row));
+  });
+
   test.for(crosswise(ROWS))('$outage, met by 64 callers at once; $way', async (row, context) => {
     const server = await startServer(context);
     const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });

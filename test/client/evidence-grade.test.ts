@@ -201,11 +201,11 @@ describe('how many control questions must fail in a row', () => {
   });
 
   /** After so many control questions have failed before an answer that took so many failed attempts itself. */
-  const afterControls = async (failed: number, failedAttempts: number): Promise<number> => {
-    const { clock, evidence, answer } = watchEvidence();
+  const afterControls = async (failed: number, answered: string, failedAttempts: number): Promise<number> => {
+    const { clock, evidence, answer, send } = watchEvidence();
     const control = () => evidence.recordControl({ sentAt: clock.monotonic(), durationMs: 1, failure: OUT });
     for (let count = 0; count < failed; count++) control();
-    answer(10, failedAttempts);
+    answer(10, failedAttempts, answered === 'a caller' ? send() : undefined);
     // Soon after an answer, a server that has answered no control question proves nothing.
     await clock.advance(5_000);
     for (let count = 1; count < 20; count++) if (control() !== 'none') return count;
@@ -213,13 +213,22 @@ describe('how many control questions must fail in a row', () => {
   };
 
   test.each([
-    ['a single failed control question counts as a failure', 1, 0, 5],
-    ['a few in a row are as many failures', 2, 0, 6],
-    ['four in a row were an outage, which is over and makes no server flaky', 4, 0, 1],
-    ['nor do the failed attempts in it', 4, 3, 1],
-    ['the failed attempts beside a few are the same failures', 1, 3, 5],
-  ])('%s', async (_, failed, failedAttempts, expected) => {
-    expect(await afterControls(failed, failedAttempts)).toBe(expected);
+    [1, 'a caller', 0, 5],
+    [2, 'a caller', 0, 6],
+    [3, 'a caller', 0, 8],
+    [1, 'a caller', 3, 5],
+    [1, 'a control question', 0, 5],
+  ])('%i that failed before %s is answered, after %i attempts, count as failures', async (...given) => {
+    const [failed, answered, failedAttempts, expected] = given;
+    expect(await afterControls(failed, answered, failedAttempts)).toBe(expected);
+  });
+
+  test.each([
+    [4, 'a caller', 0],
+    [4, 'a caller', 3],
+    [2, 'a control question', 0],
+  ])('%i that failed before %s is answered, after %i attempts, were an outage', async (...given) => {
+    expect(await afterControls(...given)).toBe(1);
   });
 
   test('starts anew with any answer', async () => {
