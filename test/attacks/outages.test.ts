@@ -105,11 +105,14 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     check(row.failOpen, await live(server, verifier, row));
   });
 
-  test.for(crosswise(ROWS))('$outage, again and again; $way', async (row, context) => {
+  test.for(crosswise(ROWS))('$outage, twice; $way', async (row, context) => {
     const server = await startServer(context);
     const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
     await settleIn(verifier);
-    for (let time = 0; time < 3; time++) check(true, await live(server, verifier, row));
+    check(true, await live(server, verifier, row));
+    // The control question that found out that it is over was asked just now, and there is one a second.
+    await sleep(1_250);
+    check(true, await live(server, verifier, row));
   });
 
   test.for(crosswise(ROWS))('$outage, met by 64 callers at once; $way', async (row, context) => {
