@@ -42,6 +42,9 @@ const MOST_CONTROLS = 8;
 /** Where callers are answered, but no control question, nobody has to be answered for so long, in milliseconds, to prove anything. */
 const QUIET_MS = 5000;
 
+/** A caller was answered in what looked like an outage: it is over if so many control questions in a row are answered then. */
+const CONFIRMATIONS = 2;
+
 /** Up to so many control questions that fail in a row before a caller is answered may have had bad luck. */
 const MOST_FAILURES = 3;
 
@@ -71,8 +74,8 @@ export class OutageEvidence {
   #controlAnswered = false;
   #failedInRow = 0;
   #contradicted = false;
-  /** Whether a caller was answered in what control questions had shown to be an outage, and none was asked since. */
-  #isDisputed = false;
+  /** How many control questions have yet to be answered since a caller was, in what they had shown to be an outage. */
+  #unconfirmed = 0;
   /** So many control questions must be answered in a row before they prove an outage again. */
   #untilTrusted = 1;
   #mostUntilTrusted = 1;
@@ -118,11 +121,6 @@ export class OutageEvidence {
     return this.#contradicted && !this.#controlAnswered;
   }
 
-  /** Whether a control question has to tell if an outage is over, or was none. */
-  get isDisputed(): boolean {
-    return this.#isDisputed;
-  }
-
   /** Whether the server has answered somebody since this question was sent: its failure is then its own. */
   answeredSince({ firstSentAt }: WatchedCall): boolean {
     return firstSentAt !== undefined && this.#lastAnswerAt > firstSentAt;
@@ -155,10 +153,14 @@ export class OutageEvidence {
 
   /** The server gave a verdict, after so many failed attempts. */
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
+    const isDisputed = this.#controlAnswered && call !== undefined && this.#failedInRow >= this.#needed;
+    if (isDisputed) {
+      this.#unconfirmed = CONFIRMATIONS;
+      this.#controls.request();
+    }
     // More were an outage, which is over. It mostly ends with a control question that is answered.
     const most = call ? MOST_FAILURES : 1;
-    const failures = this.#failedInRow > most ? 0 : this.#failedInRow || failedAttempts;
-    this.#isDisputed ||= this.#controlAnswered && call !== undefined && this.#failedInRow >= this.#needed;
+    const failures = isDisputed || this.#failedInRow > most ? 0 : this.#failedInRow || failedAttempts;
     for (let failure = 0; failure < failures; failure++) this.#observe(1);
     this.#observe(0);
     this.#contradicted ||= this.#failedInRow > 0;
@@ -178,15 +180,16 @@ export class OutageEvidence {
   /** Returns the evidence that a failed control question is by itself. */
   recordControl({ sentAt, failure }: ControlResult): Evidence {
     if (failure === undefined) {
-      this.#isDisputed = false;
+      this.#unconfirmed--;
       if (--this.#untilTrusted <= 0) this.#controlAnswered = true;
     }
     // Where others are answered, it is no sign of an outage.
     else if (mayBeOutage(failure) && this.#lastAnswerAt <= sentAt) {
       this.#failedInRow++;
-      if (this.#isDisputed) this.#distrust();
+      if (this.#unconfirmed > 0) this.#distrust();
       this.#untilTrusted = this.#mostUntilTrusted;
     }
+    if (this.#unconfirmed > 0) this.#controls.request();
     this.#wake();
     return this.#failedInRow >= this.#needed ? this.#grade(failure, failure) : 'none';
   }
@@ -231,7 +234,7 @@ export class OutageEvidence {
    * ends. Each time that it happens takes longer to forget.
    */
   #distrust(): void {
-    this.#isDisputed = false;
+    this.#unconfirmed = 0;
     this.#controlAnswered = false;
     this.#mostUntilTrusted = Math.min(2 * this.#mostUntilTrusted, MOST_CONTROLS);
   }

@@ -259,11 +259,9 @@ export class KeyServerClient<Claims> {
     this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.controlsFail;
-    const { isDisputed, isCalibrated } = this.#evidence;
     // Where somebody is answered quickly, only a few keys may be slow: a control question that is answered ends the congestion.
-    const isDoubtful =
-      isDisputed || (this.#gate.isCongested(mono) && latencyMs < this.#options.timeoutMs * QUICK_RATIO);
-    if (isDoubtful || (!isCalibrated && this.#calibration.isDue(mono))) this.#controls.request();
+    const isDoubtful = this.#gate.isCongested(mono) && latencyMs < this.#options.timeoutMs * QUICK_RATIO;
+    if (isDoubtful || (!this.#evidence.isCalibrated && this.#calibration.isDue(mono))) this.#controls.request();
   }
 
   #askControl(key: string, timeoutMs: number, isRepeat: boolean) {

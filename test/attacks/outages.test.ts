@@ -115,6 +115,22 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     check(true, await live(server, verifier, row));
   });
 
+  test.for(crosswise(ROWS))('$outage, twice, met by few callers; $way', async (row, context) => {
+    const server = await startServer(context);
+    // Nobody but callers finds out that it is over.
+    const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true, breaker: false });
+    await settleIn(verifier);
+    for (let time = 0; time < 2; time++) {
+      // One control question has timed out by then, and two have told that it is over.
+      await sleep(3_500);
+      await row.begin(server);
+      const results = await during(OUTAGE_MS, 500, async () => await verifier.verify(madeUp()));
+      expect(results.filter((result) => !isFailedOpen(result))).toEqual([]);
+      await row.end(server);
+      expect(isVerified(await verifier.verify(newcomer()))).toBe(true);
+    }
+  });
+
   test.for(crosswise(ROWS))('$outage, met by 64 callers at once; $way', async (row, context) => {
     const server = await startServer(context);
     const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
