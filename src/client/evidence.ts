@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { mayBeOutage, type AttemptFailure, type Evidence, type FailureKind } from '../core/failure.js';
+import { mayBeOutage, rulesOutOutage, type AttemptFailure, type Evidence, type FailureKind } from '../core/failure.js';
 import { Backlog } from '../resilience/backlog.js';
 import type { Deadline } from '../resilience/deadline.js';
 import { LinkedList, type Linked } from '../resilience/linked-list.js';
@@ -153,14 +153,16 @@ export class OutageEvidence {
 
   /** The server gave a verdict, after so many failed attempts. */
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
-    const isDisputed = this.#controlAnswered && call !== undefined && this.#failedInRow >= this.#needed;
+    // A server that goes down may still answer what it was asked before.
+    const isOld = (call?.firstSentAt ?? Infinity) < (this.#controls.last?.sentAt ?? -Infinity);
+    const isDisputed = call && !isOld && this.#controlAnswered && this.#failedInRow >= this.#needed;
     if (isDisputed) {
       this.#unconfirmed = CONFIRMATIONS;
       this.#controls.request();
     }
     // More were an outage, which is over. It mostly ends with a control question that is answered.
     const most = call ? MOST_FAILURES : 1;
-    const failures = isDisputed || this.#failedInRow > most ? 0 : this.#failedInRow || failedAttempts;
+    const failures = isDisputed || this.#failedInRow > most ? 0 : (!isOld && this.#failedInRow) || failedAttempts;
     for (let failure = 0; failure < failures; failure++) this.#observe(1);
     this.#observe(0);
     this.#contradicted ||= this.#failedInRow > 0;
@@ -182,7 +184,7 @@ export class OutageEvidence {
     if (failure === undefined) {
       this.#unconfirmed--;
       if (--this.#untilTrusted <= 0) this.#controlAnswered = true;
-    }
+    } else if (rulesOutOutage(failure)) this.#failedInRow = 0;
     // Where others are answered, it is no sign of an outage.
     else if (mayBeOutage(failure) && this.#lastAnswerAt <= sentAt) {
       this.#failedInRow++;

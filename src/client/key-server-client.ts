@@ -1,6 +1,6 @@
 import type { BreakerOptions } from '../core/breaker.js';
 import type { AskEvent, AskOutcome, BreakerState } from '../core/events.js';
-import { mayBeOutage, VerifyFailure, type AttemptFailure, type Evidence } from '../core/failure.js';
+import { mayBeOutage, rulesOutOutage, VerifyFailure, type AttemptFailure, type Evidence } from '../core/failure.js';
 import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
@@ -300,6 +300,7 @@ export class KeyServerClient<Claims> {
     const { kind, message, cause, retryAfterMs } = failure;
     const failed = new VerifyFailure(kind, message, { cause, retryAfterMs, attempts: 1, durationMs, evidence });
     if (evidence !== 'none') this.#gate.recordFailure(failed, mono, failure.status);
+    else if (rulesOutOutage(failure)) this.#breaker?.recordSuccess();
     this.#options.onControl(failed, durationMs, result);
   }
 }

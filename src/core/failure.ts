@@ -116,3 +116,8 @@ export class VerifyFailure extends KeyVerifyError {
 export function mayBeOutage({ kind, status = 500 }: Pick<AttemptFailure, 'kind' | 'status'>): boolean {
   return MAY_OPEN.has(kind) && status >= 500;
 }
+
+/** Whether something answered, if only that we ask too often or with the wrong token: that is no outage, whatever else it is. */
+export function rulesOutOutage(failure: AttemptFailure): boolean {
+  return !mayBeOutage(failure) && failure.kind !== 'overloaded';
+}

@@ -26,11 +26,11 @@ const ADVICE: Readonly<Record<FailureKind, string>> = {
   timeout: 'Check its load and the network.',
   server_error: 'Look at the log of the key server.',
   rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
-  overloaded: 'Look for a flood of unknown keys; give this process more CPU or maxConcurrency.',
+  overloaded: 'Look for a flood of new keys; give this process more CPU or maxConcurrency.',
   // The line about what opened the breaker has said it all.
   circuit_open: '',
   // Each message names another setting.
-  misconfigured: 'Correct what this line names, or the key server.',
+  misconfigured: 'Correct it here or at the key server.',
   invalid_response: 'Check what answers there, such as a proxy or another API.',
 };
 
@@ -57,7 +57,7 @@ const advice = ({ kind, message }: VerifyFailure): string =>
 /** What a guard makes of the failure. */
 const effect = (failure: VerifyFailure, failOpen: boolean): string => {
   if (!failure.isOutage) {
-    const why = failOpen ? ', although failOpen is on: this is no proof of an outage' : '';
+    const why = failOpen ? ', although failOpen is on: no outage is proven' : '';
     return `denied (${failure.kind === 'misconfigured' ? 500 : 503})${why}`;
   }
   // A route or a call may have a failOpen of its own.
@@ -83,8 +83,7 @@ export const lines = {
     `${isOwn ? 'Others are answered: only callers with this key and' : 'Callers'} without a cached verdict are ` +
     `${effect(failure, failOpen)}. ${advice(failure)}`,
 
-  again: ({ publicUrl }: Settings): string =>
-    `keyverify: ${SERVER} ${publicUrl} answers again: nothing is left to do unless that line comes again.`,
+  again: ({ publicUrl }: Settings): string => `keyverify: ${SERVER} ${publicUrl} answers again.`,
 
   wrongCall: ({ message }: VerifyFailure, unsaid: number): string =>
     `${message} (Such a call fails, even for a cached key.)${more(unsaid)}`,

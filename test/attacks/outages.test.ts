@@ -14,6 +14,7 @@ import {
   build,
   during,
   crosswise,
+  getsIn,
   letIn,
   madeUp,
   newcomer,
@@ -21,7 +22,7 @@ import {
   sleep,
   startServer,
 } from './lab.js';
-import type { Fault, LabServer } from './server.js';
+import { GOOD_PREFIX, type Fault, type LabServer } from './server.js';
 
 const TIMEOUT_MS = 1_000;
 const OUTAGE_MS = 2_000;
@@ -53,6 +54,15 @@ const ROWS: readonly Row[] = [
   failing('503 for all', () => ({ status: 503 })),
   failing('500 for all', () => ({ status: 500 })),
   failing('several kinds in turn', () => MIX[turn++ % MIX.length] ?? 'reset'),
+];
+
+/** What says that something answers, whatever is wrong with it. */
+const NO_OUTAGE: readonly { readonly answer: string; readonly fault: Fault }[] = [
+  ...[429, 401, 404].map((status) => ({ answer: `a ${String(status)}`, fault: { status } })),
+  {
+    answer: 'a page',
+    fault: (_, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<p>Back soon</p>'),
+  },
 ];
 
 /** Presents made-up keys, and one that was known before, while the server is out; then nobody asks any more. */
@@ -131,6 +141,28 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     }
   });
 
+  test.for(crosswise(ROWS.filter(({ outage }) => outage !== 'nobody listens')))(
+    '$outage, while what was asked before is still answered; $way',
+    async (row, context) => {
+      const server = await startServer(context);
+      const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
+      await settleIn(verifier);
+      server.fault = () => ({ slowMs: 400 });
+      const before = during(2_000, 50, async () => {
+        const result = await verifier.verify(newcomer());
+        return { result, at: performance.now() };
+      });
+      await sleep(2_100);
+      const beganAt = performance.now();
+      await row.begin(server);
+      const results = await during(OUTAGE_MS, 50, async () => await verifier.verify(newcomer()));
+      // Nobody can tell while some are answered.
+      expect(results.slice(-5).filter((result) => !isFailedOpen(result))).toEqual([]);
+      const answered = (await before).filter(({ result }) => isVerified(result));
+      expect(answered.filter(({ at }) => at > beganAt).length).toBeGreaterThan(0);
+    },
+  );
+
   test.for(crosswise(ROWS))('$outage, met by 64 callers at once; $way', async (row, context) => {
     const server = await startServer(context);
     const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
@@ -156,6 +188,23 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     // Once it is known, nobody is refused for the pause.
     expect(lived.results.slice(-5).filter((result) => !isFailedOpen(result))).toEqual([]);
     expect(lived.knownResults.filter((result) => !isVerified(result))).toEqual([]);
+  });
+
+  test.for(crosswise(NO_OUTAGE))('ends where unknown keys are answered by $answer; $way', async (row, context) => {
+    const server = await startServer(context);
+    const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
+    await settleIn(verifier);
+    server.fault = () => ({ status: 503 });
+    const duringOutage = await during(OUTAGE_MS, 40, async () => await verifier.verify(madeUp()));
+    expect(duringOutage.slice(-1).map((result) => isFailedOpen(result))).toEqual([true]);
+    server.fault = (key) => (key.startsWith(GOOD_PREFIX) ? undefined : row.fault);
+    await sleep(RECOVERY_MS + SLACK_MS);
+    const [after, newcomers] = await Promise.all([
+      during(OUTAGE_MS, 40, async () => await verifier.verify(madeUp())),
+      during(OUTAGE_MS, 500, async () => await getsIn(verifier, newcomer())),
+    ]);
+    expect(letIn(after)).toEqual({});
+    expect(newcomers).toEqual(newcomers.map(() => true));
   });
 
   test.for(WAYS)('DNS is gone; $way, failOpen: $failOpen', async ({ way, failOpen }, context) => {

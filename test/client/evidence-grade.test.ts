@@ -125,6 +125,37 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     expect([await answers(), await answers(), await answers(), await answers()]).toEqual([2, 4, 8, 8]);
   });
 
+  test('is not doubted for an answer to what was asked before it went down', async () => {
+    const { control, answer, send, clock, isAsked } = await trusted();
+    const before = send();
+    expect(await control(OUT)).toBe('proven');
+    await clock.advance(1);
+    answer(3_000, 0, before);
+    expect([await isAsked(), await control(OUT), await control(OUT)]).toEqual([false, 'proven', 'proven']);
+  });
+
+  test('is flaky where such a question was answered at its second attempt', async () => {
+    const { control, answer, send } = await trusted();
+    const before = send();
+    await control(OUT);
+    answer(3_000, 1, before);
+    expect(await control(OUT)).toBe('none');
+  });
+
+  test.each(['rate_limited', 'misconfigured', 'invalid_response'] as const)(
+    'is not down where a control question after others comes to %s',
+    async (kind) => {
+      const { control } = await trusted();
+      const grades = [await control(OUT), await control(failure(kind, { status: 429 })), await control(failure(kind))];
+      expect(grades).toEqual(['proven', 'none', 'none']);
+    },
+  );
+
+  test('may be down as before where a control question fails for our own load', async () => {
+    const { control } = await trusted();
+    expect([await control(OUT), await control(failure('overloaded'))]).toEqual(['proven', 'proven']);
+  });
+
   test('is not doubted where a control question was answered first, or failed less often than by chance', async () => {
     const { control, caller, isAsked } = await trusted();
     await control(OUT);

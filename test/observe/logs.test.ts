@@ -231,7 +231,7 @@ test('a line about claims names their schema, not the token', () => {
   expect(lines).toEqual([
     `warn keyverify: the verdict does not fit the schema in claims: plan (got number), at ${URL}. ` +
       'Callers without a cached verdict are denied (500). ' +
-      'Correct what this line names, or the key server.',
+      'Correct it here or at the key server.',
   ]);
 });
 
@@ -275,7 +275,7 @@ describe('a failure of one key, while others are answered', () => {
 });
 
 describe('after a line that the key server gives no verdicts', () => {
-  const AGAIN = `info keyverify: the key server ${URL} answers again: nothing is left to do unless that line comes again.`;
+  const AGAIN = `info keyverify: the key server ${URL} answers again.`;
 
   test.each<FailureKind>(['misconfigured', 'invalid_response', 'rate_limited'])(
     'another one says that it answers again: %s',
@@ -325,7 +325,7 @@ describe('after a line that the key server gives no verdicts', () => {
 
 test.each([
   [true, 'proven', 'let in without an identity, except where a route or call sets failOpen: false. '],
-  [true, 'unproven', 'denied (503), although failOpen is on: this is no proof of an outage. '],
+  [true, 'unproven', 'denied (503), although failOpen is on: no outage is proven. '],
   [false, 'unproven', 'denied (503). '],
   [false, 'proven', 'denied (503), except where a route or call sets failOpen: true. '],
 ] as const)('with failOpen %s and %s evidence, unknown callers are %s', (failOpen, evidence, effect) => {
@@ -335,9 +335,9 @@ test.each([
 });
 
 test.each<[FailureKind, string]>([
-  ['server_error', 'denied (503), although failOpen is on: this is no proof of an outage. '],
-  ['rate_limited', 'denied (503), although failOpen is on: this is no proof of an outage. '],
-  ['misconfigured', 'denied (500), although failOpen is on: this is no proof of an outage. '],
+  ['server_error', 'denied (503), although failOpen is on: no outage is proven. '],
+  ['rate_limited', 'denied (503), although failOpen is on: no outage is proven. '],
+  ['misconfigured', 'denied (500), although failOpen is on: no outage is proven. '],
 ])('with failOpen, a line about a %s without evidence says why it stays shut', (kind, effect) => {
   const { logs, lines } = logsOf({ failOpen: true });
   logs.failed(new VerifyFailure(kind, 'keyverify: it failed'), 0, -Infinity);
