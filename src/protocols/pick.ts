@@ -1,6 +1,7 @@
 import { isObject } from '../core/schema.js';
 import type { DecodeContext } from '../protocol/protocol.js';
 import type { Pick } from './definition.js';
+import { named } from './functions.js';
 
 /** Finds a value in the JSON of a response. */
 export type Picker = (json: unknown, context: DecodeContext) => unknown;
@@ -11,9 +12,9 @@ export const WHOLE = '.';
 /** The names on the way to a value. */
 export const stepsOf = (path: string): readonly string[] => (path === WHOLE ? [] : path.split('.'));
 
-/** Finds nothing where there is nothing to pick. */
-export function pickerOf(pick: Pick | undefined): Picker {
-  if (typeof pick === 'function') return pick;
+/** Finds nothing where there is nothing to pick. `place`: where the definition has it, for messages. */
+export function pickerOf(pick: Pick | undefined, place: string): Picker {
+  if (typeof pick === 'function') return named(place, pick);
   if (pick === undefined) return () => undefined;
   const steps = stepsOf(pick);
   const [name, second] = steps;

@@ -4,15 +4,18 @@ import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
 import { invalidResponse, statusFailure } from '../protocol/status.js';
 import type { WireResponse } from '../transport/transport.js';
 import type { ProtocolDefinition, RejectRule } from './definition.js';
-import { verdictReader, type VerdictReader } from './verdict.js';
+import { FunctionError, named, returnedProblem } from './functions.js';
+import { noVerdict, verdictReader, type VerdictReader } from './verdict.js';
 
 /** Reads responses as the definition has them. */
 export function decoderOf({ name, accepts = [200], rejects = [], verdict }: ProtocolDefinition) {
-  const reader: VerdictReader = typeof verdict === 'function' ? { read: verdict } : verdictReader(verdict, name);
+  const none = noVerdict(name);
+  const reader = typeof verdict === 'function' ? functionReader(verdict, none) : verdictReader(verdict, name);
+  const rules = rejects.map((rule, at) => ({ ...rule, when: rule.when && named(`rejects.${at}.when`, rule.when) }));
   const picksReason = typeof verdict === 'object' && verdict.reason !== undefined;
   const needsBody = (status: number): boolean =>
     accepts.includes(status) ||
-    rejects.some((rule) => rule.status === status && (rule.when !== undefined || picksReason));
+    rules.some((rule) => rule.status === status && (rule.when !== undefined || picksReason));
 
   const reject = (rule: RejectRule, json: unknown, context: DecodeContext): ProtocolAnswer => {
     const { status, reason, ambiguous } = rule;
@@ -21,7 +24,7 @@ export function decoderOf({ name, accepts = [200], rejects = [], verdict }: Prot
     return reader.fault?.(json, context) ?? { kind: 'rejected', reason: isText(picked) ? picked : fallback, ambiguous };
   };
 
-  const decode = (response: WireResponse, context: DecodeContext): ProtocolAnswer => {
+  const read = (response: WireResponse, context: DecodeContext): ProtocolAnswer => {
     const { status } = response;
     const json = needsBody(status) ? parseJson(response) : 'no JSON that is needed';
     if (accepts.includes(status))
@@ -32,8 +35,32 @@ export function decoderOf({ name, accepts = [200], rejects = [], verdict }: Prot
       const matched: unknown = typeof json === 'string' ? false : when(value);
       return matched === true;
     };
-    const rule = rejects.find((rule) => rule.status === status && fits(rule));
+    const rule = rules.find((rule) => rule.status === status && fits(rule));
     return rule === undefined ? { failure: statusFailure(response, context.askedAt) } : reject(rule, value, context);
   };
+
+  const decode = (response: WireResponse, context: DecodeContext): ProtocolAnswer => {
+    try {
+      return read(response, context);
+    } catch (error) {
+      if (error instanceof FunctionError) return invalidResponse(`${none}: ${error.message}`);
+      throw error;
+    }
+  };
   return { needsBody, decode };
+}
+
+/** Reads by a function, which has to return what it means to. */
+function functionReader(
+  verdict: Extract<ProtocolDefinition['verdict'], (...args: never) => unknown>,
+  none: string,
+): VerdictReader {
+  const call = named('verdict', verdict);
+  return {
+    read(json, context) {
+      const answer = call(json, context);
+      const problem = returnedProblem(answer);
+      return problem === undefined ? answer : invalidResponse(`${none}: verdict() returned ${problem}`);
+    },
+  };
 }

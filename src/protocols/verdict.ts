@@ -1,9 +1,11 @@
+import { isNear, shown } from '../core/messages.js';
 import { isText } from '../core/schema.js';
 import { isMisspelt, nearMiss, notFlag, notText, plain } from '../protocol/near-miss.js';
 import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
 import { invalidResponse } from '../protocol/status.js';
-import { parseRfc3339 } from '../protocol/time.js';
+import { isPlausibleTime, parseRfc3339 } from '../protocol/time.js';
 import type { ExpiryDefinition, Pick, VerdictDefinition } from './definition.js';
+import { isEpochMs, NAME } from './functions.js';
 import { isRecord, ownField, pickerOf, stepsOf, valueAt, WHOLE, type Picker } from './pick.js';
 
 /** Reads the JSON of a response. */
@@ -15,17 +17,21 @@ export interface VerdictReader {
   fault?(json: unknown, context: DecodeContext): ProtocolAnswer | undefined;
 }
 
+/** What a response is that is no verdict of the protocol with this name. */
+export const noVerdict = (name: string | undefined): string =>
+  name === undefined ? 'no verdict' : `no verdict of ${name}`;
+
 /** Reads as the definition has it. `name`: that of the protocol, for messages. */
 export function verdictReader(verdict: VerdictDefinition, name?: string): VerdictReader {
   const { flag, identity, client, tenant, keyId, expires, claims = WHOLE, faults = [] } = verdict;
-  const none = name === undefined ? 'no verdict' : `no verdict of ${name}`;
-  const isGood = flag === undefined ? identityReader(identity) : pickerOf(flag);
-  const pickClient = pickerOf(client);
-  const pickTenant = pickerOf(tenant);
-  const pickKeyId = pickerOf(keyId);
-  const pickExpiry = pickerOf(expires?.at);
+  const none = noVerdict(name);
+  const isGood = flag === undefined ? identityReader(identity) : pickerOf(flag, 'verdict.flag');
+  const pickClient = pickerOf(client, 'verdict.client');
+  const pickTenant = pickerOf(tenant, 'verdict.tenant');
+  const pickKeyId = pickerOf(keyId, 'verdict.keyId');
+  const pickExpiry = pickerOf(expires?.at, 'verdict.expires.at');
   const pickClaims = claimsReader(verdict);
-  const pickReason = pickerOf(verdict.reason);
+  const pickReason = pickerOf(verdict.reason, 'verdict.reason');
 
   const reason = (json: unknown, context: DecodeContext): unknown => {
     const name = pickReason(json, context);
@@ -54,7 +60,8 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
     const pickedId = pickKeyId(json, context) ?? undefined;
     // No text, so that it is named as wrong.
     const publicId = pickedId === undefined && isMisspeltAt(keyId, json) ? null : pickedId;
-    const expiresAt = toEpochMs(pickExpiry(json, context) ?? undefined, expires?.unit);
+    const expiry = pickExpiry(json, context) ?? undefined;
+    const expiresAt = toEpochMs(expiry, expires?.unit);
     const rest = pickClaims(json, context) ?? {};
     const isTime = !Number.isNaN(expiresAt) && !(expiresAt === undefined && isMisspeltAt(expires?.at, json));
     // By hand and not by zod: a miss is measured.
@@ -65,7 +72,7 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
       ...(isText(clientId) ? [] : [placeOf('client', client, json, notText(clientId))]),
       ...(isText(tenantId) ? [] : [placeOf('tenant', tenant, json, notText(tenantId))]),
       ...(isTextOrNothing(publicId) ? [] : [placeOf('keyId', keyId, json, notText(publicId))]),
-      ...(isTime ? [] : [placeOf('expiresAt', expires?.at, json)]),
+      ...(isTime ? [] : [placeOf('expiresAt', expires?.at, json, notTime(expiry, expires?.unit))]),
       ...(isRecord(rest) ? [] : [placeOf('claims', claims, json)]),
     ];
     // Where one place is read for two fields, it is named once.
@@ -74,11 +81,22 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
   return { read, reason, fault };
 }
 
+const UNITS: Readonly<Record<ExpiryDefinition['unit'], string>> = {
+  iso: 'RFC 3339 text',
+  s: 'epoch seconds',
+  ms: 'epoch milliseconds',
+  'iso-or-s': 'RFC 3339 text or epoch seconds',
+};
+
+/** Which time was expected, and what came. */
+const notTime = (value: unknown, unit: ExpiryDefinition['unit'] = 'iso'): string =>
+  value === undefined || value === null ? '' : `: expected ${UNITS[unit]}, got ${shown(value)}`;
+
 const isTextOrNothing = (value: unknown): value is string | undefined => value === undefined || isText(value);
 
 /** An object is as good as `true`, and `null` as `false`. */
 function identityReader(identity: Pick | undefined): Picker {
-  const pick = pickerOf(identity);
+  const pick = pickerOf(identity, 'verdict.identity');
   return (json, context) => {
     const found = pick(json, context);
     if (found === null) return false;
@@ -102,7 +120,7 @@ function saysNo([field, value]: readonly [string, unknown]): boolean {
 /** What is left of the claims without the fields that have a place of their own in the result. */
 function claimsReader(verdict: VerdictDefinition): Picker {
   const { flag, client, tenant, keyId, expires, claims = WHOLE } = verdict;
-  const pick = pickerOf(claims);
+  const pick = pickerOf(claims, 'verdict.claims');
   if (typeof claims === 'function') return pick;
   const depth = stepsOf(claims).length;
   const taken = new Set(
@@ -121,17 +139,15 @@ function claimsReader(verdict: VerdictDefinition): Picker {
   };
 }
 
-/** Milliseconds before 1973 are seconds: the key would have ended long ago. */
-const EARLIEST_MS = 1e11;
-
 /** Epoch milliseconds; `NaN` for what does not fit the unit. */
 function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): number | undefined {
   if (expiry === undefined) return undefined;
   const isIso = unit === 'iso' || unit === 'iso-or-s';
   if (typeof expiry === 'string') return isIso ? parseRfc3339(expiry) : NaN;
   if (typeof expiry !== 'number' || !Number.isFinite(expiry) || unit === 'iso') return NaN;
-  if (unit !== 'ms') return expiry * 1000;
-  return expiry < EARLIEST_MS ? NaN : expiry;
+  const ms = unit === 'ms' ? expiry : expiry * 1000;
+  // In the other unit, the key would have ended long ago, or would outlive its end.
+  return isPlausibleTime(ms) && (unit !== 'ms' || isEpochMs(ms)) ? ms : NaN;
 }
 
 /** Whether what may be left out is where it should be, but under another spelling. */
@@ -141,9 +157,18 @@ function isMisspeltAt(pick: Pick | undefined, json: unknown): boolean {
   return isMisspelt(steps.slice(-1).join('.'), valueAt(json, steps.slice(0, -1)));
 }
 
+/** Names the field of which another name may be a typo, where there is none of its own. */
+function typo(name: string, json: unknown): string {
+  const fields = isRecord(json) && !Object.hasOwn(json, name) ? Object.keys(json) : [];
+  const [near] = fields.filter((field) => field.length > 2 && isNear(field, name) && NAME.test(field));
+  return near === undefined ? '' : ` (there is ${near})`;
+}
+
 /** Where a value was looked for, what is wrong with it, and what there is instead that is like it. */
 function placeOf(field: string, pick: Pick | undefined, json: unknown, problem = ''): string {
   if (typeof pick !== 'string') return `${field} (picked by a function)${problem}`;
   const steps = stepsOf(pick);
-  return pick + problem + nearMiss(steps.at(-1) ?? '', valueAt(json, steps.slice(0, -1)));
+  const name = steps.at(-1) ?? '';
+  const parent = valueAt(json, steps.slice(0, -1));
+  return pick + problem + (nearMiss(name, parent) || typo(name, parent));
 }
