@@ -1,5 +1,5 @@
 import { isFunction } from '../core/schema.js';
-import type { ProtocolDefinition } from './definition.js';
+import type { ProtocolDefinition, RejectRule } from './definition.js';
 import { DEFAULT_AUTH, DEFAULT_KEY } from './request.js';
 
 /** They are ours to set, or carry credentials, which would not be redacted. */
@@ -8,12 +8,37 @@ const RESERVED_HEADERS = [
   ...['authorization', 'proxy-authorization', 'cookie'],
 ];
 
-/** Parts of a definition that are right by themselves, but not together. */
-export function combinationIssues(definition: ProtocolDefinition): readonly string[] {
-  return [...requestIssues(definition), ...credentialIssues(definition), ...responseIssues(definition)];
+type Rule = Pick<RejectRule, 'status' | 'ambiguous'> & { readonly when?: unknown };
+
+/** The parts of a definition that are right by themselves. */
+export interface RightParts {
+  readonly request: Pick<
+    ProtocolDefinition,
+    'method' | 'auth' | 'serviceToken' | 'key' | 'dangerouslyAllowKeyInQuery' | 'headers' | 'body'
+  >;
+  readonly rules: readonly { readonly at: number; readonly rule: Rule }[];
+  readonly verdict: ProtocolDefinition['verdict'] | undefined;
 }
 
-function requestIssues(definition: ProtocolDefinition): readonly string[] {
+/** Parts of a definition that are right by themselves, but not together. */
+export function combinationIssues({ request, rules, verdict }: RightParts): readonly string[] {
+  return [
+    ...requestIssues(request),
+    ...credentialIssues(request),
+    ...when(verdict !== undefined && flagsOf(verdict) !== 1, 'verdict: expected exactly one of flag and identity'),
+    ...rules.flatMap(({ at, rule: { status, when: fits, ambiguous } }) =>
+      when(
+        fits === undefined && ambiguous !== true,
+        `rejects.${at}: a bare ${status} may as well mean a wrong serviceToken or verifyUrl: expected when, or ambiguous: true`,
+      ),
+    ),
+  ];
+}
+
+const flagsOf = (verdict: ProtocolDefinition['verdict']): number =>
+  isFunction(verdict) ? 1 : [verdict.flag, verdict.identity].filter((pick) => pick !== undefined).length;
+
+function requestIssues(definition: RightParts['request']): readonly string[] {
   const { method = 'POST', key = DEFAULT_KEY, body, auth, dangerouslyAllowKeyInQuery } = definition;
   const hasBody = key.in === 'json' || key.in === 'form';
   const inBody = typeof auth === 'object' && 'field' in auth;
@@ -30,16 +55,19 @@ function requestIssues(definition: ProtocolDefinition): readonly string[] {
   ];
 }
 
-function credentialIssues(definition: ProtocolDefinition): readonly string[] {
+function credentialIssues(definition: RightParts['request']): readonly string[] {
   const { key = DEFAULT_KEY, auth = DEFAULT_AUTH, serviceToken, headers = {} } = definition;
   const names = Object.keys(headers).map((name) => name.toLowerCase());
   const reserved = names.filter((name) => RESERVED_HEADERS.includes(name));
   const authHeader =
     auth === 'basic' ? 'authorization' : typeof auth === 'object' && 'header' in auth ? auth.header : '';
   const keyHeader = key.in === 'header' ? key.name : undefined;
+  const authPrefix = typeof auth === 'object' && 'header' in auth ? auth.prefix : undefined;
   const taken = [authHeader, keyHeader ?? ''].map((name) => name.toLowerCase());
   return [
     ...when(auth === 'none' && serviceToken !== undefined, "serviceToken: expected none with auth: 'none'"),
+    ...when(lacksBlank(authHeader, authPrefix), `auth.prefix: ${BLANK}`),
+    ...when(lacksBlank(keyHeader, key.prefix), `key.prefix: ${BLANK}`),
     ...reserved.map((name) => `headers.${name}: expected another header; credentials belong in auth and serviceToken`),
     ...when(
       keyHeader?.toLowerCase() === authHeader.toLowerCase(),
@@ -49,17 +77,10 @@ function credentialIssues(definition: ProtocolDefinition): readonly string[] {
   ];
 }
 
-function responseIssues({ rejects = [], verdict }: ProtocolDefinition): readonly string[] {
-  const flags = isFunction(verdict) ? 1 : [verdict.flag, verdict.identity].filter((pick) => pick !== undefined).length;
-  return [
-    ...when(flags !== 1, 'verdict: expected exactly one of flag and identity'),
-    ...rejects.flatMap(({ status, when: fits, ambiguous }, at) =>
-      when(
-        fits === undefined && ambiguous !== true,
-        `rejects.${at}: a bare ${status} may as well mean a wrong serviceToken or verifyUrl: expected when, or ambiguous: true`,
-      ),
-    ),
-  ];
-}
+const BLANK = "expected a blank at its end, such as in 'Bearer '";
+
+/** There, a scheme and a blank stand before what is sent, RFC 9110 11.4. */
+const lacksBlank = (header: string | undefined, prefix: string | undefined): boolean =>
+  header?.toLowerCase() === 'authorization' && /\w$/.test(prefix ?? '');
 
 const when = (isWrong: boolean, issue: string): readonly string[] => (isWrong ? [issue] : []);

@@ -13,11 +13,14 @@ export class DefinedProtocol implements WireProtocol {
   readonly #encode: Encoder;
   readonly #decode: (response: WireResponse, context: DecodeContext) => ProtocolAnswer;
 
-  /** Throws `InvalidOptionsError`, which names every mistake at once. */
-  constructor(definition: ProtocolDefinition) {
+  /**
+   * Throws `InvalidOptionsError`, which names every mistake at once. `credentials`: the options to check when the server
+   * refuses them.
+   */
+  constructor(definition: ProtocolDefinition, credentials?: string) {
     const issues = definitionIssues(definition);
     if (issues.length > 0) throw new InvalidOptionsError(issues);
-    const { needsBody, decode } = decoderOf(definition);
+    const { needsBody, decode } = decoderOf(definition, credentials);
     this.#definition = definition;
     this.#encode = encoderOf(definition, needsBody);
     this.#decode = decode;

@@ -7,10 +7,11 @@ export const isAccepted = (value: unknown): boolean =>
 
 const TEXTS = [isText, 'a string that is not empty'] as const;
 
-/** What the elements of an option have to be. */
+/** What the elements of an option, or its fields, have to be. */
 const ELEMENTS = new Map<string, readonly [is: (value: unknown) => boolean, expected: string]>([
   ['accepts', [isAccepted, 'a status from 200 to 299']],
   ['verdict.faults', TEXTS],
+  ['verdict.reasons', TEXTS],
   ['tags', TEXTS],
   ['tokenTypes', TEXTS],
   ['ratelimits', [isPlain, 'an object']],
@@ -21,8 +22,8 @@ export function explain(issue: string, options: unknown): readonly string[] {
   const place = issue.slice(0, issue.indexOf(': '));
   const value = place.split('.').reduce(fieldOf, options);
   const [is, expected = ''] = ELEMENTS.get(place) ?? [];
-  const elements: readonly unknown[] = is !== undefined && Array.isArray(value) ? value : [];
-  const wrong = elements.flatMap((element, at) =>
+  const elements = is !== undefined && (Array.isArray(value) || isPlain(value)) ? Object.entries<unknown>(value) : [];
+  const wrong = elements.flatMap(([at, element]) =>
     is?.(element) === false ? sentence(`${place}.${at}`, expected, element) : [],
   );
   return wrong.length > 0 ? wrong : [issue + suggestion(issue, value)];

@@ -3,8 +3,8 @@ import { formEncode } from '../core/form.js';
 import { check, isObject, isText, optional } from '../core/schema.js';
 import type { TokenSource } from '../core/token.js';
 import type { DecodeContext } from '../protocol/protocol.js';
-import { defineProtocol, type DefinedProtocol } from './define.js';
-import type { AuthDefinition, Pick } from './definition.js';
+import { DefinedProtocol } from './define.js';
+import type { AuthDefinition, Pick, ProtocolDefinition } from './definition.js';
 import { ownField } from './pick.js';
 import { presetChecker } from './preset.js';
 
@@ -97,7 +97,7 @@ export function introspection(options: IntrospectionOptions): DefinedProtocol {
   if (isObject(options)) issues.push(...credentialIssues(options));
   if (issues.length > 0) throw new InvalidOptionsError(issues);
   const { clientId, clientSecret, tenant, tokenTypeHint, ignoreCacheControl, auth = 'basic' } = options;
-  return defineProtocol({
+  const definition: ProtocolDefinition = {
     name: 'introspection',
     auth: AUTH[auth],
     serviceToken: auth === 'basic' ? basicCredentials(String(clientId), clientSecret) : clientSecret,
@@ -119,7 +119,8 @@ export function introspection(options: IntrospectionOptions): DefinedProtocol {
       expires: { at: 'exp', unit: 's' },
       reason: (json, context) => (ownField(json, 'active') === true ? refusalOf(json, context, options) : undefined),
     },
-  });
+  };
+  return new DefinedProtocol(definition, clientSecret && 'clientId and clientSecret');
 }
 
 /** Both are encoded for a form first, RFC 6749 2.3.1. */

@@ -10,12 +10,15 @@ import { isPlain } from './pick.js';
 export const isPath = (value: unknown): value is string =>
   isText(value) && (value === '.' || value.split('.').every((step) => step !== ''));
 
+/** A name that is no step of JSONPath: it would be looked for as it is, and nothing be found. */
+const isPickPath = (value: unknown): value is string => isPath(value) && !/^\$\.|[[\]]/.test(value);
+
 /** What the options of presets and of definitions have to be. */
 export const kinds = lazy(() => ({
   text: check(isText, 'a string that is not empty'),
   flag: check(isBoolean, 'true or false'),
   pick: check(
-    (value): value is Pick => isFunction(value) || isPath(value),
+    (value): value is Pick => isFunction(value) || isPickPath(value),
     "a path such as 'data.owner.id', or a function",
   ),
   token: check(

@@ -7,9 +7,11 @@ import type { ProtocolDefinition, RejectRule } from './definition.js';
 import { FunctionError, named, returnedProblem } from './functions.js';
 import { noVerdict, verdictReader, type VerdictReader } from './verdict.js';
 
-/** Reads responses as the definition has them. */
-export function decoderOf({ name, accepts = [200], rejects = [], verdict }: ProtocolDefinition) {
+/** Reads responses as the definition has them. `credentials`: the options to check when the server refuses them. */
+export function decoderOf(definition: ProtocolDefinition, credentials?: string) {
+  const { name, auth, accepts = [200], rejects = [], verdict } = definition;
   const none = noVerdict(name);
+  const toCheck = credentials ?? (auth === 'none' ? 'auth' : 'serviceToken');
   const reader = typeof verdict === 'function' ? functionReader(verdict, none) : verdictReader(verdict, name);
   const rules = rejects.map((rule, at) => ({ ...rule, when: rule.when && named(`rejects.${at}.when`, rule.when) }));
   const picksReason = typeof verdict === 'object' && verdict.reason !== undefined;
@@ -36,7 +38,9 @@ export function decoderOf({ name, accepts = [200], rejects = [], verdict }: Prot
       return matched === true;
     };
     const rule = rules.find((rule) => rule.status === status && fits(rule));
-    return rule === undefined ? { failure: statusFailure(response, context.askedAt) } : reject(rule, value, context);
+    if (rule !== undefined) return reject(rule, value, context);
+    const failure = statusFailure(response, context.askedAt);
+    return { failure: { ...failure, message: failure.message.replace('serviceToken', toCheck) } };
   };
 
   const decode = (response: WireResponse, context: DecodeContext): ProtocolAnswer => {

@@ -2,11 +2,12 @@ import { isHeaderValue } from '../core/token.js';
 import { lazy } from '../core/lazy.js';
 import { anything, check, fieldOf, isFunction, isText, optional, parse, strict } from '../core/schema.js';
 import { issueMessages } from '../core/messages.js';
+import { urlIssue } from '../options/verify-url.js';
 import { isNeverVerdict } from '../protocol/status.js';
 import { isPlain, isRecord } from './pick.js';
 import { isPath, kinds } from './preset.js';
 import { explain, isAccepted } from './explain.js';
-import { combinationIssues } from './combinations.js';
+import { combinationIssues, type RightParts } from './combinations.js';
 import type { ProtocolDefinition } from './definition.js';
 
 const oneOf = <T extends string>(...values: readonly T[]) =>
@@ -68,6 +69,7 @@ const schemas = lazy(() => {
     faults: optional(texts),
     claims: optional(pick),
   };
+  const verdictSchema = strict(verdict, 'a function, or an object of flag or identity, client and tenant');
   const definition = {
     name: optional(text),
     url: optional(text),
@@ -84,7 +86,7 @@ const schemas = lazy(() => {
     ignoreCacheControl: optional(flag),
     accepts: optional(check(areAccepted, 'an array of statuses from 200 to 299')),
     rejects: optional(check((value): value is unknown[] => Array.isArray(value), 'an array')),
-    verdict: strict(verdict, 'a function, or an object of flag or identity, client and tenant'),
+    verdict: verdictSchema,
   };
   const rule = {
     status: check(isRejecting, 'a status from 400 to 499, other than 408, 421 and 425'),
@@ -95,6 +97,7 @@ const schemas = lazy(() => {
   return {
     declarative: strict(definition, 'an object'),
     functional: strict({ ...definition, verdict: anything() }),
+    verdict: verdictSchema,
     rule: strict(rule, 'an object of status and when or ambiguous'),
     names: {
       '': Object.keys(definition),
@@ -109,22 +112,50 @@ const schemas = lazy(() => {
 /** One sentence for each mistake in a definition. */
 export function definitionIssues(definition: ProtocolDefinition): readonly string[] {
   const { declarative, functional, rule: ruleSchema, names, ruleNames } = schemas();
-  const isFunctional = isRecord(definition) && isFunction(definition.verdict);
-  const parsed = parse(isFunctional ? functional : declarative, definition, { reportInput: true });
+  const verdict: unknown = fieldOf(definition, 'verdict');
+  const parsed = parse(isFunction(verdict) ? functional : declarative, definition, { reportInput: true });
   const issues = parsed.success
     ? []
     : issueMessages(parsed.error.issues, names)
         .map((issue) => placed('', issue))
         .flatMap((issue) => explain(issue, definition));
+  const url: unknown = fieldOf(definition, 'url');
+  const wrongUrl = isText(url) ? urlIssue(url, true) : undefined;
+  if (wrongUrl !== undefined) issues.push(`url: ${wrongUrl}`);
   const rejects: unknown = fieldOf(definition, 'rejects');
-  const rules: readonly unknown[] = Array.isArray(rejects) ? rejects : [];
-  rules.forEach((rule, at) => {
-    const read = parse(ruleSchema, rule, { reportInput: true });
-    if (read.success) return;
+  const rules = (Array.isArray(rejects) ? rejects : []).flatMap((given: unknown, at) => {
+    const read = parse(ruleSchema, given, { reportInput: true });
+    if (read.success) return [{ at, rule: read.data }];
     issues.push(...issueMessages(read.error.issues, ruleNames).map((issue) => placed(`rejects.${at}`, issue)));
+    return [];
   });
-  return issues.length > 0 ? issues : combinationIssues(definition);
+  return [...issues, ...issuesOfRightParts(definition, issues, rules)];
 }
+
+/** What is wrong with the parts that have no issue of their own, together. */
+function issuesOfRightParts(
+  definition: ProtocolDefinition,
+  issues: readonly string[],
+  rules: RightParts['rules'],
+): readonly string[] {
+  const { functional, verdict: verdictSchema, names } = schemas();
+  const isWrong = (name: string): boolean => issues.some((issue) => headOf(issue) === name);
+  const isRight = ([name]: readonly [string, unknown]): boolean => name === 'verdict' || !isWrong(name);
+  const right = isRecord(definition) ? Object.fromEntries(Object.entries(definition).filter(isRight)) : definition;
+  const request = parse(functional, right);
+  if (!request.success) return [];
+  const own = definition.verdict;
+  const read = parse(verdictSchema, own);
+  const verdict = typeof own === 'function' ? own : read.success ? read.data : undefined;
+  const isMisspelt = Object.keys(definition).some((name) => !names[''].includes(name));
+  // Of a part that is misspelt or wrong, not its default is meant.
+  return combinationIssues({ request: request.data, rules, verdict }).filter((issue) => {
+    const part = headOf(issue);
+    return part === 'rejects' || Object.hasOwn(right, part) || (!isMisspelt && !isWrong(part));
+  });
+}
+
+const headOf = (issue: string): string => String(issue.split(/[.:]/)[0]);
 
 /** An issue of the whole begins with a colon. */
 function placed(place: string, issue: string): string {

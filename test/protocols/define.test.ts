@@ -83,7 +83,58 @@ describe('a definition that is wrong', () => {
     ]);
   });
 
+  test('has mistakes in the combination of its right parts named at once, too', () => {
+    const rejects = [{ status: 404 }, { status: 500 }, { status: 409, when: () => true }];
+    expect(mistakes({ methd: 'POST', rejects, verdict: { ...VERDICT, flg: 1 } })).toEqual([
+      'verdict.flg: there is no such option, did you mean flag?',
+      'methd: there is no such option, did you mean method?',
+      'rejects.1.status: expected a status from 400 to 499, other than 408, 421 and 425, got 500',
+      'rejects.0: a bare 404 may as well mean a wrong serviceToken or verifyUrl: expected when, or ambiguous: true',
+    ]);
+    const get = { method: 'GET', key: { in: 'json', name: 'x' }, auth: { field: 'y' } };
+    expect(mistakes({ ...get, accepts: [404], verdict: {} })).toEqual([
+      'accepts.0: expected a status from 200 to 299, got 404',
+      "verdict.client: expected a path such as 'data.owner.id', or a function, got nothing",
+      "verdict.tenant: expected a path such as 'data.owner.id', or a function, got nothing",
+      "key.in: expected 'header' or 'query' for a GET, which has no body",
+      'auth: expected a header for a GET, which has no body',
+    ]);
+    expect(mistakes({ method: 'GET', accepts: [404], verdict: VERDICT })).toEqual([
+      expect.stringMatching(/^accepts.0: /),
+      expect.stringMatching(/^key.in: /),
+    ]);
+  });
+
+  test('has no mistake named that a misspelt or wrong part only seems to make', () => {
+    const key = { in: 'header', name: 'x-key' };
+    expect(mistakes({ method: 'GET', kye: key, verdict: VERDICT })).toEqual([expect.stringMatching(/^kye: /)]);
+    expect(mistakes({ method: 'GET', key: { ...key, name: 7 }, verdict: VERDICT })).toEqual([
+      expect.stringMatching(/^key.name: /),
+    ]);
+    expect(mistakes({ verdict: { client: 'a', tenant: 'b', flg: 'c' } })).toEqual([
+      expect.stringMatching(/^verdict.flg: /),
+    ]);
+    expect(mistakes({ rejects: 7, verdict: VERDICT })).toEqual([expect.stringMatching(/^rejects: /)]);
+  });
+
   test.each<[Record<string, unknown>, string]>([
+    [{ verdict: { ...VERDICT, client: '$.data.id' } }, "verdict.client: expected a path such as 'data.owner.id'"],
+    [{ verdict: { ...VERDICT, client: 'data[0].id' } }, "verdict.client: expected a path such as 'data.owner.id'"],
+    [
+      { verdict: { ...VERDICT, reasons: { A: 'revoked', B: 7 } } },
+      'verdict.reasons.B: expected a string that is not empty, got 7',
+    ],
+    [{ verdict: { ...VERDICT, reasons: new Map() } }, 'verdict.reasons: expected an object of strings'],
+    [
+      { auth: { header: 'Authorization', prefix: 'Bearer' } },
+      "auth.prefix: expected a blank at its end, such as in 'Bearer '",
+    ],
+    [
+      { auth: 'none', key: { in: 'header', name: 'authorization', prefix: 'Key' } },
+      "key.prefix: expected a blank at its end, such as in 'Bearer '",
+    ],
+    [{ url: 'keys.internal/verify' }, 'url: expected an absolute URL such as https://'],
+    [{ url: 'https://a:b@keys.internal/' }, 'url: expected no credentials in it'],
     [{ verdict: { client: 'a', tenant: 'b' } }, 'verdict: expected exactly one of flag and identity'],
     [{ verdict: { ...VERDICT, identity: '.' } }, 'verdict: expected exactly one of flag and identity'],
     [

@@ -121,7 +121,10 @@ test.each([{}, POST])('a wrong client secret is our own mistake, and no bad toke
   const token = await issueToken();
   expect(await build({ ...options, clientSecret: 'wrong' }).verify(token)).toMatchObject({
     status: 'failed-closed',
-    failure: { kind: 'misconfigured' },
+    failure: {
+      kind: 'misconfigured',
+      message: 'keyverify: the key server answered 401: check clientId and clientSecret',
+    },
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { DecodeContext } from 'keyverify';
-import { defineProtocol, type ProtocolDefinition, type VerdictDefinition } from 'keyverify/protocols';
+import { defineProtocol, introspection, type ProtocolDefinition, type VerdictDefinition } from 'keyverify/protocols';
 
 import { decodeResponse } from '../../src/protocol/decode.js';
 import { response } from '../helpers/responses.js';
@@ -271,6 +271,17 @@ describe('a status', () => {
     expect(decode(definition, 404, 'null')).toMatchObject({ failure: { kind: 'invalid_response' } });
     const truthy = { ...definition, rejects: [{ status: 404, when: () => 'yes' as never }] };
     expect(decode(truthy, 404, {})).toMatchObject({ failure: { kind: 'misconfigured' } });
+  });
+
+  test('of credentials that are refused names the option to check', () => {
+    const message = (given: ProtocolDefinition, status: number): string => {
+      const decoded = decode(given, status);
+      return 'failure' in decoded ? decoded.failure.message.replace(/.+answered /, '') : decoded.kind;
+    };
+    expect(message({ verdict: VERDICT }, 401)).toBe('401: check serviceToken');
+    expect(message({ verdict: VERDICT, auth: 'none' }, 401)).toBe('401: check auth');
+    expect(message({ verdict: VERDICT, auth: 'none' }, 403)).toBe('403: check auth');
+    expect(message(introspection({ auth: 'bearer', tenant: 'org' }).definition, 401)).toBe('401: check serviceToken');
   });
 
   test('rejects no key where the key server reports its own fault', () => {
