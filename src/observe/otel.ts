@@ -26,6 +26,9 @@ import type {
   SharedEvent,
   SharedOutcome,
 } from '../core/events.js';
+import { checkOptions } from '../core/check-options.js';
+import { InvalidOptionsError } from '../core/errors.js';
+import { check, fieldOf, isFunction, optional } from '../core/schema.js';
 import { VERSION } from '../version.js';
 import { metricsOf, sharedAttributes, type Metrics } from './otel-metrics.js';
 
@@ -37,13 +40,20 @@ export interface OtelOptions {
   readonly tracerProvider?: TracerProvider | undefined;
 }
 
+/** The options, by the method that makes a provider of them. */
+const KINDS: Readonly<Record<string, keyof OtelOptions>> = { getMeter: 'meterProvider', getTracer: 'tracerProvider' };
+
+const provider = (method: string) =>
+  optional(check((value): value is object => isFunction(fieldOf(value, method)), `an object with ${method}()`));
+
 /** So many callers who wait for an answer that another one asked for are linked to its span. */
 const MOST_LINKS = 32;
 
 /**
  * An observer for OpenTelemetry: metrics of every verifier that it is given to, and a span for each question to the key
  * server and each operation on the shared cache, below which the client's own spans are. Hits cost nothing: their metrics are read from `stats()`.
- * Start the SDK before you build a verifier. Metrics and spans name no key, client or tenant.
+ * Start the SDK before you build a verifier. Metrics and spans name no key, client or tenant. Throws `InvalidOptionsError` for
+ * wrong options.
  *
  * @example
  * ```ts
@@ -53,7 +63,12 @@ const MOST_LINKS = 32;
  * const verifier = new KeyVerifier({ observers: [otel()] });
  * ```
  */
-export function otel({ meterProvider, tracerProvider }: OtelOptions = {}): Observer {
+export function otel(options: OtelOptions = {}): Observer {
+  // In place of the options, a provider would be one without any, and the global ones be used.
+  const given = Object.keys(KINDS).find((method) => isFunction(fieldOf(options, method)));
+  if (given !== undefined) throw new InvalidOptionsError([`options: got a provider: write otel({ ${KINDS[given]} })`]);
+  checkOptions({ meterProvider: provider('getMeter'), tracerProvider: provider('getTracer') }, options);
+  const { meterProvider, tracerProvider } = options;
   return new OtelObserver(meterProvider, tracerProvider ?? trace);
 }
 

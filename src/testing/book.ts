@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 
+import { InvalidOptionsError } from '../core/errors.js';
 import type { Rejected } from '../core/result.js';
-import { checkRecord, type RecordRules } from './validate.js';
+import { checkKey, recordIssues, type RecordRules } from './validate.js';
 
 /** What the key server knows about a key. */
 export interface KeyRecord {
@@ -15,11 +16,14 @@ export interface KeyRecord {
   readonly scopes?: readonly string[] | undefined;
   /** When the key ends: a `Date`, or epoch milliseconds. Default: never. */
   readonly expiresAt?: Date | number | undefined;
-  /** Further fields of the verdict. A claim never replaces a field of the contract. Default: none. */
+  /** Further fields of the verdict. A claim can't have the name of a field of the contract. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
   /** Rejects the key for this reason. Default: the key is good. */
   readonly reason?: Rejected['reason'] | undefined;
 }
+
+/** The fields of a verdict of docs/protocol.md that are no claims. */
+export const CONTRACT_FIELDS = ['valid', 'client', 'tenant', 'key_id', 'expires_at'] as const;
 
 /** A record with its defaults, and with its verdict already written out as JSON. */
 export interface IssuedKey {
@@ -39,14 +43,21 @@ export class KeyBook {
 
   readonly #rules: RecordRules;
 
-  constructor(keys: Readonly<Record<string, KeyRecord>> = {}, rules: RecordRules = { hasScopes: true }) {
+  constructor(keys: Readonly<Record<string, KeyRecord>> = {}, rules: RecordRules) {
     this.#rules = rules;
-    for (const [at, [key, record]] of Object.entries(keys).entries()) this.issue(key, record, `keys, record ${at + 1}`);
+    const issues = Object.values(keys).flatMap((record, at) => recordIssues(record, rules, `keys, record ${at + 1}`));
+    if (issues.length > 0) throw new InvalidOptionsError(issues);
+    for (const [key, record] of Object.entries(keys)) this.#add(key, record);
   }
 
-  /** `place`: which record it is, in messages. */
-  issue(key: string, record: KeyRecord, place = 'the record'): void {
-    checkRecord(record, this.#rules, place);
+  issue(key: string, record: KeyRecord): void {
+    checkKey(key);
+    const issues = recordIssues(record, this.#rules, 'the record');
+    if (issues.length > 0) throw new InvalidOptionsError(issues);
+    this.#add(key, record);
+  }
+
+  #add(key: string, record: KeyRecord): void {
     const { client, tenant, keyId, scopes = [tenant], claims = {} } = record;
     const expiresAt = record.expiresAt === undefined ? undefined : new Date(record.expiresAt);
     const verdict = JSON.stringify({
@@ -69,14 +80,17 @@ export class KeyBook {
 
   /** Whether it was issued, and not forgotten. */
   has(key: string): boolean {
+    checkKey(key);
     return this.#issued.has(key);
   }
 
   reject(key: string, reason: Rejected['reason']): void {
+    checkKey(key);
     this.#rejected.set(key, reason);
   }
 
   forget(key: string): void {
+    checkKey(key);
     this.#issued.delete(key);
     this.#rejected.delete(key);
   }

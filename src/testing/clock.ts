@@ -3,6 +3,9 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Clock } from '../core/clock.js';
 import { checkAdvance, checkJump, checkSettle, checkTestClock } from './validate.js';
 
+/** Real time for a network that is late, after the last step. */
+const GRACE_MS = 2_000;
+
 interface Timer {
   readonly at: number;
   readonly run: () => void;
@@ -64,18 +67,26 @@ export class TestClock implements Clock {
   /**
    * Advances in steps until the promise has settled, by up to `atMostMs` milliseconds, and returns what it resolves to. Before
    * each step, sockets and promises get a millisecond of real time: a network knows nothing of this clock, and would be
-   * overtaken by it. Rejects with `InvalidOptionsError` if `atMostMs` isn't a number, 0 or more, or `stepMs` not a positive
-   * one.
+   * overtaken by it. After the last one, they get up to two seconds; then it rejects. Rejects with `InvalidOptionsError` if
+   * `promise` is none, `atMostMs` isn't a number, 0 or more, or `stepMs` not a positive one.
    */
   async settle<T>(promise: Promise<T>, atMostMs: number, stepMs = 10): Promise<T> {
-    checkSettle(atMostMs, stepMs);
+    checkSettle(promise, atMostMs, stepMs);
     const settled = promise.then(
       () => true,
       () => true,
     );
-    const pause = async (): Promise<boolean> => await Promise.race([settled, setTimeout(1, false)]);
-    for (let passed = 0; !(await pause()) && passed < atMostMs; passed += stepMs) await this.advance(stepMs);
-    return await promise;
+    const isSettled = async (withinMs: number): Promise<boolean> => {
+      const timer = new AbortController();
+      const { signal } = timer;
+      const late = setTimeout(withinMs, false, { signal }).catch(() => false);
+      const is = await Promise.race([settled, late]);
+      timer.abort();
+      return is;
+    };
+    for (let passed = 0; passed < atMostMs && !(await isSettled(1)); passed += stepMs) await this.advance(stepMs);
+    if (await isSettled(GRACE_MS)) return await promise;
+    throw new Error(`it has not settled within ${atMostMs} ms`);
   }
 
   /**

@@ -4,7 +4,7 @@ import { InvalidOptionsError } from '../core/errors.js';
 import type { Rejected } from '../core/result.js';
 import type { Revocation, RevocationSource } from '../fleet/revocation.js';
 import type { DefinedProtocol } from '../protocols/define.js';
-import { KeyBook, type KeyRecord } from './book.js';
+import { CONTRACT_FIELDS, KeyBook, type KeyRecord } from './book.js';
 import { dialectOf, ownerPlace, type Dialect } from './dialect.js';
 import { parseBody, VerifyEndpoint, VERIFY_PATH } from './endpoint.js';
 import type { Respond } from './reply.js';
@@ -12,7 +12,7 @@ import { applyFault, later, send, type Fault, type PendingReply } from './faults
 import { Listener, type ListenerOptions } from './listener.js';
 import { REVOCATIONS_PATH, RevocationStream } from './revocation-stream.js';
 import { fingerprintOf, RequestLog, type KeyServerRequest } from './log.js';
-import { checkFault, checkKeyServer, checkTimes, checkTokens } from './validate.js';
+import { checkFault, checkKey, checkKeyServer, checkTimes, checkTokens } from './validate.js';
 
 /** The options of `startKeyServer()`. Every duration is in milliseconds. */
 export interface KeyServerOptions extends ListenerOptions {
@@ -80,7 +80,11 @@ export class KeyServer {
     const { keys, protocol, respond, cacheControl, heartbeatMs = 1_000 } = options;
     this.#options = options;
     this.#listener = new Listener(options, this.#receive.bind(this));
-    this.#book = new KeyBook(keys, { hasScopes: true, ownerAt: protocol && ownerPlace(protocol) });
+    const rules =
+      protocol === undefined
+        ? { hasScopes: true, reserved: CONTRACT_FIELDS }
+        : { hasScopes: true, ownerAt: ownerPlace(protocol) };
+    this.#book = new KeyBook(keys, rules);
     this.#dialect = protocol && dialectOf(protocol, respond, this.#book);
     this.#endpoint = new VerifyEndpoint(this.#book, cacheControl, this.#dialect);
     this.#tokens = new Set(options.serviceTokens ?? this.#dialect?.serviceTokens ?? ['service-token']);
@@ -114,6 +118,7 @@ export class KeyServer {
 
   /** How many requests asked for this key. Known for the last 100 000 keys. */
   asked(key: string): number {
+    checkKey(key);
     return this.#log.asked(key);
   }
 

@@ -31,7 +31,7 @@ import { decide } from '../cache/policy.js';
 import { claimsReader, type ClaimsReader } from '../protocol/claims.js';
 import { decodeResponse } from '../protocol/decode.js';
 import { defaultProtocol } from '../protocol/default.js';
-import { KeyBook, type IssuedKey, type KeyRecord } from './book.js';
+import { CONTRACT_FIELDS, KeyBook, type IssuedKey, type KeyRecord } from './book.js';
 import { checkKind, checkStub } from './validate.js';
 
 /** The options of `stubVerifier()`. */
@@ -77,7 +77,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   constructor(options: StubVerifierOptions<FailOpen, Claims>) {
     checkStub(options);
     const { keys, failOpen, claims } = options;
-    this.#book = new KeyBook(keys, { hasScopes: false });
+    this.#book = new KeyBook(keys, { hasScopes: false, reserved: CONTRACT_FIELDS });
     this.#failOpen = failOpen === true;
     this.#readClaims = claimsReader(claims);
   }

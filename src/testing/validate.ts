@@ -108,10 +108,28 @@ const shapes = lazy(() => {
   return {
     clock: { wall: optional(time()) },
     advance: { ms: ms() },
-    settle: { atMostMs: ms(), stepMs: number((value) => value > 0, 'a positive number of milliseconds') },
+    settle: {
+      promise: check((value): value is Promise<unknown> => isFunction(fieldOf(value, 'then')), 'a promise'),
+      atMostMs: ms(),
+      stepMs: number((value) => value > 0, 'a positive number of milliseconds'),
+    },
     jump: { ms: number(() => true, 'a number of milliseconds') },
     fleet: { clock: optional(check(isClock, 'an object with wall(), monotonic() and after()')) },
     failure: { kind },
+    key: { key: check(isString, 'a string') },
+    underTest: {
+      verifyUrl: text(),
+      serviceToken: text(),
+      key: text(),
+      scope: text(),
+      otherScope: text(),
+      rejectedKeys: optional(
+        check(
+          (value): value is object => isObject(value) && Object.values(value).every(isText) && !Array.isArray(value),
+          'an object of keys and reasons',
+        ),
+      ),
+    },
     record: { ...record, scopes: optional(texts()) },
     stubRecord: record,
     faults,
@@ -127,13 +145,20 @@ export const checkStub = (options: unknown): unknown => checkOptions(shapes().st
 export const checkTestClock = (options: unknown): unknown => checkOptions(shapes().clock, options);
 export const checkMemoryFleet = (options: unknown): unknown => checkOptions(shapes().fleet, options);
 export const checkAdvance = (ms: unknown): unknown => checkOptions(shapes().advance, { ms });
-export const checkSettle = (atMostMs: unknown, stepMs: unknown): unknown =>
-  checkOptions(shapes().settle, { atMostMs, stepMs });
+export const checkSettle = (promise: unknown, atMostMs: unknown, stepMs: unknown): unknown =>
+  checkOptions(shapes().settle, { promise, atMostMs, stepMs });
+export const checkKey = (key: unknown): unknown => checkOptions(shapes().key, { key });
 export const checkJump = (ms: unknown): unknown => checkOptions(shapes().jump, { ms });
 export const checkKind = (kind: unknown): unknown => checkOptions(shapes().failure, { kind });
 export const checkTimes = (options: unknown): unknown => checkOptions(shapes().times, options);
 export const checkTokens = (serviceTokens: unknown): unknown =>
   checkOptions({ serviceTokens: texts() }, { serviceTokens });
+
+/** The options of `keyServerCases()`, in whose place no variable stands. */
+export function checkKeyServerUnderTest(options: unknown): void {
+  const issues = optionIssues(shapes().underTest, options).map((issue) => issue.replace(/; pass it.+/, ''));
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
+}
 
 /** What a record has to fulfil besides its types. */
 export interface RecordRules {
@@ -141,21 +166,26 @@ export interface RecordRules {
   readonly hasScopes: boolean;
   /** Where the protocol reads both client and tenant from, if that is one place: no response could say two. */
   readonly ownerAt?: string | undefined;
+  /** Fields of the protocol, which a claim can't replace. */
+  readonly reserved?: readonly string[] | undefined;
 }
 
-/** What is known about a key, which is not named: it may be a real one. `place`: which record it is. */
-export function checkRecord(record: unknown, { hasScopes, ownerAt }: RecordRules, place: string): void {
+/** What is wrong with what is known about a key, which is not named: it may be a real one. `place`: which record it is. */
+export function recordIssues(record: unknown, rules: RecordRules, place: string): readonly string[] {
   const none = notOptions(record, place);
-  if (none !== undefined) throw new InvalidOptionsError([none]);
+  if (none !== undefined) return [none];
+  const { hasScopes, ownerAt, reserved = [] } = rules;
   const issues = optionIssues(hasScopes ? shapes().record : shapes().stubRecord, record);
   const isTwo = issues.length === 0 && ownerAt !== undefined && fieldOf(record, 'client') !== fieldOf(record, 'tenant');
   const owner = isTwo
     ? [`tenant: expected the same text as client, since the protocol reads both from ${ownerAt}`]
     : [];
+  const claims = fieldOf(record, 'claims');
+  const lost = reserved.filter((name) => fieldOf(claims, name) !== undefined);
+  const claimed = lost.map((name) => `claims.${name}: expected a name that is not a field of the contract`);
   // A stub knows no scopes, and in the claims they would not be any.
   const hinted = issues.map((issue) => issue.replace(/^(?!scopes:)(.+no such option)$/, '$1: put it into claims'));
-  const all = [...hinted, ...owner].map((issue) => `${place}: ${issue}`);
-  if (all.length > 0) throw new InvalidOptionsError(all);
+  return [...hinted, ...owner, ...claimed].map((issue) => `${place}: ${issue}`);
 }
 
 /** A fault that would be none is a test that tests nothing. */

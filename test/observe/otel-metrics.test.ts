@@ -1,4 +1,4 @@
-import { metrics } from '@opentelemetry/api';
+import { metrics, trace } from '@opentelemetry/api';
 import {
   AggregationTemporality,
   DataPointType,
@@ -8,8 +8,8 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import type { RevocationSource } from 'keyverify';
-import { otel } from 'keyverify/otel';
+import { InvalidOptionsError, type RevocationSource } from 'keyverify';
+import { otel, type OtelOptions } from 'keyverify/otel';
 import { memoryFleet } from 'keyverify/testing';
 
 import { GOOD, OTHER, rig, settle, until } from '../helpers/rig.js';
@@ -262,4 +262,27 @@ test('an observer that was never given to a verifier records nothing, and breaks
   expect(() => observer.onShared?.({ operation: 'get' }, async () => await Promise.resolve(shared))).not.toThrow();
   expect(() => observer.onRevocation?.({ source: 's', messages: 1, revoked: 1, count: 0 })).not.toThrow();
   expect(() => observer.onRevocationGap?.({ source: 's', reason: 'lost' })).not.toThrow();
+});
+
+describe('otel() refuses', () => {
+  const meterProvider = new MeterProvider();
+
+  test.each<[string, unknown, string]>([
+    [
+      'a misspelt option',
+      { meterprovider: meterProvider },
+      'meterprovider: there is no such option, did you mean meterProvider?',
+    ],
+    ['what is no meter provider', { meterProvider: 1 }, 'meterProvider: expected an object with getMeter(), got 1'],
+    [
+      'what is no tracer provider',
+      { tracerProvider: {} },
+      'tracerProvider: expected an object with getTracer(), got a value of type object',
+    ],
+    ['a meter provider in place of options', meterProvider, 'options: got a provider: write otel({ meterProvider })'],
+    ['a tracer provider in place of options', trace, 'options: got a provider: write otel({ tracerProvider })'],
+    ['what is no options', null, 'options: expected an object, got null'],
+  ])('%s', (_, options, issue) => {
+    expect(() => otel(options as OtelOptions)).toThrow(new InvalidOptionsError([issue]));
+  });
 });

@@ -91,7 +91,7 @@ describe('a test clock', () => {
     expect(clock.monotonic()).toBeLessThan(61_000);
   });
 
-  it('waits for a promise that does not settle within the time', async () => {
+  it('gives a network that is late some real time', async () => {
     const clock = testClock();
     const { port1, port2 } = new MessageChannel();
     const pending = clock.settle(once(port1, 'message'), 20);
@@ -100,6 +100,25 @@ describe('a test clock', () => {
     await pending;
     port1.close();
     expect(moved(clock)).toEqual([20, 20]);
+  });
+
+  it('rejects if the promise does not settle within the time', async () => {
+    const clock = testClock();
+    await expect(clock.settle(new Promise(() => undefined), 25)).rejects.toThrow('it has not settled within 25 ms');
+    expect(moved(clock)).toEqual([30, 30]);
+    const settled = Promise.reject(new Error('its own'));
+    await expect(clock.settle(settled, 0)).rejects.toThrow('its own');
+    expect(await clock.settle({ then: (resolve) => resolve?.(7) } as Promise<number>, 0)).toBe(7);
+  });
+
+  it.each<[unknown, string]>([
+    [async () => await Promise.resolve(), 'a value of type function'],
+    [undefined, 'nothing'],
+    [{}, 'a value of type object'],
+  ])('settles promises, not %s', async (given, got) => {
+    await expect(testClock().settle(given as Promise<void>, 10)).rejects.toThrow(
+      `promise: expected a promise, got ${got}`,
+    );
   });
 
   it('does not run a timer that was cancelled', async () => {

@@ -1,7 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 
 import { InvalidOptionsError } from 'keyverify';
+import { defineProtocol } from 'keyverify/protocols';
 import {
+  keyServerCases,
   memoryFleet,
   startKeyServer,
   stubVerifier,
@@ -84,8 +86,56 @@ test.each<[object, string]>([
     'keys, record 1: scope: there is no such option, did you mean scopes?',
   ],
   [{ keys: { 'sk-1': { ...ACME, role: 'a' } } }, 'keys, record 1: role: there is no such option: put it into claims'],
+  [
+    { keys: { 'sk-1': { ...ACME, claims: { plan: 'pro', client: 'other' } } } },
+    'keys, record 1: claims.client: expected a name that is not a field of the contract',
+  ],
 ])('a key server with %j does not start', async (options, issue) => {
   await expect(startKeyServer(options as KeyServerOptions)).rejects.toEqual(refused(issue));
+});
+
+test('every wrong record is named at once', async () => {
+  const keys = { 'sk-1': { client: 'acme' }, 'sk-2': ACME, 'sk-3': { ...ACME, role: 'a', keyId: '' } } as never;
+  const issues = [
+    'keys, record 1: tenant: expected a string, got nothing',
+    'keys, record 3: keyId: expected a string that is not empty, got an empty string',
+    'keys, record 3: role: there is no such option: put it into claims',
+  ];
+  await expect(startKeyServer({ keys })).rejects.toEqual(refused(...issues));
+  expect(() => stubVerifier({ keys })).toThrow(refused(...issues));
+});
+
+test.each(['valid', 'client', 'tenant', 'key_id', 'expires_at'])('a claim %s would be lost', async (name) => {
+  const keys = { 'sk-1': { ...ACME, claims: { [name]: 'x' } } };
+  const issue = `keys, record 1: claims.${name}: expected a name that is not a field of the contract`;
+  expect(() => stubVerifier({ keys })).toThrow(refused(issue));
+  // Another protocol has other fields.
+  const protocol = defineProtocol({ verdict: { flag: 'ok', client: 'by', tenant: 'of', claims: 'rest' } });
+  const started = await startKeyServer({ keys, protocol });
+  await started.close();
+});
+
+test.each<[string, (keyServer: Awaited<ReturnType<typeof server>>) => unknown, string]>([
+  ['asked()', (keyServer) => keyServer.asked(undefined as never), 'key: expected a string, got nothing'],
+  ['issue()', (keyServer) => keyServer.issue(7 as never, ACME), 'key: expected a string, got 7'],
+  ['forget()', (keyServer) => keyServer.forget(null as never), 'key: expected a string, got null'],
+  ['revoke()', (keyServer) => keyServer.revoke(undefined as never), 'key: expected a string, got nothing'],
+  ['reject()', () => stubVerifier().reject(undefined as never), 'key: expected a string, got nothing'],
+])('%s names a key that is none', async (_, call, issue) => {
+  const keyServer = await server();
+  expect(() => call(keyServer)).toThrow(refused(issue));
+});
+
+test('keyServerCases() names what is wrong with its options', () => {
+  const missing = ['verifyUrl', 'serviceToken', 'key', 'scope', 'otherScope'].map(
+    (name) => `${name}: expected a string that is not empty, got nothing`,
+  );
+  expect(() => keyServerCases({} as never)).toThrow(refused(...missing));
+  expect(() => keyServerCases(undefined as never)).toThrow(refused('options: expected an object, got nothing'));
+  const right = { verifyUrl: 'http://localhost', serviceToken: 'x', key: 'k', scope: 'a', otherScope: 'b' };
+  expect(() => keyServerCases({ ...right, rejectedKeys: ['k'] } as never)).toThrow(
+    refused('rejectedKeys: expected an object of keys and reasons, got an array'),
+  );
 });
 
 test('a key server takes tokens in a list, and revokes what was issued', async () => {

@@ -6,6 +6,7 @@ import { decodeResponse } from '../../protocol/decode.js';
 import { defaultProtocol } from '../../protocol/default.js';
 import type { DecodedVerdict } from '../../protocol/protocol.js';
 import { MAX_RESPONSE_BYTES, type WireResponse } from '../../transport/transport.js';
+import { checkKeyServerUnderTest } from '../validate.js';
 import type { ContractCase } from './contract-case.js';
 
 /** Your key server, and what it knows. */
@@ -178,6 +179,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
  * ```
  */
 export function keyServerCases(server: KeyServerUnderTest): readonly ContractCase[] {
+  checkKeyServerUnderTest(server);
   const hasRejected = Object.keys(server.rejectedKeys ?? {}).length > 0;
   const note = (name: string): string =>
     name === EACH_BAD_KEY && !hasRejected ? ' (not tested without rejectedKeys)' : '';
