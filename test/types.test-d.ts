@@ -32,6 +32,7 @@ import {
 } from 'keyverify';
 import type { RedisRevocationsOptions } from 'keyverify/redis';
 import { fleet } from 'keyverify/fleet';
+import type { Fault, KeyServer, KeyServerOptions } from 'keyverify/testing';
 
 declare const closed: KeyVerifier;
 declare const open: KeyVerifier<true>;
@@ -242,4 +243,26 @@ test('a transport may open a connection for a request that asks for one, or know
 
 test('a secret that signs revocations is one or several', () => {
   expectTypeOf<RedisRevocationsOptions['signingSecret']>().toEqualTypeOf<string | readonly string[] | undefined>();
+});
+
+test('the options of the testing kit may be undefined', () => {
+  expectTypeOf<{
+    keys: undefined;
+    serviceTokens: undefined;
+    cacheControl: undefined;
+    delayMs: undefined;
+    heartbeatMs: undefined;
+    publishTo: undefined;
+    now: undefined;
+    port: undefined;
+    host: undefined;
+    keepAliveTimeoutMs: undefined;
+    tls: undefined;
+  }>().toExtend<KeyServerOptions>();
+  expectTypeOf<{ kind: 'drip'; intervalMs: undefined }>().toExtend<Fault>();
+  expectTypeOf<{ kind: 'status'; status: 503; retryAfter: undefined }>().toExtend<Fault>();
+  expectTypeOf<{ kind: 'redirect'; location: '/'; status: undefined }>().toExtend<Fault>();
+  expectTypeOf<{ kind: 'huge-body'; bytes: undefined }>().toExtend<Fault>();
+  expectTypeOf<{ kind: 'raw'; status: 200; headers: undefined; body: undefined }>().toExtend<Fault>();
+  expectTypeOf<{ times: undefined }>().toExtend<Parameters<KeyServer['injectFault']>[1]>();
 });

@@ -45,7 +45,7 @@ export type GrpcOptions<Claims, FailOpen extends boolean, Optional extends boole
   Optional
 > & {
   /** Methods that need no key, by path: `['/grpc.health.v1.Health/Check']`. Their calls have no identity. Default: none. */
-  readonly exemptMethods?: readonly string[];
+  readonly exemptMethods?: readonly string[] | undefined;
 };
 
 /** Guards the calls of a gRPC server. */

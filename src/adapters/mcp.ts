@@ -23,7 +23,7 @@ export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 /** The guard options that have an effect with the SDK. It never fails open, since a client needs an id. */
 export type McpOptions<Claims> = Pick<GuardOptions<Claims, false, false>, 'maxAgeMs' | 'authorize' | 'onDenied'> & {
   /** The scopes of a key, which the SDK compares with `requiredScopes`. Default: none. */
-  readonly scopes?: (identity: Verified<Claims>) => readonly string[];
+  readonly scopes?: ((identity: Verified<Claims>) => readonly string[]) | undefined;
 };
 
 /** The SDK refuses a token that does not expire. A key is verified for each request, so this is long enough. */

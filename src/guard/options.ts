@@ -19,16 +19,16 @@ export interface RouteOptions<
   Optional extends boolean = boolean,
 > {
   /** Admits requests without a key, with `null` as identity. A key that is sent must still be valid. Default: `false`. */
-  readonly optional?: Optional;
+  readonly optional?: Optional | undefined;
   /** Overrides the verifier's `failOpen`. A caller who is let in that way has `null` as identity. Default: the verifier's. */
-  readonly failOpen?: FailOpen;
+  readonly failOpen?: FailOpen | undefined;
   /** The oldest acceptable verdict, in milliseconds; `0` asks the key server every time. Default: any within its TTL. */
-  readonly maxAgeMs?: number;
+  readonly maxAgeMs?: number | undefined;
   /**
    * Whether this caller may make this request. Anything but `true` is a 403 (reason `not_allowed`); an error is a 500.
    * Default: every caller with a valid key may.
    */
-  readonly authorize?: (identity: IdentityOf<Claims, FailOpen, Optional>) => boolean | Promise<boolean>;
+  readonly authorize?: ((identity: IdentityOf<Claims, FailOpen, Optional>) => boolean | Promise<boolean>) | undefined;
 }
 
 /** The options of a guard, and of `apiKeyAuth` in every adapter. */
@@ -38,18 +38,20 @@ export interface GuardOptions<
   Optional extends boolean = boolean,
 > extends RouteOptions<Claims, FailOpen, Optional> {
   /** Where to look for the key. More than one key in a request is a 400. Default: `['bearer', { header: 'x-api-key' }]`. */
-  readonly keySources?: readonly KeySource[];
+  readonly keySources?: readonly KeySource[] | undefined;
   /** The realm in `WWW-Authenticate`: printable ASCII without quotes and backslashes. Default: `'api'`. */
-  readonly realm?: string;
+  readonly realm?: string | undefined;
   /**
    * Is told of every denial, and may change the response by what it returns. It can't admit the caller: if it throws, or
    * returns something that can't be sent, the response is a plain 500. Default: the problem details are sent.
    */
-  readonly onDenied?: (
-    problem: ProblemDetails,
-    context: DenialContext,
-    // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a hook that only logs returns nothing
-  ) => DenialOverrides | undefined | void | Promise<DenialOverrides | undefined | void>;
+  readonly onDenied?:
+    | ((
+        problem: ProblemDetails,
+        context: DenialContext,
+        // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a hook that only logs returns nothing
+      ) => DenialOverrides | undefined | void | Promise<DenialOverrides | undefined | void>)
+    | undefined;
 }
 
 /** Printable, and nothing that could end the quoted string it is part of. */

@@ -18,11 +18,11 @@ export type Fault =
   /** Sends the right answer up to the middle of its body, then closes the connection normally. */
   | { readonly kind: 'close-mid-body' }
   /** Sends the right answer's body byte by byte, one every `intervalMs` milliseconds. Default: 10. */
-  | { readonly kind: 'drip'; readonly intervalMs?: number }
+  | { readonly kind: 'drip'; readonly intervalMs?: number | undefined }
   /** Answers with this status, e.g. 401, 429 or 503. `retryAfter` is a number of seconds or an HTTP date. */
-  | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: number | string }
+  | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: number | string | undefined }
   /** Redirects to `location`. Default status: 307, which keeps method and body. */
-  | { readonly kind: 'redirect'; readonly location: string; readonly status?: number }
+  | { readonly kind: 'redirect'; readonly location: string; readonly status?: number | undefined }
   /** Answers 200 with a page of HTML, as a captive portal or a proxy does. */
   | { readonly kind: 'html' }
   /** Answers with the first half of the right JSON, and the `Content-Length` of that half. */
@@ -30,15 +30,15 @@ export type Fault =
   /** Answers 200 with JSON that is not a verdict. */
   | { readonly kind: 'wrong-shape' }
   /** Answers with the right JSON after `bytes` bytes of white space, chunked. Default: 10 MB (10 000 000 bytes). */
-  | { readonly kind: 'huge-body'; readonly bytes?: number }
+  | { readonly kind: 'huge-body'; readonly bytes?: number | undefined }
   /** Answers with the right JSON as `text/plain`. */
   | { readonly kind: 'wrong-content-type' }
   /** Answers with exactly this. */
   | {
       readonly kind: 'raw';
       readonly status: number;
-      readonly headers?: Readonly<Record<string, string>>;
-      readonly body?: string | Uint8Array;
+      readonly headers?: Readonly<Record<string, string>> | undefined;
+      readonly body?: string | Uint8Array | undefined;
     };
 
 /** A request that waits for its reply. */

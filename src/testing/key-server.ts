@@ -17,23 +17,23 @@ import { checkFault, checkKey, checkKeyServer, checkTimes, checkTokens } from '.
 /** The options of `startKeyServer()`. Every duration is in milliseconds. */
 export interface KeyServerOptions extends ListenerOptions {
   /** The keys that it knows at the start, with the client, tenant and claims of each. Default: none. */
-  readonly keys?: Readonly<Record<string, KeyRecord>>;
+  readonly keys?: Readonly<Record<string, KeyRecord>> | undefined;
   /** The protocol that it speaks. Default: the contract of docs/protocol.md. */
   readonly protocol?: DefinedProtocol | undefined;
   /** Writes the fields that `protocol` reads with functions. Default: none; fields named by path are written anyway. */
   readonly respond?: Respond | undefined;
   /** The service tokens that it accepts. Default: that of `protocol`, else `['service-token']`. */
-  readonly serviceTokens?: readonly string[];
+  readonly serviceTokens?: readonly string[] | undefined;
   /** The `Cache-Control` of every verdict. Default: none. */
-  readonly cacheControl?: string;
+  readonly cacheControl?: string | undefined;
   /** How long every response takes. Default: 0. */
-  readonly delayMs?: number;
+  readonly delayMs?: number | undefined;
   /** How often the stream of revocations sends a heartbeat, in milliseconds. Default: 1 000. */
-  readonly heartbeatMs?: number;
+  readonly heartbeatMs?: number | undefined;
   /** Where revocations are published beside its own stream, e.g. `redisRevocations()`. Default: nowhere else. */
-  readonly publishTo?: Pick<RevocationSource, 'publish'>;
+  readonly publishTo?: Pick<RevocationSource, 'publish'> | undefined;
   /** The current time, in epoch milliseconds, for the expiry of keys. Default: `Date.now`. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 /** Counts since the start. `requests` is the sum of `valid`, `rejected`, `refused` and `faults`. */
@@ -177,7 +177,7 @@ export class KeyServer {
    */
   injectFault(
     fault: Fault | ((request: KeyServerRequest) => Fault | undefined),
-    options: { readonly times?: number } = {},
+    options: { readonly times?: number | undefined } = {},
   ): void {
     checkTimes(options);
     const { times = Infinity } = options;

@@ -8,13 +8,13 @@ import type { TlsOptions } from 'node:tls';
 /** Where and how the key server listens. */
 export interface ListenerOptions {
   /** The port. Default: 0, a free port, which is kept when the server is started again. */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /** The address to listen on. Default: `'127.0.0.1'`. */
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** How long an idle connection is kept open, in milliseconds. Default: 5 000. */
-  readonly keepAliveTimeoutMs?: number;
+  readonly keepAliveTimeoutMs?: number | undefined;
   /** Serves HTTPS; with `requestCert`, clients must show a certificate that `ca` signed. Default: HTTP. */
-  readonly tls?: Pick<TlsOptions, 'key' | 'cert' | 'ca' | 'requestCert'>;
+  readonly tls?: Pick<TlsOptions, 'key' | 'cert' | 'ca' | 'requestCert'> | undefined;
 }
 
 /** An HTTP server that can be stopped with all its connections, and started again on the same port. */

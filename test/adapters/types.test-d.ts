@@ -49,6 +49,24 @@ describe('the identity', () => {
     identityFor(forFetch(typed, { optional: true })).toEqualTypeOf<Verified<Plan> | null>();
   });
 
+  it('is the same where an option is undefined, but a flag that may be undefined may be true, too', () => {
+    const flags = { optional: undefined, failOpen: undefined } as const;
+    const none = {
+      maxAgeMs: undefined,
+      authorize: undefined,
+      keySources: undefined,
+      realm: undefined,
+      onDenied: undefined,
+    };
+    identityFor(forFetch(closed, none)).toEqualTypeOf<Verified>();
+    identityFor(forFetch(closed, flags)).toEqualTypeOf<Verified | null>();
+    const optional = Math.random() > 0.5 ? true : undefined;
+    identityFor(forFetch(closed, { optional })).toEqualTypeOf<Verified | null>();
+    forKoa(closed, { ...flags, ...none });
+    forExpress.apiKeyAuth(closed, { ...flags, ...none });
+    void Fastify().register(forFastify, { verifier: closed, ...flags, ...none });
+  });
+
   it('follows whatever stands in for a verifier', () => {
     const verify = async (): Promise<Verified> => await Promise.reject(new Error('never called'));
     identityFor(forFetch({ verify })).toEqualTypeOf<Verified>();

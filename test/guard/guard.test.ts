@@ -471,7 +471,7 @@ describe('the options of a guard', () => {
 
   it('may be undefined, each of them', async () => {
     const options = { optional: undefined, authorize: undefined, keySources: undefined, realm: undefined };
-    const guard = createGuard(saying(acme), options as unknown as GuardOptions);
+    const guard = createGuard(saying(acme), options);
     expect(await guard(withKey)).toEqual({ allowed: true, identity: acme });
     expect((await denied(guard(withoutKey))).headers['www-authenticate']).toBe('Bearer realm="api"');
   });

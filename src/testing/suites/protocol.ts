@@ -9,7 +9,7 @@ import type { ContractCase } from './contract-case.js';
 export interface SampleResponse {
   readonly status: number;
   /** By name, in lower case. Default: `content-type: application/json`. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body: string;
 }
 

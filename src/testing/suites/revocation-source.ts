@@ -16,10 +16,10 @@ import type { ContractCase } from './contract-case.js';
 export interface RevocationSourceUnderTest {
   readonly source: RevocationSource;
   /** Default: the source's own `publish`. */
-  readonly publish?: (revocation: Revocation) => Promise<void>;
+  readonly publish?: ((revocation: Revocation) => Promise<void>) | undefined;
   /** What the source follows the stream of. Default: nothing it needs. */
-  readonly verifyUrl?: string;
-  readonly token?: string;
+  readonly verifyUrl?: string | undefined;
+  readonly token?: string | undefined;
 }
 
 /** Makes a source of the stream under test, anew for each case; it may be the same stream. */
