@@ -4,7 +4,7 @@ import type { GuardRequest } from './request.js';
  * Where a key may be in a request.
  *
  * - `'bearer'`: `Authorization: Bearer <key>`, the scheme in any case.
- * - `{ header }`: the whole value of a header.
+ * - `{ header }`: the whole value of a header. For `Authorization: Bearer <key>`, write `'bearer'`.
  * - `{ query }`: a parameter of the query, for clients that can't send headers. Access logs record it.
  * - `{ cookie }`: a cookie, quoted or not, percent-decoded.
  * - `{ subprotocol }`: a WebSocket subprotocol with this prefix, for browsers, which can't send headers there:
