@@ -707,6 +707,18 @@ describe('the life of a verifier', () => {
     });
   });
 
+  test('warmUp() of a verifier that is closed loads nothing, and says so', async () => {
+    const { build } = await rig();
+    const source = vi.fn(() => TOKEN);
+    const verifier = build({ serviceToken: source });
+    await verifier.close();
+    await expect(verifier.warmUp()).rejects.toMatchObject({
+      kind: 'misconfigured',
+      message: 'keyverify: this verifier is closed',
+    });
+    expect(source).not.toHaveBeenCalled();
+  });
+
   test('close() waits for what is in the air, frees the connections, and leaves the hits', async () => {
     const { server, build } = await rig();
     const verifier = build();

@@ -170,11 +170,11 @@ export class VerdictLoader<Claims> {
   }
 
   async warmUp(): Promise<void> {
-    const { clock, timeoutMs } = this.#options;
-    // In an outage, the revocations may be out of reach; that is no reason not to start.
-    const followed = this.#fleet && new Deadline(clock, timeoutMs).race(this.#fleet.start());
+    if (this.#closed) throw CLOSED;
+    const deadline = new Deadline(this.#options.clock, this.#options.timeoutMs);
     const work = Promise.all([this.#token.warmUp(sharesPromises), this.#transport.warmUp?.()]);
-    const [ready] = await Promise.all([new Deadline(clock, timeoutMs).race(work), followed]);
+    // In an outage, the revocations may be out of reach; that is no reason not to start.
+    const [ready] = await Promise.all([deadline.race(work), this.#fleet && deadline.race(this.#fleet.start())]);
     if (ready !== TIMED_OUT) return;
     this.#token.forget();
     throw new VerifyFailure('misconfigured', 'keyverify: serviceToken() or the transport was not ready in time');

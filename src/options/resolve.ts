@@ -69,7 +69,8 @@ export function resolveOptions<Claims = DefaultClaims>(
     ...options,
     verifyUrl: options.verifyUrl ?? fromEnv(ENV.verifyUrl) ?? protocol.url,
     serviceToken: ownToken ?? options.serviceToken ?? fromEnv(ENV.serviceToken),
-    scope: options.scope ?? fromEnv(ENV.scope),
+    // Not by `fromEnv`: without a scope, keys of every scope are verified.
+    scope: options.scope ?? env(ENV.scope),
     // Its parts have defaults of their own.
     breaker: options.breaker === undefined || options.breaker === false ? {} : options.breaker,
     refreshAheadRatio:
@@ -130,7 +131,7 @@ const ENV = { verifyUrl: 'KEYVERIFY_URL', serviceToken: 'KEYVERIFY_SERVICE_TOKEN
 /** Names the variable that a wrong value comes from. */
 function withVariable(issue: string, passed: { readonly [Name in keyof typeof ENV]?: unknown }): string {
   for (const name of ['verifyUrl', 'serviceToken', 'scope'] as const)
-    if (issue.startsWith(`${name}:`) && passed[name] === undefined && fromEnv(ENV[name]) !== undefined)
+    if (issue.startsWith(`${name}:`) && passed[name] === undefined && env(ENV[name]) !== undefined)
       return issue.replace(name, `${name} (${ENV[name]})`);
   return issue;
 }

@@ -120,7 +120,7 @@ const schema = lazy(() => {
     sharedNamespace: optional(check(isText, 'a string that is not empty')),
     revocations: withDefault(check(areSources, SOURCES), []),
     degradedTtlMs: withDefault(duration, 30_000),
-    observers: withDefault(check(areObservers, 'an array of objects, each of them once'), []),
+    observers: withDefault(check(areObservers, 'an array of different objects'), []),
     logger: optional(check(isLogger, 'an object with warn(), or false')),
     allowInsecureHttp: flag,
     dangerouslyAllowBrowser: flag,

@@ -10,8 +10,8 @@ export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | und
   if (typeof text !== 'string' || !URL.canParse(text)) return ABSOLUTE;
   const { protocol, hostname, username, password, hash } = new URL(text);
   if (protocol !== 'https:' && protocol !== 'http:') return ABSOLUTE;
-  if (username !== '' || password !== '') return 'expected no credentials in it, they belong in serviceToken';
-  if (hash !== '') return 'expected no fragment in it';
+  if (username !== '' || password !== '') return 'expected no credentials, which belong in serviceToken';
+  if (hash !== '') return 'expected no fragment';
   if (protocol === 'http:' && !allowInsecureHttp && !LOOPBACK.test(hostname))
     return `expected https: for ${hostname}, since http: shows every key; else pass allowInsecureHttp: true`;
   return undefined;

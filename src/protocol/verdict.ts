@@ -46,7 +46,7 @@ export function decodeVerdict(json: unknown): ProtocolAnswer {
   if (!read.success) return invalidResponse(`no verdict: ${wrongFields(read.error.issues, json)}`);
   const misspelt = OPTIONAL.filter((name) => isMisspelt(name, json));
   if (misspelt.length > 0)
-    return invalidResponse(`no verdict: misspelt: ${misspelt.map((name) => name + nearMiss(name, json)).join(', ')}`);
+    return invalidResponse(`no verdict: missing: ${misspelt.map((name) => name + nearMiss(name, json)).join(', ')}`);
   // A field that has no place of its own in the result is a claim.
   const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;

@@ -161,12 +161,19 @@ describe('the environment', () => {
   });
 
   test('counts an empty variable as not set', () => {
-    for (const name of ['URL', 'SERVICE_TOKEN', 'SCOPE']) vi.stubEnv(`KEYVERIFY_${name}`, '');
-    expect(resolve().scope).toBeUndefined();
+    for (const name of ['URL', 'SERVICE_TOKEN']) vi.stubEnv(`KEYVERIFY_${name}`, '');
     expect(issues({}, {})).toEqual([
-      'verifyUrl: expected an absolute URL such as https://keys.example.com/internal/verify-key, got nothing; pass it, or set KEYVERIFY_URL',
-      'serviceToken: expected visible characters without a line break, or a function that returns them, got nothing; pass it, or set KEYVERIFY_SERVICE_TOKEN',
+      'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/internal/verify-key, got nothing; pass it, or set KEYVERIFY_URL',
+      'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got nothing; pass it, or set KEYVERIFY_SERVICE_TOKEN',
     ]);
+  });
+
+  test('counts an empty scope as wrong: without one, keys of every scope are verified', () => {
+    vi.stubEnv('KEYVERIFY_SCOPE', '');
+    expect(issues({})).toEqual([
+      'scope (KEYVERIFY_SCOPE): expected a string that is not empty, without line breaks or surrounding blanks, got an empty string',
+    ]);
+    expect(resolve({ scope: 'own' }).scope).toBe('own');
   });
 });
 

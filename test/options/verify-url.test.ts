@@ -56,9 +56,9 @@ describe('the URL of the key server', () => {
     ['localhost:8080', ABSOLUTE],
     // It may be a token in the wrong place.
     ['sk-1:hunter2', ABSOLUTE],
-    ['https://user@admin.test', 'expected no credentials in it, they belong in serviceToken'],
-    ['https://:password@admin.test', 'expected no credentials in it, they belong in serviceToken'],
-    ['https://admin.test/v#part', 'expected no fragment in it'],
+    ['https://user@admin.test', 'expected no credentials, which belong in serviceToken'],
+    ['https://:password@admin.test', 'expected no credentials, which belong in serviceToken'],
+    ['https://admin.test/v#part', 'expected no fragment'],
   ])('is wrong: %s', (verifyUrl, mistake) => {
     expect(issues({ verifyUrl })).toEqual([`verifyUrl: ${mistake}`]);
   });

@@ -61,7 +61,7 @@ const guard: Options = {
 };
 const definition: Options = {
   name: texts,
-  url: texts,
+  url: [],
   method: [],
   auth: [],
   serviceToken: picks,

@@ -95,7 +95,7 @@ describe('a verdict that is not whole', () => {
     [{ expires_at: null, 'Expires-At': '2027-01-01T00:00:00Z' }, 'expires_at (there is Expires-At)'],
     [{ keyId: 'k-1', EXPIRES_AT: 0 }, 'key_id (there is keyId), expires_at (there is EXPIRES_AT)'],
   ])('for %o is refused: what is left out may be there under another spelling', (fields, named) => {
-    expect(good(fields)).toEqual({ kind: 'invalid', problem: `misspelt: ${named}` });
+    expect(good(fields)).toEqual({ kind: 'invalid', problem: `missing: ${named}` });
   });
 
   test('is no other spelling where it has the right one, or says nothing', () => {

@@ -134,7 +134,7 @@ describe('a definition that is wrong', () => {
       "key.prefix: expected a blank at its end, such as in 'Bearer '",
     ],
     [{ url: 'keys.internal/verify' }, 'url: expected an absolute URL such as https://'],
-    [{ url: 'https://a:b@keys.internal/' }, 'url: expected no credentials in it'],
+    [{ url: 'https://a:b@keys.internal/' }, 'url: expected no credentials, which'],
     [{ verdict: { client: 'a', tenant: 'b' } }, 'verdict: expected exactly one of flag and identity'],
     [{ verdict: { ...VERDICT, identity: '.' } }, 'verdict: expected exactly one of flag and identity'],
     [
