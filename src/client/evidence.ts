@@ -184,7 +184,10 @@ export class OutageEvidence {
     if (failure === undefined) {
       this.#unconfirmed--;
       if (--this.#untilTrusted <= 0) this.#controlAnswered = true;
-    } else if (rulesOutOutage(failure)) this.#failedInRow = 0;
+    } else if (rulesOutOutage(failure)) {
+      this.#failedInRow = 0;
+      this.#unconfirmed = 0;
+    }
     // Where others are answered, it is no sign of an outage.
     else if (mayBeOutage(failure) && this.#lastAnswerAt <= sentAt) {
       this.#failedInRow++;

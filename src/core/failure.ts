@@ -117,7 +117,7 @@ export function mayBeOutage({ kind, status = 500 }: Pick<AttemptFailure, 'kind' 
   return MAY_OPEN.has(kind) && status >= 500;
 }
 
-/** Whether something answered, if only that we ask too often or with the wrong token: that is no outage, whatever else it is. */
+/** Whether a failure shows that there is no outage, as a 429 or a refused service token does. Our own load shows nothing. */
 export function rulesOutOutage(failure: AttemptFailure): boolean {
   return !mayBeOutage(failure) && failure.kind !== 'overloaded';
 }

@@ -151,6 +151,13 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     },
   );
 
+  test('is asked no more where the control question after such an answer is refused for another reason', async () => {
+    const { control, dispute, evidence, isAsked } = await trusted();
+    expect(await dispute()).toEqual(['proven', true]);
+    await control(failure('rate_limited', { status: 429 }));
+    expect([await isAsked(), evidence.isCalibrated]).toEqual([false, true]);
+  });
+
   test('may be down as before where a control question fails for our own load', async () => {
     const { control } = await trusted();
     expect([await control(OUT), await control(failure('overloaded'))]).toEqual(['proven', 'proven']);
