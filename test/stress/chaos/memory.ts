@@ -43,7 +43,7 @@ export class Memory {
     this.#keys.set(key, { ...this.of(key), ...FORGOTTEN, forgottenAt: Date.now() });
   }
 
-  /** The verifier may hear anything of the key, e.g. since the caller who asked has left before the answer. */
+  /** The verifier may hear, or has heard, anything of the key: its question was for a caller who has left, or for none. */
   doubt(key: number, forMs = 0): void {
     this.#keys.set(key, { ...NOTHING, forgottenAt: this.of(key).forgottenAt, doubtedUntil: Date.now() + forMs });
   }

@@ -34,6 +34,8 @@ export type Phase = Span &
 export const SERVERS = 2;
 const SIEGE_MS = 8_000;
 const STORM_MS = 6_000;
+/** Long enough for every outage to open. */
+const SHORTEST_OUTAGE_MS = 1_800;
 const LONG_OUTAGE_MS = 11_000;
 /** How long a pause, a breaker or a deadline that a siege or a storm caused may go on after it. */
 const SETTLE_MS = 3_500;
@@ -89,7 +91,7 @@ export function phases(seed: number, seconds: number): Phase[] {
 
   function outage(round: number, fromMs: number): Phase {
     const isLong = round % 3 === 2;
-    const toMs = fromMs + (isLong ? LONG_OUTAGE_MS : random.between(1_500, round === 0 ? 2_000 : 4_000));
+    const toMs = fromMs + (isLong ? LONG_OUTAGE_MS : random.between(SHORTEST_OUTAGE_MS, round === 0 ? 2_000 : 4_000));
     const calmFromMs = toMs + (isLong ? RECOVERY.longMs : RECOVERY.shortMs);
     const fault = outages[round % outages.length] ?? 'gone';
     return { kind: 'outage', fault, quiet: round % 2 === 1, fromMs, toMs, calmFromMs, endMs: calmFromMs + CALM_MS };

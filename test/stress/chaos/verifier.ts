@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Agent } from 'undici';
 
-import { KeyVerifier, VerifyFailure, type VerifyResult } from 'keyverify';
+import { KeyVerifier, VerifyFailure, fingerprint, type VerifyResult } from 'keyverify';
 
 import { Random } from '../lib/random.js';
 import { watchRequests } from '../lib/requests.js';
@@ -55,6 +55,7 @@ const verifier = new KeyVerifier<boolean>({
   ...(!variant.breaker && { breaker: false }),
   failOpen: variant.failOpen,
   logger: { warn: () => undefined },
+  observers: [{ onVerdict: ({ fingerprint: of }) => unseen(of) }],
   ...(agent && { dispatcher: agent }),
   ...(variant.transport === 'fetch' && { fetch: async (url, init) => await fetch(url, init) }),
 });
@@ -70,6 +71,15 @@ let late = 0;
 let mostAsking = 0;
 let stalledUntil = 0;
 let running = true;
+
+/** How many callers wait for the verdict on each key that has a number, and its number, by fingerprint. */
+const asking = new Map<string, { readonly key: number; callers: number }>();
+
+/** A question that was asked in the background has its answer. */
+function unseen(of: string): void {
+  const asked = asking.get(of);
+  if (asked?.callers === 0) memory.doubt(asked.key);
+}
 
 const pulse = new Pulse((at) => {
   stalledUntil = at + AFTERMATH_MS;
@@ -104,6 +114,7 @@ async function ask(who: Caller, key: number | string, options: CallOptions = {})
   }, LATE_MS);
   let pending = true;
   let result: Result | undefined;
+  const waiting = waitFor(id);
   calls++;
   try {
     result = await verifier.verify(typeof key === 'number' ? keyOf(key) : key, { maxAgeMs, signal, failOpen: mayOpen });
@@ -115,9 +126,18 @@ async function ask(who: Caller, key: number | string, options: CallOptions = {})
     } else thrown.push(String(error));
   }
   pending = false;
+  waiting.callers--;
   clearTimeout(control);
   mostAsking = Math.max(mostAsking, verifier.stats().active);
   return result;
+}
+
+function waitFor(key: number): { callers: number } {
+  const of = fingerprint(keyOf(key));
+  const waiting = asking.get(of) ?? { key, callers: 0 };
+  if (key !== MADE_UP) asking.set(of, waiting);
+  waiting.callers++;
+  return waiting;
 }
 
 type Asked = Pick<Sighting, 'who' | 'key' | 'from' | 'maxAgeMs' | 'mayOpen' | 'knownBad'>;
