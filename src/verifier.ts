@@ -298,10 +298,11 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     { maxAgeMs = Infinity }: AnyVerifyOptions,
   ): Served<Claims> | undefined {
     const { staleIfErrorMs, timeoutMs, clock } = this.#options;
-    const { lastAnswerAt, controlsFail } = this.#loader.answers;
+    const { lastAnswerAt, trust } = this.#loader.answers;
     const mono = clock.monotonic();
     const answeredMs = mono - lastAnswerAt;
     const failingMs = entry.failingMs(mono) - timeoutMs;
+    const { controlsFail } = trust;
     const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs, failingMs, controlsFail });
     if (result?.source === 'stale')
       this.#observers.tell((o) => o.onStale?.({ fingerprint: toHex(fingerprint), failure, result }));

@@ -21,17 +21,17 @@ export const TIMEOUT: AttemptFailure = { kind: 'timeout', message: 'keyverify: t
 
 export const BUSY: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: no answer in time, but the event loop of this process was blocked meanwhile',
+  message: 'keyverify: no answer in time, but the event loop of this process was blocked',
 };
 
 export const UNSENT: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: no answer in time, but the question still waited for a connection behind others',
+  message: 'keyverify: no answer in time, but the question still waited for a connection',
 };
 
 export const ABANDONED: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: given up, since the key server answers other questions but not as many as are asked',
+  message: 'keyverify: given up, since more questions are on their way than the key server answers in time',
 };
 
 export const CONGESTED: AttemptFailure = {

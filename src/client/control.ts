@@ -128,15 +128,7 @@ export class ControlQuestions {
     }
     this.#count++;
     const asked = ask(key, timeoutMs, fresh);
-    this.#pending = {
-      sentAt,
-      get isSent() {
-        return asked.isSent;
-      },
-      get lagMs() {
-        return asked.lagMs;
-      },
-    };
+    this.#pending = Object.assign(asked, { sentAt });
     const failure = await asked.result;
     this.#clockSkewMs = asked.clockSkewMs;
     return failure;

@@ -1,9 +1,10 @@
 import type { Clock } from '../core/clock.js';
-import { mayBeOutage, rulesOutOutage, type AttemptFailure, type Evidence, type FailureKind } from '../core/failure.js';
+import { mayBeOutage, type AttemptFailure, type Evidence, type FailureKind } from '../core/failure.js';
 import { Backlog } from '../resilience/backlog.js';
 import type { Deadline } from '../resilience/deadline.js';
 import { LinkedList, type Linked } from '../resilience/linked-list.js';
 import { isOwnLag } from '../resilience/loop-lag.js';
+import { ControlTrust } from './control-trust.js';
 import { CONTROL_INTERVAL_MS, type ControlQuestions, type ControlResult } from './control.js';
 
 /** A question that is being asked, as far as evidence needs to know it. */
@@ -33,27 +34,14 @@ const HANG_RATIO = 0.45;
 /** How often a caller looks for evidence where callers can't wait for each other, in milliseconds. */
 const POLL_MS = 10;
 
-/** Below this ratio of failed attempts the server is not flaky, and one failed control question is enough. */
-const FLAKY_RATIO = 0.02;
-/** The accepted probability that a flaky server is taken for one that is down. */
-const FALSE_ALARM = 1e-4;
-const MOST_CONTROLS = 8;
-
 /** Where callers are answered, but no control question, nobody has to be answered for so long, in milliseconds, to prove anything. */
 const QUIET_MS = 5000;
-
-/** A caller was answered in what looked like an outage: it is over if so many control questions in a row are answered then. */
-const CONFIRMATIONS = 2;
-
-/** Up to so many control questions that fail in a row before a caller is answered may have had bad luck. */
-const MOST_FAILURES = 3;
 
 /** Up to this part of `maxConcurrency`, requests in flight are never a backlog. */
 const FEW_RATIO = 1 / 8;
 
-/** Averages are taken over this many answers. The first ones weigh more. */
+/** Averages are taken over this many answers. */
 const WINDOW = 32;
-const FIRST_WEIGHT = 8;
 
 /** The longest answer counts for this much less with each new one: half after 22 answers. */
 const LONGEST_DECAY = 1 - 1 / 32;
@@ -63,6 +51,8 @@ const LONGEST_DECAY = 1 - 1 / 32;
  * the server has given no verdict to anybody since the question was sent, and a control question failed, too.
  */
 export class OutageEvidence {
+  /** How far control questions are believed. */
+  readonly trust = new ControlTrust();
   readonly #options: EvidenceOptions;
   readonly #controls: ControlQuestions;
   readonly #calls = new LinkedList<WatchedCall>();
@@ -71,14 +61,6 @@ export class OutageEvidence {
   #begun = 0;
   readonly #waiting = new Set<() => void>();
   #lastAnswerAt = -Infinity;
-  #controlAnswered = false;
-  #failedInRow = 0;
-  #contradicted = false;
-  /** How many control questions have yet to be answered since a caller was, in what they had shown to be an outage. */
-  #unconfirmed = 0;
-  /** So many control questions must be answered in a row before they prove an outage again. */
-  #untilTrusted = 1;
-  #mostUntilTrusted = 1;
   #usualMs = 0;
   /** How long the server works on one question, in milliseconds: the latency divided by the questions in flight meanwhile. */
   #workMs = 0;
@@ -86,8 +68,6 @@ export class OutageEvidence {
   /** The longest recent latency. Fades with each answer. */
   #longestMs = 0;
   #answers = 0;
-  #failureRatio = 0;
-  #observed = 0;
 
   constructor(options: EvidenceOptions, controls: ControlQuestions) {
     this.#options = options;
@@ -109,16 +89,6 @@ export class OutageEvidence {
   /** From when on the wait for an answer is unusual, in milliseconds: where requests queue at the server, the latest one tells. */
   get unusualMs(): number {
     return UNUSUAL_FACTOR * Math.max(this.#usualMs, this.#latestMs);
-  }
-
-  /** Whether a control question was ever answered: a server may answer 500 to every key that it doesn't know. */
-  get isCalibrated(): boolean {
-    return this.#controlAnswered;
-  }
-
-  /** Whether callers were answered although a control question had failed, and none was ever answered. */
-  get controlsFail(): boolean {
-    return this.#contradicted && !this.#controlAnswered;
   }
 
   /** Whether the server has answered somebody since this question was sent: its failure is then its own. */
@@ -155,17 +125,8 @@ export class OutageEvidence {
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
     // A server that goes down may still answer what it was asked before.
     const isOld = (call?.firstSentAt ?? Infinity) < (this.#controls.last?.sentAt ?? -Infinity);
-    const isDisputed = call && !isOld && this.#controlAnswered && this.#failedInRow >= this.#needed;
-    if (isDisputed) {
-      this.#unconfirmed = CONFIRMATIONS;
-      this.#controls.request();
-    }
-    // More were an outage, which is over. It mostly ends with a control question that is answered.
-    const most = call ? MOST_FAILURES : 1;
-    const failures = isDisputed || this.#failedInRow > most ? 0 : (!isOld && this.#failedInRow) || failedAttempts;
-    for (let failure = 0; failure < failures; failure++) this.#observe(1);
-    this.#observe(0);
-    this.#contradicted ||= this.#failedInRow > 0;
+    this.trust.recordAnswer(failedAttempts, call && (isOld ? 'before' : 'after'));
+    if (this.trust.isDisputed) this.#controls.request();
     const answers = Math.min(++this.#answers, WINDOW);
     this.#usualMs += (latencyMs - this.#usualMs) / answers;
     this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / answers;
@@ -175,28 +136,16 @@ export class OutageEvidence {
     if (latencyMs > this.#hangMs || this.#longestMs > this.#hangMs)
       this.#longestMs = Math.max(latencyMs, this.#longestMs * LONGEST_DECAY);
     this.#backlog.recordAnswer(mono, this.#calls.size);
-    this.#failedInRow = 0;
     this.#wake();
   }
 
   /** Returns the evidence that a failed control question is by itself. */
-  recordControl({ sentAt, failure }: ControlResult): Evidence {
-    if (failure === undefined) {
-      this.#unconfirmed--;
-      if (--this.#untilTrusted <= 0) this.#controlAnswered = true;
-    } else if (rulesOutOutage(failure)) {
-      this.#failedInRow = 0;
-      this.#unconfirmed = 0;
-    }
-    // Where others are answered, it is no sign of an outage.
-    else if (mayBeOutage(failure) && this.#lastAnswerAt <= sentAt) {
-      this.#failedInRow++;
-      if (this.#unconfirmed > 0) this.#distrust();
-      this.#untilTrusted = this.#mostUntilTrusted;
-    }
-    if (this.#unconfirmed > 0) this.#controls.request();
+  recordControl(result: ControlResult): Evidence {
+    const { sentAt, failure } = result;
+    this.trust.recordControl(result, this.#lastAnswerAt <= sentAt);
+    if (this.trust.isDisputed) this.#controls.request();
     this.#wake();
-    return this.#failedInRow >= this.#needed ? this.#grade(failure, failure) : 'none';
+    return this.trust.isOutage() ? this.#grade(failure, failure) : 'none';
   }
 
   /** Whether a failed question, which has ended, is evidence of an outage. Waits, within its deadline, for what can still be found out. */
@@ -224,53 +173,28 @@ export class OutageEvidence {
     if (last?.failure === undefined && (last?.sentAt ?? -Infinity) >= sentAt) return 'none';
     if (isRecent && last.failure !== undefined) {
       if (!mayBeOutage(last.failure)) return 'none';
-      if (this.#failedInRow >= this.#needed) return this.#grade(failure, last.failure);
+      if (this.trust.isOutage()) return this.#grade(failure, last.failure);
     }
-    if (!isOver || pending?.isSent !== true || this.#failedInRow + 1 < this.#needed) return undefined;
+    if (!isOver || pending?.isSent !== true || !this.trust.isOutage(1)) return undefined;
     const age = this.#options.clock.monotonic() - pending.sentAt;
     // Where another one has failed already, and nobody was answered since, a slow server needs no more time.
-    const isLong = this.#failedInRow > 0 || age >= Math.max(2 * this.#usualMs, this.#longestMs);
+    const isLong = this.trust.failedInRow > 0 || age >= Math.max(2 * this.#usualMs, this.#longestMs);
     const hangs = age >= this.#hangMs && isLong && !isOwnLag(pending.lagMs, age);
     return hangs ? this.#grade(failure, undefined) : undefined;
-  }
-
-  /**
-   * A server may limit how many unknown keys it is asked about, and answer good ones: then callers decide how a control question
-   * ends. Each time that it happens takes longer to forget.
-   */
-  #distrust(): void {
-    this.#unconfirmed = 0;
-    this.#controlAnswered = false;
-    this.#mostUntilTrusted = Math.min(2 * this.#mostUntilTrusted, MOST_CONTROLS);
   }
 
   #grade(failure: AttemptFailure | undefined, control: AttemptFailure | undefined): Evidence {
     // Without a connection, no key has left this process, so none can be the reason.
     const unconnected = failure?.unconnected === true && control?.unconnected === true;
     const quietMs = this.#options.clock.monotonic() - this.#lastAnswerAt;
-    if (this.#controlAnswered || unconnected || quietMs === Infinity) return 'proven';
-    return this.controlsFail && quietMs < QUIET_MS ? 'none' : 'unproven';
-  }
-
-  /** How many control questions in a row must fail: a flaky server fails some by chance. */
-  get #needed(): number {
-    if (this.#failureRatio < FLAKY_RATIO) return 1;
-    return Math.min(Math.ceil(Math.log(FALSE_ALARM) / Math.log(this.#failureRatio)), MOST_CONTROLS);
+    if (this.trust.isCalibrated || unconnected || quietMs === Infinity) return 'proven';
+    return this.trust.controlsFail && quietMs < QUIET_MS ? 'none' : 'unproven';
   }
 
   /** How many questions were in flight together with this one, or with the control question, itself included. */
   #overlapping(call: WatchedCall | undefined): number {
-    if (call?.order === undefined || call.ahead === undefined) return this.#calls.size + 1;
-    return call.ahead + this.#begun - call.order;
-  }
-
-  get #weight(): number {
-    return 1 / Math.min(this.#observed + FIRST_WEIGHT, WINDOW);
-  }
-
-  #observe(failed: 0 | 1): void {
-    this.#failureRatio += (failed - this.#failureRatio) * this.#weight;
-    this.#observed++;
+    if (call?.order === undefined) return this.#calls.size + 1;
+    return (call.ahead ?? 0) + this.#begun - call.order;
   }
 
   #wake(): void {
@@ -281,14 +205,9 @@ export class OutageEvidence {
   }
 
   async #change(deadline: Deadline): Promise<void> {
-    if (!this.#options.sharesPromises) {
-      await deadline.race(new Promise<never>(() => undefined), Math.min(POLL_MS, deadline.leftMs));
-      return;
-    }
-    let wake!: () => void;
-    const change = new Promise<void>((resolve) => (wake = resolve));
-    this.#waiting.add(wake);
+    const { sharesPromises } = this.#options;
     // After a time-out its entry stays only until the next change.
-    await deadline.race(change);
+    const change = new Promise<void>((resolve) => sharesPromises && this.#waiting.add(resolve));
+    await deadline.race(change, Math.min(deadline.leftMs, sharesPromises ? Infinity : POLL_MS));
   }
 }

@@ -89,14 +89,9 @@ export class KeyServerClient<Claims> {
     return { active, queued, controls: this.#controls.count, breaker: this.#gate.breakerState, ...this.#totals };
   }
 
-  /** When the key server last answered anybody, on the monotonic clock; `-Infinity` if it has not yet. */
-  get lastAnswerAt(): number {
-    return this.#evidence.lastAnswerAt;
-  }
-
-  /** Whether the key server answers callers, but no control question. */
-  get controlsFail(): boolean {
-    return this.#evidence.controlsFail;
+  /** When the key server last answered anybody, and how far control questions are believed. */
+  get answers(): Pick<OutageEvidence, 'lastAnswerAt' | 'trust'> {
+    return this.#evidence;
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -210,9 +205,8 @@ export class KeyServerClient<Claims> {
   ): Promise<VerifyFailure> {
     const { attempts } = call;
     const evidence = mayBeOutage(outcome) ? await this.#confirm(outcome, call, deadline) : 'none';
-    const { kind, message, cause, retryAfterMs, ambiguous } = outcome;
     const durationMs = this.#options.clock.monotonic() - startedAt;
-    return new VerifyFailure(kind, message, { cause, retryAfterMs, ambiguous, attempts, durationMs, evidence });
+    return new VerifyFailure(outcome.kind, outcome.message, { ...outcome, attempts, durationMs, evidence });
   }
 
   #probe(): void {
@@ -258,10 +252,10 @@ export class KeyServerClient<Claims> {
     this.#evidence.recordAnswer(mono, latencyMs, failed, call);
     this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
     // It may have been an outage that is over: another control question tells.
-    this.#calibration.isNeeded ||= this.#evidence.controlsFail;
+    this.#calibration.isNeeded ||= this.#evidence.trust.controlsFail;
     // Where somebody is answered quickly, only a few keys may be slow: a control question that is answered ends the congestion.
     const isDoubtful = this.#gate.isCongested(mono) && latencyMs < this.#options.timeoutMs * QUICK_RATIO;
-    if (isDoubtful || (!this.#evidence.isCalibrated && this.#calibration.isDue(mono))) this.#controls.request();
+    if (isDoubtful || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono))) this.#controls.request();
   }
 
   #askControl(key: string, timeoutMs: number, isRepeat: boolean) {
@@ -297,8 +291,8 @@ export class KeyServerClient<Claims> {
       this.#options.onControl(undefined, durationMs, result);
       return;
     }
-    const { kind, message, cause, retryAfterMs } = failure;
-    const failed = new VerifyFailure(kind, message, { cause, retryAfterMs, attempts: 1, durationMs, evidence });
+    const details = { ...failure, attempts: 1, durationMs, evidence };
+    const failed = new VerifyFailure(failure.kind, failure.message, details);
     if (evidence !== 'none') this.#gate.recordFailure(failed, mono, failure.status);
     else if (rulesOutOutage(failure)) this.#breaker?.recordSuccess();
     this.#options.onControl(failed, durationMs, result);

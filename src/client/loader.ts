@@ -118,8 +118,8 @@ export class VerdictLoader<Claims> {
   }
 
   /** When the key server last answered anybody, and whether it answers callers only, see `PolicyOptions`. */
-  get answers(): Pick<KeyServerClient<Claims>, 'lastAnswerAt' | 'controlsFail'> {
-    return this.#client;
+  get answers(): KeyServerClient<Claims>['answers'] {
+    return this.#client.answers;
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -273,7 +273,7 @@ export class VerdictLoader<Claims> {
     this.#backoffs.begin(this.#cache.get(fingerprint), failure, mono, this.#options.random());
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
-    this.logs.failed(failure, mono, this.#client.lastAnswerAt);
+    this.logs.failed(failure, mono, this.#client.answers.lastAnswerAt);
     this.#observers.tell((o) => o.onFailure?.({ fingerprint: toHex(fingerprint), failure }));
     return failure;
   }

@@ -72,8 +72,8 @@ export function shown(value: unknown, expected = ''): string {
 /** A line break at the end is easily overlooked: files and shells add it. */
 function lengthOf(text: string): string {
   const length = `${text.length} character${text.length === 1 ? '' : 's'}`;
-  if (isBreak(text.at(-1))) return `${length}, the last of which is a line break`;
-  return Array.from(text).some(isBreak) ? `${length}, with a line break` : length;
+  if (!Array.from(text).some(isBreak)) return length;
+  return `${length}, with a line break${isBreak(text.at(-1)) ? ' at the end' : ''}`;
 }
 
 const isBreak = (letter: string | undefined): boolean => letter === '\n' || letter === '\r';

@@ -24,14 +24,14 @@ export const DOCS = 'https://github.com/keyverify/keyverify/blob/main/docs/';
 const ADVICE: Readonly<Record<FailureKind, string>> = {
   unreachable: 'Check that it runs, and DNS, network and firewall on the way.',
   timeout: 'Check its load and the network.',
-  server_error: 'Look at the log of the key server.',
+  server_error: 'Look at its log.',
   rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
   overloaded: 'Look for a flood of new keys; give this process more CPU or maxConcurrency.',
   // The line about what opened the breaker has said it all.
   circuit_open: '',
   // Each message names another setting.
   misconfigured: 'Correct it here or at the key server.',
-  invalid_response: 'Check what answers there, such as a proxy or another API.',
+  invalid_response: 'Check what answers there, such as a proxy.',
 };
 
 const because = ({ message, cause }: VerifyFailure): string =>
@@ -91,7 +91,7 @@ export const lines = {
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: Settings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
     `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${advice(failure)} ` +
-    'It is asked again every few seconds, and another line will say when it is back.',
+    'Another line will say when it is back.',
 
   closed: ({ publicUrl }: Settings, ms: number, before: StatusCounts, now: StatusCounts): string => {
     const opened = now['failed-open'] - before['failed-open'];
@@ -109,12 +109,12 @@ export const lines = {
     `${reason(failure)}. Set failOpen to false if you do not want that.`,
 
   caching: ({ publicUrl }: Settings): string =>
-    `keyverify: ${publicUrl} forbids caching (Cache-Control), so every call asks it and nobody is served while it is down. ` +
+    `keyverify: ${publicUrl} forbids caching, so every call asks it and nobody is served while it is down. ` +
     'Many frameworks do: send "Cache-Control: private, max-age=300" with verdicts, or none.',
 
   clock: ({ publicUrl }: Settings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
-    `${publicUrl}, so keys end too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both clocks (NTP).`,
+    `${publicUrl}, so keys end too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both (NTP).`,
 
   durations: (short: readonly (readonly [name: string, ms: number, ...unknown[]])[]): string => {
     const meant = short.map(([name, ms]) => `${name}: ${ms} ms; if you meant ${ms} s, pass ${grouped(ms * 1000)}`);

@@ -237,7 +237,7 @@ describe('a call that is abandoned', () => {
     expect(landed).toEqual({
       value: {
         kind: 'overloaded',
-        message: 'keyverify: given up, since the key server answers other questions but not as many as are asked',
+        message: 'keyverify: given up, since more questions are on their way than the key server answers in time',
       },
       afterMs: 100,
     });
@@ -258,7 +258,7 @@ describe('a call that is abandoned', () => {
 describe('a process that is busy itself', () => {
   const BUSY = {
     kind: 'overloaded',
-    message: 'keyverify: no answer in time, but the event loop of this process was blocked meanwhile',
+    message: 'keyverify: no answer in time, but the event loop of this process was blocked',
   };
 
   test('takes its time-out for its own load', async () => {

@@ -29,7 +29,7 @@ describe('a control question', () => {
     expect([controls.pending, controls.last, controls.count]).toEqual([undefined, undefined, 0]);
     controls.request();
     expect(asked).toMatchObject([{ key: 'control-1', timeoutMs: CONTROL_TIMEOUT_MS }]);
-    expect(controls.pending).toEqual({ sentAt: start, isSent: true, lagMs: 0 });
+    expect(controls.pending).toMatchObject({ sentAt: start, isSent: true, lagMs: 0 });
     await clock.advance(40);
     await asked[0]?.finish();
     expect(results).toEqual([{ sentAt: start, durationMs: 40, failure: undefined }]);

@@ -12,17 +12,17 @@ test('control questions fail by themselves where callers are answered all the sa
     await clock.advance(2_000);
     controls.request();
     await asked.at(-1)?.finish(why);
-    return evidence.controlsFail;
+    return evidence.trust.controlsFail;
   };
   answer();
-  expect(evidence.controlsFail).toBe(false);
+  expect(evidence.trust.controlsFail).toBe(false);
   // Nobody has been answered since, as in an outage.
   expect(await control(OUT)).toBe(false);
   answer();
-  expect([evidence.controlsFail, await control(OUT), await control()]).toEqual([true, true, false]);
+  expect([evidence.trust.controlsFail, await control(OUT), await control()]).toEqual([true, true, false]);
   await control(OUT);
   answer();
-  expect(evidence.controlsFail).toBe(false);
+  expect(evidence.trust.controlsFail).toBe(false);
 });
 
 describe('a server that limits how many unknown keys it is asked about, and answers good ones', () => {
@@ -56,7 +56,11 @@ describe('a server that limits how many unknown keys it is asked about, and answ
   test('proves nothing once a control question fails again after a caller was answered in an outage', async () => {
     const { control, dispute, evidence, isAsked } = await trusted();
     expect(await dispute()).toEqual(['proven', true]);
-    expect([await control(OUT), evidence.isCalibrated, evidence.controlsFail]).toEqual(['none', false, true]);
+    expect([await control(OUT), evidence.trust.isCalibrated, evidence.trust.controlsFail]).toEqual([
+      'none',
+      false,
+      true,
+    ]);
     expect(await isAsked()).toBe(false);
     // Nobody has been answered for a while by then: it may be down.
     expect(await control(OUT)).toBe('unproven');
@@ -71,7 +75,7 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     control(OUT);
     answer();
     await clock.advance(1);
-    expect(evidence.controlsFail).toBe(true);
+    expect(evidence.trust.controlsFail).toBe(true);
     // So many in a row are no bad luck.
     const grades = Array.from({ length: 8 }, () => control(REFUSED));
     expect([grades.at(-1), control(OUT)]).toEqual(['proven', 'none']);
@@ -81,9 +85,9 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     const { control, dispute, evidence, isAsked } = await trusted();
     await dispute();
     await control();
-    expect([await isAsked(), evidence.isCalibrated]).toEqual([true, true]);
+    expect([await isAsked(), evidence.trust.isCalibrated]).toEqual([true, true]);
     await control();
-    expect([await isAsked(), evidence.isCalibrated]).toEqual([false, true]);
+    expect([await isAsked(), evidence.trust.isCalibrated]).toEqual([false, true]);
     // The next outage is found out as fast as this one was.
     expect(await dispute()).toEqual(['proven', true]);
   });
@@ -92,7 +96,7 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     const { control, dispute, evidence, isAsked } = await trusted();
     await dispute();
     await control();
-    expect([await control(OUT), evidence.isCalibrated, await isAsked()]).toEqual(['none', false, false]);
+    expect([await control(OUT), evidence.trust.isCalibrated, await isAsked()]).toEqual(['none', false, false]);
   });
 
   test('is trusted as before where a control question still hangs from the outage when a caller is answered', async () => {
@@ -104,7 +108,7 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     caller();
     await clock.advance(1_000);
     await asked.at(-1)?.finish(OUT);
-    expect([await isAsked(), evidence.isCalibrated]).toEqual([true, true]);
+    expect([await isAsked(), evidence.trust.isCalibrated]).toEqual([true, true]);
   });
 
   test('is trusted again after two answers in a row, then after four, then after eight', async () => {
@@ -119,7 +123,7 @@ describe('a server that limits how many unknown keys it is asked about, and answ
       await control();
       await control(OUT);
       let count = 0;
-      for (; !evidence.isCalibrated && count < 20; count++) await control();
+      for (; !evidence.trust.isCalibrated && count < 20; count++) await control();
       return count;
     };
     expect([await answers(), await answers(), await answers(), await answers()]).toEqual([2, 4, 8, 8]);
@@ -155,7 +159,7 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     const { control, dispute, evidence, isAsked } = await trusted();
     expect(await dispute()).toEqual(['proven', true]);
     await control(failure('rate_limited', { status: 429 }));
-    expect([await isAsked(), evidence.isCalibrated]).toEqual([false, true]);
+    expect([await isAsked(), evidence.trust.isCalibrated]).toEqual([false, true]);
   });
 
   test('may be down as before where a control question fails for our own load', async () => {
@@ -189,7 +193,7 @@ describe('evidence', () => {
       controls.request();
       await asked[0]?.finish();
     }
-    expect(evidence.isCalibrated).toBe(before === 'a control');
+    expect(evidence.trust.isCalibrated).toBe(before === 'a control');
     await clock.advance(5_000);
     const failed = fail(why);
     await asked.at(-1)?.finish(control);

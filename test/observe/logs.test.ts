@@ -158,7 +158,7 @@ test('an outage is two lines: what it means, and what it came to', () => {
     `warn keyverify: the key server ${URL} is down: it failed as unreachable (connect ECONNREFUSED). ` +
       'Cached verdicts hold for up to 60 min past their TTL; all other callers are denied (503), except where a route or call sets failOpen: true. ' +
       'Check that it runs, and DNS, network and firewall on the way. ' +
-      'It is asked again every few seconds, and another line will say when it is back.',
+      'Another line will say when it is back.',
     `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
       '7 let in without an identity. Look at what they did: their client or identity is null.',
   ]);

@@ -184,7 +184,7 @@ test('a wrong value from the environment is shown with its variable', () => {
   const protocol = { encode: vi.fn<WireProtocol['encode']>(), decode: vi.fn<WireProtocol['decode']>() };
   expect(issues({ protocol }, {})).toEqual([
     'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/internal/verify-key',
-    'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got a string of 15 characters, the last of which is a line break',
+    'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got a string of 15 characters, with a line break at the end',
     'scope (KEYVERIFY_SCOPE): expected none, since this protocol neither sends it nor compares it with the tenant',
   ]);
   expect(issues({ verifyUrl: '', serviceToken: '', scope: '' })).toEqual([

@@ -52,7 +52,7 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     ['scope', SCOPE, 'cust-A ', 'a string of 7 characters'],
     ['scope', SCOPE, 'a\nb', 'a string of 3 characters, with a line break'],
     ['scope', SCOPE, 'a\0', 'a string of 2 characters'],
-    ['scope', SCOPE, 'cust-A\n', 'a string of 7 characters, the last of which is a line break'],
+    ['scope', SCOPE, 'cust-A\n', 'a string of 7 characters, with a line break at the end'],
     ['failOpen', FLAG, 'yes', '"yes"'],
     ['allowInsecureHttp', FLAG, 1, '1'],
     ['dangerouslyAllowBrowser', FLAG, 'true', '"true"'],
@@ -85,8 +85,8 @@ describe('a wrong option is named, with what was expected and what came:', () =>
       ['päss', '4 characters'],
       ['a\r\nx: y', '7 characters, with a line break'],
       ['a\rb', '3 characters, with a line break'],
-      ['a\n', '2 characters, the last of which is a line break'],
-      ['a\r', '2 characters, the last of which is a line break'],
+      ['a\n', '2 characters, with a line break at the end'],
+      ['a\r', '2 characters, with a line break at the end'],
     ] as const)
       expect(issues({ serviceToken: token })).toEqual([`serviceToken: expected ${TOKEN}, got a string of ${shown}`]);
     expect(issues({ serviceToken: '' })).toEqual([`serviceToken: expected ${TOKEN}, got an empty string`]);
