@@ -17,7 +17,10 @@ export class Backoffs<Claims> {
     }
     if (entry === undefined) return;
     const since = entry.backoff?.since ?? mono;
-    entry.backoff = { until: mono + BACKOFF_MS * (1 - random / 2), since, failure };
+    // Others were answered meanwhile. It may have hung in an outage that is over: only the second time it is this key.
+    const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
+    const backoffMs = isOwn && entry.backoff?.isOwn !== true ? 0 : BACKOFF_MS * (1 - random / 2);
+    entry.backoff = { until: mono + backoffMs, since, failure, isOwn };
     this.#entries.delete(entry);
     this.#entries.add(entry);
   }

@@ -10,6 +10,8 @@ export interface Backoff {
   readonly since: number;
   /** Gone once the moment is over. */
   failure: VerifyFailure | undefined;
+  /** Whether the key alone hung, while others were answered. */
+  readonly isOwn: boolean;
 }
 
 /** How long a verdict is fresh, in milliseconds. */
