@@ -530,6 +530,37 @@ describe('calibration', () => {
     expect(client.counts.controls).toBe(at.length + 1);
   });
 
+  test('once one is answered, goes on each second until so many were that control questions are believed again', async () => {
+    const { ask, transport, clock, client } = clientOf({ breaker: false });
+    const answers = (controls: typeof GOOD, callers: typeof GOOD) => {
+      transport.script = ({ key }) => (key.startsWith('control') ? controls : callers);
+    };
+    /** Asks about a good key each second. Returns in how many of them control questions were asked, and how many. */
+    const seconds = async (count: number): Promise<readonly [seconds: number, controls: number]> => {
+      const before = client.counts.controls;
+      let asking = 0;
+      for (let second = 0; second < count; second++) {
+        const { controls } = client.counts;
+        await ask('sk-good', { mayOpen: true });
+        await clock.advance(1_000);
+        if (client.counts.controls > controls) asking++;
+      }
+      return [asking, client.counts.controls - before];
+    };
+    answers(GOOD, GOOD);
+    await seconds(2);
+    // What looks like an outage, though a caller is answered, and then another control question fails.
+    answers(OUT, OUT);
+    expect((await ask('sk-good', { mayOpen: true })).outcome).toMatchObject({ evidence: 'proven' });
+    answers(OUT, GOOD);
+    await seconds(600);
+    answers(GOOD, GOOD);
+    // The first of them is due up to five minutes later; the second at once.
+    expect(await seconds(400)).toEqual([1, 2]);
+    answers(OUT, OUT);
+    expect((await ask('sk-new', { mayOpen: true })).outcome).toMatchObject({ evidence: 'proven' });
+  });
+
   test('waits for a verdict: a server that answers nobody is not calibrated', async () => {
     const { ask, answerAll, client } = clientOf();
     answerAll(response(404));

@@ -108,6 +108,22 @@ describe('on Node', () => {
     expect(brief(classify, coded('ECONNREFUSED'))).toBe('-unreachable');
   });
 
+  test.each([
+    // An address of the key server that this machine has no way to is passed over, and the other one decides.
+    [false, '2001:db8::1', '-unreachable'],
+    [false, '::1', '-unreachable'],
+    [false, '127.0.0.1', 'overloaded'],
+    [false, undefined, 'overloaded'],
+    // Out of ports, perhaps.
+    [true, '::1', 'overloaded'],
+  ])('no address is available, where there is IPv6: %s, on the way to %s: %s', (hasIPv6, address, expected) => {
+    const classify = classifier(undiciDiagnosis(open, () => hasIPv6));
+    const error = coded('EADDRNOTAVAIL', { address, syscall: 'connect' });
+    expect(brief(classify, error)).toBe(expected);
+    expect(brief(classify, fetchFailed(new AggregateError([error, coded('ECONNREFUSED')])))).toBe(expected);
+    expect(brief(classify, coded('EADDRINUSE', { address }))).toBe('overloaded');
+  });
+
   test('messages say what to look at', () => {
     const message = (code: string) => onNode(coded(code), HTTP).message;
     expect(message('EMFILE')).toBe(

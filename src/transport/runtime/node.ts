@@ -7,6 +7,7 @@ import type { Transport } from '../transport.js';
 import { createDispatcherTransport } from '../undici.js';
 import { deferredTransport } from './deferred.js';
 import { canOpenDescriptor } from './descriptors.js';
+import { hasIPv6 } from './ipv6.js';
 import { callerDispatcherTransport } from './caller-dispatcher.js';
 import { loadUndici } from './load-undici.js';
 import type { TransportRuntime } from './runtime.js';
@@ -14,7 +15,7 @@ import { undiciDiagnosis } from './undici-errors.js';
 import { isThreadPoolBusy, PING_MS } from './thread-pool.js';
 
 const checks: FailureChecks = {
-  classify: classifier(undiciDiagnosis(canOpenDescriptor)),
+  classify: classifier(undiciDiagnosis(canOpenDescriptor, hasIPv6)),
   isOverloaded: async (waitedMs) =>
     canOpenDescriptor() === false || (waitedMs >= PING_MS && (await isThreadPoolBusy())),
 };

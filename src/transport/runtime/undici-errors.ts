@@ -1,4 +1,4 @@
-import type { Diagnosis, ErrorDetails } from '../classify.js';
+import { UNCONNECTED, type Diagnosis, type ErrorDetails } from '../classify.js';
 import { nodeDiagnosis } from './node-errors.js';
 
 /** The dispatcher takes no such request, or no request any more: nothing has been sent. */
@@ -15,11 +15,17 @@ const PROXY_REFUSED: Diagnosis = {
   message: 'keyverify: the request was aborted: a proxy refused the connection, or a dispatcher gave up',
 };
 
-/** What the errors of Node's `fetch` say, and those of dispatchers, which callers can set where undici runs. */
-export const undiciDiagnosis = (canOpenDescriptor: () => boolean | undefined) => {
+/**
+ * What the errors of Node's `fetch` say, and those of dispatchers, which callers can set where undici runs. `hasIPv6` tells
+ * whether this machine has an IPv6 address: without one, such an address of the key server is no way to it.
+ */
+export const undiciDiagnosis = (canOpenDescriptor: () => boolean | undefined, hasIPv6 = () => true) => {
   const ofNode = nodeDiagnosis(canOpenDescriptor);
   return (error: ErrorDetails, url: string): Diagnosis | undefined => {
     if (DISPATCHER_CODE.test(error.code)) return DISPATCHER_REFUSED;
+    if (error.code === 'EADDRNOTAVAIL' && isIPv6(error.field('address')) && !hasIPv6()) return UNCONNECTED;
     return error.code === 'UND_ERR_ABORTED' ? PROXY_REFUSED : ofNode(error, url);
   };
 };
+
+const isIPv6 = (address: unknown): boolean => typeof address === 'string' && address.includes(':');
