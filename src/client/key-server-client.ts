@@ -255,7 +255,8 @@ export class KeyServerClient<Claims> {
     this.#calibration.isNeeded ||= this.#evidence.trust.controlsFail;
     // Where somebody is answered quickly, only a few keys may be slow: a control question that is answered ends the congestion.
     const isDoubtful = this.#gate.isCongested(mono) && latencyMs < this.#options.timeoutMs * QUICK_RATIO;
-    if (isDoubtful || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono, !call))) this.#controls.request();
+    if (isDoubtful || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono, !call)))
+      this.#controls.request();
   }
 
   #askControl(key: string, timeoutMs: number, isRepeat: boolean) {
