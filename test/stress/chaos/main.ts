@@ -15,6 +15,9 @@ import { NEWCOMERS, NEWCOMERS_EACH, REGULARS, TOKEN, VARIANTS, ISSUED, keyOf } f
 import type { FromVerifier, SelfReport } from './wire.js';
 import { World } from './world.js';
 
+/** A process that takes longer to come up will not. */
+const START_MS = 30_000;
+
 const { seconds, seed } = numbers({ seconds: 180, seed: Date.now() % 1_000_000 });
 console.log(`chaos: ${seconds} s, --seed ${seed} for the same plan again (not for the same interleaving)`);
 
@@ -50,9 +53,11 @@ const children = await Promise.all(
   }),
 );
 const reports: (SelfReport | undefined)[] = VARIANTS.map(() => undefined);
+let up = 0;
 children.forEach((child, i) => {
   child.on('message', (message: FromVerifier) => {
-    if (message.type === 'done') reports[i] = message.report;
+    if (message.type === 'ready') up++;
+    else if (message.type === 'done') reports[i] = message.report;
     else {
       for (const sighting of message.sightings) checker.check(i, sighting);
       for (const arrival of message.arrivals) checker.arrive(i, arrival);
@@ -135,8 +140,9 @@ const ANSWERS = new Set<Fault['kind']>([
 ]);
 const isAnswer = (fault: Fault): boolean => ANSWERS.has(fault.kind) || (fault.kind === 'status' && fault.status < 500);
 
-// Until every verifier has had time to come up, all is well.
-await sleep(1_500);
+// Until every verifier has come up and found its pace, all is well.
+for (let waitedMs = 0; up < children.length && waitedMs < START_MS; waitedMs += 50) await sleep(50);
+await sleep(1_000);
 const startedAt = world.begin();
 for (const child of children) child.send({ type: 'begin', at: startedAt });
 for (const what of happenings) {

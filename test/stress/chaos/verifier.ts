@@ -96,6 +96,13 @@ function tell(): void {
 }
 const telling = setInterval(tell, 200);
 
+const startingUp = setInterval(() => {
+  const isCalibrated = !variant.failOpen || verifier.stats().controls > 0;
+  if (!isCalibrated || verifier.health().lastVerdictAt === undefined) return;
+  clearInterval(startingUp);
+  send({ type: 'ready' });
+}, 50);
+
 type Result = VerifyResult<unknown, boolean>;
 interface CallOptions {
   readonly maxAgeMs?: number | undefined;
@@ -247,6 +254,7 @@ await Promise.all([...Array.from({ length: CALLERS }, caller), newcomers(), atta
 await sleep(LATE_MS);
 pulse.stop();
 clearInterval(telling);
+clearInterval(startingUp);
 await verifier.close();
 await agent?.close();
 // What the harness itself holds: the channel to the parent.

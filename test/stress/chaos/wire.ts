@@ -142,6 +142,8 @@ export interface SelfReport {
 }
 
 export type FromVerifier =
+  /** It has been answered, and so has its first control question, where it asks one. */
+  | { readonly type: 'ready' }
   | { readonly type: 'seen'; readonly sightings: readonly Sighting[]; readonly arrivals: readonly Arrival[] }
   | { readonly type: 'done'; readonly report: SelfReport };
 
