@@ -193,8 +193,8 @@ export class OutageEvidence {
 
   /** How many questions were in flight together with this one, or with the control question, itself included. */
   #overlapping(call: WatchedCall | undefined): number {
-    if (call?.order === undefined) return this.#calls.size + 1;
-    return (call.ahead ?? 0) + this.#begun - call.order;
+    if (call?.order === undefined || call.ahead === undefined) return this.#calls.size + 1;
+    return call.ahead + this.#begun - call.order;
   }
 
   #wake(): void {

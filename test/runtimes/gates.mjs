@@ -9,7 +9,9 @@ import { UNDICI_7 } from './prepare.mjs';
 import { run } from './process.mjs';
 
 /** Edge functions run on Node, too, so their bundle can also tell what Node's errors mean. */
-const LIMITS = { webKB: { browser: 41.5, workerd: 41.5, 'edge-light': 42 }, importMs: 12, installMB: 5, packages: 2 };
+const LIMITS = { webKB: { browser: 41.5, workerd: 41.5, 'edge-light': 42 }, installMB: 5, packages: 2 };
+/** The import, compared with that of @unkey/api in the same rounds: 12 ms where that takes 174 ms. Milliseconds depend on the machine. */
+const IMPORT_RATIO = 0.069;
 const ROUNDS = 25;
 
 /** What must not be part of a bundle for browsers or isolates: undici, modules of Node, and every subpath of ours. */
@@ -88,9 +90,9 @@ export async function gates(fail, say) {
   bound('size of an install', bytes / 1e6, LIMITS.installMB, 'MB');
   let costs = await importCosts();
   // Disturbances only ever add to a measurement, so the smallest counts.
-  for (let again = 0; again < 2 && costs.keyverify > LIMITS.importMs; again++) costs = await importCosts();
+  for (let again = 0; again < 2 && costs.keyverify > IMPORT_RATIO * costs.unkey; again++) costs = await importCosts();
   const { bare, keyverify, unkey } = costs;
-  bound('import, compared with a bare process', keyverify, LIMITS.importMs, 'ms');
+  bound('import, compared with a bare process', keyverify, IMPORT_RATIO * unkey, 'ms');
   say(`  a bare process: ${bare.toFixed(1)} ms; import of @unkey/api in the same rounds: ${unkey.toFixed(1)} ms`);
   measured.push(['import of `@unkey/api`, compared with a bare process', `${unkey.toFixed(1)} ms`, '']);
   measured.push(['a bare process', `${bare.toFixed(1)} ms`, '']);

@@ -124,6 +124,10 @@ describe('on Node', () => {
     expect(brief(classify, coded('EADDRINUSE', { address }))).toBe('overloaded');
   });
 
+  test('no IPv6 address is available, where nobody asks whether there is one', () => {
+    expect(brief(onNode, coded('EADDRNOTAVAIL', { address: '::1' }))).toBe('overloaded');
+  });
+
   test('messages say what to look at', () => {
     const message = (code: string) => onNode(coded(code), HTTP).message;
     expect(message('EMFILE')).toBe(
