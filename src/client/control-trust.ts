@@ -54,12 +54,12 @@ export class ControlTrust {
 
   /** A control question was answered, or a caller who asked `before` or `after` the latest one, after so many failed attempts. */
   recordAnswer(failedAttempts: number, caller?: 'before' | 'after'): void {
-    const isDisputed = caller === 'after' && this.isCalibrated && this.isOutage();
-    if (isDisputed) this.#unconfirmed = CONFIRMATIONS;
+    const disputes = caller === 'after' && this.isCalibrated && this.isOutage();
+    if (disputes) this.#unconfirmed = CONFIRMATIONS;
     // More were an outage, which is over. It mostly ends with a control question that is answered.
     const most = caller ? MOST_FAILURES : 1;
     const unlucky = caller === 'before' ? 0 : this.failedInRow;
-    let failures = isDisputed || this.failedInRow > most ? 0 : unlucky || failedAttempts;
+    let failures = disputes || this.failedInRow > most ? 0 : unlucky || failedAttempts;
     // And then the answer.
     for (; failures >= 0; failures--) {
       const weight = 1 / Math.min(this.#observed++ + FIRST_WEIGHT, WINDOW);

@@ -108,6 +108,15 @@ describe('a verdict with no-store', () => {
     expect(verdicts.sizes).toEqual({ verified: 0, rejected: 0 });
   });
 
+  test('leaves a mark where the key itself is invalidated, and nothing to find its client by', () => {
+    const verdicts = cache();
+    for (const key of ['f', 'g']) verdicts.set(key, verdict(verified(), 1, NO_STORE), 0);
+    verdicts.invalidate([{ selector: { fingerprint: 'f' } }], 2);
+    const { client } = verified();
+    verdicts.invalidate([{ selector: { client } }], 2);
+    expect([verdicts.isInvalidated('f'), verdicts.isInvalidated('g')]).toEqual([true, false]);
+  });
+
   test('is kept where it rejects, but is never fresh', () => {
     const verdicts = cache();
     verdicts.set('f', verdict(verified()), 0);
