@@ -6,11 +6,10 @@ import type { World } from './world.js';
 
 /** A flight ends a turn of the event loop or two after its deadline. */
 const SLACK_MS = 50;
-/**
- * How soon an outage opens: within `timeoutMs`; but where nobody is answered at all, not before the control question has hung
- * for 45 % of that, and it may have to wait until a second has passed since the one before.
- */
-const OPEN_MS = Math.max(SETTINGS.timeoutMs, 1_000 + 0.45 * SETTINGS.timeoutMs) + SLACK_MS;
+/** How soon an outage opens. */
+const OPEN_MS = SETTINGS.timeoutMs + SLACK_MS;
+/** A hang opens once a control question has hung for 45 % of `timeoutMs`, and that one is asked a second after the one before. */
+const OPEN_HANG_MS = Math.max(SETTINGS.timeoutMs, 1_000 + 0.45 * SETTINGS.timeoutMs) + SLACK_MS;
 /** How long ago a key may have ended when a caller hears that it is good: as long as that takes to get through to him. */
 const HEARING_MS = 20;
 /** A revoked key is refused so long past its TTL while the server answers others. */
@@ -73,8 +72,9 @@ export class Checker {
     for (const [id, { askedAt, openedAt, excused }] of this.#openings) {
       const ms = (openedAt ?? Infinity) - askedAt;
       if (openedAt !== undefined) took.push(ms);
-      if (excused || ms <= OPEN_MS) continue;
-      this.violations.add(Number(id.split(' ')[0]), 'outage: opened late', { id, askedAt, openedAt });
+      const [verifier, since] = id.split(' ').map(Number);
+      if (excused || ms <= this.#openMs(since)) continue;
+      this.violations.add(verifier ?? NaN, 'outage: opened late', { id, askedAt, openedAt });
     }
     return took;
   }
@@ -156,7 +156,12 @@ export class Checker {
   #isDeniedInOutage(verifier: number, { who, from, at, kind, failure, mayOpen }: Sighting): boolean {
     if (kind !== 'closed' || who !== 'made-up' || !mayOpen) return false;
     if (waitedForSlot(verifier, failure)) return false;
-    return (this.#world.outageAt(from, at) ?? Infinity) + OPEN_MS <= from;
+    const since = this.#world.outageAt(from, at);
+    return since !== undefined && since + this.#openMs(since) <= from;
+  }
+
+  #openMs(since = NaN): number {
+    return this.#world.isHangAt(since) ? OPEN_HANG_MS : OPEN_MS;
   }
 
   #isRegularDenied(verifier: number, { who, kind, from, at, verifiedAt, freshSince }: Sighting): boolean {

@@ -64,6 +64,12 @@ export class World {
     return outage !== undefined && outage.from <= from && outage.to >= to ? outage.from : undefined;
   }
 
+  /** Whether nobody is answered at all in the outage of this time. */
+  isHangAt(at: number): boolean {
+    const phase = this.#phaseAt(at);
+    return phase?.kind === 'outage' && phase.fault === 'black-hole';
+  }
+
   attackAt(verifier: number, at: number): Attack | undefined {
     const phase = this.#phaseAt(at);
     return phase?.kind === 'siege' && at - this.#startedAt < phase.toMs ? phase.attacks[verifier] : undefined;
