@@ -37,7 +37,7 @@ Every result is checked against a log of the truth. These are violations; the nu
 - a caller is let in although there is no outage for everybody, or although the key is known to be bad (7),
 - a good newcomer waits for more than 2 s while the server answers others, or a good key stops working (14),
 - a revocation is lost (12),
-- an outage doesn't open within \`timeoutMs\` (within 1 s and 45 % of \`timeoutMs\`, if that is longer: see
+- an outage doesn't open within \`timeoutMs\` (a hang: within 1 s and 45 % of \`timeoutMs\`, if that is longer, see
   [outages](outages.md#what-cant-be-told-apart)), or a verifier doesn't recover by itself within 1.5 s, or 5 s after an outage of
   more than 10 s,
 - there is more than one control question a second, or more than two while the server answers,
