@@ -29,6 +29,8 @@ export class ControlTrust {
   #contradicted = false;
   /** How many have yet to be answered since a caller was, in what they had shown to be an outage. */
   #unconfirmed = 0;
+  /** When that was, on the monotonic clock. */
+  #disputedAt = 0;
   /** So many must be answered in a row before they prove an outage again. */
   #untilTrusted = 1;
   #mostUntilTrusted = 1;
@@ -53,9 +55,12 @@ export class ControlTrust {
   }
 
   /** A control question was answered, or a caller who asked `before` or `after` the latest one, after so many failed attempts. */
-  recordAnswer(failedAttempts: number, caller?: 'before' | 'after'): void {
+  recordAnswer(mono: number, failedAttempts: number, caller?: 'before' | 'after'): void {
     const disputes = caller === 'after' && this.isCalibrated && this.isOutage();
-    if (disputes) this.#unconfirmed = CONFIRMATIONS;
+    if (disputes) {
+      this.#unconfirmed = CONFIRMATIONS;
+      this.#disputedAt = mono;
+    }
     // More were an outage, which is over. It mostly ends with a control question that is answered.
     const most = caller ? MOST_FAILURES : 1;
     const unlucky = caller === 'before' ? 0 : this.failedInRow;
@@ -70,24 +75,27 @@ export class ControlTrust {
   }
 
   /** `isAlone`: nobody was answered since it was sent. */
-  recordControl({ failure }: ControlResult, isAlone: boolean): void {
+  recordControl({ sentAt, failure }: ControlResult, isAlone: boolean): void {
     if (failure === undefined) {
       this.#unconfirmed--;
       if (--this.#untilTrusted <= 0) this.isCalibrated = true;
     } else if (rulesOutOutage(failure)) {
       this.failedInRow = 0;
       this.#unconfirmed = 0;
-    }
-    // Where others are answered, it is no sign of an outage.
-    else if (mayBeOutage(failure) && isAlone) {
-      this.failedInRow++;
-      if (this.isDisputed) {
+    } else if (mayBeOutage(failure)) {
+      // Where others are answered, it is no sign of an outage.
+      if (isAlone) {
+        this.failedInRow++;
+        this.#untilTrusted = this.#mostUntilTrusted;
+      }
+      // One that was sent before may still hang from the outage.
+      if (this.isDisputed && (isAlone || sentAt > this.#disputedAt)) {
         // Callers decide how a control question ends. Each time that it happens takes longer to forget.
         this.#unconfirmed = 0;
         this.isCalibrated = false;
         this.#mostUntilTrusted = Math.min(2 * this.#mostUntilTrusted, MOST_CONTROLS);
+        this.#untilTrusted = this.#mostUntilTrusted;
       }
-      this.#untilTrusted = this.#mostUntilTrusted;
     }
   }
 }

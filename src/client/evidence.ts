@@ -125,7 +125,7 @@ export class OutageEvidence {
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
     // A server that goes down may still answer what it was asked before.
     const isOld = (call?.firstSentAt ?? Infinity) < (this.#controls.last?.sentAt ?? -Infinity);
-    this.trust.recordAnswer(failedAttempts, call && (isOld ? 'before' : 'after'));
+    this.trust.recordAnswer(mono, failedAttempts, call && (isOld ? 'before' : 'after'));
     if (this.trust.isDisputed) this.#controls.request();
     const answers = Math.min(++this.#answers, WINDOW);
     this.#usualMs += (latencyMs - this.#usualMs) / answers;

@@ -111,6 +111,18 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     expect([await isAsked(), evidence.trust.isCalibrated]).toEqual([true, true]);
   });
 
+  test('is not trusted, and asked no more, where callers are answered while the control questions after a dispute fail', async () => {
+    const { asked, clock, caller, dispute, evidence, isAsked } = await trusted();
+    expect(await dispute()).toEqual(['proven', true]);
+    await clock.advance(1);
+    caller();
+    await asked.at(-1)?.finish(OUT);
+    expect([await isAsked(), evidence.trust.isCalibrated, evidence.trust.controlsFail]).toEqual([false, false, true]);
+    caller();
+    await clock.advance(1_000);
+    expect(await isAsked()).toBe(false);
+  });
+
   test('is trusted again after two answers in a row, then after four, then after eight', async () => {
     const { clock, control, caller, evidence } = await trusted();
     /** How many answers it takes after a dispute. */
