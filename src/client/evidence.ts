@@ -127,7 +127,8 @@ export class OutageEvidence {
     const isOld = (call?.firstSentAt ?? Infinity) < (this.#controls.last?.sentAt ?? -Infinity);
     this.trust.recordAnswer(mono, failedAttempts, call && (isOld ? 'before' : 'after'));
     if (this.trust.isDisputed) this.#controls.request();
-    const answers = Math.min(++this.#answers, WINDOW);
+    // The second one replaces the first, which had to wait for a connection.
+    const answers = Math.min(this.#answers++, WINDOW) || 1;
     this.#usualMs += (latencyMs - this.#usualMs) / answers;
     this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / answers;
     this.#lastAnswerAt = mono;

@@ -194,8 +194,10 @@ describe('a congested server', () => {
   const crowd = async (latencyMs = 501, setup: ClientSetup = {}) => {
     const rig = clientOf({ maxConcurrency: 100, ...setup });
     const asked = [];
-    await rig.ask('sk-first');
-    await rig.answer('sk-first', GOOD);
+    for (const key of ['sk-first', 'sk-second', 'sk-third']) {
+      await rig.ask(key);
+      await rig.answer(key, GOOD);
+    }
     for (let count = 0; count < 40; count++) asked.push(await rig.ask(`sk-${String(count)}`));
     await rig.clock.advance(latencyMs);
     await rig.answer('sk-0', GOOD);

@@ -281,7 +281,13 @@ describe('a proxy of the environment', () => {
     expect([asked, server.connections]).toEqual([[host, host, host], 3]);
   });
 
-  test.each([407, 403, 502])('that answers %i is no outage', async (status) => {
+  test.each([502, 503, 504])('that answers %i cannot reach the key server', async (status) => {
+    vi.stubEnv('HTTPS_PROXY', (await proxy(status)).url);
+    const url = 'https://keys.invalid/';
+    await expect(send(pool(url), url)).rejects.toMatchObject({ kind: 'unreachable', unconnected: false });
+  });
+
+  test.each([407, 403, 429, 500])('that answers %i is no outage', async (status) => {
     vi.stubEnv('HTTPS_PROXY', (await proxy(status)).url);
     const url = 'https://keys.invalid/';
     await expect(send(pool(url), url)).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-import { UNCONNECTED, type Diagnosis, type ErrorDetails } from '../classify.js';
+import { UNCONNECTED, UNREACHABLE, type Diagnosis, type ErrorDetails } from '../classify.js';
 import { nodeDiagnosis } from './node-errors.js';
 
 /** The dispatcher takes no such request, or no request any more: nothing has been sent. */
@@ -9,7 +9,10 @@ const DISPATCHER_REFUSED: Diagnosis = {
   message: 'keyverify: the dispatcher refused the request: it has to be open, and of undici 7 or later',
 };
 
-/** How undici reports what a proxy answers to CONNECT. */
+/** How undici reports that a proxy can't reach the key server: by the status of its answer to CONNECT. */
+const PROXY_FAILED = /^Proxy response \(50[234]\)/;
+
+/** Any other answer of a proxy has the same code. */
 const PROXY_REFUSED: Diagnosis = {
   kind: 'misconfigured',
   message: 'keyverify: the request was aborted: a proxy refused the connection, or a dispatcher gave up',
@@ -24,7 +27,8 @@ export const undiciDiagnosis = (canOpenDescriptor: () => boolean | undefined, ha
   return (error: ErrorDetails, url: string): Diagnosis | undefined => {
     if (DISPATCHER_CODE.test(error.code)) return DISPATCHER_REFUSED;
     if (error.code === 'EADDRNOTAVAIL' && isIPv6(error.field('address')) && !hasIPv6()) return UNCONNECTED;
-    return error.code === 'UND_ERR_ABORTED' ? PROXY_REFUSED : ofNode(error, url);
+    if (error.code === 'UND_ERR_ABORTED') return PROXY_FAILED.test(error.message) ? UNREACHABLE : PROXY_REFUSED;
+    return ofNode(error, url);
   };
 };
 
