@@ -69,24 +69,24 @@ const wholeCore: esbuild.Plugin = {
 const parts = new Map(core.map((path) => [resolve(path), 'core']));
 parts.set(resolve(entry.fleet), 'fleet');
 
-/** Imports them from there, so that an error of a guard is one of `keyverify`, too. */
-const importsParts: esbuild.Plugin = {
+/** Imports them from `folder`, so that an error of a guard is one of `keyverify`, too. */
+const importsParts = (folder: string): esbuild.Plugin => ({
   name: 'imports-parts',
   setup: (build) => {
     const extension = build.initialOptions.outExtension?.['.js'] ?? '.js';
     build.onResolve({ filter: /^\..*\.js$/ }, ({ path, resolveDir }) => {
       const part = parts.get(resolve(resolveDir, path.replace(/js$/, 'ts')));
-      return part === undefined ? undefined : { path: `./${part}${extension}`, external: true };
+      return part === undefined ? undefined : { path: `${folder}/${part}${extension}`, external: true };
     });
   },
-};
+});
 
 export default defineConfig([
   { ...shared, entry: { core: INDEX }, esbuildPlugins: [wholeCore] },
   {
     ...shared,
     entry,
-    esbuildPlugins: [importsParts],
+    esbuildPlugins: [importsParts('.')],
     dts: {
       entry,
       resolve: ['@standard-schema/spec'],
@@ -96,14 +96,17 @@ export default defineConfig([
   },
   ...[
     { outDir: 'dist/platform', source: 'src/platform', names: ['server', 'web', 'isolate'] },
+    { outDir: 'dist/transport', source: 'src/transport/runtime', names: ['node', 'bun', 'deno'] },
+    // These are bundled, so that each byte counts, and a copy costs more than an import.
     {
       outDir: 'dist/transport',
       source: 'src/transport/runtime',
-      names: ['node', 'bun', 'deno', 'workerd', 'edge', 'web'],
+      names: ['workerd', 'edge', 'web'],
+      esbuildPlugins: [importsParts('..')],
     },
-  ].map(({ outDir, source, names }) => ({
+  ].map(({ source, names, ...options }) => ({
     ...shared,
+    ...options,
     entry: names.map((name) => `${source}/${name}.ts`),
-    outDir,
   })),
 ]);

@@ -150,7 +150,7 @@ describe('check()', () => {
     const { build, clock } = await rig();
     const verifier = build({
       // One that never comes is given up by its deadline, but a protocol of the caller's may take for ever.
-      controlKey: () => GOOD,
+      controlKey: () => `sk-${Math.random()}`,
       transport: {
         send: () => ({ response: new Promise(() => undefined), abort: () => undefined }),
         isOverloaded: () => new Promise(() => undefined),

@@ -65,12 +65,13 @@ export function resolveOptions<Claims = DefaultClaims>(
   if (notAny !== undefined) throw new InvalidOptionsError([notAny]);
   const protocol = isObject(options.protocol) ? options.protocol : defaultProtocol;
   const { serviceToken: ownToken } = protocol;
+  const { scope = env(ENV.scope) } = options;
   const given = {
     ...options,
     verifyUrl: options.verifyUrl ?? fromEnv(ENV.verifyUrl) ?? protocol.url,
     serviceToken: ownToken ?? options.serviceToken ?? fromEnv(ENV.serviceToken),
-    // Not by `fromEnv`: without a scope, keys of every scope are verified.
-    scope: options.scope ?? env(ENV.scope),
+    // Neither `null` nor an empty variable is none: without a scope, keys of every scope are verified.
+    scope,
     // Its parts have defaults of their own.
     breaker: options.breaker === undefined || options.breaker === false ? {} : options.breaker,
     refreshAheadRatio:

@@ -1,4 +1,4 @@
-import { isAdmissible, type KeyFormat } from '../core/admit.js';
+import { isAdmissible, isHashable, type KeyFormat } from '../core/admit.js';
 import type { Clock } from '../core/clock.js';
 import type { Observer } from '../core/events.js';
 import { lazy } from '../core/lazy.js';
@@ -34,11 +34,24 @@ const hasMethods = (value: unknown, names: readonly string[]): boolean =>
 const methods = <T>(names: readonly string[], expected: string) =>
   check((value): value is T => hasMethods(value, names), expected);
 
+/** Whether the function returns something like this for what is no key. */
+function returns(call: (...args: never) => unknown, test: (result: unknown) => boolean): boolean {
+  try {
+    return test(Reflect.apply(call, undefined, ['?']));
+  } catch {
+    return false;
+  }
+}
+
 /** `false` comes from a protocol that needs none. */
 const isTokenSource = (value: unknown): value is TokenSource | false =>
   value === false || isFunction(value) || isHeaderValue(value);
 const isKeyFormat = (value: unknown): value is KeyFormat =>
-  isFunction(value) || (value instanceof RegExp && !value.global && !value.sticky);
+  isFunction(value)
+    ? !returns(value, (result) => typeof result !== 'boolean')
+    : value instanceof RegExp && !value.global && !value.sticky;
+const isControlKey = (value: unknown): value is () => string =>
+  isFunction(value) && returns(value, (key) => isHashable(key) && returns(value, (other) => other !== key));
 const isDispatcher = (value: unknown): value is Dispatcher | (() => Dispatcher) =>
   // A class can't be called.
   isFunction(value) ? !hasMethods(Reflect.get(value, 'prototype'), ['dispatch']) : hasMethods(value, ['dispatch']);
@@ -108,8 +121,8 @@ const schema = lazy(() => {
     maxConcurrency: withDefault(count, 64),
     breaker: strict(breaker, 'false, or an object of failureThreshold, openMs, maxOpenMs'),
     failOpen: flag,
-    keyFormat: optional(check(isKeyFormat, 'a RegExp without the flags g and y, or a function')),
-    controlKey: optional(func<() => string>()),
+    keyFormat: optional(check(isKeyFormat, 'a RegExp without the flags g and y, or a function that returns a boolean')),
+    controlKey: optional(check(isControlKey, 'a function that returns a new key each time')),
     claims: optional(check(isSchema, 'a Standard Schema')),
     protocol: optional(methods<WireProtocol>(['encode', 'decode'], 'an object with encode() and decode()')),
     fetch: optional(func<Fetch>()),

@@ -92,7 +92,7 @@ describe('the options', () => {
       breaker: { failureThreshold: 1, openMs: 2, maxOpenMs: LONGEST },
       failOpen: true,
       keyFormat: /^sk-/i,
-      controlKey: () => 'sk-control',
+      controlKey: () => `sk-${Math.random()}`,
       protocol: {
         scope: 'sent' as const,
         encode: vi.fn<WireProtocol['encode']>(),

@@ -19,7 +19,11 @@ const FUNCTION = 'a function';
 const BREAKER = 'false, or an object of failureThreshold, openMs, maxOpenMs';
 const OBSERVERS = 'an array of different objects';
 const SCOPE = 'a string that is not empty, without line breaks or surrounding blanks';
-const KEY_FORMAT = 'a RegExp without the flags g and y, or a function';
+const failing = (): never => {
+  throw new Error('no');
+};
+const KEY_FORMAT = 'a RegExp without the flags g and y, or a function that returns a boolean';
+const CONTROL_KEY = 'a function that returns a new key each time';
 const COUNTS = [0, -1, 1.5, -1.5, NaN, Infinity];
 const TWICE = {};
 const AN_OBJECT = 'a value of type object';
@@ -57,7 +61,15 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     ['allowInsecureHttp', FLAG, 1, '1'],
     ['dangerouslyAllowBrowser', FLAG, 'true', '"true"'],
     ['keyFormat', KEY_FORMAT, '^sk', 'a string of 3 characters'],
-    ['controlKey', FUNCTION, 'sk-control', 'a string of 10 characters'],
+    ['keyFormat', KEY_FORMAT, () => undefined, 'a value of type function'],
+    ['keyFormat', KEY_FORMAT, async () => await Promise.resolve(true), 'a value of type function'],
+    ['controlKey', CONTROL_KEY, 'sk-control', 'a string of 10 characters'],
+    ['controlKey', CONTROL_KEY, () => 5, 'a value of type function'],
+    ['controlKey', CONTROL_KEY, () => ' ', 'a value of type function'],
+    ['controlKey', CONTROL_KEY, () => 'sk-control', 'a value of type function'],
+    ['controlKey', CONTROL_KEY, async () => await Promise.resolve('sk-1'), 'a value of type function'],
+    ['controlKey', CONTROL_KEY, failing, 'a value of type function'],
+    ['scope', SCOPE, null, 'null'],
     ['claims', 'a Standard Schema', {}, AN_OBJECT],
     ['protocol', 'an object with encode() and decode()', {}, AN_OBJECT],
     ['fetch', FUNCTION, {}, AN_OBJECT],
@@ -101,6 +113,11 @@ describe('a wrong option is named, with what was expected and what came:', () =>
     expect(issues({ keyFormat: /a/g })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got /…/g`]);
     expect(issues({ keyFormat: /a/y })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got /…/y`]);
     expect(issues({ keyFormat: /a/iu })).toEqual([]);
+  });
+
+  test('a key format that is fine, though it throws for what is no key', () => {
+    expect(issues({ keyFormat: failing })).toEqual([]);
+    expect(issues({ keyFormat: (key: string) => key.startsWith('sk-') })).toEqual([]);
   });
 
   test('a schema that is none', () => {

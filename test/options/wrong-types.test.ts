@@ -44,8 +44,6 @@ const flags = ['true', 'false'];
 const picks = [...texts, 'function'];
 const positive = ['fraction'];
 const durations = [...positive, 'zero'];
-/** `null` counts as nothing there. */
-const fromEnvironment = 'null';
 
 /** The values that an option takes; it has to refuse all the others by its name. */
 type Options = Readonly<Record<string, readonly string[]>>;
@@ -100,7 +98,7 @@ const SUBJECTS: readonly (readonly [string, (options: object) => unknown, Option
     {
       verifyUrl: [],
       serviceToken: picks,
-      scope: [...texts, fromEnvironment],
+      scope: texts,
       protocol: [],
       fetch: ['function'],
       dispatcher: ['function'],
@@ -116,8 +114,8 @@ const SUBJECTS: readonly (readonly [string, (options: object) => unknown, Option
       maxConcurrency: [],
       breaker: ['false', 'object', 'date', 'global RegExp', 'map', 'promise'],
       failOpen: flags,
-      keyFormat: ['function'],
-      controlKey: ['function'],
+      keyFormat: [],
+      controlKey: [],
       claims: [],
       allowInsecureHttp: flags,
       dangerouslyAllowBrowser: flags,
