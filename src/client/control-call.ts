@@ -43,7 +43,7 @@ export class ControlCall<Claims> {
     return this.#call.clockSkewMs;
   }
 
-  /** The failure that this outcome is; `undefined` if it was answered. */
+  /** The failure, or `undefined` if the question was answered. */
   settle(outcome: Verdict<Claims> | AttemptFailure): AttemptFailure | undefined {
     const { lagMs, ageMs } = this;
     this.#cancel();
