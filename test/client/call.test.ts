@@ -237,7 +237,7 @@ describe('a call that is abandoned', () => {
     expect(landed).toEqual({
       value: {
         kind: 'overloaded',
-        message: 'keyverify: given up, since more questions are on their way than the key server answers in time',
+        message: 'keyverify: given up, since more questions are in flight than the key server can answer in time',
       },
       afterMs: 100,
     });
@@ -261,7 +261,7 @@ describe('a process that is busy itself', () => {
     message: 'keyverify: no answer in time, but the event loop of this process was blocked',
   };
 
-  test('takes its time-out for its own load', async () => {
+  test('takes its timeout for its own load', async () => {
     const { clock, end, told } = startCall({ retries: 0 });
     clock.jumpMono(2_500);
     expect(await end()).toEqual(BUSY);

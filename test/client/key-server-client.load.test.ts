@@ -188,9 +188,9 @@ describe('the question about an unknown key that has hung for longest', () => {
 
 describe('a congested server', () => {
   const CONGESTED =
-    'keyverify: no answer in time, but more questions are on their way than the key server answers in time';
+    'keyverify: no answer in time, but more questions are in flight than the key server can answer in time';
 
-  /** Forty questions about unknown keys are on their way when the first is answered, after so long. */
+  /** Forty questions about unknown keys are in flight when the first is answered, after so long. */
   const crowd = async (latencyMs = 501, setup: ClientSetup = {}) => {
     const rig = clientOf({ maxConcurrency: 100, ...setup });
     const asked = [];

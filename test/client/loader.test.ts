@@ -82,7 +82,7 @@ describe('a load', () => {
     expect(requests.filter(({ key }) => key === KEY)).toHaveLength(4);
   });
 
-  describe('whose verdict is invalidated on its way', () => {
+  describe('whose verdict is invalidated in flight', () => {
     const REVOKED = response(200, { valid: false, reason: 'revoked' });
 
     /** 100 ms after it was asked, the tenant is invalidated; 100 ms later the answer to that comes. */
@@ -130,7 +130,7 @@ describe('a load', () => {
       await answer(GOOD);
       expect([loading.outcome, asked(), cache.get(FINGERPRINT)]).toEqual(['overloaded', 2, undefined]);
       expect(cache.isInvalidated(FINGERPRINT)).toBe(true);
-      expect(await joined).toMatchObject({ message: 'keyverify: the verdict was invalidated on its way, twice' });
+      expect(await joined).toMatchObject({ message: 'keyverify: the verdict was invalidated twice while in flight' });
     });
   });
 });
