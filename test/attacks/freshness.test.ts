@@ -67,7 +67,7 @@ describe.concurrent('Age counts towards max-age', () => {
 });
 
 describe.concurrent('a refusal with no-store', () => {
-  test.for(everyWay([{}]))('outlives an older "valid" in the air; $way, failOpen: $failOpen', async (row, context) => {
+  test.for(everyWay([{}]))('outlives an older "valid" in flight; $way, failOpen: $failOpen', async (row, context) => {
     const { server, verifier } = await lab(context, row.options);
     const key = newcomer();
     server.fault = (asked) => (asked === key ? { slowMs: 300 } : undefined);

@@ -334,7 +334,7 @@ describe('the queue', () => {
 });
 
 describe('the limit on unknown keys', () => {
-  /** The limit after answers that have taken so long, while so many others are on their way. */
+  /** The limit after answers that have taken so long, while so many others are in flight. */
   const after = (others: number, lane: Lane | undefined, ...latencies: readonly number[]): number => {
     const { answer, taken, room } = setUp({ maxConcurrency: 100 });
     taken.low = others;
@@ -348,8 +348,8 @@ describe('the limit on unknown keys', () => {
     ['grows up to maxConcurrency', 0, 'low', Array.from({ length: 100 }, () => 10), 100],
     ['grows once with control questions, from what it is without an answer', 0, undefined, [10, 10], 48],
     ['grows once with known keys', 0, 'high', [10, 10], 48],
-    ['grows with quick answers, however many are on their way', 40, 'low', [500], 49],
-    ['stays with slow answers, where too many are on their way', 40, 'low', [500.1], 48],
+    ['grows with quick answers, however many are in flight', 40, 'low', [500], 49],
+    ['stays with slow answers, where too many are in flight', 40, 'low', [500.1], 48],
   ])('%s', (_, others, lane, latencies, expected) => {
     expect(after(others, lane, ...latencies)).toBe(expected);
   });

@@ -159,7 +159,7 @@ describe('a token that the server refuses', () => {
     expect(calls).toHaveLength(0);
   });
 
-  test('stays in hand until there is another one, which all get for whom it was refused', async () => {
+  test('is used until the new one arrives, which every caller it was refused for gets', async () => {
     const { calls, token } = await inHand();
     const renewals = [token.renew('t-0', 0, true), token.renew('t-0', 1_500, true)];
     expect(token.current).toBe('t-0');
