@@ -5,7 +5,10 @@ import { isOwnLag, type LagWatch } from '../resilience/loop-lag.js';
 import { BUSY, UNSENT } from './call-failures.js';
 import type { Call } from './call.js';
 
-/** A control question that is not handed to a connection within this part of its time says nothing if it is not answered. */
+/**
+ * The part of its time within which a control question has to be handed to a connection: else it says nothing if it is not
+ * answered.
+ */
 const AT_ONCE_RATIO = 0.1;
 
 /** The call of a control question, and whether it says anything about the key server if it is not answered. */
