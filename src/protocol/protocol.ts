@@ -22,6 +22,7 @@ export interface DecodeContext {
   readonly secrets: readonly string[];
   /** When the request was sent, in epoch milliseconds. */
   readonly askedAt: number;
+  /** The option `scope`; `undefined` if it is not set. The core compares it with the tenant if the protocol asks for that. */
   readonly scope: string | undefined;
 }
 
