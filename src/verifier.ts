@@ -137,7 +137,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   }
 
   /**
-   * Forgets verdicts in this process, including those that are on their way: the selected keys are asked about anew, and
+   * Forgets verdicts in this process, including those in flight: the selected keys are asked about anew, and
    * until then they are neither served nor let in. Returns how many verdicts were forgotten at once: by anything but the key
    * or its fingerprint, in a cache of more than 512 verdicts, the others are forgotten when they are looked up, so that no
    * call blocks the event loop for long. Throws `InvalidOptionsError` for a selector that isn't one.

@@ -65,7 +65,7 @@ describe('the examples', { timeout: 30_000 }, () => {
     });
   });
 
-  it('ws opens a socket for whom it should', async () => {
+  it('ws admits a valid key and refuses a request without one', async () => {
     await withExample('ws', async (port) => {
       const url = `ws://127.0.0.1:${port}`;
       const socket = new WebSocket(url, { headers: { 'x-api-key': 'sk-demo-1' } });
@@ -77,7 +77,7 @@ describe('the examples', { timeout: 30_000 }, () => {
     });
   });
 
-  it('grpc answers whom it should', async () => {
+  it('grpc answers a valid key and denies an unknown one', async () => {
     await withExample('grpc', async (port) => {
       const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
       const list = async (key: string): Promise<unknown> => {

@@ -125,7 +125,7 @@ describe.each(PROTOCOLS)('every failure by $name, whatever is remembered', ({ pr
     const expected = row.usable ? (row.age === 0 ? 'valid cache' : 'valid stale') : otherwise;
     expect(brief(result)).toBe(expected);
     expect(server.asked(GOOD) - askedBefore).toBe(row.asks && row.age !== 0 ? 1 : 0);
-    // After a time-out, the real thread pool is asked, and the injected clock runs on meanwhile.
+    // After a timeout, the real thread pool is asked, and the injected clock runs on meanwhile.
     expect(clock.monotonic() - startedAt).toBeLessThanOrEqual(TIMEOUT + (row.kind === 'timeout' ? 1_000 : 10));
   });
 });

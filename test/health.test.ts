@@ -194,7 +194,7 @@ describe('health()', () => {
     const lastVerdictAt = clock.wall();
     expect(verifier.health()).toEqual({ status: 'ok', since: lastVerdictAt, lastVerdictAt, breaker: 'closed' });
     await breakIt(made, fault);
-    // Where no time-out is due, time hardly passes: on a busy machine, an answer would come too late.
+    // Where no timeout is due, time hardly passes: on a busy machine, an answer would come too late.
     await settle(verifier.verify(OTHER), clock, 5_000, kind === 'timeout' ? 10 : 1);
     await until(() => verifier.stats().active === 0);
     const health = verifier.health();

@@ -60,7 +60,7 @@ describe('invariant 3: with the server reachable, a revoked key is refused withi
   });
 });
 
-test('invariant 4: invalidate wins over a flight already in the air', async () => {
+test('invariant 4: invalidate wins over a question already in flight', async () => {
   for (const selector of [{ key: GOOD }, { keyId: 'k-1' }, { client: 'acme' }, { tenant: 'cust-A' }, undefined]) {
     const { server, build } = await rig();
     const verifier = build();

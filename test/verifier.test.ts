@@ -75,7 +75,7 @@ describe('a verified key', () => {
     expect(brief(await verifier.verify(GOOD, { failOpen: true }))).toBe('rejected stale expired');
   });
 
-  test('is forgotten as Cache-Control wishes, never kept longer', async () => {
+  test('Cache-Control shortens its TTL and never lengthens it', async () => {
     for (const [cacheControl, kept] of [
       ['max-age=10', 10_000],
       ['max-age=999999', TTL],
@@ -247,7 +247,7 @@ describe('refreshing ahead', () => {
     await until(() => server.asked(GOOD) === 3);
   });
 
-  test('is left to a question about the same key that is in the air already', async () => {
+  test('is left to a question about the same key that is in flight already', async () => {
     const { server, clock, build } = await rig();
     const verifier = build();
     await verifier.verify(GOOD);
@@ -437,7 +437,7 @@ describe('in an outage', () => {
     await until(() => server.asked(GOOD) === 2);
   });
 
-  test('a key that is past all bounds is no stale key, and nobody hears of one', async () => {
+  test('a key is not served past all bounds, and onStale is not called', async () => {
     const { server, clock, build } = await rig();
     const stale: unknown[] = [];
     const verifier = build({
@@ -452,7 +452,7 @@ describe('in an outage', () => {
     expect(stale).toEqual([]);
   });
 
-  test('who waited in vain is told what others have learned meanwhile', async () => {
+  test('a caller whose question failed gets the verdict that others received meanwhile', async () => {
     const { server, clock, build } = await rig();
     const verifier = build({ retries: 0 });
     server.injectFault({ kind: 'hang' });
@@ -584,12 +584,12 @@ describe('the service token', () => {
     const result = await build({ logger: { warn } }).verify(GOOD, { maxAge: 0 } as object);
     expect([brief(result), server.counts.requests]).toEqual(['closed misconfigured', 0]);
     expect(warn).toHaveBeenCalledExactlyOnceWith(
-      'keyverify: invalid options of a call: maxAge: there is no such option, did you mean maxAgeMs? ' +
+      'keyverify: invalid call options: maxAge: there is no such option, did you mean maxAgeMs? ' +
         '(Such a call fails, even for a cached key.)',
     );
   });
 
-  test('a key that the server cannot stand is told of as that, and changes nothing for others', async () => {
+  test("logs a key that makes the server fail as that key's own failure, and affects no other caller", async () => {
     const { server, build } = await rig({ [GOOD]: ACME });
     const warn = vi.fn();
     const verifier = build({ logger: { warn }, retries: 0 });
@@ -599,7 +599,7 @@ describe('the service token', () => {
     expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Others are answered: only callers with'));
   });
 
-  test('the key server that answers again is told of, once its pause is over', async () => {
+  test('logs that the key server answers again, once its pause is over', async () => {
     const { server, clock, build } = await rig();
     const [warn, info] = [vi.fn(), vi.fn()];
     const verifier = build({ logger: { warn, info } });
@@ -719,7 +719,7 @@ describe('the life of a verifier', () => {
     expect(source).not.toHaveBeenCalled();
   });
 
-  test('close() waits for what is in the air, frees the connections, and leaves the hits', async () => {
+  test('close() waits for what is in flight, frees the connections, and leaves the hits', async () => {
     const { server, build } = await rig();
     const verifier = build();
     server.injectFault({ kind: 'delay', ms: 30 });
@@ -889,7 +889,7 @@ describe('the environment', () => {
     await verifier.close();
   });
 
-  test('in a browser window there is no verifier, unless it is wanted with open eyes', () => {
+  test('a verifier cannot be built in a browser window without dangerouslyAllowBrowser', () => {
     vi.stubGlobal('window', {});
     vi.stubGlobal('document', {});
     const options = { verifyUrl: 'https://keys.example/', serviceToken: TOKEN };

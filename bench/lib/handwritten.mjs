@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 
 import { ask } from './ask.mjs';
 
-/** A cache written by hand in ten minutes: a hash, a TTL and a fetch with a time-out. */
+/** A cache written by hand in ten minutes: a hash, a TTL and a fetch with a timeout. */
 export function handwritten({ verifyUrl, max = 50_000 }) {
   const cache = new LRUCache({ max, ttl: 300_000 });
   return {

@@ -6,7 +6,7 @@ import { handwritten } from '../lib/handwritten.mjs';
 import { TOKEN, keyOf } from '../lib/keys.mjs';
 import { quantile } from '../lib/paired.mjs';
 
-/** The peers have no breaker, so each of their calls waits for its time-out: only a few are measured. */
+/** The peers have no breaker, so each of their calls waits for its timeout: only a few are measured. */
 const CALLS = 10_000;
 const CALLS_OF_PEERS = 64;
 const GIVE_UP_MS = 5_000;

@@ -17,7 +17,7 @@ import {
   type RevocationSource,
 } from '../fleet/revocation.js';
 
-/** How `redisRevocations()` is set up. */
+/** The options of `redisRevocations()`. */
 export interface RedisRevocationsOptions {
   /** Sends one command. */
   readonly send: SendCommand;
@@ -41,14 +41,14 @@ const PAGE = 1_000;
 
 /**
  * While every page is full, revocations take effect only this often, in milliseconds. Each time, they invalidate the answers
- * that are on their way, and a caller whose answer is invalidated twice is denied.
+ * that are in flight, and a caller whose answer is invalidated twice is denied.
  */
 const READ_ON_MS = 250;
 
 /** How many events may wait for that: each may be long. */
 const MAX_BACKLOG = 5_000;
 
-/** So many entries are kept of a stream that can't be trimmed by time. */
+/** How many entries are kept of a stream that can't be trimmed by time. */
 const MAX_UNTRIMMED = 100_000;
 
 /** How often the stream is trimmed, by one process of all. */
@@ -284,6 +284,7 @@ function isLossy({ generation, last, deleted, messages }: Page, cursor: string, 
 /**
  * Revocations through a Redis stream, which one `XADD` from any language feeds:
  * `XADD keyverify:revocations * event '{"v":1,"type":"revoked","select":{"keyId":"key_1"}}'`. Every process reads all of it.
+ * Throws `InvalidOptionsError` for wrong options, such as a `signingSecret` that is too short.
  */
 export function redisRevocations(options: RedisRevocationsOptions): RevocationSource {
   return new RedisRevocations(options);

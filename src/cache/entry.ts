@@ -56,7 +56,7 @@ export class Entry<Claims> {
   touchedAtAge = 0;
   /** How long it is fresh. Revocations and gaps shorten it, nothing lengthens it. */
   ttlMs: number;
-  /** How old it has to be for a refresh ahead of its expiry, in whole milliseconds. A refusal is never refreshed. */
+  /** How old it has to be for a refresh ahead of its expiry, in whole milliseconds. A rejection is never refreshed. */
   refreshAtAge: number;
   #result: Verified<Claims> | Rejected;
   /** What `ttlMs` was when it was written: how long it is honoured while there is no other verdict counts from here. */
@@ -130,7 +130,7 @@ export class Entry<Claims> {
     return wall - ORIGIN === this.#wall;
   }
 
-  /** Whether the key has ended by itself. */
+  /** Whether the key has expired. */
   hasEnded(age: number): boolean {
     return this.#result.valid && age >= (this.#result.expiresAt ?? Infinity) - ORIGIN - this.#wall;
   }

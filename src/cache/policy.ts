@@ -36,7 +36,7 @@ export function staleResult<Claims>(
 ): Verified<Claims> | Rejected | undefined {
   // Refreshed in the meantime.
   if (age < entry.ttlMs && age < maxAgeMs) return entry.result;
-  // A known refusal, or a key that has ended, is never too old to outweigh a failure.
+  // A known rejection, or a key that has expired, is never too old to outweigh a failure.
   if (!entry.result.valid) return entry.asStale();
   if (entry.hasEnded(age)) return EXPIRED;
   // While others are answered, a firewall's 403 or page befalls this key alone, and so does the 500 of a server that answers so

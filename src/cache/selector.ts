@@ -15,6 +15,6 @@ export function parseSelector(selector: Selector, sha256: (key: string) => strin
   if ('key' in selector) return { fingerprint: sha256(selector.key) };
   if ('fingerprint' in selector && !FINGERPRINT.test(selector.fingerprint))
     throw new InvalidOptionsError([`${method}: fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits`]);
-  // A copy: it is kept while answers are on their way, and the caller may reuse the object.
+  // A copy: it is kept while answers are in flight, and the caller may reuse the object.
   return 'fingerprint' in selector ? { fingerprint: fromHex(selector.fingerprint) } : { ...selector };
 }

@@ -149,7 +149,7 @@ export class VerdictCache<Claims> {
   }
 
   /**
-   * Forgets what any of them selects, now and in the answers still on their way. Returns how many verdicts went at once: in a
+   * Forgets what any of them selects, now and in the answers still in flight. Returns how many verdicts went at once: in a
    * cache of more than 512, the others go when they are looked up.
    */
   invalidate(revocations: readonly CacheRevocation[], mono: number): number {
@@ -265,7 +265,7 @@ export class VerdictCache<Claims> {
   }
 
   #freshness({ result, freshness, askedAt }: Verdict<Claims>, maxTtlMs: number): EntryFreshness {
-    // A refusal outlives its TTL: it is never fresh again, but it still keeps a failure from letting the key in.
+    // A rejection outlives its TTL: it is never fresh again, but it still keeps a failure from letting the key in.
     const fullTtlMs = freshness.noStore ? 0 : Math.floor(Math.min(freshness.maxAgeMs, this.#ttl(result, askedAt)));
     const ttlMs = Math.min(fullTtlMs, maxTtlMs);
     const refreshAtAge = Math.ceil(ttlMs * this.#options.refreshAheadRatio);

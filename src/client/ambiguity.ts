@@ -1,4 +1,4 @@
-/** So many good keys may turn bad by ambiguous responses within the window, before such responses are doubted. */
+/** How many good keys may turn bad by ambiguous responses within the window before such responses are doubted. */
 const MAX_TURNED = 2;
 const WINDOW_MS = 300_000;
 
@@ -10,7 +10,7 @@ export class AmbiguousRejections {
   #turned = 0;
   #since = -Infinity;
 
-  /** Whether an ambiguous rejection counts as a verdict. `wasGood`: the key was good when it was last asked about. */
+  /** Whether an ambiguous rejection counts as a verdict. `wasGood`: the cached verdict says that the key is good. */
   isBelieved(wasGood: boolean, mono: number): boolean {
     if (this.#turned <= MAX_TURNED && mono - this.#since > WINDOW_MS) this.#turned = 0;
     if (wasGood && this.#turned <= MAX_TURNED) {

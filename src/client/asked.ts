@@ -12,7 +12,7 @@ export interface KeyQuestion {
   readonly startedAt: number;
   /** Whether this key was good when it was last asked about: such questions go before those about new keys. */
   readonly isKnown: boolean;
-  /** Whether there is a cached verdict that says so. */
+  /** Whether the cached verdict says that the key is good. Unlike `isKnown`, `false` once it was invalidated. */
   readonly wasGood: boolean;
   /** Whether a failure may let the caller in: then it has to be found out first what evidence is worth here. */
   readonly mayOpen: boolean;

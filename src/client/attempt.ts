@@ -7,7 +7,7 @@ export type Outcome<Claims> = Verdict<Claims> | AttemptFailure;
 
 /** One attempt and its outcome. */
 export class Attempt<Claims> {
-  /** What it waits for now: a time-out is due to that. */
+  /** What it is waiting for: a timeout is blamed on that. */
   waitsFor: 'token' | 'request' | 'response' | 'claims' = 'token';
   exchange: Exchange | undefined;
   outcome: Outcome<Claims> = TIMEOUT;

@@ -40,7 +40,10 @@ export interface CallOptions<Claims> {
 export interface CallDeps {
   readonly transport: Transport;
   readonly token: ServiceToken;
-  /** Whether a promise made for one caller may be awaited by another, see `#platform`. */
+  /**
+   * Whether promises and timers outlive the request that made them, so that other requests may await them: `false` on
+   * isolates.
+   */
   readonly sharesPromises: boolean;
 }
 
@@ -49,13 +52,13 @@ export interface CallContext {
   readonly key: string;
   readonly retries: number;
   readonly deadline: Deadline;
-  /** Whether this key was good when it was last asked about. Default: `false`. */
+  /** Whether the cached verdict says that the key is good; `false` once it was invalidated. Default: `false`. */
   readonly wasGood?: boolean | undefined;
   /** What earlier calls have come to by ambiguous rejections. Default: nothing, and each of them is believed. */
   readonly ambiguity?: AmbiguousRejections | undefined;
   /** Told when the first request is sent. */
   readonly onSent?: ((at: Instant) => void) | undefined;
-  /** After so many milliseconds a wait is suspicious. Default: half of the whole time. */
+  /** After how many milliseconds a wait is suspicious. Default: half of the whole time. */
   readonly suspectAfterMs?: number | undefined;
   /** Told when an attempt failed as it would in an outage, or takes suspiciously long. */
   readonly onSuspect?: (() => void) | undefined;
@@ -107,7 +110,7 @@ export class Call<Claims> implements WatchedCall {
     this.#context = context;
   }
 
-  /** Whether nothing of it is on its way, since it is yet to be asked again. */
+  /** Whether nothing of it is in flight, since it is yet to be asked again. */
   get waitsToRetry(): boolean {
     return this.attempts > 0 && this.#open.length === 0;
   }
@@ -204,7 +207,7 @@ export class Call<Claims> implements WatchedCall {
     return this.#context.deadline.race(ended, ms);
   }
 
-  /** What the one that ended came to: it is open no longer. */
+  /** The outcome of an attempt that has ended; removes it from the open ones. */
   #outcomeOf(next: Next<Claims>): Outcome<Claims> | typeof TIMED_OUT {
     if (next === TIMED_OUT) return TIMED_OUT;
     this.#open = this.#open.filter((attempt) => attempt !== next);

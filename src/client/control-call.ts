@@ -5,7 +5,10 @@ import { isOwnLag, type LagWatch } from '../resilience/loop-lag.js';
 import { BUSY, UNSENT } from './call-failures.js';
 import type { Call } from './call.js';
 
-/** A control question that is not handed to a connection within this part of its time says nothing if it is not answered. */
+/**
+ * The part of its time within which a control question has to be handed to a connection: else it says nothing if it is not
+ * answered.
+ */
 const AT_ONCE_RATIO = 0.1;
 
 /** The call of a control question, and whether it says anything about the key server if it is not answered. */
@@ -43,7 +46,7 @@ export class ControlCall<Claims> {
     return this.#call.clockSkewMs;
   }
 
-  /** The failure that this outcome is; `undefined` if it was answered. */
+  /** The failure, or `undefined` if the question was answered. */
   settle(outcome: Verdict<Claims> | AttemptFailure): AttemptFailure | undefined {
     const { lagMs, ageMs } = this;
     this.#cancel();

@@ -13,7 +13,7 @@ const CONFIRMATIONS = 2;
 /** Up to so many control questions that fail in a row before a caller is answered may have had bad luck. */
 const MOST_FAILURES = 3;
 
-/** The ratio of failures is an average over this many attempts. The first ones weigh more. */
+/** Over how many attempts the ratio of failures is an average. The first ones weigh more. */
 const WINDOW = 32;
 const FIRST_WEIGHT = 8;
 
@@ -31,7 +31,7 @@ export class ControlTrust {
   #unconfirmed = 0;
   /** When that was, on the monotonic clock. */
   #disputedAt = 0;
-  /** So many must be answered in a row before they prove an outage again. */
+  /** How many must be answered in a row before they prove an outage again. */
   #untilTrusted = 1;
   #mostUntilTrusted = 1;
   #failureRatio = 0;

@@ -21,26 +21,32 @@ export interface EvidenceOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly maxConcurrency: number;
-  /** Whether a promise made for one caller may be awaited by another, see `#platform`. */
+  /**
+   * Whether promises and timers outlive the request that made them, so that other requests may await them: `false` on
+   * isolates.
+   */
   readonly sharesPromises: boolean;
 }
 
-/** An answer that takes so many times as long as usual is unusual. */
+/** How many times as long as usual an answer takes that is unusual. */
 const UNUSUAL_FACTOR = 3;
 
-/** A control question that is not answered counts once it has waited for this part of `timeoutMs`. */
+/** The part of `timeoutMs` after which a control question that is not answered counts. */
 const HANG_RATIO = 0.45;
 
 /** How often a caller looks for evidence where callers can't wait for each other, in milliseconds. */
 const POLL_MS = 10;
 
-/** Where callers are answered, but no control question, nobody has to be answered for so long, in milliseconds, to prove anything. */
+/**
+ * For how long nobody has to be answered to prove anything, in milliseconds, where callers are answered, but no control
+ * question.
+ */
 const QUIET_MS = 5000;
 
-/** Up to this part of `maxConcurrency`, requests in flight are never a backlog. */
+/** The part of `maxConcurrency` up to which requests in flight are never a backlog. */
 const FEW_RATIO = 1 / 8;
 
-/** Averages are taken over this many answers. */
+/** Over how many answers averages are taken. */
 const WINDOW = 32;
 
 /** The longest answer counts for this much less with each new one: half after 22 answers. */
@@ -207,7 +213,7 @@ export class OutageEvidence {
 
   async #change(deadline: Deadline): Promise<void> {
     const { sharesPromises } = this.#options;
-    // After a time-out its entry stays only until the next change.
+    // After a timeout its entry stays only until the next change.
     const change = new Promise<void>((resolve) => sharesPromises && this.#waiting.add(resolve));
     await deadline.race(change, Math.min(deadline.leftMs, sharesPromises ? Infinity : POLL_MS));
   }

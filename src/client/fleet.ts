@@ -46,14 +46,17 @@ export interface FleetDeps {
   /** Lets nobody join the flight of this key any more, or of any key. */
   readonly detach: (fingerprint?: string) => void;
   readonly logs: Logs;
-  /** Whether timers outlive the request that set them, see `#platform`. */
+  /**
+   * Whether promises and timers outlive the request that made them, so that other requests may await them: `false` on
+   * isolates.
+   */
   readonly sharesPromises: boolean;
 }
 
 /** A store that restarts is back by then, and the breaker has found out, in milliseconds. */
 const RESTART_MS = 10_000;
 
-/** So long after many keys were revoked, those who present them are asked about, and refreshes wait, in milliseconds. */
+/** For how long, after many keys were revoked, refreshes wait for questions about presented keys, in milliseconds. */
 const REVOKED_FIRST_MS = 2_000;
 
 /** How a question is asked. */
@@ -62,7 +65,7 @@ export interface HowToAsk<Claims> {
   readonly trickle?: boolean;
   /** What the shared cache said already. */
   readonly look?: SharedLook<Claims> | undefined;
-  /** When it was asked first, if the answer was invalidated on its way. */
+  /** When it was asked first, if the answer was invalidated while in flight. */
   readonly askedFirstAt?: number;
 }
 

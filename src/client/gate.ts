@@ -10,11 +10,17 @@ export interface GateOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly maxConcurrency: number;
-  /** Whether timers outlive the request that set them, see `#platform`. */
+  /**
+   * Whether promises and timers outlive the request that made them, so that other requests may await them: `false` on
+   * isolates.
+   */
   readonly sharesPromises: boolean;
 }
 
-/** So much of `maxConcurrency` is left under congestion, as long as anybody is answered: a few keys that hang could take less. */
+/**
+ * The part of `maxConcurrency` that stays in use under congestion while anybody is answered: a few keys that hang could take
+ * less.
+ */
 const LEAST_RATIO = 1 / 8;
 
 /** The questions that hold a slot, by lane. */
@@ -33,8 +39,8 @@ const LONG_QUEUE_RATIO = 0.875;
 const ANSWERS_LEFT = 2;
 
 /**
- * During every pause, so many questions a second are asked all the same, and more while they are answered: nobody can keep
- * others out by causing a pause.
+ * How many questions a second are asked during every pause all the same, more while they are answered: nobody can keep others
+ * out by causing a pause.
  */
 const KNOWN_PER_SECOND = 10;
 const NEW_PER_SECOND = 5;

@@ -40,10 +40,12 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
 /** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
 const PROBE_TIMEOUT_MS = 750;
 
-/** Within this part of `timeoutMs` no question hangs. */
+/** The part of `timeoutMs` within which no question hangs. */
 const QUICK_RATIO = 1 / 8;
 
-/** From this part of `timeoutMs` on a wait is suspicious, if it is longer than usual: a slow server has time for the control. */
+/**
+ * The part of `timeoutMs` after which a wait is suspicious, if it is longer than usual: a slow server has time for the control.
+ */
 const EARLIEST_SUSPICION = 0.25;
 
 /** Asks the key server: gate, attempts, evidence. Its promises never reject. */
@@ -218,12 +220,12 @@ export class KeyServerClient<Claims> {
     if (this.#breaker?.failure === undefined && !this.#isCongested) this.#evidence.suspect(call);
   }
 
-  /** Whether more is on its way than the key server answers in time. */
+  /** Whether more is in flight than the key server answers in time. */
   get #isCongested(): boolean {
     return this.#gate.isCongested(this.#options.clock.monotonic());
   }
 
-  /** Whether so many questions are on their way that they, and a control question, fail for this reason alone. */
+  /** Whether so many questions are in flight that they, and a control question, fail for this reason alone. */
   #isOwnLoad({ kind, unconnected }: AttemptFailure): boolean {
     return unconnected !== true && (this.#isCongested || (kind === 'timeout' && this.#evidence.isBacklogged));
   }

@@ -19,7 +19,7 @@ export interface SharedLookupOptions<Claims> extends ReadVerdictOptions<Claims> 
   readonly maxTtlMs: () => number;
 }
 
-/** What a look into the shared cache came to. */
+/** The result of a shared-cache lookup. */
 export interface SharedLook<Claims> {
   /** The time of the store, in epoch milliseconds. */
   readonly fence: number;

@@ -1,9 +1,9 @@
 /** When the circuit breaker opens, and how often it probes. */
 export interface BreakerOptions {
-  /** How many failures in a row open it. */
+  /** How many failures in a row open it. Default: 5. */
   readonly failureThreshold: number;
-  /** The first pauses between two probes, in milliseconds. */
+  /** The pause before each of the first probes, in milliseconds. Default: 1 000. */
   readonly openMs: number;
-  /** The longest pause between two probes, in milliseconds. */
+  /** The longest pause between two probes, in milliseconds. Default: 5 000. */
   readonly maxOpenMs: number;
 }

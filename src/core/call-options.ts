@@ -38,7 +38,7 @@ function areFine(options: unknown): boolean {
 }
 
 /**
- * The failure that wrong options of a call are. They say how strict to be, so nothing can be served in spite of them; nor
+ * The failure for wrong call options. They say how strict to be, so nothing can be served in spite of them; nor
  * does a call throw for them, which no caller of `verify()` expects.
  */
 export function wrongCallOptions(options: unknown): VerifyFailure | undefined {
@@ -46,5 +46,5 @@ export function wrongCallOptions(options: unknown): VerifyFailure | undefined {
   if (parsed === undefined || parsed.success) return undefined;
   const issues = issueMessages(parsed.error.issues, { '': Object.keys(FITS) });
   const said = issues.map((issue) => (issue.startsWith(':') ? `options${issue}` : issue)).join('; ');
-  return new VerifyFailure('misconfigured', `keyverify: invalid options of a call: ${said}`);
+  return new VerifyFailure('misconfigured', `keyverify: invalid call options: ${said}`);
 }

@@ -8,6 +8,7 @@ const BRAND = Symbol.for('keyverify.error');
 
 /** The base of every error this library creates. Its message and cause never hold a key or a service token. */
 export abstract class KeyVerifyError extends Error {
+  /** What went wrong, as a stable code such as `KEYVERIFY_TIMEOUT`. */
   abstract readonly code: ErrorCode;
 
   /**

@@ -38,6 +38,7 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
 
 /** The circuit breaker changed its state. */
 export interface BreakerEvent {
+  /** The new state. */
   readonly state: BreakerState;
   /** What opened it; `undefined` once it has closed. */
   readonly failure: VerifyFailure | undefined;
@@ -116,6 +117,7 @@ export interface AskEvent {
 
 /** How a question ended. */
 export interface AskOutcome {
+  /** The verdict, or `failed` if there is none. A control question that is answered counts as `rejected`. */
   readonly outcome: 'verified' | 'rejected' | 'failed';
   /** Why there is no verdict; `undefined` if there is one. */
   readonly failure: { readonly kind: FailureKind; readonly message: string; readonly cause?: unknown } | undefined;

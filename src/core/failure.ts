@@ -68,6 +68,7 @@ export interface AttemptFailure extends Pick<FailureDetails, 'cause' | 'retryAft
 /** Why there is no verdict: the `failure` of a result. `verify()` never throws it. */
 export class VerifyFailure extends KeyVerifyError {
   override readonly name = 'VerifyFailure';
+  /** What failed, see `FailureKind`. */
   readonly kind: FailureKind;
   /** The kind as a stable error code, such as `KEYVERIFY_TIMEOUT`. */
   readonly code: ErrorCode;

@@ -46,7 +46,8 @@ export type KnownReason =
   | 'expired'
   | 'disabled'
   | 'scope_mismatch'
-  | 'rate_limited';
+  | 'rate_limited'
+  | 'rejected';
 
 /** The key is known to be bad. */
 export interface Rejected {

@@ -6,9 +6,13 @@ type ResultSource = VerifyResult<unknown, boolean>['source'];
 
 /** How many results there were, by status; verdicts also by source. */
 export interface StatusCounts {
+  /** How many results verified a key, by source. */
   readonly verified: Readonly<Record<Verified['source'], number>>;
+  /** How many results rejected a key, by source. */
   readonly rejected: Readonly<Record<Rejected['source'], number>>;
+  /** How many callers were let in without an identity. */
   readonly 'failed-open': number;
+  /** How many callers were denied because there was no verdict. */
   readonly 'failed-closed': number;
 }
 

@@ -1,6 +1,6 @@
 const INTERVAL_MS = 60_000;
 
-/** So many texts of one kind pass: callers may bring about any number of them. */
+/** How many texts of one kind pass in a minute: callers may bring about any number of them. */
 const MOST_TEXTS = 3;
 
 /** Lets one of each kind pass in a minute, such as a line of the log; with texts that differ, three. */

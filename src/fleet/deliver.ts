@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { FollowContext, PositionedMessage } from './revocation.js';
 
-/** So many messages take effect at once, then it is the turn of others: a thousand would block the event loop for over 10 ms. */
+/** How many messages take effect at once before others get their turn: a thousand would block the event loop for over 10 ms. */
 const SLICE = 200;
 
 /** Delivers messages in slices, until the signal aborts. */

@@ -46,14 +46,14 @@ export interface FollowerOptions {
   readonly clockSkewMs: () => number | undefined;
 }
 
-/** A stream that was not heard from for so many of its heartbeats is down. */
+/** After how many missed heartbeats a stream counts as down. */
 const SILENT_HEARTBEATS = 3;
 
 /** Pauses before a source is called again, in milliseconds; half of each is random. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
-/** For so long a message that took effect late counts as lag: a collector reads the gauge once a minute at least. */
+/** For how long a message that took effect late counts as lag: a collector reads the gauge once a minute at least. */
 const LAG_HELD_MS = 60_000;
 
 /** The `Date` of the key server, which its clock is known by, counts in seconds. */
@@ -96,7 +96,7 @@ export class FollowedStream {
     return this.isSilent ? Math.floor(clock.wall() - (clock.monotonic() - this.#heardAt)) : this.#okSince;
   }
 
-  /** How late revocations take effect: none that is on its way is older than this. */
+  /** How late revocations take effect: none that is in flight is older than this. */
   get lagMs(): number {
     const mono = this.#options.clock.monotonic();
     return Math.ceil(Math.max(0, mono - this.#heardAt, mono < this.#delay.until ? this.#delay.ms : 0));

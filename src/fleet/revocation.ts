@@ -129,7 +129,7 @@ function readMessage(json: string): RevocationMessage | string {
   try {
     value = JSON.parse(json);
   } catch {
-    return 'it is no JSON';
+    return 'it is not JSON';
   }
   const read = parse(signal(), value);
   if (read.success) return { type: read.data.type };
@@ -139,7 +139,7 @@ function readMessage(json: string): RevocationMessage | string {
     return { type, select, scope, at };
   }
   const wrong = event.error.issues.flatMap(({ path: [field] }) => namesIn(field, value));
-  return wrong.length === 0 ? 'it is no object' : `wrong or missing: ${wrong.join(', ')}`;
+  return wrong.length === 0 ? 'it is not an object' : `wrong or missing: ${wrong.join(', ')}`;
 }
 
 /** Reads a message; `undefined` for one that can't be understood. */

@@ -79,7 +79,7 @@ export class SharedVerdicts {
     this.#breaker = new Breaker(BREAKER, options.random, () => undefined);
   }
 
-  /** Whether the store is left out, since it failed several times in a row. */
+  /** Whether the store is bypassed, since it failed several times in a row. */
   get isDown(): boolean {
     return this.#breaker.state !== 'closed';
   }

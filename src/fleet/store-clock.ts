@@ -1,6 +1,6 @@
 import { systemClock, type Clock, type Instant } from '../core/clock.js';
 
-/** For so long a time that was told can be counted on from, in milliseconds: clocks drift by less than one in it. */
+/** How long a reported time can be extrapolated, in milliseconds: clocks drift by less than one meanwhile. */
 const KNOWN_MS = 1_000;
 
 /** The two clocks of this process run alike to within this, in milliseconds, unless one was set or the machine slept. */
@@ -10,7 +10,7 @@ const JUMP_MS = 100;
 const DRIFT_MS = 5;
 const DRIFT_RATIO = 0.001;
 
-/** So many times in a row must agree at first, and after two that did not. */
+/** How many times in a row must agree at first, and after two that did not. */
 const AGREE_FIRST = 8;
 const AGREE_AGAIN = 1_000;
 

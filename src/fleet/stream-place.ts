@@ -19,7 +19,7 @@ export interface KnownPositions {
   readonly isCurrent: boolean;
 }
 
-/** Gaps are told at most so often, in milliseconds: one tells of all before it. */
+/** How often gaps are told at most, in milliseconds: one tells of all before it. */
 const TELL_GAPS_MS = 1_000;
 
 /** How far a process has read a stream, and the gaps that it has found. */

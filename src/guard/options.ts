@@ -42,8 +42,9 @@ export interface GuardOptions<
   /** The realm in `WWW-Authenticate`: printable ASCII without quotes and backslashes. Default: `'api'`. */
   readonly realm?: string | undefined;
   /**
-   * Is told of every denial, and may change the response by what it returns. It can't admit the caller: if it throws, or
-   * returns something that can't be sent, the response is a plain 500. Default: the problem details are sent.
+   * Called for every denial, except when the caller has left (499). It may change the response by what it returns, but can't
+   * admit the caller: if it throws, or returns something that can't be sent, the response is a plain 500. Default: the
+   * problem details are sent.
    */
   readonly onDenied?:
     | ((

@@ -4,7 +4,7 @@ import { BACK, DOCS, duration, type Settings } from './log-lines.js';
 import type { Logs } from './logs.js';
 
 const CHECK_STORE =
-  'Check that it runs, the way to it and the credentials for it. Another line will say when it is back.';
+  'Check that it is running and reachable, and that the credentials are right. Another line will say when it is back.';
 
 /** The name of a stream may be a URL, with a secret in its query. */
 const named = (source: string): string => source.replace(/[?#].*$/s, '');
@@ -47,7 +47,7 @@ export class FleetLogs {
     this.#logs = logs;
   }
 
-  /** The shared cache is left out, since an operation failed once more. `error`: what the store threw, if it answered. */
+  /** The shared cache is bypassed, since an operation failed once more. `error`: what the store threw, if it answered. */
   sharedCacheFailed(error: Error | undefined, mono: number): void {
     this.#fell('sharedCache', mono, (settings) => lines.sharedCacheFailed(error, settings));
   }

@@ -8,11 +8,14 @@ export interface HealthOptions {
   readonly breaker: () => BreakerState;
   /** Asks a control question, unless one is being asked. */
   readonly askControl: () => void;
-  /** Whether timers outlive the request that set them, see `#platform`. */
+  /**
+   * Whether promises and timers outlive the request that made them, so that other requests may await them: `false` on
+   * isolates.
+   */
   readonly sharesPromises: boolean;
 }
 
-/** When the server has answered nobody for so long and the breaker is closed, it is asked, even if nobody else asks it. */
+/** For how long the server answers nobody, with the breaker closed, until it is asked even if nobody else asks it. */
 const RECHECK_MS = 5000;
 
 /** A limited rate and an overload are a matter of the moment: answers to other questions don't end them sooner. */

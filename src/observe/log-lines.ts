@@ -15,14 +15,14 @@ export interface Settings {
   readonly breaker: BreakerOptions | false;
 }
 
-export const BACK = 'Nothing is left to do.';
+export const BACK = 'No action is needed.';
 
 /** The package comes without its docs. */
 export const DOCS = 'https://github.com/keyverify/keyverify/blob/main/docs/';
 
 /** What to do about it. */
 const ADVICE: Readonly<Record<FailureKind, string>> = {
-  unreachable: 'Check that it runs, and DNS, network and firewall on the way.',
+  unreachable: 'Check that it is running, then DNS, the network and firewalls.',
   timeout: 'Check its load and the network.',
   server_error: 'Look at its log.',
   rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
@@ -114,7 +114,7 @@ export const lines = {
 
   clock: ({ publicUrl }: Settings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
-    `${publicUrl}, so keys end too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both (NTP).`,
+    `${publicUrl}, so keys expire too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both (NTP).`,
 
   durations: (short: readonly (readonly [name: string, ms: number, ...unknown[]])[]): string => {
     const meant = short.map(([name, ms]) => `${name}: ${ms} ms; if you meant ${ms} s, pass ${grouped(ms * 1000)}`);

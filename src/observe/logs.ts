@@ -15,13 +15,13 @@ interface Token {
   readonly current?: string | undefined;
 }
 
-/** Further off than this, a clock ends keys early or late. `Date` and the way there account for a second or two. */
+/** Further off than this, a clock expires keys early or late. `Date` and the way there account for a second or two. */
 const MOST_CLOCK_SKEW_MS = 60_000;
 
 /** Others are answered if somebody was so shortly before a question, or since: without evidence of an outage it failed alone. */
 const SHORTLY_MS = 1000;
 
-/** So many seconds are half an hour or a multiple of it, up to a day. As milliseconds, nobody would choose 3 600. */
+/** Whether it is half an hour in seconds or a multiple of that, up to a day. As milliseconds, nobody would choose 3 600. */
 const looksLikeHours = (value: number): boolean => value <= 86_400 && value % 1800 === 0 && value % 1000 !== 0;
 
 /** The durations that are probably meant in seconds: nobody who counts in milliseconds has a use for them. */

@@ -46,7 +46,7 @@ const KINDS: Readonly<Record<string, keyof OtelOptions>> = { getMeter: 'meterPro
 const provider = (method: string) =>
   optional(check((value): value is object => isFunction(fieldOf(value, method)), `an object with ${method}()`));
 
-/** So many callers who wait for an answer that another one asked for are linked to its span. */
+/** How many callers who wait for an answer that another one asked for are linked to its span. */
 const MOST_LINKS = 32;
 
 /**

@@ -4,15 +4,18 @@ import type { SharedCacheHealth } from '../core/health.js';
 
 export interface SharedCacheMonitorOptions {
   readonly clock: Clock;
-  /** Whether the store is left out, since it failed several times in a row. */
+  /** Whether the store is bypassed, since it failed several times in a row. */
   readonly isDown: () => boolean;
   /** Finds out whether the store works again. */
   readonly probe: () => unknown;
-  /** Whether timers outlive the request that set them, see `#platform`. */
+  /**
+   * Whether promises and timers outlive the request that made them, so that other requests may await them: `false` on
+   * isolates.
+   */
   readonly sharesPromises: boolean;
 }
 
-/** While a store fails, it is tried so often even if nobody needs it; less often once it is left out. */
+/** While a store fails, how often it is probed even if nobody needs it, in milliseconds; less often once it is bypassed. */
 const PROBE_MS = 1_000;
 
 /** Tells how the shared cache is, by how its latest operations ended. */

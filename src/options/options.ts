@@ -22,9 +22,9 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    */
   readonly verifyUrl?: string | URL | undefined;
   /**
-   * This service's own token, sent as `X-Service-Token`, or a function that fetches it: called for the first question, and
-   * again when the key server answers 401, at most five times in a row and then once a second. Default: the environment
-   * variable `KEYVERIFY_SERVICE_TOKEN`.
+   * This service's own token, sent as `X-Service-Token`, or a function that fetches it: called for the first question and
+   * again after a 401: at most once a second, and ever more rarely while other callers are answered. Default: the
+   * environment variable `KEYVERIFY_SERVICE_TOKEN`.
    */
   readonly serviceToken?: TokenSource | undefined;
   /**

@@ -6,7 +6,10 @@ export interface Platform {
   sha256(text: string): string;
   /** An environment variable; `undefined` where there are none or they may not be read. */
   env(name: string): string | undefined;
-  /** Whether a promise that one request made may be awaited by another, and outlives the first. */
+  /**
+   * Whether promises and timers outlive the request that made them, so that other requests may await them: `false` on
+   * isolates.
+   */
   readonly sharesPromises: boolean;
   /** What publishes events to the runtime's diagnostics channels, where it has any. */
   diagnosticsObserver(): readonly Observer[];

@@ -65,8 +65,8 @@ function verifiedProblem(answer: VerifiedAnswer, status: number, secrets: readon
   if (keyId !== undefined && !isText(keyId)) return 'the key id has to be text';
   if ([client, tenant, keyId ?? ''].some((field) => containsSecret(field, secrets)))
     return 'client, tenant or key id holds a secret';
-  if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) return 'the expiry is no time before the year 10000';
-  return isObject(claims) && !Array.isArray(claims) ? undefined : 'the claims are no object';
+  if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) return 'the expiry is not a time before the year 10000';
+  return isObject(claims) && !Array.isArray(claims) ? undefined : 'the claims are not an object';
 }
 
 const isUsable = (reason: unknown, secrets: readonly string[]): reason is string =>

@@ -8,8 +8,8 @@ const NAME = /^[\w-]{3,40}$/;
 const MOST_NAMES = 3;
 
 /**
- * Whether a field that may be left out is there under another spelling. A key without its end would not end, so that is no
- * verdict.
+ * Whether a field that may be left out is there under another spelling. A key without its expiry would not expire, so that
+ * is no verdict.
  */
 export function isMisspelt(name: string, json: unknown): boolean {
   if (!isObject(json) || (Reflect.get(json, name) ?? null) !== null) return false;

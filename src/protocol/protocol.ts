@@ -4,21 +4,25 @@ import type { DefaultClaims, Rejected } from '../core/result.js';
 import type { Freshness } from '../core/verdict.js';
 import type { WireRequest, WireResponse } from '../transport/transport.js';
 
-/** What is to be found out: one key, with what goes along. */
+/** What `encode()` turns into a request. */
 export interface Question {
+  /** The URL of the key server: `verifyUrl`, or the `url` of the protocol. */
   readonly url: string;
+  /** The caller's key. */
   readonly key: string;
+  /** The option `scope`; `undefined` if it is not set. */
   readonly scope: string | undefined;
   /** The service token; empty for a protocol that needs none. */
   readonly token: string;
 }
 
-/** What a protocol decodes by. */
+/** What `decode()` needs besides the response. */
 export interface DecodeContext {
   /** Never to be seen in a claim, a reason or a message. The core takes them out of all that a protocol returns. */
   readonly secrets: readonly string[];
   /** When the request was sent, in epoch milliseconds. */
   readonly askedAt: number;
+  /** The option `scope`; `undefined` if it is not set. The core compares it with the tenant if the protocol asks for that. */
   readonly scope: string | undefined;
 }
 
@@ -29,7 +33,7 @@ export type ProtocolAnswer =
       readonly client: string;
       readonly tenant: string;
       readonly keyId?: string | undefined;
-      /** When the key ends, in epoch milliseconds. */
+      /** When the key expires, in epoch milliseconds. */
       readonly expiresAt?: number | undefined;
       /** Default: none. */
       readonly claims?: DefaultClaims | undefined;
@@ -69,6 +73,7 @@ export interface WireProtocol {
   readonly ignoreCacheControl?: boolean | undefined;
   /** Whether a key can be sent at all; one that can't is rejected as `malformed_key`. Default: every key can. */
   admits?(key: string): boolean;
+  /** Turns a question into a request. What it throws or rejects with counts as `misconfigured`. */
   encode(question: Question): WireRequest | Promise<WireRequest>;
   /**
    * Never called for a redirect, a 5xx, 408, 421 or 425: those are failures in every protocol. What it throws counts as

@@ -3,7 +3,7 @@ const RFC_3339 =
 
 /**
  * The end of the year 9999, the last that RFC 3339 can write. Epoch milliseconds that were taken for seconds are past it:
- * the key would outlive its end.
+ * the key would outlive its expiry.
  */
 const LATEST = Date.UTC(10_000, 0);
 

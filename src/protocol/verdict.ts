@@ -51,7 +51,7 @@ export function decodeVerdict(json: unknown): ProtocolAnswer {
   const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;
   if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) {
-    const is = typeof expiry === 'number' ? 'looks like milliseconds' : 'is no time';
+    const is = typeof expiry === 'number' ? 'looks like milliseconds' : 'is not a time';
     return invalidResponse(`no verdict: expires_at ${is}: expected epoch seconds or RFC 3339`);
   }
   return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims };

@@ -35,9 +35,13 @@ export type ScopeDefinition = { readonly name: string } | 'enforce-locally';
 
 /** A request before it is signed. */
 export interface RequestDraft {
+  /** The absolute URL, with its query. `sign` may not change the origin. */
   readonly url: string;
+  /** `POST` or `GET`. `sign` may not change it. */
   readonly method: string;
+  /** The headers by name, credentials included. */
   readonly headers: Readonly<Record<string, string>>;
+  /** `undefined` for a request without a body. */
   readonly body: string | undefined;
 }
 

@@ -19,7 +19,7 @@ export const named =
     }
   };
 
-/** Milliseconds before 1973 are seconds: the key would have ended long ago. */
+/** Milliseconds before 1973 are seconds: the key would have expired long ago. */
 const EARLIEST_MS = 1e11;
 
 export const isEpochMs = (value: unknown): value is number => isPlausibleTime(value) && value >= EARLIEST_MS;

@@ -142,7 +142,7 @@ const isSame = (accepted: string, type: unknown): boolean =>
 function refusalOf(json: unknown, { askedAt }: DecodeContext, options: IntrospectionOptions): string | undefined {
   const { audience, tokenTypes = TOKEN_TYPES, allowSenderConstrained = false } = options;
   const notBefore = ownField(json, 'nbf') ?? 0;
-  if (typeof notBefore !== 'number') throw new TypeError('nbf is no number');
+  if (typeof notBefore !== 'number') throw new TypeError('nbf is not a number');
   if (notBefore * 1000 > askedAt) return 'not_yet_valid';
   if (!allowSenderConstrained && (ownField(json, 'cnf') ?? null) !== null) return 'sender_constrained';
   const type = ownField(json, 'token_type') ?? null;

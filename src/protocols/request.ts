@@ -185,6 +185,6 @@ function checkSigned(signed: unknown, draft: RequestDraft): RequestDraft {
   if (!URL.canParse(url) || new URL(url).origin !== new URL(draft.url).origin) return wrong('another origin');
   if (method !== draft.method) return wrong('another method');
   if (!entries.every(([, value]) => isHeaderValue(value))) return wrong('a header that cannot be sent');
-  if (body !== undefined && typeof body !== 'string') return wrong('a body that is no text');
+  if (body !== undefined && typeof body !== 'string') return wrong('a body that is not text');
   return { url, method, headers: Object.fromEntries(entries), body };
 }

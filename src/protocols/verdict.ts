@@ -146,7 +146,7 @@ function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): num
   if (typeof expiry === 'string') return isIso ? parseRfc3339(expiry) : NaN;
   if (typeof expiry !== 'number' || !Number.isFinite(expiry) || unit === 'iso') return NaN;
   const ms = unit === 'ms' ? expiry : expiry * 1000;
-  // In the other unit, the key would have ended long ago, or would outlive its end.
+  // In the other unit, the key would have expired long ago, or would outlive its expiry.
   return isPlausibleTime(ms) && (unit !== 'ms' || isEpochMs(ms)) ? ms : NaN;
 }
 

@@ -4,10 +4,10 @@
  */
 const CAUTION = 1.25;
 
-/** A backlog explains a silence of up to this many timeouts. A longer one is an outage. */
+/** How many timeouts of silence a backlog explains. A longer one is an outage. */
 const LONGEST_TIMEOUTS = 10;
 
-/** A silence shorter than this part of the timeout means nothing. */
+/** The part of the timeout below which a silence means nothing. */
 const QUIET_RATIO = 1 / 4;
 
 /**

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { LinkedList, type Linked } from './linked-list.js';
 
-/** For every request that may run at once, this many more may wait in each lane. */
+/** How many may wait in each lane for every request that may run at once. */
 const QUEUE_PER_SLOT = 64;
 
 /** The limit of the `low` lane until the first answer shows how long the server takes, and from then on. */
@@ -9,7 +9,7 @@ const COLD_LOW_LIMIT = 8;
 const INITIAL_LOW_LIMIT = 48;
 
 /**
- * Shed load leaves this part of all slots to the `low` lane: a caller's key may be why a server answers as if it shed load,
+ * The part of all slots that shed load leaves to the `low` lane: a caller's key may be why a server answers as if it shed load,
  * and requests that hang would soon have taken what is left.
  */
 const SHED_FLOOR = 0.25;

@@ -1,17 +1,17 @@
-/** Within this part of the time-out, no answer says that requests queue. */
+/** The part of the timeout within which no answer says that requests queue. */
 const QUICK_RATIO = 1 / 4;
 
-/** Of what is answered within a time-out, this part may be on its way at once: all of it would be answered too late. */
+/** The part of what is answered within a timeout that may be in flight at once: all of it would be answered too late. */
 const BEARABLE_PART = 0.8;
 
 /**
- * Answers count for this part of the time-out on average, older ones less. The latest one counts half: it stands for the time
- * before and after it.
+ * The part of the timeout for which answers count on average, older ones less. The latest one counts half: it stands for the
+ * time before and after it.
  */
 const SPAN_RATIO = 1 / 2;
 const LATEST_COUNTS = 1 / 2;
 
-/** For so many time-outs after its last answer, a congested server may still be working on what it was sent. */
+/** For how many timeouts after its last answer a congested server may still be working. */
 const SILENT_TIMEOUTS = 20;
 
 /** The requests that wait for an answer. */
@@ -22,7 +22,7 @@ export interface OnTheirWay {
 }
 
 /**
- * Whether requests queue at the server for so long that they are answered too late. By Little's law, as many are on their way
+ * Whether requests queue at the server for so long that they are answered too late. By Little's law, as many are in flight
  * as are answered in the time that an answer takes. Those that were sent before the one that was answered don't count: it
  * has overtaken them, as it can't in a queue.
  */
@@ -34,7 +34,7 @@ export class Congestion {
   #lastAnswerAt = -Infinity;
   /** When the latest request was sent that was answered. */
   #answeredSentAt = -Infinity;
-  /** When an answer last said that too many were on their way. */
+  /** When an answer last said that too many were in flight. */
   #congestedAt = -Infinity;
   /** Whether one has, so that nothing has to be reckoned for each answer where none did. */
   #isMarked = false;
@@ -66,14 +66,14 @@ export class Congestion {
     }
   }
 
-  /** What is on its way is answered in time, as a request was that was sent then. */
+  /** What is in flight is answered in time, as a request was that was sent then. */
   end(mono: number, sentAt: number): void {
     this.#lastAnswerAt = mono;
     this.#answeredSentAt = Math.max(this.#answeredSentAt, sentAt);
     this.#isMarked = false;
   }
 
-  /** How many may be on their way at once, by the latest answers. */
+  /** How many may be in flight at once, by the latest answers. */
   get bearable(): number {
     return (BEARABLE_PART * (this.#answers - LATEST_COUNTS)) / SPAN_RATIO;
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.js';
 
 export const TIMED_OUT = Symbol('timed out');
 
-/** When a timer fires later than this, this process was too busy for its time-outs to say anything about others. */
+/** When a timer fires later than this, this process was too busy for its timeouts to say anything about others. */
 const LATE_MS = 50;
 const LATE_RATIO = 0.2;
 
@@ -62,7 +62,7 @@ export class Deadline {
       };
       let cancel = this.#clock.after(ms, () => {
         this.#late ||= this.#isLate(this.#clock.monotonic() - dueAt);
-        // One more pass of the event loop: an answer that came in while this process was busy is not a time-out.
+        // One more pass of the event loop: an answer that came in while this process was busy is not a timeout.
         cancel = this.#clock.after(0, timeUp);
       });
       const end = (): void => {

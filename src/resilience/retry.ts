@@ -7,7 +7,7 @@ const TRANSIENT: ReadonlySet<FailureKind> = new Set(['unreachable', 'timeout', '
 /** How many more requests a failure deserves, `sent` having been sent. */
 export function retriesLeft(failure: AttemptFailure, sent: number, retries: number): number {
   if (TRANSIENT.has(failure.kind)) return retries + 1 - sent;
-  // An answer that was garbled on its way may be whole the next time; one that is wrong twice is wrong.
+  // An answer that was garbled in transit may be whole the next time; one that is wrong twice is wrong.
   return failure.kind === 'invalid_response' ? Math.min(retries, 1) + 1 - sent : 0;
 }
 

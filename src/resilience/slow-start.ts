@@ -1,7 +1,7 @@
 /** An outage of up to 10 s is recovered from at once. It is noticed to have ended up to a pause later. */
 const LONG_MS = 12_000;
 
-/** By then everything may be asked for again, in milliseconds; where the TTL is short, within this part of it. */
+/** When everything may be asked for again, in milliseconds; where the TTL is short, this part of it. */
 const RAMP_MS = 1000;
 const RAMP_RATIO = 1 / 60;
 

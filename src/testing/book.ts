@@ -6,15 +6,15 @@ import { checkKey, recordIssues, type RecordRules } from './validate.js';
 
 /** What the key server knows about a key. */
 export interface KeyRecord {
-  /** Who the key belongs to. */
+  /** Who uses the key: a person, a service or an application. */
   readonly client: string;
-  /** Which customer that is. */
+  /** The customer that the client belongs to. */
   readonly tenant: string;
   /** An identifier of the key that is not secret. Default: none. */
   readonly keyId?: string | undefined;
   /** The scopes that the key is good for. Default: its tenant alone. */
   readonly scopes?: readonly string[] | undefined;
-  /** When the key ends: a `Date`, or epoch milliseconds. Default: never. */
+  /** When the key expires: a `Date`, or epoch milliseconds. Default: never. */
   readonly expiresAt?: Date | number | undefined;
   /** Further fields of the verdict. A claim can't have the name of a field of the contract. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;

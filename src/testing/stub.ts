@@ -114,11 +114,14 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     this.#since = Date.now();
   }
 
+  /** Verifies one key. Rejects only with the reason of the caller's own `signal`. */
   verify(key: PresentedKey, options?: VerifyOptions): Promise<VerifyResult<Claims, FailOpen>>;
+  /** Fails closed for this call. */
   verify(
     key: PresentedKey,
     options: VerifyOptions<false> & { readonly failOpen: false },
   ): Promise<VerifyResult<Claims>>;
+  /** May fail open for this call. */
   verify(key: PresentedKey, options?: AnyVerifyOptions): Promise<Result<Claims>>;
   verify(key: PresentedKey, options: AnyVerifyOptions = {}): Promise<Result<Claims>> {
     return new Promise((resolve) => {
@@ -128,6 +131,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     });
   }
 
+  /** The method by which guards ask. */
   [VERIFY_NOW](key: PresentedKey, options: AnyVerifyOptions): Result<Claims> | Promise<Result<Claims>> {
     this.#calls++;
     if (!isVerifiable(key)) return this.#counter.count(localRejection(key));
@@ -135,6 +139,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     return cached === undefined ? this.#load(key, options) : this.#counter.count(cached);
   }
 
+  /** The result if the verdict is cached, else `undefined`. Counts like `verify()`. */
   verifyCached(key: PresentedKey, options: AnyVerifyOptions = {}): Served<Claims> | undefined {
     if (wrongCallOptions(options) !== undefined) return undefined;
     this.#calls++;
@@ -142,10 +147,12 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     return served && this.#counter.count(served);
   }
 
+  /** The cached verdict, else `undefined`. Has no side effects. */
   peek(key: PresentedKey): Served<Claims> | undefined {
     return isVerifiable(key) ? this.#cached(key, {}) : localRejection(key);
   }
 
+  /** Forgets verdicts and returns how many. Throws `InvalidOptionsError` for a wrong selector. */
   invalidate(selector: Selector): number {
     const stored = parseSelector(selector, sha256, 'invalidate');
     const selected = [...this.#cache].filter(([fingerprint, { result }]) => selects(stored, fingerprint, result));
@@ -157,20 +164,24 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     return selected.length;
   }
 
+  /** The same as `invalidate()`. Rejects with `InvalidOptionsError` for a wrong selector. */
   // eslint-disable-next-line @typescript-eslint/require-await
   async revoke(selector: Selector): Promise<void> {
     this.invalidate(selector);
   }
 
+  /** Forgets every verdict. */
   clear(): void {
     this.#cache.clear();
     this.#invalidated.clear();
   }
 
+  /** Does nothing: there is nothing to load. */
   async warmUp(): Promise<void> {
-    // There is nothing to load.
+    // As documented.
   }
 
+  /** Counts of its results, and of its cached verdicts. What needs a key server is zero. */
   stats(): Stats {
     const results = [...this.#cache.values()].map(({ result }) => result.valid);
     const count = results.filter((valid) => valid).length;
@@ -185,6 +196,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     return { status: 'down', since, failure, breaker: 'closed' };
   }
 
+  /** Ok, except between `unavailable()` and `recover()`. Rejects only with the reason of the caller's own `signal`. */
   async check(options: CheckOptions = {}): Promise<CheckResult> {
     const wrong = wrongCallOptions(options);
     if (wrong === undefined) options.signal?.throwIfAborted();
@@ -192,10 +204,12 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
     return await Promise.resolve({ ok: failure === undefined, ...(failure && { failure }), latencyMs: 0 });
   }
 
+  /** Does nothing: there is nothing to close. */
   async close(): Promise<void> {
-    // There is nothing to close.
+    // As documented.
   }
 
+  /** The same as `close()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -2,8 +2,11 @@ import { fieldOf } from '../core/schema.js';
 
 /** One request to the key server. */
 export interface WireRequest {
+  /** The absolute URL, with its query. */
   readonly url: string;
+  /** The method, such as `POST`. */
   readonly method: string;
+  /** The headers by name, credentials included. */
   readonly headers: Readonly<Record<string, string>>;
   /** `undefined` for a request without a body. */
   readonly body: string | undefined;
@@ -15,13 +18,15 @@ export interface WireRequest {
 
 /** What came back. A redirect is a response like any other: it must not be followed. */
 export interface WireResponse {
+  /** The HTTP status, also that of a redirect. */
   readonly status: number;
   /** The value of a header, by its name in lower case; several values joined by a comma. */
   readonly header: (name: string) => string | undefined;
+  /** The body, up to 64 KiB; empty if `needsBody` doesn't ask for it. A longer one fails as `invalid_response`. */
   readonly body: Uint8Array;
 }
 
-/** A request on its way. */
+/** A request in flight. */
 export interface Exchange {
   /** Rejects with a `TransportError`. Anything else that it rejects with counts as a mistake in the transport, and denies. */
   readonly response: Promise<WireResponse>;
@@ -50,13 +55,15 @@ export interface SendOptions {
 
 /** How bytes reach the key server. One place chooses it: `#transport`, unless the caller brings one. */
 export interface Transport {
+  /** Sends one request. Must not throw: failures reject `response`. */
   send(request: WireRequest, options?: SendOptions): Exchange;
   /** Loads and opens ahead of time what the first request would wait for. */
   warmUp?(): Promise<void>;
+  /** Closes its connections. Default: nothing to close. */
   close?(): Promise<void>;
   /**
    * Finds out whether this process, not the key server, is why nothing gets through: no free thread, no file descriptor.
-   * Asked before a time-out, or a connection that could not be made, counts as an outage. `waitedMs`: how long that took, in
+   * Asked before a timeout, or a connection that could not be made, counts as an outage. `waitedMs`: how long that took, in
    * milliseconds. What is refused at once was not waiting for a thread.
    */
   isOverloaded?(waitedMs: number): Promise<boolean>;
@@ -84,6 +91,7 @@ const BRAND = Symbol.for('keyverify.transport-error');
  */
 export class TransportError extends Error {
   override readonly name = 'TransportError';
+  /** The kind of failure that the question ends with, unless a retry succeeds. */
   readonly kind: TransportFailureKind;
   /** No connection was made: nothing has left this process. */
   readonly unconnected: boolean;

@@ -61,7 +61,7 @@ function dispatchOptions(request: WireRequest, { origin, pathname, search }: URL
     method,
     headers: { ...request.headers },
     body: request.body ?? null,
-    // Undici's own time-outs are coarse and are not needed: the deadline stands outside.
+    // Undici's own timeouts are coarse and are not needed: the deadline stands outside.
     headersTimeout: 0,
     bodyTimeout: 0,
     // Switches off the redirect interceptor that a caller's dispatcher may have: the token must not travel on.

@@ -92,7 +92,7 @@ describe.concurrent('only what is on the list of outages opens', () => {
     expect(await ask(context, NOWHERE, failing(wrapped))).toMatchObject({ opened: true });
   });
 
-  test('one address out of ports is our own, whatever the others say', async (context) => {
+  test('one address out of ports is our own load, whatever the others say', async (context) => {
     const all = new AggregateError([withCode('ECONNREFUSED'), withCode('EADDRNOTAVAIL')], '');
     expect(await ask(context, NOWHERE, failing(new TypeError('fetch failed', { cause: all })))).toEqual(DENIED);
   });
@@ -194,7 +194,7 @@ async function raw({ onTestFinished }: Test, answer: (socket: Socket) => void): 
   return (server.address() as AddressInfo).port;
 }
 
-describe.concurrent.each(AUTOMATIC)('what the wire says, by $via', ({ options }) => {
+describe.concurrent.each(AUTOMATIC)('what comes over the wire, by $via', ({ options }) => {
   const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
   test.for([
     ['both lengths', `${head}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n4\r\ntrue\r\n0\r\n\r\n`],

@@ -101,7 +101,7 @@ describe.concurrent('what the server sees of control questions', () => {
   });
 });
 
-test('a key of a caller that looks like a control question is a key like any other', async (context) => {
+test("a caller's key that looks like that of a control question is a key like any other", async (context) => {
   const { server, verifier } = await lab(context, { failOpen: true });
   server.fault = (key) => (key.startsWith(`${CONTROL}mine`) ? { status: 503 } : undefined);
   const results = await during(500, 25, async () => await verifier.verify(`${CONTROL}mine-${randomUUID()}`));

@@ -32,7 +32,7 @@ describe.concurrent('a redirect is not followed', () => {
   });
 });
 
-describe.concurrent('a coding that nobody asked for', () => {
+describe.concurrent('a content coding that was not asked for', () => {
   test.for(everyWay([{}]))('$way, failOpen: $failOpen', async (row, context) => {
     const { server, verifier } = await lab(context, row.options);
     const answer = gzipSync(JSON.stringify({ valid: true, client: 'acme', tenant: 'cust-A' }));
@@ -49,7 +49,7 @@ describe.concurrent('a coding that nobody asked for', () => {
 
 describe.concurrent('idle connections', () => {
   // As long as it takes: the pool has its own timers.
-  test('end before a server hint of 300 s does', async (context) => {
+  test('are closed long before the 300 s that the server hints at', async (context) => {
     const { server, verifier } = await lab(context, {});
     server.headers = { 'keep-alive': 'timeout=300' };
     await Promise.all(Array.from({ length: 4 }, async () => await verifier.verify(newcomer())));

@@ -56,7 +56,7 @@ describe.concurrent('Age counts towards max-age', () => {
     expect((await verifier.verify(key)).source).toBe(row.again);
   });
 
-  test.for(everyWay([{}]))('and what is left is the TTL; $way, failOpen: $failOpen', async (row, context) => {
+  test.for(everyWay([{}]))('and the rest is the TTL; $way, failOpen: $failOpen', async (row, context) => {
     const { server, verifier } = await lab(context, row.options);
     const key = newcomer();
     server.verdicts.set(key, good({ 'cache-control': 'max-age=60', age: '59' }));
@@ -66,8 +66,8 @@ describe.concurrent('Age counts towards max-age', () => {
   });
 });
 
-describe.concurrent('a refusal with no-store', () => {
-  test.for(everyWay([{}]))('outlives an older "valid" in the air; $way, failOpen: $failOpen', async (row, context) => {
+describe.concurrent('a rejection with no-store', () => {
+  test.for(everyWay([{}]))('outlives an older "valid" in flight; $way, failOpen: $failOpen', async (row, context) => {
     const { server, verifier } = await lab(context, row.options);
     const key = newcomer();
     server.fault = (asked) => (asked === key ? { slowMs: 300 } : undefined);
@@ -87,7 +87,7 @@ describe.concurrent('a refusal with no-store', () => {
     }
   });
 
-  test.for(everyWay([{}]))('is asked about anew; $way, failOpen: $failOpen', async (row, context) => {
+  test.for(everyWay([{}]))('is asked about again; $way, failOpen: $failOpen', async (row, context) => {
     const { server, verifier } = await lab(context, row.options);
     const key = newcomer();
     server.revoke(key, { 'cache-control': 'no-store' });

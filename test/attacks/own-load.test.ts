@@ -98,7 +98,7 @@ describe.each(TRANSPORTS)('$way', ({ transport }) => {
 
   test.skipIf(process.platform === 'win32')('a full thread pool, so that DNS has to wait', async (context) => {
     const server = await startServer(context);
-    // A connection for each request, so that each needs a look-up.
+    // A connection for each request, so that each needs a lookup.
     server.headers = { connection: 'close' };
     const url = server.url.replace('127.0.0.1', 'localhost');
     const { ask, breakers, newcomersGetIn } = await pair(context, url, { ...transport, timeoutMs: 600 });

@@ -51,7 +51,7 @@ describe.concurrent('keys at which a healthy server fails', () => {
     expect(await besiege(verifier, { ms: 1_000, key: make, everyMs: 50, burst: 8 })).toEqual(REPELLED);
   });
 
-  // With the default time-out, 40 questions a second that hang need more slots than there are.
+  // With the default timeout, 40 questions a second that hang need more slots than there are.
   test.for(crosswise([{}]))('dropped, with default settings; $way, failOpen: $failOpen', async (row, context) => {
     const { make, is } = SHAPES['with a quote'];
     const { server, verifier } = await lab(context, { ...row.options, timeoutMs: 2_000 });

@@ -130,7 +130,7 @@ describe.concurrent('a revoked key for which a firewall answers', () => {
     },
   );
 
-  test('is served on in an outage that has just begun, however old its verdict is', async (context) => {
+  test('is still served in an outage that has just begun, however old its verdict is', async (context) => {
     const { server, verifier } = await lab(context, OPTIONS);
     const [rare, other] = [newcomer(), newcomer()];
     await verifier.verify(rare);
@@ -140,7 +140,7 @@ describe.concurrent('a revoked key for which a firewall answers', () => {
     expect(await verifier.verify(rare)).toMatchObject({ valid: true, source: 'stale' });
   });
 
-  test('lives on where the same befalls all: known keys keep working while our token is wrong', async (context) => {
+  test('keeps working if all keys are answered so, since our token is wrong', async (context) => {
     const { server, verifier } = await lab(context, OPTIONS);
     const known = newcomer();
     await verifier.verify(known);

@@ -2,7 +2,7 @@ import { get } from 'node:http';
 
 /** How often it asks, in milliseconds. */
 const INTERVAL_MS = 50;
-/** When nobody has been answered for this part of the time-out, the library may rightly see an outage. */
+/** When nobody has been answered for this part of the timeout, the library may rightly see an outage. */
 const SILENT_RATIO = 0.4;
 /** So long after the server has answered nobody, a breaker may still be open, in milliseconds. */
 const AFTERMATH_MS = 1_500;

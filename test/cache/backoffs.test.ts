@@ -32,11 +32,11 @@ describe('a key whose question failed is left alone', () => {
     expect(backoffAfter(fails(kind))).toBe(750);
   });
 
-  test.each(['proven', 'unproven'] as const)('after a time-out in an outage, %s', (evidence) => {
+  test.each(['proven', 'unproven'] as const)('after a timeout in an outage, %s', (evidence) => {
     expect(backoffAfter(fails('timeout', evidence))).toBe(750);
   });
 
-  test('but not after a first time-out while others were answered: it may have hung in an outage that is over', () => {
+  test('but not after a first timeout while others were answered: it may have hung in an outage that is over', () => {
     expect(backoffAfter(fails('timeout'))).toBe(0);
     expect(backoffAfter(fails('timeout', 'proven'), fails('timeout'))).toBe(0);
     expect(backoffAfter(fails('server_error'), fails('timeout'))).toBe(0);

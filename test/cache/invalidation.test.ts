@@ -111,7 +111,7 @@ describe('clear', () => {
     expect(invalidated(verdicts)).toBe('');
   });
 
-  test('wins over an answer that is in the air', () => {
+  test('wins over an answer in flight', () => {
     const verdicts = filled();
     const before = verdicts.position;
     verdicts.clear(0);

@@ -125,7 +125,7 @@ describe('a verdict with no-store', () => {
     expect(verdicts.sizes).toEqual({ verified: 0, rejected: 1 });
   });
 
-  test('rejects, and an older valid verdict that was still in the air is not cached over it', () => {
+  test('rejects, and an older valid verdict that was still in flight is not cached over it', () => {
     const verdicts = cache();
     verdicts.set('f', verdict(rejected(), 5, NO_STORE), 0);
     verdicts.set('f', verdict(verified(), 4), 0);

@@ -26,7 +26,7 @@ describe('ambiguous rejections', () => {
     expect([3, 4, 5].map((mono) => rejections.isBelieved(true, mono))).toEqual([true, true, false]);
   });
 
-  test('that are far apart are revocations, one by one', () => {
+  test('that are far apart count as revocations', () => {
     const rejections = new AmbiguousRejections();
     for (let at = 0; at < 60; at += 3) expect(rejections.isBelieved(true, at * MINUTE)).toBe(true);
     const others = new AmbiguousRejections();

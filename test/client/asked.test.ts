@@ -9,7 +9,7 @@ import { GOOD_BODY, response } from '../helpers/responses.js';
 test.each([
   [GOOD_BODY, 'verified'],
   [{ valid: false, reason: 'unknown_key' }, 'rejected'],
-])('observers are told what a question came to: %o, %s', async (body, outcome) => {
+])('observers get the outcome of a question: %o, %s', async (body, outcome) => {
   const { ask, answer, clock } = clientOf();
   const asked = await ask('sk-1');
   await clock.advance(20);
@@ -23,7 +23,7 @@ test('observers are told how a question failed', () => {
   expect(outcomeOf(failed)).toEqual({ outcome: 'failed', failure: failed, attempts: 2, durationMs: 30 });
 });
 
-test('to observers, a control question that was answered is one about a rejected key', () => {
+test('observers get an answered control question as rejected', () => {
   const out = failure('timeout');
   expect(controlOutcome(undefined, 1, 40)).toEqual({
     outcome: 'rejected',

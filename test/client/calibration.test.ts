@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { Calibration } from '../../src/client/calibration.js';
 
-test('pauses double while control questions fail, and begin anew once one is answered', () => {
+test('pauses double while control questions fail, and start over once one is answered', () => {
   const calibration = new Calibration();
   expect(calibration.isDue(0, true)).toBe(false);
   calibration.isNeeded = true;

@@ -43,7 +43,7 @@ describe('an ambiguous rejection', () => {
     expect(await end()).toMatchObject({ result: { status: 'rejected', reason: 'unknown_key' } });
   });
 
-  test.each([401, 404])('is believed where nobody counts them: %i', async (status) => {
+  test.each([401, 404])('is believed where they are not counted: %i', async (status) => {
     const { end, requests } = startCall({ protocol, source: () => 'token', replies: [response(status)] });
     expect(await end()).toMatchObject({ result: { reason: 'unknown_key' } });
     expect(requests).toHaveLength(1);
@@ -57,7 +57,7 @@ describe('an ambiguous rejection', () => {
     expect(failure).toMatchObject({ ...DOUBTED, status });
   });
 
-  test('is believed where it limits the key, which passes', async () => {
+  test('is believed if it is a rate limit of the key', async () => {
     const reply = response(404, '', { reason: 'rate_limited' });
     expect(await ask({ replies: [reply] }, true, doubts()).end()).toMatchObject({ result: { reason: 'rate_limited' } });
   });
@@ -74,7 +74,7 @@ describe('an ambiguous rejection', () => {
     expect([call.requests.length, calls]).toEqual([requests, requests]);
   });
 
-  test('that another token does not change is believed', async () => {
+  test('is believed if another token gets it, too', async () => {
     const call = ask(
       { source: () => 'token', replies: [response(401), response(401)] },
       true,
@@ -85,7 +85,7 @@ describe('an ambiguous rejection', () => {
   });
 });
 
-test('whether a key was good is what the cache says of it', async () => {
+test('the cached verdict says whether a key was good', async () => {
   const { load, transport, requests } = loaderOf({ protocol, serviceToken: () => 'token' });
   transport.script = () => GOOD;
   await load('sk-good');

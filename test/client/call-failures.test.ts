@@ -42,7 +42,7 @@ describe('what a transport rejects with', () => {
     expect(await startCall({ retries: 0, replies: [foreign] }).end()).toMatchObject({ kind: 'unreachable' });
   });
 
-  test('is a mistake in the transport where it is anything else, and opens nothing', async () => {
+  test('counts as a mistake in the transport if it is anything else, and opens nothing', async () => {
     const reset = Object.assign(new TypeError(`reset while asking about ${KEY}`), { code: 'ECONNRESET' });
     const { end, call, told } = startCall({ replies: [reset] });
     expect(await end()).toMatchObject({
@@ -53,7 +53,7 @@ describe('what a transport rejects with', () => {
     expect([call.attempts, told.suspects]).toEqual([1, 0]);
   });
 
-  test('is a mistake, too, where it throws', async () => {
+  test('counts as a mistake, too, if the transport throws', async () => {
     const { transport, end } = startCall({ source: async () => await Promise.resolve(TOKEN), retries: 0 });
     vi.spyOn(transport, 'send').mockImplementation(({ headers }) => {
       throw new ReferenceError(`no ${String(headers['x-service-token'])}`);
@@ -65,7 +65,7 @@ describe('what a transport rejects with', () => {
     });
   });
 
-  test.each([undefined, null, 'text'])('is a mistake, too, where it resolves to %j', async (nothing) => {
+  test.each([undefined, null, 'text'])('counts as a mistake, too, if it resolves to %j', async (nothing) => {
     const { answer, end } = startCall();
     await answer(0, nothing as unknown as WireResponse);
     expect(await end()).toEqual({ kind: 'misconfigured', message: UNUSABLE, cause: undefined });
@@ -209,7 +209,7 @@ describe('the service token', () => {
     expect(await token.fetch(true)).toBe('t-2');
   });
 
-  test('that is renewed and does not come in time is no sign of an outage, and leaves the one that there is', async () => {
+  test('whose renewal does not come in time is no sign of an outage, and the old one stays in use', async () => {
     let calls = 0;
     const source = async () => (++calls === 1 ? await Promise.resolve('t-1') : await never);
     const { end, token, told } = startCall({ source, replies: [response(401)] });
@@ -286,14 +286,14 @@ describe('claims', () => {
     expect(failure).toMatchObject({ cause: { message: 'odd: [redacted]' } });
   });
 
-  test('of a refused key are not read', async () => {
+  test('of a rejected key are not read', async () => {
     const readClaims = () => ({ wrong: 'all of it' });
     const { end } = startCall({ readClaims, replies: [response(200, { valid: false, reason: 'revoked' })] });
     expect(await end()).toMatchObject({ result: { valid: false, reason: 'revoked' } });
   });
 });
 
-describe('a key that ends while its answer is on the way', () => {
+describe('a key that expires while its answer is in flight', () => {
   test.each([
     ['has ended', 'by the monotonic clock', 2_000, 0, 'expired'],
     ['has ended', 'by the wall clock', 0, 2_000, 'expired'],

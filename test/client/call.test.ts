@@ -40,7 +40,7 @@ describe('a question', () => {
     expect([requests.length, requests[0]?.abortedBy, clock.pending]).toEqual([1, undefined, 0]);
   });
 
-  test('may be answered by a refusal, with what Cache-Control allows', async () => {
+  test('may be answered by a rejection, with what Cache-Control allows', async () => {
     const headers = { 'content-type': 'application/json', 'cache-control': 'max-age=3' };
     const { end, startedAt } = startCall({ replies: [response(200, { valid: false, reason: 'revoked' }, headers)] });
     expect(await end()).toEqual({
@@ -72,7 +72,7 @@ describe('a question', () => {
 });
 
 describe('a retry', () => {
-  test('follows what may pass, and its verdict counts from when it was sent itself', async () => {
+  test('follows a transient failure, and the age of its verdict counts from the retry', async () => {
     const { end, call, told, startedAt } = startCall({ replies: [response(503), GOOD], random: () => 0.5 });
     const second = { wall: startedAt.wall + 50, mono: startedAt.mono + 50 };
     expect(await end()).toMatchObject({ result: { valid: true, verifiedAt: second.wall }, askedAt: second });
@@ -107,13 +107,13 @@ describe('a retry', () => {
     }
   });
 
-  test('is not made where it is not welcome', async () => {
+  test('is not made if mayRetry() returns false', async () => {
     const { end, call } = startCall({ context: { mayRetry: () => false }, replies: [response(503), GOOD] });
     expect(await end()).toMatchObject({ kind: 'server_error' });
     expect(call.attempts).toBe(1);
   });
 
-  test('waits for Retry-After where the time allows, and else is not made', async () => {
+  test('waits for Retry-After if there is time, and is not made otherwise', async () => {
     const shed = response(503, '', { 'retry-after': '1' });
     const fits = startCall({ replies: [shed, GOOD], timeoutMs: 1_010 });
     expect(await fits.end()).toHaveProperty('result');
@@ -237,7 +237,7 @@ describe('a call that is abandoned', () => {
     expect(landed).toEqual({
       value: {
         kind: 'overloaded',
-        message: 'keyverify: given up, since more questions are on their way than the key server answers in time',
+        message: 'keyverify: given up, since more questions are in flight than the key server can answer in time',
       },
       afterMs: 100,
     });
@@ -261,14 +261,14 @@ describe('a process that is busy itself', () => {
     message: 'keyverify: no answer in time, but the event loop of this process was blocked',
   };
 
-  test('takes its time-out for its own load', async () => {
+  test('counts its timeout as its own load', async () => {
     const { clock, end, told } = startCall({ retries: 0 });
     clock.jumpMono(2_500);
     expect(await end()).toEqual(BUSY);
     expect(told.suspects).toBe(0);
   });
 
-  test('has no such doubt while there is time left', async () => {
+  test('retries as usual while there is time left', async () => {
     const { clock, call, told } = startCall();
     clock.jumpMono(1_500);
     await clock.advance(0);

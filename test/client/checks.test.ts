@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { Checks } from '../../src/client/checks.js';
 
-test('those who came after a control question was sent wait for the next one', async () => {
+test('a check that begins after a control question was sent waits for the next one', async () => {
   const checks = new Checks();
   const results = [10, 20, 30].map(async (mono) => await checks.wait(mono));
   const settle = (sentAt: number): boolean =>

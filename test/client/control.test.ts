@@ -24,7 +24,7 @@ describe('the key of a control question', () => {
 });
 
 describe('a control question', () => {
-  test('is asked at once, and what became of it is told', async () => {
+  test('is asked at once, and reports its outcome', async () => {
     const { clock, controls, asked, results, start } = setUp();
     expect([controls.pending, controls.last, controls.count]).toEqual([undefined, undefined, 0]);
     controls.request();
@@ -36,7 +36,7 @@ describe('a control question', () => {
     expect(controls).toMatchObject({ pending: undefined, last: results[0], count: 1 });
   });
 
-  test('tells its failure', async () => {
+  test('reports its failure', async () => {
     const { controls, asked, results } = setUp();
     controls.request();
     await asked[0]?.finish(failure('server_error'));
@@ -159,7 +159,7 @@ describe('a hang-up', () => {
     expect(asked).toHaveLength(2);
   });
 
-  test('that was the idle-connection race is none', async () => {
+  test('that was the idle-connection race is no failure', async () => {
     const { controls, asked, results } = setUp();
     controls.request();
     await asked[0]?.finish(failure('unreachable'));
@@ -172,7 +172,7 @@ describe('a hang-up', () => {
     failure('server_error'),
     failure('timeout'),
     failure('misconfigured'),
-  ])('is no other failure (%#)', async (other) => {
+  ])('is repeated after no other failure (%#)', async (other) => {
     const { controls, asked, results } = setUp();
     controls.request();
     await asked[0]?.finish(other);

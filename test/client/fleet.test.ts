@@ -103,7 +103,7 @@ describe('a fleet', () => {
     expect(get.mock.calls.map(([key]) => JSON.parse(key.namespace) as unknown)).toEqual([namespace]);
   });
 
-  test('does not look into a store that is out, nor waits for a stream for its sake', async () => {
+  test('neither reads a shared cache that is down nor waits for a stream because of it', async () => {
     const fails = async (): Promise<never> => await Promise.reject(new Error('down'));
     const sharedCache = { fleet: support, get: fails, put: fails, lease: fails };
     const { fleet, clock } = fleetOf({ sharedCache });
@@ -135,7 +135,7 @@ describe('a fleet', () => {
     expect(contexts.map(({ signal }) => signal.aborted)).toEqual([true]);
   });
 
-  test('asks about a key that has made room for others meanwhile as about any', async () => {
+  test('asks about a key that was evicted meanwhile as about any other', async () => {
     const { mayRefresh } = fleetOf({ sharedCache: memoryFleet().sharedCache });
     expect(await mayRefresh(UNKNOWN)).toBe(true);
   });
@@ -164,7 +164,7 @@ describe('revocations', () => {
     ['all', [revoked({ all: true })], true],
     ['one key and a tenant', [revoked(one), revoked({ tenant: 'cust-A' })], true],
     ['a tenant that is changed, not revoked', [changed({ tenant: 'cust-A' })], false],
-  ])('of many keys let those who wait go first, for two seconds: %s', async (_, events, isLater) => {
+  ])('of many keys put refreshes off for two seconds: %s', async (_, events, isLater) => {
     const { clock, mayRefresh } = await delivered(events);
     expect(await mayRefresh()).toBe(!isLater);
     await clock.advance(1_999);
@@ -186,7 +186,7 @@ describe('revocations', () => {
     ['changed', [changed(one)], [1]],
     ['both, of one verdict', [revoked({ keyId: 'k-2' }), changed({ keyId: 'k-1' })], [1]],
     ['of others', [revoked({ keyId: 'k-2' }), changed({ keyId: 'k-2' })], [0]],
-  ])('are told with how many verdicts they concern: %s', async (_, events, expected) => {
+  ])('are reported with the number of verdicts that they concern: %s', async (_, events, expected) => {
     const { counts } = await delivered(events);
     expect(counts).toEqual(expected);
   });

@@ -85,13 +85,13 @@ describe('a rate limit', () => {
     expect(blocked()).toMatchObject({ retryAfterMs: 500 });
   });
 
-  test('does not listen to a Retry-After that a key of a caller was answered', () => {
+  test("ignores the Retry-After in an answer about a caller's key", () => {
     const { record, blocked } = setUp();
     record('server_error', { evidence: 'proven', retryAfterMs: 3_000 }, 503, 'low');
     expect(blocked()).toMatchObject({ retryAfterMs: 1_000 });
   });
 
-  test('is one failure for all who are refused by it', async () => {
+  test('gives all refused callers the same failure', async () => {
     const { clock, record, blocked } = setUp();
     record('rate_limited', { retryAfterMs: 3_000 });
     const first = blocked();
@@ -130,7 +130,7 @@ describe('an outage', () => {
     expect(blocked()?.cause).toBeUndefined();
   });
 
-  test('is one failure for all who are refused, until the next probe', async () => {
+  test('gives all refused callers the same failure, until the next probe', async () => {
     const { clock, breaker, record, blocked } = setUp();
     record('timeout', { evidence: 'proven' });
     const first = blocked();
@@ -164,7 +164,7 @@ describe('an outage', () => {
     expect(blocked()).toMatchObject({ retryAfterMs: 1_000 });
   });
 
-  test('is known to be one during a pause, too, which goes on after it', async () => {
+  test('is noticed during a pause, too, which goes on after it', async () => {
     const { clock, record, answer, blocked } = setUp();
     record('rate_limited', { retryAfterMs: 30_000 });
     expect(blocked()).toMatchObject({ kind: 'rate_limited', evidence: 'none' });
@@ -250,7 +250,7 @@ describe('the trickle', () => {
     expect([1, 2].map(() => gate.tryTrickle('high', clock.monotonic()))).toEqual([true, false]);
   });
 
-  test('begins anew with the next pause', async () => {
+  test('starts over with the next pause', async () => {
     const given = setUp();
     given.record('rate_limited');
     for (let answer = 0; answer < 20; answer++) for (const lane of LANES) given.answer(10, lane);
@@ -320,7 +320,7 @@ describe('the queue', () => {
     await clock.advance(1_000);
   });
 
-  test.each(LANES)('gives a slot back where a pause has begun meanwhile: %s', async (lane) => {
+  test.each(LANES)('gives a slot back if a pause has begun meanwhile: %s', async (lane) => {
     const { gate, fill, record } = setUp({ maxConcurrency: 1 });
     fill('high');
     const entered = gate.enter(lane);
@@ -334,7 +334,7 @@ describe('the queue', () => {
 });
 
 describe('the limit on unknown keys', () => {
-  /** The limit after answers that have taken so long, while so many others are on their way. */
+  /** The limit after answers that have taken so long, while so many others are in flight. */
   const after = (others: number, lane: Lane | undefined, ...latencies: readonly number[]): number => {
     const { answer, taken, room } = setUp({ maxConcurrency: 100 });
     taken.low = others;
@@ -348,8 +348,8 @@ describe('the limit on unknown keys', () => {
     ['grows up to maxConcurrency', 0, 'low', Array.from({ length: 100 }, () => 10), 100],
     ['grows once with control questions, from what it is without an answer', 0, undefined, [10, 10], 48],
     ['grows once with known keys', 0, 'high', [10, 10], 48],
-    ['grows with quick answers, however many are on their way', 40, 'low', [500], 49],
-    ['stays with slow answers, where too many are on their way', 40, 'low', [500.1], 48],
+    ['grows with quick answers, however many are in flight', 40, 'low', [500], 49],
+    ['stays with slow answers, where too many are in flight', 40, 'low', [500.1], 48],
   ])('%s', (_, others, lane, latencies, expected) => {
     expect(after(others, lane, ...latencies)).toBe(expected);
   });

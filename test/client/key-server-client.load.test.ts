@@ -161,7 +161,7 @@ describe('the question about an unknown key that has hung for longest', () => {
     expect(slow.outcome).toMatchObject(GIVEN_UP);
   });
 
-  test('is none where our own event loop was late for so long', async () => {
+  test('is not given up for the time that our own event loop was late', async () => {
     const { ask, answer, clock } = clientOf({ maxConcurrency: 2 });
     // Answers usually take no time.
     for (let count = 0; count < 32; count++) {
@@ -188,9 +188,9 @@ describe('the question about an unknown key that has hung for longest', () => {
 
 describe('a congested server', () => {
   const CONGESTED =
-    'keyverify: no answer in time, but more questions are on their way than the key server answers in time';
+    'keyverify: no answer in time, but more questions are in flight than the key server can answer in time';
 
-  /** Forty questions about unknown keys are on their way when the first is answered, after so long. */
+  /** Forty questions about unknown keys are in flight when the first is answered, after so long. */
   const crowd = async (latencyMs = 501, setup: ClientSetup = {}) => {
     const rig = clientOf({ maxConcurrency: 100, ...setup });
     const asked = [];
@@ -223,7 +223,7 @@ describe('a congested server', () => {
     expect(keys()).not.toContain('sk-new-12');
   });
 
-  test('answers later questions neither: they are our own load, too', async () => {
+  test('does not answer later questions either: they are our own load, too', async () => {
     const { clock, ask } = await crowd();
     await clock.advance(1_499);
     const late = await ask('sk-late');
@@ -238,7 +238,7 @@ describe('a congested server', () => {
     return rig;
   };
 
-  test('is out after twenty times timeoutMs without an answer', async () => {
+  test('counts as down after twenty times timeoutMs without an answer', async () => {
     const { clock, ask } = await after({ breaker: false });
     await clock.advance(35_899);
     const early = await ask('sk-early');
@@ -269,7 +269,7 @@ describe('a congested server', () => {
     expect(client.counts.controls).toBe(expected);
   });
 
-  test('is out where no connection can be made', async () => {
+  test('counts as down if no connection can be made', async () => {
     const { ask, answerAll, client, clock } = await after();
     answerAll(new TransportError('unreachable', 'refused', { unconnected: true }));
     client.requestControl();
@@ -390,7 +390,7 @@ describe('a burst at a server that works on all of it at once', () => {
     expect(outcomes()).toEqual(Array(count).fill(expect.objectContaining({ evidence: 'proven' })));
   });
 
-  test('is no reason for a reset', async () => {
+  test('does not explain a reset', async () => {
     const { clock, asked, answer } = await burst(48);
     const reset = new TransportError('unreachable', 'reset');
     await clock.advance(1_000);
@@ -406,7 +406,7 @@ describe('a burst at a server that works on all of it at once', () => {
   });
 });
 
-describe('a burst of keys that are not known yet', () => {
+describe('a burst of new keys', () => {
   /** How many of so many keys get an answer from a server that takes so long for each. */
   const answered = async (keys: number, latencyMs: number): Promise<number> => {
     const { ask, clock, transport, client } = clientOf({ maxConcurrency: 64, retries: 1 });
@@ -461,7 +461,7 @@ describe('a process that is out of threads or file descriptors', () => {
     ['says so', async () => await Promise.resolve(true), true],
     ['cannot tell', async () => await Promise.reject(new Error('broken')), true],
     ['says no', async () => await Promise.resolve(false), false],
-  ])('takes no silence for an outage where its transport %s', async (_, isOverloaded, expected) => {
+  ])('does not take silence for an outage if its transport %s', async (_, isOverloaded, expected) => {
     const { ask, answerAll, transport, client } = clientOf();
     Object.assign(transport, { isOverloaded });
     answerAll(new TransportError('unreachable', 'reset', { unconnected: true }));

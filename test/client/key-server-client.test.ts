@@ -10,7 +10,7 @@ const OUT = response(503);
 const REFUSED = new TransportError('unreachable', 'refused', { unconnected: true });
 
 describe('a question', () => {
-  test('is told of its verdict, and what it took', async () => {
+  test('reports its verdict, its attempts and its duration', async () => {
     const { ask, answer, clock, client } = clientOf({ retries: 1, random: () => 0.5 });
     const onSent = vi.fn();
     const asked = await ask('sk-1', { onSent });
@@ -194,7 +194,7 @@ describe('the breaker', () => {
     return rig;
   };
 
-  test('refuses while it is open, all but a trickle, whose failures take its evidence', async () => {
+  test('refuses all but a trickle while it is open, whose failures take its evidence', async () => {
     const { ask, blocked, keys, client, clock } = await opened();
     expect(blocked()).toMatchObject({ kind: 'circuit_open', isOutage: true });
     expect((await ask('sk-2')).outcome).toMatchObject({ kind: 'server_error', isOutage: true });
@@ -302,7 +302,7 @@ describe('the breaker', () => {
     expect(events).toEqual(['breaker half-open server_error', 'breaker closed undefined', 'control answered 0']);
   });
 
-  test('takes a question for the key’s own failure that others were answered since, though it has opened again', async () => {
+  test('counts a failure as the key’s own if others were answered since, though it has opened again', async () => {
     const { ask, answer, answerAll, clock } = clientOf({
       breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
     });

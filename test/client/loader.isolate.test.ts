@@ -47,7 +47,7 @@ describe('in an isolate', () => {
     expect([kept.length, server.asked(SERVED)]).toEqual([1, 2]);
   });
 
-  test('nor does a pause let a question trickle through that cannot be kept alive', async () => {
+  test('a pause lets no question through that cannot be kept alive', async () => {
     const { loader, clock, requests, answer } = loaderOf();
     loader.trickle(FINGERPRINT, KEY, clock.monotonic(), {});
     expect(requests).toHaveLength(0);
@@ -64,7 +64,7 @@ describe('in an isolate', () => {
     expect(() => build({ revocations: [] })).not.toThrow();
   });
 
-  test('the next caller probes an open breaker, as no timer does', async () => {
+  test('the next caller probes an open breaker, since no timer does', async () => {
     const { transport, clock, load, loader, requests } = loaderOf({ breaker: { failureThreshold: 1 } });
     transport.script = () => response(503);
     await load();

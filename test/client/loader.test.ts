@@ -16,7 +16,7 @@ const LIMITED = response(429, '', { 'retry-after': '3' });
 const never = new Promise<never>(() => undefined);
 
 describe('a load', () => {
-  test('asks, caches the verdict and tells of it', async () => {
+  test('asks, caches the verdict and reports it', async () => {
     const { load, answer, clock, cache, events, loader } = loaderOf();
     const loading = await load();
     expect(loader.counts).toMatchObject({ active: 1, queued: 0, controls: 0, breaker: 'closed' });
@@ -35,7 +35,7 @@ describe('a load', () => {
     expect(loads.map(({ outcome }) => outcome)).toEqual(['verified', 'verified', 'verified']);
   });
 
-  test('by its signal leaves the flight to the others', async () => {
+  test('that is aborted leaves the flight to the others', async () => {
     const { load, answer, requests, cache } = loaderOf();
     const controller = new AbortController();
     const [left, stayed] = [await load(KEY, { signal: controller.signal }), await load()];
@@ -82,7 +82,7 @@ describe('a load', () => {
     expect(requests.filter(({ key }) => key === KEY)).toHaveLength(4);
   });
 
-  describe('whose verdict is invalidated on its way', () => {
+  describe('whose verdict is invalidated in flight', () => {
     const REVOKED = response(200, { valid: false, reason: 'revoked' });
 
     /** 100 ms after it was asked, the tenant is invalidated; 100 ms later the answer to that comes. */
@@ -102,7 +102,7 @@ describe('a load', () => {
     test.each([
       ['verified', GOOD],
       ['rejected', REVOKED],
-    ])('is asked anew, and those who wait hear of the second answer: %s', async (outcome, reply) => {
+    ])('is asked again, and the waiting callers get the second answer: %s', async (outcome, reply) => {
       const { loading, asked, answer, cache, events } = await overtaken();
       expect([loading.outcome, asked(), cache.isInvalidated(FINGERPRINT)]).toEqual([undefined, 2, true]);
       await answer(reply);
@@ -110,7 +110,7 @@ describe('a load', () => {
       expect([cache.get(FINGERPRINT)?.result.valid, cache.isInvalidated(FINGERPRINT)]).toEqual([reply === GOOD, false]);
     });
 
-    test('is not asked anew for a rejection', async () => {
+    test('is not asked again for a rejection', async () => {
       const { loading, asked } = await overtaken(REVOKED);
       expect([loading.outcome, asked()]).toEqual(['rejected', 1]);
     });
@@ -130,13 +130,13 @@ describe('a load', () => {
       await answer(GOOD);
       expect([loading.outcome, asked(), cache.get(FINGERPRINT)]).toEqual(['overloaded', 2, undefined]);
       expect(cache.isInvalidated(FINGERPRINT)).toBe(true);
-      expect(await joined).toMatchObject({ message: 'keyverify: the verdict was invalidated on its way, twice' });
+      expect(await joined).toMatchObject({ message: 'keyverify: the verdict was invalidated twice while in flight' });
     });
   });
 });
 
 describe('a failure', () => {
-  test('is told, and never cached as a verdict', async () => {
+  test('is reported, and never cached as a verdict', async () => {
     const { load, answer, cache, events, warnings } = loaderOf();
     const loading = await load();
     await answer(response(404));
@@ -145,7 +145,7 @@ describe('a failure', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  test('tells of control questions and of the breaker', async () => {
+  test('comes with the events of control questions and of the breaker', async () => {
     const { load, transport, events, loader, clock } = loaderOf({ breaker: { failureThreshold: 1 } });
     transport.script = () => OUT;
     await load();
@@ -187,7 +187,7 @@ describe('a failure', () => {
     expect(cache.get(FINGERPRINT)?.failingMs(clock.monotonic())).toBe(0);
   });
 
-  test('is let go of when its back-off is over: in a long outage every entry would come to hold one', async () => {
+  test('is dropped when its back-off is over: in a long outage every entry would hold one', async () => {
     const { load, cache, clock, transport } = loaderOf();
     transport.script = () => GOOD;
     const keys = ['sk-1', 'sk-2', 'sk-3'];
@@ -242,7 +242,7 @@ describe('a refresh', () => {
     }
   });
 
-  test('is needless where another process has refreshed the verdict', async () => {
+  test('asks nothing if another process has refreshed the verdict', async () => {
     const clock = testClock();
     const { sharedCache } = memoryFleet({ clock });
     const [own, other] = [loaderOf({ clock, sharedCache }), loaderOf({ clock, sharedCache })];
@@ -258,7 +258,7 @@ describe('a refresh', () => {
     expect(own.cache.get(FINGERPRINT)?.isFrom(clock.wall() - 1_010)).toBe(true);
   });
 
-  test('there is none once the loader is closed', async () => {
+  test('does not start once the loader is closed', async () => {
     const { loader, requests } = loaderOf();
     await loader.close();
     expect(loader.refresh(FINGERPRINT, KEY, {})).toBe(false);

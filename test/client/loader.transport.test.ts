@@ -15,7 +15,7 @@ vi.mock('#transport', async (importOriginal) => ({
   },
 }));
 
-test('a transport that only stands in is told to the logger', () => {
+test('a transport that stands in for a better one is logged', () => {
   const { warnings } = loaderOf({ transport: undefined });
   expect(warnings).toEqual([MESSAGE]);
 });

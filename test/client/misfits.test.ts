@@ -51,7 +51,7 @@ describe('failOpen', () => {
     expect(() => new KeyVerifier({ ...base, failOpen: open })).toThrow(InvalidOptionsError);
   });
 
-  it('opens a call by true alone', async () => {
+  it('opens a call only if it is true', async () => {
     const stub = stubVerifier();
     stub.unavailable();
     expect(await stub.verify('sk-1', { failOpen: open })).toMatchObject({ status: 'failed-closed' });
@@ -67,7 +67,7 @@ describe('failOpen', () => {
 });
 
 describe('a caller who leaves', () => {
-  it('is told to observers by the fingerprint of the key, each caller once', async () => {
+  it('is reported to observers by the fingerprint of the key, once for each caller', async () => {
     const left: string[] = [];
     const transport: Transport = { send: () => ({ response: new Promise(() => undefined), abort: () => undefined }) };
     const observers = [{ onAbort: ({ fingerprint }: { fingerprint: string }) => left.push(fingerprint) }];
@@ -104,8 +104,8 @@ describe('an error as plain data', () => {
   });
 });
 
-describe('options of a call in a variable', () => {
-  it('leave the result what the verifier makes it', async () => {
+describe('call options in a variable', () => {
+  it('leave the type of the result as the verifier has it', async () => {
     const options: VerifyOptions = { maxAgeMs: 0 };
     const stub = stubVerifier({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
     const result = await stub.verify('sk-1', options);

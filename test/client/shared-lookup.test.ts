@@ -89,7 +89,7 @@ function rig(setup: Partial<SharedLookupOptions<DefaultClaims>> = {}) {
   return { clock, cache, reads, found, reply, look, settled, now };
 }
 
-describe('a look into the shared cache', () => {
+describe('a lookup in the shared cache', () => {
   test.each([
     ['no streams are followed', true, undefined, true],
     ['all of the streams has been read', true, stream(true), true],
@@ -105,7 +105,7 @@ describe('a look into the shared cache', () => {
   test.each([
     ['at the first read', false],
     ['at the one that follows an estimate', true],
-  ])('takes no key out of an entry: %s', async (_, isEstimated) => {
+  ])('redacts the key in an entry: %s', async (_, isEstimated) => {
     const { clock, settled, found, reply } = rig();
     if (isEstimated) reply({ now: clock.wall(), isEstimate: true });
     reply(found(1_000, { claims: { note: KEY } }));
@@ -129,7 +129,7 @@ describe('a look into the shared cache', () => {
     expect(ended).toMatchObject({ look: secondMs === undefined ? undefined : { isKnown: true } });
   });
 
-  test('comes to nothing where a schema takes for ever', async () => {
+  test('finds nothing if a schema takes for ever', async () => {
     const { settled, found, reply } = rig({ readClaims: never });
     reply(found(1_000));
     expect(await settled()).toBeUndefined();
@@ -139,7 +139,7 @@ describe('a look into the shared cache', () => {
     [undefined, 0],
     [stream(true), 0],
     [stream(false), BUDGET],
-  ])('waits for what is retained to be read, within its budget: %o', async (follower, waitMs) => {
+  ])('waits until the retained revocations are read, within its budget: %o', async (follower, waitMs) => {
     const { clock, settled, found, reply } = rig({ follower });
     const startedAt = clock.monotonic();
     reply(found(1_000));
@@ -184,7 +184,7 @@ describe('a verdict from the shared cache', () => {
   test.each([
     ['before the streams have been read', stream(false)],
     ['of which the streams cannot tell whether it was revoked', stream(true, false)],
-  ])('%s takes the place of no fresh one', async (_, follower) => {
+  ])('%s does not replace a fresh one', async (_, follower) => {
     const { clock, settled, found, reply, cache, now } = rig({ follower });
     const own = { ...verdict(verified()), askedAt: now() };
     cache.set(FINGERPRINT, own, cache.position);

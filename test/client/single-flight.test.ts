@@ -37,7 +37,7 @@ describe('a flight', () => {
     expect(flight.sentAt).toBe(at);
   });
 
-  test('is not shared where promises cannot be, nor waited for', async () => {
+  test('is neither shared nor waited for where promises cannot be shared', async () => {
     const flights = new SingleFlight<string>();
     const { ask, land } = question();
     const flight = flights.start('f', EVENT, ask, false);

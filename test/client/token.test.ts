@@ -37,7 +37,7 @@ describe('a value for a header', () => {
 });
 
 describe('a token that is given as a string', () => {
-  test('is in hand at once, and stays', async () => {
+  test('is there at once, and stays', async () => {
     const token = new ServiceToken('t-1');
     expect(token.current).toBe('t-1');
     expect(token.renew('t-1', 0, true)).toBeUndefined();
@@ -47,7 +47,7 @@ describe('a token that is given as a string', () => {
 });
 
 describe('a token that is fetched', () => {
-  test('is in hand once it is there', async () => {
+  test('is used once it is there', async () => {
     const { calls, token } = source();
     expect(token.current).toBeUndefined();
     const fetched = token.fetch(true);
@@ -60,7 +60,7 @@ describe('a token that is fetched', () => {
     expect(await new ServiceToken(() => 't-1').fetch(true)).toBe('t-1');
   });
 
-  test('is fetched once for all who share it', async () => {
+  test('is fetched once for all callers that share it', async () => {
     const { calls, token } = source();
     const both = [token.fetch(true), token.fetch(true)];
     expect(calls).toHaveLength(1);
@@ -70,7 +70,7 @@ describe('a token that is fetched', () => {
     expect(calls).toHaveLength(2);
   });
 
-  test('is fetched by each who may not share it', async () => {
+  test('is fetched by each caller that may not share it', async () => {
     const { calls, token } = source();
     const both = [token.fetch(false), token.fetch(false)];
     expect(calls).toHaveLength(2);
@@ -83,7 +83,7 @@ describe('a token that is fetched', () => {
     expect(await Promise.all([...both, third])).toEqual(['t-1', 't-2', 't-2']);
   });
 
-  test('that does not come is forgotten, and asked for anew', async () => {
+  test('that does not come is forgotten, and asked for again', async () => {
     const { calls, token } = source();
     const late = token.fetch(true);
     token.forget();
@@ -98,7 +98,7 @@ describe('a token that is fetched', () => {
     expect(await Promise.all([next, joined])).toEqual(['t-2', 't-2']);
   });
 
-  test('that cannot be had fails for all who wait, and is asked for anew', async () => {
+  test('that cannot be fetched fails for all waiting callers, and is asked for again', async () => {
     const { calls, token } = source();
     const both = [token.fetch(true), token.fetch(true)];
     calls[0]?.fail(new Error('vault is sealed'));
@@ -120,7 +120,7 @@ describe('a token that is fetched', () => {
     await expect(renewal).rejects.not.toThrow('token-of-the-service');
   });
 
-  test.each([undefined, null, 42, '', 'a\r\nb'])('is none if it is %j, and that is not quoted', async (value) => {
+  test.each([undefined, null, 42, '', 'a\r\nb'])('is refused if it is %j, which is not quoted', async (value) => {
     const { token } = { token: new ServiceToken((() => value) as () => string) };
     await expect(token.fetch(true)).rejects.toThrow(new TypeError('expected a string of visible characters'));
     expect(token.current).toBeUndefined();
@@ -159,7 +159,7 @@ describe('a token that the server refuses', () => {
     expect(calls).toHaveLength(0);
   });
 
-  test('stays in hand until there is another one, which all get for whom it was refused', async () => {
+  test('is used until the new one arrives, which every caller it was refused for gets', async () => {
     const { calls, token } = await inHand();
     const renewals = [token.renew('t-0', 0, true), token.renew('t-0', 1_500, true)];
     expect(token.current).toBe('t-0');
@@ -171,7 +171,7 @@ describe('a token that the server refuses', () => {
     expect(calls).toHaveLength(2);
   });
 
-  test('stays in hand where there is no other one', async () => {
+  test('stays in use if there is no other one', async () => {
     const { calls, token } = await inHand();
     const renewal = token.renew('t-0', 0, true);
     calls[1]?.fail(new Error('too many tokens'));
@@ -179,7 +179,7 @@ describe('a token that the server refuses', () => {
     expect(token.current).toBe('t-0');
   });
 
-  test('is renewed by each who may not share it, but begun anew only as often as that is allowed', async () => {
+  test('is renewed by each caller that may not share it, but started again only as often as that is allowed', async () => {
     const { calls, token } = await inHand();
     const renew = (mono: number) => token.renew('t-0', mono, false);
     token.accept('t-0', false);

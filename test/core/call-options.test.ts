@@ -38,7 +38,7 @@ describe('wrong options of a call', () => {
     for (const asked of [verifier, stubVerifier({ keys })]) {
       const result = await asked.verify('sk-1', options as AnyVerifyOptions);
       expect(result).toMatchObject({ status: 'failed-closed', failure: { kind: 'misconfigured', isOutage: false } });
-      expect(String('failure' in result && result.failure.message)).toContain(`invalid options of a call: ${said}`);
+      expect(String('failure' in result && result.failure.message)).toContain(`invalid call options: ${said}`);
       expect(asked.verifyCached('sk-1', options as AnyVerifyOptions)).toBeUndefined();
       expect(asked.stats().results['fail-closed']).toBe(1);
     }

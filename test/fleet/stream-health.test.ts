@@ -86,7 +86,7 @@ describe('the health of streams', () => {
     void follower.start();
     await clock.advance(1);
     sink()?.deliver([{ position: '1-1', json: '{' }, revoked('0')]);
-    expect(told).toEqual(['gap: unreadable (id 1-1: it is no JSON)']);
+    expect(told).toEqual(['gap: unreadable (id 1-1: it is not JSON)']);
   });
 
   test('is down after three heartbeats without a word, since the last one, and says why without a secret', async () => {

@@ -68,7 +68,7 @@ describe('a guard', () => {
     expect(denial.body).not.toContain('inside');
   });
 
-  it('asks authorize() about a remembered caller, too', async () => {
+  it('asks authorize() about a caller with a cached verdict, too', async () => {
     const verifier = { ...saying(acme), [VERIFY_NOW]: () => acme };
     expect((await denied(createGuard(verifier, { authorize: () => false })(withKey))).reason).toBe('not_allowed');
     expect(await createGuard(verifier, { authorize: () => true })(withKey)).toEqual({ allowed: true, identity: acme });
@@ -104,7 +104,7 @@ describe('a guard', () => {
     expect(verifier.asked).toEqual([]);
   });
 
-  it('lets a request without a key in where that is optional, but none with a bad one', async () => {
+  it('lets a request without a key in where the key is optional, but none with a bad key', async () => {
     const guard = createGuard(saying(rejected('revoked')), { optional: true });
     expect(await guard(withoutKey)).toEqual({ allowed: true, identity: null });
     expect((await denied(guard(withoutKey, { optional: false }))).reason).toBe('missing_key');
@@ -194,7 +194,7 @@ describe('a function that returns the verifier', () => {
 describe('going on with a decision', () => {
   const decision: Decision<null> = { allowed: true, identity: null };
 
-  it('is a matter of now where it is there, and of later where it is not', async () => {
+  it('is synchronous if the decision is there, and asynchronous otherwise', async () => {
     const heard: Decision<null>[] = [];
     proceed(decision, (it) => heard.push(it));
     expect(heard).toEqual([decision]);
@@ -368,7 +368,7 @@ describe('the options of a guard', () => {
     expect(() => createGuard(verify)).not.toThrow();
   });
 
-  it('suggest verifier where there is none', () => {
+  it('suggest `verifier` if it is misspelt', () => {
     expect(() => createGuard(undefined as never, { verfier: saying(acme) } as never)).toThrow(
       new InvalidOptionsError([
         'verifier: expected an object with verify(), or a function that returns one',
@@ -469,7 +469,7 @@ describe('the options of a guard', () => {
     );
   });
 
-  it('may be undefined, each of them', async () => {
+  it('may each be undefined', async () => {
     const options = { optional: undefined, authorize: undefined, keySources: undefined, realm: undefined };
     const guard = createGuard(saying(acme), options);
     expect(await guard(withKey)).toEqual({ allowed: true, identity: acme });
@@ -489,7 +489,7 @@ describe('a caller who has left', () => {
     return { left, verifier, request: { ...withKey, signal: () => left.signal } };
   };
 
-  it('is neither denied nor an error: no hook is told', async () => {
+  it('is neither a denial nor an error: no hook is called', async () => {
     const { left, verifier, request } = leaving();
     const onDenied = vi.fn();
     const decision = createGuard(verifier, { onDenied })(request);
@@ -505,7 +505,7 @@ describe('a caller who has left', () => {
     expect((await denied(decision)).status).toBe(499);
   });
 
-  it('is not asked for if that was before, whatever the verifier', async () => {
+  it('is not asked about if they left before the request, whatever the verifier', async () => {
     const verifiers = [saying(acme), new KeyVerifier({ verifyUrl: 'http://127.0.0.1:1/', serviceToken: 'token' })];
     for (const verifier of verifiers) {
       const request = { ...withKey, signal: () => AbortSignal.abort() };

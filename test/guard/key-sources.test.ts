@@ -77,7 +77,7 @@ describe('reading a key off a request', () => {
     expect(read({ cookie: 'key=sk-1%20sk-2' }, sources)).toEqual(ambiguous);
   });
 
-  it.each([' ', '\t', ',', '\u00a0', '\u2003'])('takes no value with %j in it for one key', (separator) => {
+  it.each([' ', '\t', ',', '\u00a0', '\u2003'])('does not take a value with %j in it for one key', (separator) => {
     expect(read({ 'x-api-key': `sk-1${separator}sk-2` })).toEqual(ambiguous);
     expect(read({ 'x-api-key': 'schlüssel' })).toEqual({ key: 'schlüssel' });
   });

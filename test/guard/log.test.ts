@@ -40,7 +40,7 @@ const status = async (decision: ReturnType<ReturnType<typeof createGuard>>): Pro
   (await decision).denial?.status;
 
 describe('a guard that answers 500 says why', () => {
-  test('if there is no verifier to be had, once a minute', async () => {
+  test('if the function for the verifier throws, once a minute', async () => {
     vi.stubEnv('KEYVERIFY_URL', '');
     vi.stubEnv('KEYVERIFY_SERVICE_TOKEN', '');
     const now = vi.spyOn(systemClock, 'monotonic').mockReturnValue(0);
@@ -121,7 +121,7 @@ describe('a guard that answers 500 says why', () => {
     expect(lines()).toEqual([]);
   });
 
-  test('and nothing where it answers by the table, or nobody is left to answer', async () => {
+  test('but says nothing if it answers by the table, or the caller has left', async () => {
     await createGuard(saying(acme), { authorize: () => false })(withKey);
     await createGuard(saying(acme))(withoutKey);
     const left = { ...withKey, signal: () => AbortSignal.abort() };

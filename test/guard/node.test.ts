@@ -129,7 +129,7 @@ describe('a request of node:http', () => {
     expect(caller.listenerCount('close')).toBe(0);
   });
 
-  it('is left alone where somebody else has answered it in the meantime', async () => {
+  it('is not answered if something else has answered it meanwhile', async () => {
     const denial = { status: 401, headers: { 'x-late': '1' }, body: 'late', content: 'late', reason: 'late' };
     const server = createServer((_, res) => {
       res.writeHead(504).flushHeaders();

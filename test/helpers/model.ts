@@ -26,7 +26,7 @@ interface Flight {
   readonly at: number;
   readonly waiters: { readonly maxAge: number; readonly tell: (brief: string) => void }[];
   readonly overtakenBy: Selects[];
-  /** Whether it is asked anew, because the first answer was invalidated on its way. */
+  /** Whether it is asked anew, because the first answer was invalidated while in flight. */
   readonly isSecond?: boolean;
 }
 type Selects = (key: string, verdict: Known | undefined) => boolean;

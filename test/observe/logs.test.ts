@@ -100,15 +100,14 @@ test('a failure of the key server is told with its URL where it is named, one of
 
 test('wrong options of a call are told once a minute, and are no matter of the key server', () => {
   const { logs, lines } = logsOf();
-  const wrong = (message: string) =>
-    new VerifyFailure('misconfigured', `keyverify: invalid options of a call: ${message}`);
+  const wrong = (message: string) => new VerifyFailure('misconfigured', `keyverify: invalid call options: ${message}`);
   logs.failed(failed('misconfigured'), 0, -Infinity);
   for (const mono of [0, 1]) logs.wrongCall(wrong('maxAge: there is no such option, did you mean maxAgeMs?'), mono);
   logs.wrongCall(wrong('maxAgeMs: expected a number of milliseconds, 0 or more, got -1'), 60_000);
   const does = '(Such a call fails, even for a cached key.)';
   expect(lines.slice(1)).toEqual([
-    `warn keyverify: invalid options of a call: maxAge: there is no such option, did you mean maxAgeMs? ${does}`,
-    'warn keyverify: invalid options of a call: maxAgeMs: expected a number of milliseconds, 0 or more, got -1 ' +
+    `warn keyverify: invalid call options: maxAge: there is no such option, did you mean maxAgeMs? ${does}`,
+    'warn keyverify: invalid call options: maxAgeMs: expected a number of milliseconds, 0 or more, got -1 ' +
       `${does} 1 more since the last line like this.`,
   ]);
 });
@@ -157,7 +156,7 @@ test('an outage is two lines: what it means, and what it came to', () => {
   expect(lines).toEqual([
     `warn keyverify: the key server ${URL} is down: it failed as unreachable (connect ECONNREFUSED). ` +
       'Cached verdicts hold for up to 60 min past their TTL; all other callers are denied (503), except where a route or call sets failOpen: true. ' +
-      'Check that it runs, and DNS, network and firewall on the way. ' +
+      'Check that it is running, then DNS, the network and firewalls. ' +
       'Another line will say when it is back.',
     `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
       '7 let in without an identity. Look at what they did: their client or identity is null.',
@@ -168,7 +167,7 @@ test('after an outage in which nobody was let in without an identity, nothing is
   const { logs, lines } = logsOf();
   logs.breakerChanged(refused, 0);
   logs.breakerChanged(undefined, 1_000);
-  expect(lines.at(-1)).toMatch(/ 0 let in without an identity\. Nothing is left to do\.$/);
+  expect(lines.at(-1)).toMatch(/ 0 let in without an identity\. No action is needed\.$/);
 });
 
 test('an outage begins with its first failure, not when the breaker opens', () => {
@@ -204,7 +203,7 @@ test('what is no sign of an outage is told while the breaker is open, too', () =
   expect(lines[1]).toContain('it failed as misconfigured');
 });
 
-test('callers who are let in are told of once in each outage', () => {
+test('callers who are let in are logged once in each outage', () => {
   const { logs, lines } = logsOf({ failOpen: true });
   logs.failed(refused, 0, -Infinity);
   for (let i = 0; i < 3; i++) logs.failedOpen(refused);
@@ -319,7 +318,7 @@ describe('after a line that the key server gives no verdicts', () => {
     logs.breakerChanged(undefined, 2);
     logs.answered({ isOk: true }, at(3));
     expect(lines).toHaveLength(3);
-    expect(lines[2]).toMatch(/ is back after .* Nothing is left to do\.$/);
+    expect(lines[2]).toMatch(/ is back after .* No action is needed\.$/);
   });
 });
 
@@ -398,7 +397,7 @@ test.each<Partial<typeof SETTINGS>>([
   expect(logsOf(settings).lines).toEqual([]);
 });
 
-test('a transport that stands in for a better one is told of once', () => {
+test('a transport that stands in for a better one is logged once', () => {
   const { logs, lines } = logsOf();
   logs.transport('keyverify: fetch is used');
   logs.transport('keyverify: fetch is used');
@@ -436,7 +435,7 @@ describe('what processes share', () => {
     return { logs: new FleetLogs(logs), lines };
   }
 
-  test('a shared cache that is down is told of once, with the cause if it has one, and when it is back', () => {
+  test('a shared cache that is down is logged once, with the cause if it has one, and when it is back', () => {
     const { logs, lines } = fleetLogsOf();
     logs.sharedCacheWorks(0);
     for (const mono of [0, 1_000]) logs.sharedCacheFailed(error, mono);
@@ -444,14 +443,14 @@ describe('what processes share', () => {
     logs.sharedCacheFailed(undefined, 200_000);
     expect(lines).toEqual([
       'warn keyverify: the shared cache is down: connect ECONNREFUSED. Callers notice nothing, but each process asks ' +
-        `${URL} by itself, and a process that starts meanwhile knows no keys. Check that it runs, the way to it and the ` +
-        'credentials for it. Another line will say when it is back.',
-      'info keyverify: the shared cache is back after 90 s. Nothing is left to do.',
+        `${URL} by itself, and a process that starts meanwhile knows no keys. Check that it is running and reachable, ` +
+        'and that the credentials are right. Another line will say when it is back.',
+      'info keyverify: the shared cache is back after 90 s. No action is needed.',
       expect.stringContaining('is down: no answer in time.'),
     ]);
   });
 
-  test('one that comes and goes is told of once a minute, and in the end if it stays down', () => {
+  test('one that comes and goes is logged once a minute, and in the end if it stays down', () => {
     const { logs, lines } = fleetLogsOf();
     for (let mono = 0; mono < 50_000; mono += 1_000)
       if (mono % 2_000 === 0) logs.sharedCacheFailed(error, mono);
@@ -461,7 +460,7 @@ describe('what processes share', () => {
     expect(lines.map((line) => line.slice(0, 4))).toEqual(['warn', 'info', 'warn']);
   });
 
-  test('a stream that is silent is told of once, without the query of its URL, and when it is heard from again', () => {
+  test('a stream that is silent is logged once, without the query of its URL, and when it is heard from again', () => {
     const { logs, lines } = fleetLogsOf();
     const source = 'sse:https://admin.test/revocations?token=secret';
     logs.heard(source, 5_000);
@@ -472,18 +471,18 @@ describe('what processes share', () => {
     expect(lines).toEqual([
       'warn keyverify: revocations do not arrive: sse:https://admin.test/revocations was last heard from 15 s ago ' +
         '(connect ECONNREFUSED). Until it is back, a new verdict is fresh for 30 s at most, ' +
-        `and ${URL} is asked about cached ones again, spread over time: until then a revoked key works. Check that it runs, the way to it and the credentials for it. ` +
+        `and ${URL} is asked about cached ones again, spread over time: until then a revoked key works. Check that it is running and reachable, and that the credentials are right. ` +
         'Another line will say when it is back.',
       expect.stringContaining('other was first asked 3 s ago, and has not worked yet. Until'),
-      'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. Nothing is left to do.',
+      'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. No action is needed.',
     ]);
   });
 
-  test('revocations that were lost are told of once a minute for each stream', () => {
+  test('revocations that were lost are logged once a minute for each stream', () => {
     const { logs, lines } = fleetLogsOf();
     for (const mono of [0, 59_999, 60_000]) logs.revocationsLost('keyverify:revocations', 'lost', mono);
     logs.revocationsLost('other', 'lost', 60_000);
-    logs.revocationsLost('other', 'unreadable', 60_000, 'id 1-5: it is no JSON');
+    logs.revocationsLost('other', 'unreadable', 60_000, 'id 1-5: it is not JSON');
     expect(lines).toHaveLength(4);
     expect(lines[0]).toBe(
       'warn keyverify: revocations may have been lost in keyverify:revocations: it was trimmed, emptied or failed over. ' +
@@ -491,7 +490,7 @@ describe('what processes share', () => {
         'If it happens again, keep more history in the stream.',
     );
     expect(lines[3]).toBe(
-      'warn keyverify: an event in other cannot be read (id 1-5: it is no JSON), so it may have been a revocation. ' +
+      'warn keyverify: an event in other cannot be read (id 1-5: it is not JSON), so it may have been a revocation. ' +
         `Callers notice nothing; ${URL} is asked about every verdict again, spread over time. ` +
         'Correct what publishes it: https://github.com/keyverify/keyverify/blob/main/docs/fleet.md#publishing-revocations has the format.',
     );

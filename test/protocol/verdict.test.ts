@@ -126,7 +126,7 @@ describe('the end of a key', () => {
     const verdict = good({ expires_at: expiresAt });
     return verdict.kind === 'verified' ? verdict.expiresAt : verdict;
   };
-  const UNREADABLE = { kind: 'invalid', problem: 'expires_at is no time: expected epoch seconds or RFC 3339' };
+  const UNREADABLE = { kind: 'invalid', problem: 'expires_at is not a time: expected epoch seconds or RFC 3339' };
   const IMPLAUSIBLE = {
     kind: 'invalid',
     problem: 'expires_at looks like milliseconds: expected epoch seconds or RFC 3339',

@@ -164,7 +164,7 @@ describe('a signature', () => {
     ['another method', { method: 'GET' }],
     ['a header that cannot be sent', { headers: { a: 'line\nbreak' } }],
     ['a header that cannot be sent', { headers: { a: 7 } }],
-    ['a body that is no text', { body: 7 }],
+    ['a body that is not text', { body: 7 }],
   ])('must not be %s: %o', async (what, signed) => {
     await expect(async () => await encode({ sign: () => signed as never })).rejects.toThrow(`sign() returned ${what}`);
   });

@@ -48,7 +48,7 @@ describe('a backlog', () => {
     expect(lastsAfter(0)).toBe(false);
   });
 
-  test('lasts for ten time-outs at most, however much is asked meanwhile', () => {
+  test('lasts for ten timeouts at most, however much is asked meanwhile', () => {
     const { lastsAfter } = burst(60, { workMs: 1_900 });
     expect(lastsAfter(10 * TIMEOUT_MS - 1)).toBe(true);
     expect(lastsAfter(1)).toBe(false);

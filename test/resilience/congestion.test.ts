@@ -10,7 +10,7 @@ interface Queue {
   readonly requests: number;
 }
 
-/** So many are on their way that were sent at some moment. */
+/** How many are in flight that were sent at some moment. */
 const sent = (count: number, at = 0): OnTheirWay => ({ size: count, sentSince: (mono) => (mono <= at ? count : 0) });
 
 /** A burst of requests is sent at once, and answered as far as the time allows. */
@@ -46,7 +46,7 @@ describe('a server at which requests queue', () => {
   test.each([
     { workMs: 5, requests: 64 },
     { workMs: 50, requests: 10 },
-    // All are answered within a quarter of the time-out.
+    // All are answered within a quarter of the timeout.
     { workMs: 500, requests: 1 },
     // Nobody else waits.
     { workMs: 1_900, requests: 1 },
@@ -55,14 +55,14 @@ describe('a server at which requests queue', () => {
     expect(congestion.lasts(at)).toBe(false);
   });
 
-  test('bears as many as it answers within the time-out, with some to spare', () => {
+  test('bears as many as it answers within the timeout, with some to spare', () => {
     const { congestion } = burst({ workMs: 50, requests: 64 });
     expect(congestion.bearable).toBeGreaterThan(0.6 * (TIMEOUT_MS / 50));
     expect(congestion.bearable).toBeLessThan(0.8 * (TIMEOUT_MS / 50));
   });
 
   test.each([1, 2, 5, 20, 100])(
-    'bears eight tenths of what it answers within the time-out: %d a second',
+    'bears eight tenths of what it answers within the timeout: %d a second',
     (perSecond) => {
       const congestion = new Congestion(TIMEOUT_MS);
       parallel(congestion, 0, 20_000, { perSecond });
@@ -81,12 +81,12 @@ describe('congestion', () => {
     return congestion;
   };
 
-  test('may last for twenty time-outs without an answer', () => {
+  test('may last for twenty timeouts without an answer', () => {
     expect(congested().lasts(1_000 + 20 * TIMEOUT_MS - 0.1)).toBe(true);
     expect(congested().lasts(1_000 + 20 * TIMEOUT_MS)).toBe(false);
   });
 
-  test('ends when nothing is on its way any more', () => {
+  test('ends when nothing is in flight any more', () => {
     for (const [left, lasts] of [
       [1, true],
       [0, false],
@@ -106,7 +106,7 @@ describe('congestion', () => {
   test.each([
     [999.9, true],
     [1_000, false],
-  ])('ends when all answers of a time-out say otherwise: after %d ms', (ms, lasts) => {
+  ])('ends when all answers of a timeout say otherwise: after %d ms', (ms, lasts) => {
     const congestion = congested();
     for (const after of [500, 2 * ms]) congestion.record(1_000 + after, 2_000, 1_000, sent(1));
     expect(congestion.lasts(1_000 + 2 * ms)).toBe(lasts);

@@ -117,6 +117,7 @@ function tableOf(value: unknown, head: readonly [string, string]): string {
     );
   }
   const rows = Object.entries(value as Row);
+  if (rows.length === 0) return 'none';
   const [, first] = rows[0] ?? [];
   if (!isRow(first))
     return table(
@@ -130,6 +131,10 @@ function tableOf(value: unknown, head: readonly [string, string]): string {
   );
 }
 
+/** Figures in milliseconds are quantiles, not counts of some kind. */
+const headOf = (figure: string, head: Chapter['head']): Chapter['head'] =>
+  figure.endsWith(', ms') ? ['', 'value'] : head;
+
 function chapter({ name, title, about, head }: Chapter): string[] {
   const file = new URL(`../../docs/figures/${name}.json`, import.meta.url);
   if (!existsSync(file)) return [];
@@ -141,7 +146,9 @@ function chapter({ name, title, about, head }: Chapter): string[] {
     about,
     `\`${command}\`, ${date}, ${machine}:`,
     ...(scalars.length > 0 ? [table(['figure', 'value'], scalars)] : []),
-    ...entries.flatMap(([figure, value]) => (isTable(value) ? [`${figure}:`, tableOf(value, head)] : [])),
+    ...entries.flatMap(([figure, value]) =>
+      isTable(value) ? [`${figure}:`, tableOf(value, headOf(figure, head))] : [],
+    ),
   ];
 }
 

@@ -101,7 +101,7 @@ describe('on Node', () => {
     });
   });
 
-  test.each([false, undefined])('a failed look-up says nothing while a descriptor may be missing: %s', (canOpen) => {
+  test.each([false, undefined])('a failed lookup says nothing while a descriptor may be missing: %s', (canOpen) => {
     const classify = classifier(undiciDiagnosis(() => canOpen));
     expect(brief(classify, coded('ENOTFOUND'))).toBe('overloaded');
     expect(brief(classify, coded('EAI_AGAIN'))).toBe('overloaded');
@@ -268,7 +268,7 @@ describe('on Deno', () => {
     expect(brief(onDeno, fetchFailed(new Error(message)))).toBe(expected);
   });
 
-  test('a failed look-up says nothing where a descriptor may be missing', () => {
+  test('a failed lookup says nothing where a descriptor may be missing', () => {
     const classify = classifier(denoDiagnosis(() => undefined));
     expect(brief(classify, new Error(`${DNS}Name or service not known`))).toBe('overloaded');
   });

@@ -84,7 +84,7 @@ describe('the pool', () => {
     expect(await next()).toBe(2);
   });
 
-  test('lets those requests end that are on their way on connections that have got old, unless it is closed', async () => {
+  test('lets those requests in flight end on connections that have got old, unless it is closed', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const answers: (() => void)[] = [];
     const server = await serve((response) => answers.push(() => response.end('{}')));
@@ -194,7 +194,7 @@ describe('the pool', () => {
     await until(() => server.cutOff === 1);
   });
 
-  test('ends what is in the air when it is closed, and may be closed again or unused', async () => {
+  test('ends what is in flight when it is closed, and may be closed again or unused', async () => {
     const server = await serve(() => undefined);
     const transport = pool(server.origin);
     await transport.close?.();
@@ -208,7 +208,7 @@ describe('the pool', () => {
   });
 });
 
-describe('a look-up', () => {
+describe('a lookup', () => {
   test('of a name is made once for all that wait for it, and anew afterwards', () => {
     const made: ((error: Error | null) => void)[] = [];
     const lookups: unknown[] = [];

@@ -93,7 +93,7 @@ describe('whether this process is at its end', () => {
     expect(await overloaded()).toEqual([true, true, false]);
   });
 
-  test('cannot be known on the edge, so a failed look-up says nothing there', async () => {
+  test('cannot be known on the edge, so a failed lookup says nothing there', async () => {
     const failed = Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' });
     const { response } = edge.fetchTransport(async () => await Promise.reject(failed)).send(ask('http://x.test/'));
     await expect(response).rejects.toMatchObject({ kind: 'overloaded' });

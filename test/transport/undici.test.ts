@@ -23,7 +23,7 @@ const send = async (transport: Transport, url: string, changes?: Partial<WireReq
   await transport.send({ ...ask(url), ...changes }).response;
 
 describe('a request', () => {
-  test('goes to the dispatcher as it is, and time-outs and redirects stay outside', () => {
+  test('goes to the dispatcher as it is, and timeouts and redirects stay outside', () => {
     const seen: unknown[] = [];
     const spy: Dispatcher = { dispatch: (options) => seen.push(options) > 0 };
     const request = ask('http://x.test/a?b=c');

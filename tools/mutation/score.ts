@@ -58,7 +58,7 @@ const inside = (folder: string): readonly Mutant[] =>
 const folders = [...new Set(Object.keys(files).map(folderOf))].sort();
 const rows = [...folders.map((folder) => row(`\`${folder}\``, inside(folder))), row('all', inside(''))];
 const table = `
-| part | mutants | killed | of them by time-out | survived | score |
+| part | mutants | killed | of them by timeout | survived | score |
 | --- | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 

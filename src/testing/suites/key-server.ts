@@ -48,7 +48,7 @@ const ODD_KEYS = [
   ' a ',
 ];
 
-/** So much of an odd key is shown in a message. */
+/** How much of an odd key is shown in a message, in characters. */
 const MOST_SHOWN = 20;
 
 /** Bodies that no client of the contract sends. */

@@ -25,7 +25,7 @@ const OWN_LIMIT_CODE = /^(?:EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL|EADDRINUS
 
 /**
  * What the errors of Node's `fetch` say, which is made of undici. `canOpenDescriptor` tells whether this process can open
- * another file or socket: without one, the first look-up ends as if the name were unknown.
+ * another file or socket: without one, the first lookup ends as if the name were unknown.
  */
 export const nodeDiagnosis =
   (canOpenDescriptor: () => boolean | undefined) =>

@@ -5,7 +5,7 @@ import type { TransportOptions } from '../transport.js';
 import { RenewedPool, type Pool } from './renewed-pool.js';
 import { sharedLookup } from './shared-lookup.js';
 
-/** Under the 5 s after which many servers close an idle connection, so that none is closed with a request on its way. */
+/** Under the 5 s after which many servers close an idle connection, so that none is closed with a request in flight. */
 const KEEP_ALIVE_MS = 4000;
 
 /** A connection outlives a change of the server's address by this much. */

@@ -4,7 +4,7 @@ import type { LookupFunction } from 'node:net';
 type LookupCallback = Parameters<LookupFunction>[2];
 
 /**
- * Looks a host name up once for all who wait for it. Each look-up holds one of libuv's few threads: as many as there are
+ * Looks a host name up once for all who wait for it. Each lookup holds one of libuv's few threads: as many as there are
  * connections to open would block the files and the hashing of the whole process while a resolver hangs.
  */
 export function sharedLookup(lookup: typeof Dns.lookup): LookupFunction {

@@ -1,11 +1,11 @@
-/** A tiny job that waits for so long, in milliseconds, shows that the pool is busy. */
+/** How long a tiny job waits in a pool that is busy, in milliseconds. */
 export const PING_MS = 100;
 
 let ping: Promise<boolean> | undefined;
 
 /**
- * Whether libuv's threads are so busy that a tiny job waits for long. Look-ups need one, and a full pool isn't seen in the
- * event loop. One ping serves all who ask while it is on its way.
+ * Whether libuv's threads are so busy that a tiny job waits for long. Lookups need one, and a full pool isn't seen in the
+ * event loop. One ping serves all who ask while it is in flight.
  */
 export async function isThreadPoolBusy(): Promise<boolean> {
   return await (ping ??= new Promise((resolve) => {

@@ -2,7 +2,7 @@ import { classifier, OWN_LIMIT, UNREACHABLE, type Diagnosis, type ErrorDetails }
 import { createFetchTransport, globalFetch } from '../fetch.js';
 import type { TransportRuntime } from './runtime.js';
 
-/** An "internal error; reference = ..." may be TLS, DNS or a limit of ours. `retryable` says nothing: time-outs have it, too. */
+/** An "internal error; reference = ..." may be TLS, DNS or a limit of ours. `retryable` says nothing: timeouts have it, too. */
 export function workerdDiagnosis({ message, field }: ErrorDetails): Diagnosis | undefined {
   if (field('overloaded') === true) return OWN_LIMIT;
   return message === 'Network connection lost.' ? UNREACHABLE : undefined;

@@ -30,7 +30,7 @@ results.push(await verifier.verify(`${canary('malformed')}\n`));
 // One that is held, so that a search that finds nothing is known to search.
 const held = canary('held');
 
-// The one who left has a question in the air, and the connections their last request.
+// The one who left has a question in flight, and the connections their last request.
 await sleep(500);
 writeHeapSnapshot(file);
 process.send?.({ results: results.length, held: held.length, entries: verifier.stats().entries });

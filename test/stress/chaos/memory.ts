@@ -51,7 +51,7 @@ export class Memory {
   learn(key: number, from: number, result: VerifyResult<unknown, boolean>): void {
     if (result.source === 'fail-open' || result.source === 'fail-closed') return;
     const old = this.of(key);
-    // A rejection doesn't say when it was asked for: the flight was in the air for so long at the most.
+    // A rejection doesn't say when it was asked for: the flight lasted that long at most.
     const since = result.valid ? result.verifiedAt : from - SETTINGS.timeoutMs;
     if (since <= old.forgottenAt || since < old.freshSince || Date.now() < old.doubtedUntil) return;
     if (!result.valid && result.source !== 'server') {

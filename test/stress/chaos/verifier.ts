@@ -165,7 +165,7 @@ function see(asked: Asked, result: Result): void {
     answeredAt: verifier.health().lastVerdictAt ?? -Infinity,
     verifiedAt: 'verifiedAt' in result ? result.verifiedAt : 0,
     expiresAt: 'expiresAt' in result ? result.expiresAt : undefined,
-    // What was forgotten while this was on its way may still be told to those who were waiting for it.
+    // What was forgotten while this was in flight may still be told to those who were waiting for it.
     forgottenAt: forgottenAt <= from ? forgottenAt : -Infinity,
     freshUntil,
     freshSince,
