@@ -56,16 +56,6 @@ const RESTART_MS = 10_000;
 /** So long after many keys were revoked, those who present them are asked about, and refreshes wait, in milliseconds. */
 const REVOKED_FIRST_MS = 2_000;
 
-/** How a question is asked. */
-export interface HowToAsk<Claims> {
-  /** Although the gate refuses. */
-  readonly trickle?: boolean;
-  /** What the shared cache said already. */
-  readonly look?: SharedLook<Claims> | undefined;
-  /** When it was asked first, if the answer was invalidated on its way. */
-  readonly askedFirstAt?: number;
-}
-
 /** What this process has to do with others: verdicts that they share, and revocations that reach them all. */
 export class Fleet<Claims> {
   /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */

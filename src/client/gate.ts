@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import type { BreakerState } from '../core/events.js';
+import type { BreakerState } from '../core/breaker.js';
 import { VerifyFailure } from '../core/failure.js';
 import type { Breaker } from '../resilience/breaker.js';
 import { Bulkhead, type Lane } from '../resilience/bulkhead.js';

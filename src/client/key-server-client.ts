@@ -1,5 +1,6 @@
 import type { BreakerOptions } from '../core/breaker.js';
-import type { AskEvent, AskOutcome, BreakerState } from '../core/events.js';
+import type { BreakerState } from '../core/breaker.js';
+import type { AskEvent, AskOutcome } from '../core/events.js';
 import { mayBeOutage, rulesOutOutage, VerifyFailure, type AttemptFailure, type Evidence } from '../core/failure.js';
 import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';

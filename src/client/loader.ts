@@ -23,15 +23,26 @@ import { SlowStart } from '../resilience/slow-start.js';
 import type { Transport } from '../transport/transport.js';
 import { CHECK_TIMEOUTS, Checks, toCheckResult } from './checks.js';
 import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
-import type { Fleet, HowToAsk, fleet } from './fleet.js';
+import type { Fleet, fleet } from './fleet.js';
 import { CLOSED, INVALIDATED, NO_CONTROL } from './load-failures.js';
 import { KeyServerClient } from './key-server-client.js';
+import type { SharedLook } from './shared-lookup.js';
 import { SingleFlight, type Flight, type OnSent } from './single-flight.js';
 import { ServiceToken } from './token.js';
 import { unlessAborted } from './unless-aborted.js';
 
 /** The outcome of a load. */
 export type LoadOutcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
+
+/** How a question is asked. */
+interface AskOptions<Claims> {
+  /** Although the gate refuses. */
+  readonly trickle?: boolean;
+  /** What the shared cache said already. */
+  readonly look?: SharedLook<Claims> | undefined;
+  /** When it was asked first, if the answer was invalidated on its way. */
+  readonly askedFirstAt?: number;
+}
 
 /** Loads verdicts, one flight for each fingerprint, and caches them. */
 export class VerdictLoader<Claims> {
@@ -207,7 +218,7 @@ export class VerdictLoader<Claims> {
     key: string,
     call: AnyVerifyOptions,
     purpose: AskEvent['purpose'],
-    how: HowToAsk<Claims> = {},
+    how: AskOptions<Claims> = {},
   ): Flight<LoadOutcome<Claims>> {
     if (purpose === 'refresh') this.#refreshes++;
     const event: AskEvent = { purpose, url: this.#options.publicUrl };
@@ -229,7 +240,7 @@ export class VerdictLoader<Claims> {
     call: AnyVerifyOptions,
     event: AskEvent,
     onSent: OnSent,
-    { trickle = false, look: known, askedFirstAt }: HowToAsk<Claims>,
+    { trickle = false, look: known, askedFirstAt }: AskOptions<Claims>,
   ): Promise<LoadOutcome<Claims>> {
     if (this.#closed) return CLOSED;
     const startedAt = askedFirstAt ?? this.#options.clock.monotonic();

@@ -1,4 +1,5 @@
-import type { BreakerState, SharedEvent } from './events.js';
+import type { BreakerState } from './breaker.js';
+import type { SharedEvent } from './events.js';
 import type { FailureKind } from './failure.js';
 import type { Rejected, Verified, VerifyResult } from './result.js';
 

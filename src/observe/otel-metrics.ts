@@ -8,9 +8,9 @@ import type {
   Observable,
 } from '@opentelemetry/api';
 
+import type { BreakerState } from '../core/breaker.js';
 import type {
   AskOutcome,
-  BreakerState,
   ObservedVerifier,
   RevocationEvent,
   RevocationGapEvent,

@@ -17,7 +17,8 @@ import {
   strict,
   withDefault,
 } from '../core/schema.js';
-import { isHeaderValue, type TokenSource } from '../core/token.js';
+import { isHeaderValue } from '../core/header.js';
+import type { TokenSource } from '../core/token.js';
 import type { Logger } from '../core/logger.js';
 import type { RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';

@@ -1,7 +1,8 @@
-import { isHeaderValue, type TokenSource } from '../core/token.js';
+import { isHeaderValue } from '../core/header.js';
+import type { TokenSource } from '../core/token.js';
 import { lazy } from '../core/lazy.js';
 import { issueMessages } from '../core/messages.js';
-import { check, isBoolean, isFunction, isText, parse, strict } from '../core/schema.js';
+import { check, isBoolean, isFunction, isText, parse, strict, type Shape } from '../core/schema.js';
 import type { Pick } from './definition.js';
 import { explain } from './explain.js';
 import { isPlain } from './pick.js';
@@ -34,8 +35,6 @@ export const kinds = lazy(() => ({
     'an array of objects',
   ),
 }));
-
-type Shape = Parameters<typeof strict>[0];
 
 /** Finds the mistakes in the options of a preset. One that is misspelt would silently not be enforced. */
 export function presetChecker(shape: (is: ReturnType<typeof kinds>) => Shape): (options: unknown) => string[] {

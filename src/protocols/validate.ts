@@ -1,6 +1,6 @@
-import { isHeaderValue } from '../core/token.js';
+import { isHeaderName, isHeaderValue } from '../core/header.js';
 import { lazy } from '../core/lazy.js';
-import { anything, check, fieldOf, isFunction, isText, optional, parse, strict } from '../core/schema.js';
+import { anything, check, fieldOf, func, isFunction, isText, optional, parse, strict } from '../core/schema.js';
 import { issueMessages } from '../core/messages.js';
 import { urlIssue } from '../options/verify-url.js';
 import { isNeverVerdict } from '../protocol/status.js';
@@ -15,10 +15,7 @@ const oneOf = <T extends string>(...values: readonly T[]) =>
     (value): value is T => values.some((known) => known === value),
     values.map((value) => `'${value}'`).join(' or '),
   );
-const func = <T>(expected = 'a function') => check((value): value is T => isFunction(value), expected);
 
-const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
-const isHeaderName = (value: unknown): value is string => typeof value === 'string' && HEADER_NAME.test(value);
 const areHeaders = (value: unknown): value is Readonly<Record<string, string>> =>
   isPlain(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
 

@@ -6,6 +6,7 @@ import { decodeResponse } from '../protocol/decode.js';
 import type { DefinedProtocol } from '../protocols/define.js';
 import type { AuthDefinition, KeyDefinition, ProtocolDefinition } from '../protocols/definition.js';
 import { ownField, stepsOf, valueAt } from '../protocols/pick.js';
+import { DEFAULT_AUTH, DEFAULT_KEY } from '../protocols/request.js';
 import type { IssuedKey, KeyBook } from './book.js';
 import type { VerifyBody } from './endpoint.js';
 import { PRESET_RESPONSES } from './presets.js';
@@ -36,7 +37,7 @@ export interface Dialect {
 /** Throws `InvalidOptionsError` where the protocol picks by functions what only a `respond` can write. */
 export function dialectOf(protocol: DefinedProtocol, respond: Respond | undefined, book: KeyBook): Dialect {
   const { definition } = protocol;
-  const { method = 'POST', key = { in: 'json', name: 'key' }, auth = DEFAULT_AUTH, scope, serviceToken } = definition;
+  const { method = 'POST', key = DEFAULT_KEY, auth = DEFAULT_AUTH, scope, serviceToken } = definition;
   const shape = respond ?? ownField(PRESET_RESPONSES, definition.name ?? '');
   const write = (finding: Finding): DraftReply => {
     const draft = draftReply(definition, finding);
@@ -63,8 +64,6 @@ export function ownerPlace({ definition: { verdict } }: DefinedProtocol): string
   if (typeof verdict === 'function' || typeof verdict.client !== 'string') return undefined;
   return verdict.client === verdict.tenant ? verdict.client : undefined;
 }
-
-const DEFAULT_AUTH: AuthDefinition = { header: 'x-service-token' };
 
 const isRespond = (value: unknown): value is Respond => typeof value === 'function';
 

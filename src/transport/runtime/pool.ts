@@ -1,5 +1,6 @@
 import type * as Undici from 'undici';
 
+import { isLoopback } from '../../core/loopback.js';
 import type { Dispatcher } from '../dispatcher.js';
 import type { TransportOptions } from '../transport.js';
 import { RenewedPool, type Pool } from './renewed-pool.js';
@@ -37,7 +38,8 @@ export function openConnections(
     allowH2: false,
     connect: { timeout: timeoutMs, lookup: sharedLookup(process.getBuiltinModule('node:dns').lookup) },
   };
-  if (hasProxy(protocol) && !LOOPBACK.test(hostname)) {
+  // No proxy could reach this machine for us.
+  if (hasProxy(protocol) && !isLoopback(hostname)) {
     const open = (): Pool => new EnvHttpProxyAgent({ ...options, clientTtl: CONNECTION_LIFE_MS });
     const [agent, reserved] = [open(), open()];
     const destroy = async (): Promise<void> => {
@@ -56,9 +58,6 @@ export function openConnections(
   };
   return { main: () => main.current, limit: maxConcurrency, reserved: () => reserved.current, fresh, destroy };
 }
-
-/** No proxy could reach these for us. */
-const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /** The names that undici reads. */
 function hasProxy(protocol: string): boolean {
