@@ -147,7 +147,7 @@ export class Fleet<Claims> {
 
   /** How long a verdict may be fresh now, in milliseconds. */
   get maxTtlMs(): number {
-    return this.#follower?.isBehind === true ? this.#options.degradedTtlMs : Infinity;
+    return this.#follower?.isDown === true ? this.#options.degradedTtlMs : Infinity;
   }
 
   /** Follows the streams, from the first call on. Resolves when everything that is retained has been read. */
@@ -172,7 +172,7 @@ export class Fleet<Claims> {
     isLikely = true,
   ): Promise<SharedLook<Claims> | undefined> | undefined {
     void this.#follower?.start();
-    if (this.#shared === undefined || this.#shared.verdicts.isOut) return undefined;
+    if (this.#shared === undefined || this.#shared.verdicts.isBypassed) return undefined;
     return this.#shared.lookup.look({ fingerprint, key, startedAt, maxAgeMs, isLikely });
   }
 
@@ -193,7 +193,7 @@ export class Fleet<Claims> {
     // A store that restarts has no say for a moment, in which each process would ask for itself.
     if (look === undefined) return this.#shared?.verdicts.workedWithin(RESTART_MS) !== true;
     const entry = this.#cache.get(fingerprint);
-    if (entry !== undefined && !look.isKnown && this.#lost.putOff(fingerprint, entry, entry.age(this.#now())))
+    if (entry !== undefined && !look.hasEntry && this.#lost.putOff(fingerprint, entry, entry.age(this.#now())))
       return false;
     return (await this.#shared?.verdicts.lease(fingerprint, this.#options.timeoutMs)) !== false;
   }

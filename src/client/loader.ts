@@ -129,8 +129,8 @@ export class VerdictLoader<Claims> {
   }
 
   /** When the key server last answered anybody, and whether it answers callers only, see `PolicyOptions`. */
-  get answers(): KeyServerClient<Claims>['answers'] {
-    return this.#client.answers;
+  get evidence(): KeyServerClient<Claims>['evidence'] {
+    return this.#client.evidence;
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -262,7 +262,7 @@ export class VerdictLoader<Claims> {
     const { result, freshness } = verdict;
     const isCached = this.#cache.set(fingerprint, verdict, position, this.#fleet?.maxTtlMs);
     // A flood of made-up keys writes nothing.
-    if (this.#fleet && isCached && look !== undefined && (result.valid || isKnown || look.isKnown))
+    if (this.#fleet && isCached && look !== undefined && (result.valid || isKnown || look.hasEntry))
       this.#inBackground(this.#fleet.share(fingerprint, verdict, look.fence, positions), call);
     if (result.valid) this.logs.verdict(freshness, clockSkewMs);
     if (result.valid && this.#cache.invalidatedSince(position, fingerprint, verdict)) {
@@ -284,7 +284,7 @@ export class VerdictLoader<Claims> {
     this.#backoffs.begin(this.#cache.get(fingerprint), failure, mono, this.#options.random());
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
-    this.logs.failed(failure, mono, this.#client.answers.lastAnswerAt);
+    this.logs.failed(failure, mono, this.#client.evidence.lastAnswerAt);
     this.#observers.tell((o) => o.onFailure?.({ fingerprint: toHex(fingerprint), failure }));
     return failure;
   }

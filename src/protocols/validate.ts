@@ -4,7 +4,7 @@ import { anything, check, fieldOf, func, isFunction, isText, optional, parse, st
 import { issueMessages } from '../core/messages.js';
 import { urlIssue } from '../options/verify-url.js';
 import { isNeverVerdict } from '../protocol/status.js';
-import { isPlain, isRecord } from './pick.js';
+import { isPlainObject, isRecord } from './pick.js';
 import { isPath, kinds } from './preset.js';
 import { explain, isAccepted } from './explain.js';
 import { combinationIssues, type RightParts } from './combinations.js';
@@ -17,7 +17,7 @@ const oneOf = <T extends string>(...values: readonly T[]) =>
   );
 
 const areHeaders = (value: unknown): value is Readonly<Record<string, string>> =>
-  isPlain(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
+  isPlainObject(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
 
 const isAuth = (value: unknown): value is NonNullable<ProtocolDefinition['auth']> => {
   if (value === 'none' || value === 'basic') return true;
@@ -31,10 +31,10 @@ const isScope = (value: unknown): value is NonNullable<ProtocolDefinition['scope
   value === 'enforce-locally' || (isRecord(value) && Object.keys(value).join() === 'name' && isPath(value['name']));
 
 const areTexts = (value: unknown): value is Readonly<Record<string, string>> =>
-  isPlain(value) && Object.values(value).every(isText);
+  isPlainObject(value) && Object.values(value).every(isText);
 const isJson = (value: unknown): value is Readonly<Record<string, unknown>> => {
   try {
-    return isPlain(value) && typeof JSON.stringify(value) === 'string';
+    return isPlainObject(value) && typeof JSON.stringify(value) === 'string';
   } catch {
     return false;
   }

@@ -10,7 +10,7 @@ import { DEFAULT_AUTH, DEFAULT_KEY } from '../protocols/request.js';
 import type { IssuedKey, KeyBook } from './book.js';
 import type { VerifyBody } from './endpoint.js';
 import { PRESET_RESPONSES } from './presets.js';
-import { draftReply, type DraftReply, type Finding, type Respond } from './reply.js';
+import { draftReply, type DraftReply, type KeyAnswer, type Respond } from './reply.js';
 
 /** A request as it came. */
 interface RawRequest {
@@ -31,7 +31,7 @@ export interface Dialect {
   accepts(request: RawRequest, tokens: ReadonlySet<unknown>): boolean;
   /** `undefined` if there is no key where it should be. */
   parse(request: RawRequest): VerifyBody | undefined;
-  write(finding: Finding): DraftReply;
+  write(answer: KeyAnswer): DraftReply;
 }
 
 /** Throws `InvalidOptionsError` where the protocol picks by functions what only a `respond` can write. */
@@ -39,9 +39,9 @@ export function dialectOf(protocol: DefinedProtocol, respond: Respond | undefine
   const { definition } = protocol;
   const { method = 'POST', key = DEFAULT_KEY, auth = DEFAULT_AUTH, scope, serviceToken } = definition;
   const shape = respond ?? ownField(PRESET_RESPONSES, definition.name ?? '');
-  const write = (finding: Finding): DraftReply => {
-    const draft = draftReply(definition, finding);
-    return isRespond(shape) ? shape(finding, draft) : draft;
+  const write = (answer: KeyAnswer): DraftReply => {
+    const draft = draftReply(definition, answer);
+    return isRespond(shape) ? shape(answer, draft) : draft;
   };
   checkReplies(protocol, write);
   return {
@@ -117,13 +117,12 @@ const SAMPLE: IssuedKey = {
   scopes: ['sample'],
   expiresAt: 4_000_000_000_000,
   claims: { sample: true },
-  verdict: '',
 };
 
 /** Tries out whether the protocol reads what is written in its name. */
-function checkReplies(protocol: DefinedProtocol, write: (finding: Finding) => DraftReply): void {
-  const kindOf = (finding: Finding): string => {
-    const { status, json } = write(finding);
+function checkReplies(protocol: DefinedProtocol, write: (answer: KeyAnswer) => DraftReply): void {
+  const kindOf = (answer: KeyAnswer): string => {
+    const { status, json } = write(answer);
     const body = new TextEncoder().encode(JSON.stringify(json));
     const header = (name: string): string | undefined => (name === 'content-type' ? 'application/json' : undefined);
     const context = { secrets: [], askedAt: 0, scope: undefined };

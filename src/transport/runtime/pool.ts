@@ -4,7 +4,7 @@ import { isLoopback } from '../../core/loopback.js';
 import type { Dispatcher } from '../dispatcher.js';
 import type { TransportOptions } from '../transport.js';
 import { RenewedPool, type Pool } from './renewed-pool.js';
-import { sharedLookup } from './shared-lookup.js';
+import { coalescedLookup } from './dns-lookup.js';
 
 /** Under the 5 s after which many servers close an idle connection, so that none is closed with a request on its way. */
 const KEEP_ALIVE_MS = 4000;
@@ -36,7 +36,7 @@ export function openConnections(
     // A server's hint must not keep a connection for longer than the networks in between remember it.
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     allowH2: false,
-    connect: { timeout: timeoutMs, lookup: sharedLookup(process.getBuiltinModule('node:dns').lookup) },
+    connect: { timeout: timeoutMs, lookup: coalescedLookup(process.getBuiltinModule('node:dns').lookup) },
   };
   // No proxy could reach this machine for us.
   if (hasProxy(protocol) && !isLoopback(hostname)) {

@@ -21,7 +21,7 @@ export interface KeyQuestion {
 }
 
 /** A verdict, and what it took. */
-export interface Answer<Claims> {
+export interface FetchedVerdict<Claims> {
   readonly verdict: Verdict<Claims>;
   readonly attempts: number;
   readonly durationMs: number;
@@ -29,7 +29,7 @@ export interface Answer<Claims> {
   readonly clockSkewMs: number | undefined;
 }
 
-export function outcomeOf(asked: Answer<unknown> | VerifyFailure): AskOutcome {
+export function outcomeOf(asked: FetchedVerdict<unknown> | VerifyFailure): AskOutcome {
   const { attempts, durationMs } = asked;
   if (asked instanceof VerifyFailure) return { outcome: 'failed', failure: asked, attempts, durationMs };
   return { outcome: asked.verdict.result.status, failure: undefined, attempts, durationMs };
