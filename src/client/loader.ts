@@ -5,7 +5,6 @@ import { Backoffs } from '../cache/backoffs.js';
 import type { VerdictCache } from '../cache/verdict-cache.js';
 import { VerifyFailure } from '../core/failure.js';
 import { toHex } from '../core/fingerprint.js';
-import type { Rejected, Verified } from '../core/result.js';
 import { isFunction } from '../core/schema.js';
 import type { AnyVerifyOptions } from '../core/verifier.js';
 import { NotPublishedError } from '../core/errors.js';
@@ -26,23 +25,10 @@ import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
 import type { Fleet, fleet } from './fleet.js';
 import { CLOSED, INVALIDATED, NO_CONTROL } from './load-failures.js';
 import { KeyServerClient } from './key-server-client.js';
-import type { SharedLook } from './shared-lookup.js';
+import type { AskOptions, LoadOutcome } from './question.js';
 import { SingleFlight, type Flight, type OnSent } from './single-flight.js';
 import { ServiceToken } from './token.js';
 import { unlessAborted } from './unless-aborted.js';
-
-/** The outcome of a load. */
-export type LoadOutcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
-
-/** How a question is asked. */
-interface AskOptions<Claims> {
-  /** Although the gate refuses. */
-  readonly trickle?: boolean;
-  /** What the shared cache said already. */
-  readonly look?: SharedLook<Claims> | undefined;
-  /** When it was asked first, if the answer was invalidated on its way. */
-  readonly askedFirstAt?: number;
-}
 
 /** Loads verdicts, one flight for each fingerprint, and caches them. */
 export class VerdictLoader<Claims> {
