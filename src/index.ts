@@ -17,13 +17,13 @@ export type { ErrorCode } from './core/errors.js';
 export { VerifyFailure } from './core/failure.js';
 export type { AttemptFailure, Evidence, FailureDetails, FailureKind } from './core/failure.js';
 export type { Selector } from './core/selector.js';
+export type { BreakerState } from './core/breaker.js';
 export type { Clock } from './core/clock.js';
 export type {
   AbortEvent,
   AskEvent,
   AskOutcome,
   BreakerEvent,
-  BreakerState,
   ControlEvent,
   FailOpenEvent,
   FailureEvent,

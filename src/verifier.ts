@@ -298,7 +298,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     { maxAgeMs = Infinity }: AnyVerifyOptions,
   ): Served<Claims> | undefined {
     const { staleIfErrorMs, timeoutMs, clock } = this.#options;
-    const { lastAnswerAt, trust } = this.#loader.answers;
+    const { lastAnswerAt, trust } = this.#loader.evidence;
     const mono = clock.monotonic();
     const answeredMs = mono - lastAnswerAt;
     const failingMs = entry.failingMs(mono) - timeoutMs;

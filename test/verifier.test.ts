@@ -812,7 +812,7 @@ describe('the life of a verifier', () => {
         unsealable: 0,
         failures: 0,
       },
-      revocations: { messages: 0, revoked: 0, gaps: 0, behind: false },
+      revocations: { messages: 0, revoked: 0, gaps: 0, down: false },
     });
   });
 });

@@ -19,7 +19,7 @@ export const LAYERS = [
 /** The files that may import `node:` modules. All others run without Node. */
 const NODE = [
   'src/platform/{server,channels}.ts',
-  'src/transport/runtime/{pool,shared-lookup}.ts',
+  'src/transport/runtime/{pool,dns-lookup}.ts',
   'src/guard/node.ts',
   'src/adapters/*.ts',
   'src/testing/**/*.ts',

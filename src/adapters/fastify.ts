@@ -15,7 +15,7 @@ import type { ClosedVerifier, DefaultVerifier, VerifierSource } from '../guard/v
 export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
 export type { KeySource } from '../guard/key-sources.js';
 export type { RouteOptions } from '../guard/options.js';
-export type { VerifierSource } from '../guard/verifier.js';
+export type { ClosedVerifier, DefaultVerifier, VerifierSource } from '../guard/verifier.js';
 
 /**
  * The options of the plugin: those of a guard, and the verifier. `optional: true` and `failOpen: true` belong in the `config`

@@ -1,4 +1,5 @@
 /** `keyverify/fetch`: for handlers from `Request` to `Response`: Workers, Bun, Deno, Next.js, SvelteKit, Remix. */
+import { fieldOf, isFunction } from '../core/schema.js';
 import type { Decision } from '../guard/decision.js';
 import { fromRequest, toResponse } from '../guard/fetch.js';
 import { createGuard } from '../guard/guard.js';
@@ -37,7 +38,7 @@ export interface FetchAuth<Identity> {
 }
 
 function isExecutionContext(value: unknown): value is ExecutionContext {
-  return typeof value === 'object' && value !== null && 'waitUntil' in value && typeof value.waitUntil === 'function';
+  return isFunction(fieldOf(value, 'waitUntil'));
 }
 
 /**

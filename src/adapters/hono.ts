@@ -24,7 +24,7 @@ function waitUntilOf(c: Context): ((work: Promise<unknown>) => void) | undefined
 }
 
 /** Set by the middleware `hono/request-id`, if that has run. */
-function requestIdOf(c: Context): string | undefined {
+function honoRequestId(c: Context): string | undefined {
   const id: unknown = c.get('requestId');
   return typeof id === 'string' ? id : undefined;
 }
@@ -53,7 +53,7 @@ export function apiKeyAuth<
     c,
     next,
   ) => {
-    const decision = await guard(fromRequest(c.req.raw, waitUntilOf(c), requestIdOf(c)));
+    const decision = await guard(fromRequest(c.req.raw, waitUntilOf(c), honoRequestId(c)));
     if (!decision.allowed) return toResponse(decision.denial, c.req.raw);
     c.set('identity', decision.identity);
     await next();

@@ -40,7 +40,7 @@ function toError({ status, reason }: Denial): OAuthError {
 /** The guard options that have no effect here, so that setting one would be a mistake. */
 const DECIDED = ['keySources', 'optional', 'failOpen', 'realm'];
 
-function checkOptions(options: unknown): void {
+function checkMcpOptions(options: unknown): void {
   if (!isObject(options)) throw new InvalidOptionsError(['options: expected an object']);
   const issues = DECIDED.filter((name) => Reflect.get(options, name) !== undefined).map(
     (name) => `${name}: expected nothing, the SDK decides this`,
@@ -63,7 +63,7 @@ export function apiKeyAuth<V extends AnyVerifier>(
   verifier: VerifierSource<V>,
   options: McpOptions<ClaimsOf<V>> = {},
 ): OAuthTokenVerifier {
-  checkOptions(options);
+  checkMcpOptions(options);
   const { scopes, ...guardOptions } = options;
   const guard = createGuard<V, false>(verifier, {
     ...guardOptions,

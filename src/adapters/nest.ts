@@ -1,7 +1,7 @@
 /** `keyverify/nest`: a guard, and a decorator for the parameter that takes the caller's identity. */
 import { type CanActivate, createParamDecorator, type ExecutionContext, HttpException } from '@nestjs/common';
 
-import { isObject } from '../core/schema.js';
+import { fieldOf, isObject } from '../core/schema.js';
 import type { Denial } from '../guard/denial.js';
 import { createGuard } from '../guard/guard.js';
 import { fromHandshake, type HandshakeSocket } from '../guard/handshake.js';
@@ -37,7 +37,6 @@ export interface NestAuth extends CanActivate {
 const identities = new Identities<unknown>();
 
 const isRequest = (value: unknown): value is NestRequest => isObject(value) && isObject(Reflect.get(value, 'headers'));
-const at = (value: unknown, name: string): unknown => (isObject(value) ? Reflect.get(value, name) : undefined);
 
 /** Fastify's request has no headers as they were sent: those are in the one that it wraps. */
 const rawOf = ({ headers, url, id, rawHeaders, raw }: NestRequest): NodeRequest => ({
@@ -49,9 +48,9 @@ const rawOf = ({ headers, url, id, rawHeaders, raw }: NestRequest): NodeRequest 
 
 /** The request of an operation: each GraphQL server has it somewhere else in the context. */
 function requestOf(context: unknown): NestRequest | undefined {
-  const req = at(context, 'req');
-  const extra = at(context, 'extra') ?? at(req, 'extra');
-  return [req, at(at(context, 'reply'), 'request'), at(extra, 'request')].find(isRequest);
+  const req = fieldOf(context, 'req');
+  const extra = fieldOf(context, 'extra') ?? fieldOf(req, 'extra');
+  return [req, fieldOf(fieldOf(context, 'reply'), 'request'), fieldOf(extra, 'request')].find(isRequest);
 }
 
 /** What stands for the request of a context. The payload of a message and the parent of a field never do. */

@@ -170,20 +170,20 @@ class RedisRevocations implements RevocationSource {
     const { sink, from, retainMs, signal, clock } = context;
     let cursor = from;
     let deleted = '';
-    const backlog = new Backlog(context);
+    const pending = new PendingMessages(context);
     for (let trimAt = -Infinity; !signal.aborted;) {
       let page = await this.#read(cursor, retainMs);
       if (cursor !== undefined && isLossy(page, cursor, deleted)) {
-        await backlog.deliver();
+        await pending.deliver();
         // Read again: what has been lost up to then was lost before the gap.
         page = await this.#read(cursor, retainMs, true);
         sink.gap();
       }
       const { last, messages } = page;
       const news = messages.filter(({ position }) => idOf(position) !== idOf(cursor ?? ''));
-      backlog.add(news);
+      pending.add(news);
       const isFull = messages.length >= PAGE;
-      if (!isFull || backlog.isDue) await backlog.deliver();
+      if (!isFull || pending.isDue) await pending.deliver();
       const end = messages.at(-1)?.position ?? last;
       cursor = isFull ? end : last;
       deleted = page.deleted;
@@ -239,7 +239,7 @@ class RedisRevocations implements RevocationSource {
 }
 
 /** Messages that have been read, but not delivered yet. Of equal ones, only the latest is kept. */
-class Backlog {
+class PendingMessages {
   readonly #context: FollowContext;
   /** JSON to position. */
   readonly #messages = new Map<string, string>();

@@ -5,9 +5,10 @@
  */
 import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
+import { isHeaderValue } from '../core/header.js';
 import { lazy } from '../core/lazy.js';
+import { isLoopback } from '../core/loopback.js';
 import { check, func, isFunction, number, optional } from '../core/schema.js';
-import { isHeaderValue } from '../core/token.js';
 import { VERSION } from '../version.js';
 import { deliver } from '../fleet/deliver.js';
 import { EventStreamParser } from '../fleet/event-stream.js';
@@ -24,8 +25,6 @@ export interface SseRevocationsOptions {
   /** Opens the stream. Default: the runtime's `fetch`. */
   readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
 }
-
-const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /** How often a heartbeat is expected. */
 const HEARTBEAT_MS = 5_000;
@@ -96,7 +95,7 @@ function isToken(value: unknown): value is NonNullable<SseRevocationsOptions['to
 function isSafe(url: unknown): url is string | URL {
   if (!URL.canParse(String(url))) return false;
   const { protocol, hostname } = new URL(String(url));
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname));
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
 }
 
 /** The query may contain a secret, and observers are told the name. */

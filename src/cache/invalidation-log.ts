@@ -1,6 +1,6 @@
 import type { Rejected, Verified } from '../core/result.js';
 import type { StoredSelector } from '../core/selector.js';
-import { isBefore } from '../fleet/position.js';
+import { isBefore, type StreamPosition } from '../fleet/position.js';
 
 /** Whether a selector selects the verdict on this fingerprint. */
 export function selects(selector: StoredSelector, fingerprint: string, result: Verified<unknown> | Rejected): boolean {
@@ -20,13 +20,6 @@ interface SharedAskedAt {
   readonly mono: number;
   /** Where the streams of revocations stood for the other process, as far as this one can tell. */
   readonly positions: Readonly<Record<string, StreamPosition>>;
-}
-
-/** A position in a stream. */
-interface StreamPosition {
-  readonly position: string;
-  /** How many gaps had been found in the stream: between two of them, positions say what came first. Else the time does. */
-  readonly gaps: number;
 }
 
 /** Something that invalidates what was asked for before it. */

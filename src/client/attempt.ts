@@ -3,18 +3,18 @@ import type { Verdict } from '../core/verdict.js';
 import type { Exchange } from '../transport/transport.js';
 import { TIMEOUT } from './call-failures.js';
 
-export type Outcome<Claims> = Verdict<Claims> | AttemptFailure;
+export type AttemptOutcome<Claims> = Verdict<Claims> | AttemptFailure;
 
 /** One attempt and its outcome. */
 export class Attempt<Claims> {
   /** What it is waiting for: a timeout is blamed on that. */
   waitsFor: 'token' | 'request' | 'response' | 'claims' = 'token';
   exchange: Exchange | undefined;
-  outcome: Outcome<Claims> = TIMEOUT;
+  outcome: AttemptOutcome<Claims> = TIMEOUT;
   readonly ended: Promise<this>;
 
   /** `ask` must not reject. */
-  constructor(ask: (attempt: Attempt<Claims>) => Promise<Outcome<Claims>>) {
+  constructor(ask: (attempt: Attempt<Claims>) => Promise<AttemptOutcome<Claims>>) {
     this.ended = ask(this).then((outcome) => {
       this.outcome = outcome;
       return this;

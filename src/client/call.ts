@@ -22,7 +22,7 @@ import {
   misconfigured,
   transportFailure,
 } from './call-failures.js';
-import { Attempt, type Outcome } from './attempt.js';
+import { Attempt, type AttemptOutcome } from './attempt.js';
 import { clockSkewMs } from './clock-skew.js';
 import { readVerdict } from './read-verdict.js';
 import type { ServiceToken } from './token.js';
@@ -78,7 +78,7 @@ const isAmbiguous = (decoded: DecodedVerdict): boolean =>
 /** The attempt that ended next. */
 type Next<Claims> = Attempt<Claims> | typeof TIMED_OUT;
 
-const isVerdict = <Claims>(outcome: Outcome<Claims> | typeof TIMED_OUT): outcome is Verdict<Claims> =>
+const isVerdict = <Claims>(outcome: AttemptOutcome<Claims> | typeof TIMED_OUT): outcome is Verdict<Claims> =>
   outcome !== TIMED_OUT && 'askedAt' in outcome;
 
 /** One question to the key server: attempts within a deadline. `run()` never rejects. */
@@ -124,7 +124,7 @@ export class Call<Claims> implements WatchedCall {
    * How many attempts before the one with this outcome failed as they would in an outage, or were not answered. One that was
    * only slow, so that a retry was sent beside it, is not among them: a caller's key may make the server slow.
    */
-  failedBefore(outcome: Outcome<Claims>): number {
+  failedBefore(outcome: AttemptOutcome<Claims>): number {
     let failed = 0;
     for (const { outcome: earlier } of this.#all) {
       if (earlier === outcome) break;
@@ -145,7 +145,7 @@ export class Call<Claims> implements WatchedCall {
     this.#context.deadline.interrupt();
   }
 
-  async run(): Promise<Outcome<Claims>> {
+  async run(): Promise<AttemptOutcome<Claims>> {
     const { retries, deadline, suspectAfterMs = deadline.ms / 2, onSuspect, mayRetry } = this.#context;
     try {
       for (let attempt = 1; ; attempt++) {
@@ -154,7 +154,7 @@ export class Call<Claims> implements WatchedCall {
         const shareMs = deadline.leftMs / (retries + 2 - attempt);
         let next = await this.#next(Math.min(shareMs, suspectAfterMs));
         if (next === TIMED_OUT && shareMs > suspectAfterMs && deadline.leftMs > 0)
-          next = await this.#takeOn(current, shareMs - suspectAfterMs);
+          next = await this.#waitOn(current, shareMs - suspectAfterMs);
         const outcome = this.#outcomeOf(next);
         if (isVerdict(outcome)) return outcome;
         const failure = outcome === TIMED_OUT ? await this.#timeout(current) : outcome;
@@ -171,7 +171,7 @@ export class Call<Claims> implements WatchedCall {
   }
 
   /** Waits before a retry. An earlier attempt may still be answered meanwhile. */
-  async #pause(ms: number, failure: AttemptFailure): Promise<Outcome<Claims> | undefined> {
+  async #pause(ms: number, failure: AttemptFailure): Promise<AttemptOutcome<Claims> | undefined> {
     const { clock } = this.#options;
     const { deadline } = this.#context;
     const end = clock.monotonic() + ms;
@@ -184,7 +184,7 @@ export class Call<Claims> implements WatchedCall {
   }
 
   /** An earlier attempt, which took more than its share of the time, may still be answered. */
-  async #lastChance(failure: AttemptFailure): Promise<Outcome<Claims>> {
+  async #lastChance(failure: AttemptFailure): Promise<AttemptOutcome<Claims>> {
     while (mayBeOutage(failure) && this.#open.length > 0 && this.#context.deadline.leftMs > 0) {
       const outcome = this.#outcomeOf(await this.#next(this.#context.deadline.leftMs));
       if (isVerdict(outcome)) return outcome;
@@ -193,7 +193,7 @@ export class Call<Claims> implements WatchedCall {
   }
 
   /** The next that ends, after a wait that was suspicious, waited for up to `ms`. */
-  async #takeOn(attempt: Attempt<Claims>, ms: number): Promise<Next<Claims>> {
+  async #waitOn(attempt: Attempt<Claims>, ms: number): Promise<Next<Claims>> {
     if (attempt.waitsFor === 'response') this.#context.onSuspect?.();
     return await this.#next(Math.min(ms, this.#context.deadline.leftMs));
   }
@@ -208,7 +208,7 @@ export class Call<Claims> implements WatchedCall {
   }
 
   /** The outcome of an attempt that has ended; removes it from the open ones. */
-  #outcomeOf(next: Next<Claims>): Outcome<Claims> | typeof TIMED_OUT {
+  #outcomeOf(next: Next<Claims>): AttemptOutcome<Claims> | typeof TIMED_OUT {
     if (next === TIMED_OUT) return TIMED_OUT;
     this.#open = this.#open.filter((attempt) => attempt !== next);
     return next.outcome;
@@ -235,7 +235,7 @@ export class Call<Claims> implements WatchedCall {
     return attempt;
   }
 
-  async #attempt(attempt: Attempt<Claims>, renewal?: Promise<string>): Promise<Outcome<Claims>> {
+  async #attempt(attempt: Attempt<Claims>, renewal?: Promise<string>): Promise<AttemptOutcome<Claims>> {
     try {
       attempt.waitsFor = 'token';
       const token = (renewal ? undefined : this.#deps.token.current) ?? (await this.#fetchToken(renewal));

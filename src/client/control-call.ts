@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { AttemptFailure } from '../core/failure.js';
-import type { Verdict } from '../core/verdict.js';
 import { isOwnLag, type LagWatch } from '../resilience/loop-lag.js';
+import type { AttemptOutcome } from './attempt.js';
 import { BUSY, UNSENT } from './call-failures.js';
 import type { Call } from './call.js';
 
@@ -47,7 +47,7 @@ export class ControlCall<Claims> {
   }
 
   /** The failure, or `undefined` if the question was answered. */
-  settle(outcome: Verdict<Claims> | AttemptFailure): AttemptFailure | undefined {
+  settle(outcome: AttemptOutcome<Claims>): AttemptFailure | undefined {
     const { lagMs, ageMs } = this;
     this.#cancel();
     this.#lag.stop();

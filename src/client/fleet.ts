@@ -59,16 +59,6 @@ const RESTART_MS = 10_000;
 /** For how long, after many keys were revoked, refreshes wait for questions about presented keys, in milliseconds. */
 const REVOKED_FIRST_MS = 2_000;
 
-/** How a question is asked. */
-export interface HowToAsk<Claims> {
-  /** Although the gate refuses. */
-  readonly trickle?: boolean;
-  /** What the shared cache said already. */
-  readonly look?: SharedLook<Claims> | undefined;
-  /** When it was asked first, if the answer was invalidated while in flight. */
-  readonly askedFirstAt?: number;
-}
-
 /** What this process has to do with others: verdicts that they share, and revocations that reach them all. */
 export class Fleet<Claims> {
   /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
@@ -160,7 +150,7 @@ export class Fleet<Claims> {
 
   /** How long a verdict may be fresh now, in milliseconds. */
   get maxTtlMs(): number {
-    return this.#follower?.isBehind === true ? this.#options.degradedTtlMs : Infinity;
+    return this.#follower?.isDown === true ? this.#options.degradedTtlMs : Infinity;
   }
 
   /** Follows the streams, from the first call on. Resolves when everything that is retained has been read. */
@@ -185,7 +175,7 @@ export class Fleet<Claims> {
     isLikely = true,
   ): Promise<SharedLook<Claims> | undefined> | undefined {
     void this.#follower?.start();
-    if (this.#shared === undefined || this.#shared.verdicts.isOut) return undefined;
+    if (this.#shared === undefined || this.#shared.verdicts.isBypassed) return undefined;
     return this.#shared.lookup.look({ fingerprint, key, startedAt, maxAgeMs, isLikely });
   }
 
@@ -206,7 +196,7 @@ export class Fleet<Claims> {
     // A store that restarts has no say for a moment, in which each process would ask for itself.
     if (look === undefined) return this.#shared?.verdicts.workedWithin(RESTART_MS) !== true;
     const entry = this.#cache.get(fingerprint);
-    if (entry !== undefined && !look.isKnown && this.#lost.putOff(fingerprint, entry, entry.age(this.#now())))
+    if (entry !== undefined && !look.hasEntry && this.#lost.putOff(fingerprint, entry, entry.age(this.#now())))
       return false;
     return (await this.#shared?.verdicts.lease(fingerprint, this.#options.timeoutMs)) !== false;
   }

@@ -1,9 +1,9 @@
 import type { Clock } from '../core/clock.js';
-import type { BreakerState } from '../core/events.js';
+import type { BreakerState } from '../core/breaker.js';
 import { VerifyFailure } from '../core/failure.js';
 import type { Breaker } from '../resilience/breaker.js';
 import { Bulkhead, type Lane } from '../resilience/bulkhead.js';
-import { Congestion, type OnTheirWay } from '../resilience/congestion.js';
+import { Congestion, type InFlight } from '../resilience/congestion.js';
 import { Pacer } from '../resilience/pacer.js';
 
 export interface GateOptions {
@@ -24,7 +24,7 @@ export interface GateOptions {
 const LEAST_RATIO = 1 / 8;
 
 /** The questions that hold a slot, by lane. */
-type Calls = Readonly<Record<Lane, OnTheirWay>>;
+type Calls = Readonly<Record<Lane, InFlight>>;
 
 /** How long a 429 without a `Retry-After` pauses us, in milliseconds. */
 const DEFAULT_PAUSE_MS = 1000;
@@ -153,9 +153,9 @@ export class Gate {
 
   #reduce(lane: Lane, mono: number, lateSince: number): void {
     const congestion = this.#congestion[lane];
-    const { bearable, isSilent } = congestion;
+    const { capacity, isSilent } = congestion;
     const least = isSilent ? 1 : this.#options.maxConcurrency * LEAST_RATIO;
-    if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(bearable, least, lane);
+    if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(capacity, least, lane);
   }
 
   #pause(mono: number, until: number, lane: Lane | undefined): void {

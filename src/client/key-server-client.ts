@@ -1,14 +1,14 @@
-import type { BreakerOptions } from '../core/breaker.js';
-import type { AskEvent, AskOutcome, BreakerState } from '../core/events.js';
+import type { BreakerOptions, BreakerState } from '../core/breaker.js';
+import type { AskEvent, AskOutcome } from '../core/events.js';
 import { mayBeOutage, rulesOutOutage, VerifyFailure, type AttemptFailure, type Evidence } from '../core/failure.js';
-import type { Verdict } from '../core/verdict.js';
 import { Breaker } from '../resilience/breaker.js';
 import type { Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
 import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
 import { ProbeTimer } from '../resilience/probe-timer.js';
+import type { AttemptOutcome } from './attempt.js';
 import { AmbiguousRejections } from './ambiguity.js';
-import { controlOutcome, outcomeOf, type Answer, type KeyQuestion } from './asked.js';
+import { controlOutcome, outcomeOf, type FetchedVerdict, type KeyQuestion } from './question.js';
 import { CONGESTED, EXHAUSTED, NO_SLOT } from './call-failures.js';
 import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
@@ -92,7 +92,7 @@ export class KeyServerClient<Claims> {
   }
 
   /** When the key server last answered anybody, and how far control questions are believed. */
-  get answers(): Pick<OutageEvidence, 'lastAnswerAt' | 'trust'> {
+  get evidence(): Pick<OutageEvidence, 'lastAnswerAt' | 'trust'> {
     return this.#evidence;
   }
 
@@ -107,7 +107,7 @@ export class KeyServerClient<Claims> {
   }
 
   /** Asks, unless the gate refuses; with `trickle`, although it does. */
-  ask(question: KeyQuestion, trickle = false): Promise<Answer<Claims> | VerifyFailure> {
+  ask(question: KeyQuestion, trickle = false): Promise<FetchedVerdict<Claims> | VerifyFailure> {
     const mono = this.#options.clock.monotonic();
     const lane = laneOf(question.isKnown);
     const blocked = trickle ? undefined : this.#gate.blockedBy(mono);
@@ -128,12 +128,12 @@ export class KeyServerClient<Claims> {
   }
 
   /** Only a question that has to wait for a slot pays for the waiting. */
-  #ask(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
+  #ask(question: KeyQuestion, lane: Lane, retries: number): Promise<FetchedVerdict<Claims> | VerifyFailure> {
     const isFree = this.#gate.bulkhead.tryAcquire(lane);
     return isFree ? this.#call(question, lane, retries) : this.#queue(question, lane, retries);
   }
 
-  async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
+  async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<FetchedVerdict<Claims> | VerifyFailure> {
     if (this.#gate.bulkhead.gainsFromLow(lane)) this.#makeRoom();
     const failure = await this.#gate.enter(lane);
     return await (failure === undefined
@@ -147,7 +147,7 @@ export class KeyServerClient<Claims> {
     this.#calls.low.makeRoom(clock.monotonic(), hangsAfterMs, (call) => this.#evidence.answeredSince(call));
   }
 
-  async #call(question: KeyQuestion, lane: Lane, retries: number): Promise<Answer<Claims> | VerifyFailure> {
+  async #call(question: KeyQuestion, lane: Lane, retries: number): Promise<FetchedVerdict<Claims> | VerifyFailure> {
     const { clock, timeoutMs } = this.#options;
     const { key, startedAt, wasGood, onSent } = question;
     this.#calibration.isNeeded ||= question.mayOpen;
@@ -241,7 +241,7 @@ export class KeyServerClient<Claims> {
    * Counts a call that has ended. Where nothing gets through because this process is out of threads or descriptors, that is
    * what failed.
    */
-  #conclude(call: Call<Claims>, outcome: CallOutcome<Claims>, deadline: Deadline): Concluded<Claims> {
+  #conclude(call: Call<Claims>, outcome: AttemptOutcome<Claims>, deadline: Deadline): Concluded<Claims> {
     this.#totals.requests += call.attempts;
     this.#totals.retries += Math.max(0, call.attempts - 1);
     // A connection that was reset had been made.
@@ -302,7 +302,6 @@ export class KeyServerClient<Claims> {
   }
 }
 
-type CallOutcome<Claims> = Verdict<Claims> | AttemptFailure;
-type Concluded<Claims> = CallOutcome<Claims> | Promise<CallOutcome<Claims>>;
+type Concluded<Claims> = AttemptOutcome<Claims> | Promise<AttemptOutcome<Claims>>;
 
 const laneOf = (isKnown: boolean): Lane => (isKnown ? 'high' : 'low');

@@ -5,7 +5,6 @@ import { Backoffs } from '../cache/backoffs.js';
 import type { VerdictCache } from '../cache/verdict-cache.js';
 import { VerifyFailure } from '../core/failure.js';
 import { toHex } from '../core/fingerprint.js';
-import type { Rejected, Verified } from '../core/result.js';
 import { isFunction } from '../core/schema.js';
 import type { AnyVerifyOptions } from '../core/verifier.js';
 import { NotPublishedError } from '../core/errors.js';
@@ -23,15 +22,13 @@ import { SlowStart } from '../resilience/slow-start.js';
 import type { Transport } from '../transport/transport.js';
 import { CHECK_TIMEOUTS, Checks, toCheckResult } from './checks.js';
 import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
-import type { Fleet, HowToAsk, fleet } from './fleet.js';
+import type { Fleet, fleet } from './fleet.js';
 import { CLOSED, INVALIDATED, NO_CONTROL } from './load-failures.js';
 import { KeyServerClient } from './key-server-client.js';
+import type { AskOptions, LoadOutcome } from './question.js';
 import { SingleFlight, type Flight, type OnSent } from './single-flight.js';
 import { ServiceToken } from './token.js';
 import { unlessAborted } from './unless-aborted.js';
-
-/** The outcome of a load. */
-export type LoadOutcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
 
 /** Loads verdicts, one flight for each fingerprint, and caches them. */
 export class VerdictLoader<Claims> {
@@ -118,8 +115,8 @@ export class VerdictLoader<Claims> {
   }
 
   /** When the key server last answered anybody, and whether it answers callers only, see `PolicyOptions`. */
-  get answers(): KeyServerClient<Claims>['answers'] {
-    return this.#client.answers;
+  get evidence(): KeyServerClient<Claims>['evidence'] {
+    return this.#client.evidence;
   }
 
   /** The failure a call would get now without being sent, if there is one. */
@@ -207,7 +204,7 @@ export class VerdictLoader<Claims> {
     key: string,
     call: AnyVerifyOptions,
     purpose: AskEvent['purpose'],
-    how: HowToAsk<Claims> = {},
+    how: AskOptions<Claims> = {},
   ): Flight<LoadOutcome<Claims>> {
     if (purpose === 'refresh') this.#refreshes++;
     const event: AskEvent = { purpose, url: this.#options.publicUrl };
@@ -229,7 +226,7 @@ export class VerdictLoader<Claims> {
     call: AnyVerifyOptions,
     event: AskEvent,
     onSent: OnSent,
-    { trickle = false, look: known, askedFirstAt }: HowToAsk<Claims>,
+    { trickle = false, look: known, askedFirstAt }: AskOptions<Claims>,
   ): Promise<LoadOutcome<Claims>> {
     if (this.#closed) return CLOSED;
     const startedAt = askedFirstAt ?? this.#options.clock.monotonic();
@@ -251,7 +248,7 @@ export class VerdictLoader<Claims> {
     const { result, freshness } = verdict;
     const isCached = this.#cache.set(fingerprint, verdict, position, this.#fleet?.maxTtlMs);
     // A flood of made-up keys writes nothing.
-    if (this.#fleet && isCached && look !== undefined && (result.valid || isKnown || look.isKnown))
+    if (this.#fleet && isCached && look !== undefined && (result.valid || isKnown || look.hasEntry))
       this.#inBackground(this.#fleet.share(fingerprint, verdict, look.fence, positions), call);
     if (result.valid) this.logs.verdict(freshness, clockSkewMs);
     if (result.valid && this.#cache.invalidatedSince(position, fingerprint, verdict)) {
@@ -273,7 +270,7 @@ export class VerdictLoader<Claims> {
     this.#backoffs.begin(this.#cache.get(fingerprint), failure, mono, this.#options.random());
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
-    this.logs.failed(failure, mono, this.#client.answers.lastAnswerAt);
+    this.logs.failed(failure, mono, this.#client.evidence.lastAnswerAt);
     this.#observers.tell((o) => o.onFailure?.({ fingerprint: toHex(fingerprint), failure }));
     return failure;
   }

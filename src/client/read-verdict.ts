@@ -2,17 +2,15 @@ import type { Clock, Instant } from '../core/clock.js';
 import type { AttemptFailure } from '../core/failure.js';
 import { redactError } from '../core/redact.js';
 import { rejected, verified } from '../core/result.js';
-import type { Verdict } from '../core/verdict.js';
 import type { ClaimsRead, ClaimsReader } from '../protocol/claims.js';
 import type { DecodedVerdict } from '../protocol/protocol.js';
+import type { AttemptOutcome } from './attempt.js';
 import { misconfigured } from './call-failures.js';
 
 export interface ReadVerdictOptions<Claims> {
   readonly readClaims: ClaimsReader<Claims>;
   readonly clock: Clock;
 }
-
-type Read<Claims> = Verdict<Claims> | AttemptFailure;
 
 /** The verdict that a decoded answer is. Waits only for a schema of the caller's that is asynchronous. */
 export function readVerdict<Claims>(
@@ -21,10 +19,10 @@ export function readVerdict<Claims>(
   { readClaims, clock }: ReadVerdictOptions<Claims>,
   key: string,
   source: 'server' | 'shared' = 'server',
-): Read<Claims> | Promise<Read<Claims>> {
+): AttemptOutcome<Claims> | Promise<AttemptOutcome<Claims>> {
   const { freshness } = decoded;
   if (decoded.kind === 'rejected') return { result: rejected(source, decoded.result.reason), freshness, askedAt };
-  const conclude = (read: ClaimsRead<Claims>): Read<Claims> => {
+  const conclude = (read: ClaimsRead<Claims>): AttemptOutcome<Claims> => {
     if ('wrong' in read) return misconfigured(`the verdict does not fit the schema in claims: ${read.wrong}`);
     const { client, tenant, keyId, expiresAt, claims: rawClaims } = decoded;
     // The answer took time, and the schema may have, too.

@@ -3,7 +3,7 @@ import type { Clock, Instant } from '../core/clock.js';
 import type { Rejected, Verified } from '../core/result.js';
 import { whenReady } from '../core/when-ready.js';
 import type { RevocationFollower } from '../fleet/follower.js';
-import type { SharedFinding, SharedVerdicts } from '../fleet/shared-verdicts.js';
+import type { StoredVerdict, SharedVerdicts } from '../fleet/shared-verdicts.js';
 import type { KnownPositions } from '../fleet/stream-place.js';
 import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { readVerdict, type ReadVerdictOptions } from './read-verdict.js';
@@ -24,7 +24,7 @@ export interface SharedLook<Claims> {
   /** The time of the store, in epoch milliseconds. */
   readonly fence: number;
   /** Whether there was an entry. */
-  readonly isKnown: boolean;
+  readonly hasEntry: boolean;
   /** The verdict, if it was new to this process, is cached now, and is fresh. */
   readonly result: Verified<Claims> | Rejected | undefined;
 }
@@ -86,18 +86,18 @@ export class SharedLookup<Claims> {
     return done === TIMED_OUT ? undefined : done;
   }
 
-  #toLook(about: LookedFor, found: SharedFinding): SharedLook<Claims> | Promise<SharedLook<Claims>> {
+  #toLook(about: LookedFor, found: StoredVerdict): SharedLook<Claims> | Promise<SharedLook<Claims>> {
     const { fingerprint, maxAgeMs } = about;
     return whenReady(this.#adopt(about, found), (result) => {
       const entry = result && this.#options.cache.get(fingerprint);
       const isFresh = entry?.isFresh(entry.age(this.#now()), maxAgeMs) === true;
-      return { fence: found.now, isKnown: found.verdict !== undefined, result: isFresh ? result : undefined };
+      return { fence: found.now, hasEntry: found.verdict !== undefined, result: isFresh ? result : undefined };
     });
   }
 
   #adopt(
     { fingerprint, key }: LookedFor,
-    { verdict: shared, readAt, ageMs }: SharedFinding,
+    { verdict: shared, readAt, ageMs }: StoredVerdict,
   ): Adopted<Claims> | Promise<Adopted<Claims>> {
     if (shared === undefined) return undefined;
     const { cache, follower, maxTtlMs } = this.#options;

@@ -1,6 +1,7 @@
 import { VerifyFailure } from '../core/failure.js';
 import { redactError } from '../core/redact.js';
-import { isHeaderValue, type TokenSource } from '../core/token.js';
+import { isHeaderValue } from '../core/header.js';
+import type { TokenSource } from '../core/token.js';
 
 /**
  * A caller's key may be why the key server answers 401. Such keys make us fetch a token once a second at most, and ever more

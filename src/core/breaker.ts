@@ -7,3 +7,6 @@ export interface BreakerOptions {
   /** The longest pause between two probes, in milliseconds. Default: 5 000. */
   readonly maxOpenMs: number;
 }
+
+/** `closed`: questions are asked. `open`: only a few are. `half-open`: open, and a control question is being asked. */
+export type BreakerState = 'closed' | 'open' | 'half-open';

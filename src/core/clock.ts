@@ -1,3 +1,5 @@
+import { isObject } from './schema.js';
+
 /** Where time comes from. Both clocks count in milliseconds; only a test has a reason to replace them. */
 export interface Clock {
   /** Milliseconds since the epoch. May jump in either direction. */
@@ -29,7 +31,7 @@ export const systemClock: Clock = {
 
 /** Node, Bun and Deno return an object; browsers and isolates a number, and end with the page or the request. */
 function canUnref(timer: unknown): timer is { unref(): void } {
-  return typeof timer === 'object' && timer !== null && 'unref' in timer;
+  return isObject(timer) && 'unref' in timer;
 }
 
 /**

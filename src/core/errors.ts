@@ -1,4 +1,5 @@
 import type { FailureKind } from './failure.js';
+import { fieldOf } from './schema.js';
 
 /** The stable `code` of every error this library creates. */
 export type ErrorCode = `KEYVERIFY_${Uppercase<FailureKind>}` | 'KEYVERIFY_INVALID_OPTIONS' | 'KEYVERIFY_NOT_PUBLISHED';
@@ -31,7 +32,7 @@ export abstract class KeyVerifyError extends Error {
  * ESM beside CJS, or another realm.
  */
 export function isKeyVerifyError(error: unknown): error is KeyVerifyError {
-  return typeof error === 'object' && error !== null && Reflect.get(error, BRAND) === true;
+  return fieldOf(error, BRAND) === true;
 }
 
 /** Thrown for wrong options, by the constructor of `KeyVerifier` among others. It names every mistake at once. */

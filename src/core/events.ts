@@ -1,3 +1,4 @@
+import type { BreakerState } from './breaker.js';
 import type { FailureKind, VerifyFailure } from './failure.js';
 import type { Health } from './health.js';
 import type { FailedOpen, Rejected, Verified } from './result.js';
@@ -32,9 +33,6 @@ export interface StaleEvent<Claims> extends FailureEvent {
 export interface FailOpenEvent extends FailureEvent {
   readonly result: FailedOpen;
 }
-
-/** `closed`: questions are asked. `open`: only a few are. `half-open`: open, and a control question is being asked. */
-export type BreakerState = 'closed' | 'open' | 'half-open';
 
 /** The circuit breaker changed its state. */
 export interface BreakerEvent {

@@ -1,4 +1,4 @@
-import type { BreakerState } from './events.js';
+import type { BreakerState } from './breaker.js';
 import type { VerifyFailure } from './failure.js';
 
 /** What `health()` returns: what is known about the key server, without a request. */

@@ -1,5 +1,6 @@
 import { dropFrames } from './errors.js';
 import { formEncode } from './form.js';
+import { isObject, isString, isText } from './schema.js';
 
 const REDACTED = '[redacted]';
 
@@ -88,8 +89,8 @@ function readInnermost(error: unknown): ErrorText {
   for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
     // Errors of the caller's own may have any value there.
     const { name: kind, message: text }: { readonly name: unknown; readonly message: unknown } = current;
-    if (typeof kind === 'string') name = kind;
-    if (typeof text === 'string' && text !== '') message = text;
+    if (isString(kind)) name = kind;
+    if (isText(text)) message = text;
     if ('code' in current && typeof current.code === 'string') ({ code } = { code: current.code });
     current = current.cause ?? (current instanceof AggregateError ? current.errors[0] : undefined);
   }
@@ -116,7 +117,7 @@ export function sanitize<T extends object>(tree: T, secrets: readonly string[]):
     for (const field of Object.keys(node)) {
       const value: unknown = Reflect.get(node, field);
       if (field === '__proto__' || containsSecret(field, secrets)) Reflect.deleteProperty(node, field);
-      else if (typeof value === 'string' && containsSecret(value, secrets)) Reflect.set(node, field, REDACTED);
+      else if (isString(value) && containsSecret(value, secrets)) Reflect.set(node, field, REDACTED);
       else add(value);
     }
     if (node instanceof Map) for (const item of [...node].flat()) add(item);
@@ -129,7 +130,7 @@ export function sanitize<T extends object>(tree: T, secrets: readonly string[]):
 
 /** What a schema may make of claims and what is frozen with them; instances of other classes are the schema's own. */
 function isTree(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false;
+  if (!isObject(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === Array.prototype || prototype === null || isBuiltIn(value);
 }

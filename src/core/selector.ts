@@ -9,5 +9,11 @@ export type Selector =
   | { readonly client: string }
   | { readonly tenant: string };
 
+/** The names of a selector. */
+export const SELECTORS: readonly unknown[] = ['key', 'fingerprint', 'keyId', 'client', 'tenant'];
+
+/** A fingerprint as it is written: 64 lower-case hexadecimal digits. */
+export const FINGERPRINT = /^[0-9a-f]{64}$/;
+
 /** A selector in the only form that is kept: a key is replaced by its fingerprint. */
 export type StoredSelector = Exclude<Selector, { readonly key: string }>;

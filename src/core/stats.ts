@@ -1,4 +1,5 @@
-import type { BreakerState, SharedEvent } from './events.js';
+import type { BreakerState } from './breaker.js';
+import type { SharedEvent } from './events.js';
 import type { FailureKind } from './failure.js';
 import type { Rejected, Verified, VerifyResult } from './result.js';
 
@@ -75,11 +76,11 @@ export interface RevocationStats {
   /** How often revocations may have been lost. */
   readonly gaps: number;
   /** Whether a stream is down: verdicts then stay fresh for `degradedTtlMs` at most. */
-  readonly behind: boolean;
+  readonly down: boolean;
 }
 
 /** Of a verifier that shares nothing. */
 export const NO_FLEET_STATS: Pick<Stats, 'shared' | 'revocations'> = {
   shared: { operations: { get: 0, put: 0, lease: 0, probe: 0 }, hits: 0, misses: 0, unsealable: 0, failures: 0 },
-  revocations: { messages: 0, revoked: 0, gaps: 0, behind: false },
+  revocations: { messages: 0, revoked: 0, gaps: 0, down: false },
 };

@@ -1,7 +1,7 @@
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What sealing is made of. Synchronous where the runtime has `node:crypto`, which is ten times as fast. */
-export interface Crypto {
+export interface SealingCrypto {
   /** HKDF-SHA-256, 32 bytes. */
   derive(secret: string, info: string): Bytes | Promise<Bytes>;
   /** HMAC-SHA-256, as base64url. */
@@ -43,7 +43,7 @@ declare const process: { readonly getBuiltinModule?: GetBuiltinModule } | undefi
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-export function cryptoOfRuntime(): Crypto {
+export function cryptoOfRuntime(): SealingCrypto {
   const load = typeof process === 'undefined' ? undefined : process.getBuiltinModule;
   const [node, buffer] = [load?.('node:crypto'), load?.('node:buffer')];
   return node === undefined || buffer === undefined ? webCrypto : nodeCrypto(node, buffer.Buffer);
@@ -51,7 +51,7 @@ export function cryptoOfRuntime(): Crypto {
 
 const randomNonce = (): Bytes => crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
 
-function nodeCrypto(node: NodeCrypto, buffer: NodeBuffer): Crypto {
+function nodeCrypto(node: NodeCrypto, buffer: NodeBuffer): SealingCrypto {
   const macs = new WeakMap<Bytes, (text: string) => string>();
   return {
     derive: (secret, info) => new Uint8Array(node.hkdfSync('sha256', secret, '', info, 32)),
@@ -97,7 +97,7 @@ function macOf(node: NodeCrypto, buffer: NodeBuffer, key: Bytes): (text: string)
 
 export const encode = (text: string): Bytes => new TextEncoder().encode(text);
 
-export const webCrypto: Crypto = {
+export const webCrypto: SealingCrypto = {
   async derive(secret, info) {
     const key = await crypto.subtle.importKey('raw', encode(secret), 'HKDF', false, ['deriveBits']);
     const how = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info: encode(info) };

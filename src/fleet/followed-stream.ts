@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { RevocationGapEvent } from '../core/events.js';
 import { redactError } from '../core/redact.js';
-import { isPosition } from './position.js';
+import { isPosition, type StreamPosition } from './position.js';
 import {
   isRevocation,
   readDelivered,
@@ -11,10 +11,10 @@ import {
   type RevocationSink,
   type RevocationSource,
 } from './revocation.js';
-import { StreamPlace, type KnownPosition } from './stream-place.js';
+import { StreamPlace } from './stream-place.js';
 
 /** A revocation, and where it stands in the stream of its source. */
-export interface FollowedRevocation extends Revocation, KnownPosition {
+export interface FollowedRevocation extends Revocation, StreamPosition {
   readonly source: string;
 }
 

@@ -34,18 +34,18 @@ export class RevocationFollower {
   }
 
   /** Whether a stream is down, so that revocations may not arrive. */
-  get isBehind(): boolean {
+  get isDown(): boolean {
     return this.#streams.some((stream) => stream.isSilent);
   }
 
   get health(): RevocationsHealth {
     const silent = this.#streams.filter((stream) => stream.isSilent);
-    const behind = this.#streams.filter((stream) => !stream.isCaughtUp);
+    const starting = this.#streams.filter((stream) => !stream.isCaughtUp);
     const [status, streams] =
       silent.length > 0
         ? (['down', silent] as const)
-        : behind.length > 0
-          ? (['starting', behind] as const)
+        : starting.length > 0
+          ? (['starting', starting] as const)
           : (['ok', this.#streams] as const);
     const since = streams.map((stream) => stream.since);
     return {

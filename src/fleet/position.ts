@@ -1,6 +1,13 @@
 /** Where a stream stood, by the name of its source. */
 export type Positions = Readonly<Record<string, string>>;
 
+/** A position in a stream. */
+export interface StreamPosition {
+  readonly position: string;
+  /** How many gaps had been found in the stream: between two of them, positions say what came first. Else the time does. */
+  readonly gaps: number;
+}
+
 /** As many digits as 64 bits can have, and no leading zeros: so numbers compare by length and text. */
 const POSITION = /^(?:0|[1-9]\d{0,19})(?:-(?:0|[1-9]\d{0,19})){1,2}$/;
 

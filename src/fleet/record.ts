@@ -50,7 +50,7 @@ export function parseRecord(text: string, secrets: readonly string[]): SharedVer
   } catch {
     return undefined;
   }
-  if (!isRecord(record)) return undefined;
+  if (!hasRecordFields(record)) return undefined;
   const { askedAt, maxAgeMs, noStore, noStale, positions } = record;
   if (typeof askedAt !== 'number' || !isPositions(positions)) return undefined;
   if (typeof noStore !== 'boolean' || typeof noStale !== 'boolean') return undefined;
@@ -63,7 +63,7 @@ export function parseRecord(text: string, secrets: readonly string[]): SharedVer
 
 /** Claims lie in a field of their own, so that none of them can pass for another field. */
 function toAnswer(verdict: unknown): ProtocolAnswer | undefined {
-  if (!isVerdict(verdict)) return undefined;
+  if (!hasVerdictFields(verdict)) return undefined;
   const { valid, reason, client, tenant, key_id: keyId, expires_at: expiry, claims } = verdict;
   if (valid === false) return { kind: 'rejected', reason: isText(reason) ? reason : undefined };
   if (valid !== true || !isText(client) || !isText(tenant) || !isClaims(claims)) return undefined;
@@ -74,10 +74,10 @@ function toAnswer(verdict: unknown): ProtocolAnswer | undefined {
 }
 
 type Field = 'askedAt' | 'maxAgeMs' | 'noStore' | 'noStale' | 'positions' | 'verdict';
-const isRecord = (value: unknown): value is Readonly<Partial<Record<Field, unknown>>> => isObject(value);
+const hasRecordFields = (value: unknown): value is Readonly<Partial<Record<Field, unknown>>> => isObject(value);
 
 type VerdictField = 'valid' | 'reason' | 'client' | 'tenant' | 'key_id' | 'expires_at' | 'claims';
-const isVerdict = (value: unknown): value is Readonly<Partial<Record<VerdictField, unknown>>> => isObject(value);
+const hasVerdictFields = (value: unknown): value is Readonly<Partial<Record<VerdictField, unknown>>> => isObject(value);
 
 const isClaims = (value: unknown): value is DefaultClaims => isObject(value);
 

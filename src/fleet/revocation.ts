@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { check, fieldOf, isObject, isText, loose, optional, parse } from '../core/schema.js';
 import { lazy } from '../core/lazy.js';
-import type { StoredSelector } from '../core/selector.js';
+import { FINGERPRINT, SELECTORS, type StoredSelector } from '../core/selector.js';
 import { isPosition } from './position.js';
 import type { FleetSupport } from './support.js';
 
@@ -84,18 +84,14 @@ export interface RevocationSource {
   publish?(revocation: Revocation): Promise<void>;
 }
 
-const FINGERPRINT = /^[0-9a-f]{64}$/;
-
 /** The longest name that may be selected, in characters: processes remember thousands of them. */
 const MAX_SELECTED = 512;
-
-const NAMES = new Set(['fingerprint', 'keyId', 'client', 'tenant']);
 
 const isSelector = (value: unknown): value is RevocationSelector => {
   const [[name, selected] = [], ...others] = isObject(value) ? Object.entries(value) : [];
   if (name === undefined || others.length > 0) return false;
   if (name === 'all') return selected === true;
-  if (!NAMES.has(name) || !isText(selected) || selected.length > MAX_SELECTED) return false;
+  if (name === 'key' || !SELECTORS.includes(name) || !isText(selected) || selected.length > MAX_SELECTED) return false;
   return name !== 'fingerprint' || FINGERPRINT.test(selected);
 };
 

@@ -1,6 +1,6 @@
 import { lazy } from '../core/lazy.js';
 import { whenReady } from '../core/when-ready.js';
-import { cryptoOfRuntime, type Crypto } from './crypto.js';
+import { cryptoOfRuntime, type SealingCrypto } from './crypto.js';
 import type { SharedKey } from './shared-cache.js';
 
 /** Lengths of ciphertexts tell nothing: plaintexts are filled up to a multiple of this, in bytes. */
@@ -20,10 +20,10 @@ type Key = Uint8Array<ArrayBuffer>;
 /** Seals values with one secret, bound to where they lie. Waits only where the runtime's cryptography does. */
 export class Sealer {
   readonly #secret: string;
-  readonly #crypto: Crypto;
+  readonly #crypto: SealingCrypto;
   readonly #keys = new Map<string, Key | Promise<Key>>();
 
-  constructor(secret: string, crypto: Crypto) {
+  constructor(secret: string, crypto: SealingCrypto) {
     this.#secret = secret;
     this.#crypto = crypto;
   }

@@ -38,12 +38,12 @@ interface Operation<T> {
 }
 
 /** An operation that was run; its value, unless it failed. */
-interface Attempt<T> extends SharedOutcome {
+interface OperationResult<T> extends SharedOutcome {
   readonly value: T | undefined;
 }
 
 /** What is in the shared cache. */
-export interface SharedFinding {
+export interface StoredVerdict {
   /** The time of the store when it was read, in epoch milliseconds. */
   readonly now: number;
   /** Whether that is an estimate, which is no fence. */
@@ -85,7 +85,7 @@ export class SharedVerdicts {
   }
 
   /** Whether it is not worth a look: the breaker is open, and nobody has to find out yet whether the store is back. */
-  get isOut(): boolean {
+  get isBypassed(): boolean {
     const { state, probeAt } = this.#breaker;
     return state === 'half-open' || (state === 'open' && this.#options.clock.monotonic() < probeAt);
   }
@@ -101,7 +101,7 @@ export class SharedVerdicts {
     secrets: readonly string[],
     budgetMs: number,
     options?: SharedGet,
-  ): Promise<SharedFinding | undefined> {
+  ): Promise<StoredVerdict | undefined> {
     const readAt = this.#options.clock.monotonic();
     const read = (await this.#get('get', fingerprint, budgetMs, options))?.value;
     if (read === undefined) return undefined;
@@ -142,7 +142,7 @@ export class SharedVerdicts {
     fingerprint: string,
     budgetMs: number,
     options?: SharedGet,
-  ): Promise<Attempt<SharedRead>> | undefined {
+  ): Promise<OperationResult<SharedRead>> | undefined {
     const key = this.#keyOf(fingerprint);
     const work = () => this.#cache.get(key, options);
     return this.#run({ operation, key, work, read: toRead, outcomeOf: outcomeOfRead, budgetMs });
@@ -159,22 +159,22 @@ export class SharedVerdicts {
   }
 
   /** Runs an operation within its time, unless the breaker is open; then one is run now and then, and nobody waits for it. */
-  #run<T>(operation: Operation<T>): Promise<Attempt<T>> | undefined {
+  #run<T>(operation: Operation<T>): Promise<OperationResult<T>> | undefined {
     if (this.#breaker.state === 'closed') return this.#attempt(operation);
     const isRead = operation.operation === 'get' || operation.operation === 'probe';
-    if (isRead && !this.isOut) {
+    if (isRead && !this.isBypassed) {
       this.#breaker.beginProbe(this.#options.clock.monotonic());
       void this.#attempt({ ...operation, budgetMs: Infinity });
     }
     return undefined;
   }
 
-  #attempt<T>(operation: Operation<T>): Promise<Attempt<T>> {
+  #attempt<T>(operation: Operation<T>): Promise<OperationResult<T>> {
     const event = { operation: operation.operation };
     return this.#options.around(event, () => this.#time(operation, event), toOutcome);
   }
 
-  async #time<T>(operation: Operation<T>, event: SharedEvent): Promise<Attempt<T>> {
+  async #time<T>(operation: Operation<T>, event: SharedEvent): Promise<OperationResult<T>> {
     const { clock, sharedTimeoutMs, onOutcome } = this.#options;
     const { work, read, outcomeOf, budgetMs = Infinity, key, value: text = '' } = operation;
     const startedAt = clock.monotonic();

@@ -1,20 +1,13 @@
 import type { Clock } from '../core/clock.js';
 import type { RevocationGapEvent } from '../core/events.js';
-import { generationOf, isBefore, type Positions } from './position.js';
+import { generationOf, isBefore, type Positions, type StreamPosition } from './position.js';
 
 type GapReason = RevocationGapEvent['reason'];
 type TellGap = (reason: GapReason, problem: string | undefined) => void;
 
-/** A position, as far as it says what came first. */
-export interface KnownPosition {
-  readonly position: string;
-  /** How many gaps this process had found in the stream: positions say what came first only between two of them. */
-  readonly gaps: number;
-}
-
 /** Where another process stood, as far as that can be compared with where this one stands. */
 export interface KnownPositions {
-  readonly positions: Readonly<Record<string, KnownPosition>>;
+  readonly positions: Readonly<Record<string, StreamPosition>>;
   /** Whether it stood in the same generation of each stream that both follow. */
   readonly isCurrent: boolean;
 }
@@ -94,7 +87,7 @@ export function comparePositions(
   positions: Positions,
   mono: number,
 ): KnownPositions {
-  const known: [string, KnownPosition][] = [];
+  const known: [string, StreamPosition][] = [];
   let isCurrent = true;
   for (const [source, { position: own, gaps, gapAt }] of places) {
     const position = positions[source];

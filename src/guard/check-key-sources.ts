@@ -1,8 +1,8 @@
+import { isHeaderName } from '../core/header.js';
 import { meant, shown } from '../core/messages.js';
 import { isObject, isString, isText } from '../core/schema.js';
 
 const KINDS: readonly string[] = ['header', 'query', 'cookie', 'subprotocol'];
-const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** What each key source has to be. */
 export const KEY_SOURCE = "'bearer', { header }, { query }, { cookie } or { subprotocol }";
@@ -33,7 +33,7 @@ function readSource(source: unknown): { readonly place: string } | { readonly is
   }
   if (!isText(name)) return { issue: `.${kind}: expected a name, got ${shown(name)}` };
   if (kind !== 'header') return { place: `${kind}:${name}` };
-  if (!HEADER_NAME.test(name)) return { issue: `.${kind}: expected the name of a header, got ${shown(name)}` };
+  if (!isHeaderName(name)) return { issue: `.${kind}: expected the name of a header, got ${shown(name)}` };
   return { place: `header:${name.toLowerCase()}` };
 }
 

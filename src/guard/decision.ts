@@ -6,9 +6,9 @@ import type { GuardRequest } from './request.js';
  * What a guard decides: go on with the identity of the caller, or answer with the denial. Each has the other's field as
  * `undefined`, so that `if (!decision.allowed) return decision.denial` compiles without `strict`, too.
  */
-export type Decision<Identity, Answer = Denial> =
+export type Decision<Identity, Denied = Denial> =
   | { readonly allowed: true; readonly identity: Identity; readonly denial?: undefined }
-  | { readonly allowed: false; readonly denial: Answer; readonly identity?: undefined };
+  | { readonly allowed: false; readonly denial: Denied; readonly identity?: undefined };
 
 /** What is there at once is not made to wait: a promise costs a service more than a cached verdict does. */
 export type MaybePromise<T> = T | Promise<T>;

@@ -1,3 +1,4 @@
+import { isHeaderName } from '../core/header.js';
 import { shown } from '../core/messages.js';
 import { type FailedClosed, isRejected, type Rejected } from '../core/result.js';
 import type { KeyFound } from './key-sources.js';
@@ -95,7 +96,6 @@ const LONGEST_RETRY_AFTER = 60;
 const REASON = /^[a-z][a-z0-9_]{0,63}$/;
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
-const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const HEADER_VALUE = /^[ -~]*$/;
 
 /** The row for a result that denies. An outage is never a 401, and a mistake of our own comes without details. */
@@ -161,7 +161,7 @@ export function toDenial(
   const all: Record<string, string> = { ...defaults };
   if (typeof content === 'string') all['content-type'] = 'text/plain; charset=utf-8';
   for (const [name, value] of Object.entries(headers)) {
-    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) throw new TypeError('not a header');
+    if (!isHeaderName(name) || !HEADER_VALUE.test(value)) throw new TypeError('not a header');
     all[name.toLowerCase()] = value;
   }
   all['cache-control'] = 'no-store';

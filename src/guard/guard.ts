@@ -7,7 +7,7 @@ import { problemDetails, reasonOf, requestIdOf, toDenial } from './denial.js';
 import { type KeyFound, readKey } from './key-sources.js';
 import { GuardLog, type Part } from './log.js';
 import { checkGuardOptions, checkRouteOptions, checkVerifier, settingsOf } from './options.js';
-import type { GuardOptions, IdentityOf, RouteOptions, Settings } from './options.js';
+import type { GuardOptions, IdentityOf, RouteOptions, RouteSettings } from './options.js';
 import type { GuardRequest } from './request.js';
 import { type AnyVerifier, ask, type ClaimsOf, type DefaultVerifier, type FailOpenBy } from './verifier.js';
 import type { VerifierSource } from './verifier.js';
@@ -54,9 +54,9 @@ export function createGuard(
   const verifierOf = lazy(() => (log.verifier = typeof source === 'function' ? checkVerifier(source()) : source));
   if (typeof source !== 'function') verifierOf();
   const own = settingsOf(options, {});
-  const merged = new WeakMap<RouteOptions, Settings>();
+  const merged = new WeakMap<RouteOptions, RouteSettings>();
 
-  const optionsFor = (route: RouteOptions): Settings => {
+  const optionsFor = (route: RouteOptions): RouteSettings => {
     const known = merged.get(route);
     if (known !== undefined) return known;
     checkRouteOptions(route);
@@ -95,7 +95,7 @@ export function createGuard(
   const authenticate = async (
     request: GuardRequest,
     found: KeyFound,
-    { optional, authorize }: Settings,
+    { optional, authorize }: RouteSettings,
     asked: ReturnType<typeof ask> | undefined,
   ): Promise<Decision<Verified | null>> => {
     let part: Part = 'verify';

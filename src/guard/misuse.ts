@@ -2,11 +2,11 @@ import { isFunction, isObject } from '../core/schema.js';
 
 const has = (value: unknown, method: string): boolean =>
   (isObject(value) || isFunction(value)) && isFunction(Reflect.get(value, method));
-const headersOf = (request: unknown): unknown => (isObject(request) ? Reflect.get(request, 'headers') : undefined);
+const requestHeaders = (request: unknown): unknown => (isObject(request) ? Reflect.get(request, 'headers') : undefined);
 
 /** In Node's headers every name may come from the caller, but nothing that can be called. */
-export const isFetchRequest = (request: unknown): request is Request => has(headersOf(request), 'get');
-export const isNodeRequest = (request: unknown): boolean => isObject(headersOf(request));
+export const isFetchRequest = (request: unknown): request is Request => has(requestHeaders(request), 'get');
+export const isNodeRequest = (request: unknown): boolean => isObject(requestHeaders(request));
 export const isNodeResponse = (response: unknown): boolean => has(response, 'setHeader') && has(response, 'end');
 export const isNodeSocket = (socket: unknown): boolean => has(socket, 'destroy') && !isNodeResponse(socket);
 

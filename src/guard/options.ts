@@ -131,10 +131,10 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
 }
 
 /** What holds for one request. */
-export type Settings = { readonly [Name in keyof RouteOptions]: RouteOptions[Name] | undefined };
+export type RouteSettings = { readonly [Name in keyof RouteOptions]: RouteOptions[Name] | undefined };
 
 /** The options of a route before those of its guard. Name by name: spread, an `undefined` would lift a rule. */
-export function settingsOf(route: Settings, guard: Settings): Settings {
+export function settingsOf(route: RouteSettings, guard: RouteSettings): RouteSettings {
   return {
     optional: route.optional ?? guard.optional,
     failOpen: route.failOpen ?? guard.failOpen,

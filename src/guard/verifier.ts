@@ -1,7 +1,7 @@
 import type { DefaultClaims, Verified, VerifyResult } from '../core/result.js';
 import { VERIFY_NOW, WARN, type AnyVerifyOptions } from '../core/verifier.js';
 import type { MaybePromise } from './decision.js';
-import type { Settings } from './options.js';
+import type { RouteSettings } from './options.js';
 import type { GuardRequest } from './request.js';
 
 /** What a guard asks: a `KeyVerifier`, `stubVerifier()` of the testing kit, or an object of your own. */
@@ -53,7 +53,7 @@ export interface DefaultVerifier {
 export function ask(
   verifier: DefaultVerifier,
   key: string,
-  { maxAgeMs, failOpen }: Settings,
+  { maxAgeMs, failOpen }: RouteSettings,
   { signal, waitUntil }: GuardRequest,
 ): MaybePromise<VerifyResult<DefaultClaims, boolean>> {
   const options = { waitUntil, maxAgeMs, failOpen };

@@ -1,6 +1,6 @@
 import { Throttle } from '../core/throttle.js';
 import type { Silence } from '../fleet/followed-stream.js';
-import { BACK, DOCS, duration, type Settings } from './log-lines.js';
+import { BACK, DOCS, duration, type LogSettings } from './log-lines.js';
 import type { Logs } from './logs.js';
 
 const CHECK_STORE =
@@ -13,13 +13,13 @@ const asked = (url: string): string =>
   `Callers notice nothing; ${url} is asked about every verdict again, spread over time.`;
 
 const lines = {
-  sharedCacheFailed: (error: Error | undefined, { publicUrl }: Settings): string =>
+  sharedCacheFailed: (error: Error | undefined, { publicUrl }: LogSettings): string =>
     `keyverify: the shared cache is down: ${error?.message ?? 'no answer in time'}. Callers notice nothing, but each process ` +
     `asks ${publicUrl} by itself, and a process that starts meanwhile knows no keys. ${CHECK_STORE}`,
 
   sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
 
-  silent: (source: string, { ms, wasHeard, error }: Silence, { publicUrl, degradedTtlMs }: Settings): string =>
+  silent: (source: string, { ms, wasHeard, error }: Silence, { publicUrl, degradedTtlMs }: LogSettings): string =>
     `keyverify: revocations do not arrive: ${named(source)} ${wasHeard ? 'was last heard from' : 'was first asked'} ` +
     `${duration(ms)} ago${wasHeard ? '' : ', and has not worked yet'}${error === undefined ? '' : ` (${error.message})`}. Until it is back, a new verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
     `and ${publicUrl} is asked about cached ones again, spread over time: until then a revoked key works. ${CHECK_STORE}`,
@@ -27,11 +27,11 @@ const lines = {
   heard: (source: string, ms: number): string =>
     `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
 
-  lost: (source: string, { publicUrl }: Settings): string =>
+  lost: (source: string, { publicUrl }: LogSettings): string =>
     `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over. ${asked(publicUrl)} ` +
     'If it happens again, keep more history in the stream.',
 
-  unreadable: (source: string, { publicUrl }: Settings, problem = ''): string =>
+  unreadable: (source: string, { publicUrl }: LogSettings, problem = ''): string =>
     `keyverify: an event in ${named(source)} cannot be read (${problem}), so it may have been a revocation. ` +
     `${asked(publicUrl)} Correct what publishes it: ${DOCS}fleet.md#publishing-revocations has the format.`,
 };
@@ -49,21 +49,21 @@ export class FleetLogs {
 
   /** The shared cache is bypassed, since an operation failed once more. `error`: what the store threw, if it answered. */
   sharedCacheFailed(error: Error | undefined, mono: number): void {
-    this.#fell('sharedCache', mono, (settings) => lines.sharedCacheFailed(error, settings));
+    this.#logDown('sharedCache', mono, (settings) => lines.sharedCacheFailed(error, settings));
   }
 
   sharedCacheWorks(mono: number): void {
-    this.#rose('sharedCache', (since) => lines.sharedCacheWorks(mono - since));
+    this.#logBack('sharedCache', (since) => lines.sharedCacheWorks(mono - since));
   }
 
   /** A stream of revocations was not heard from for three heartbeats, or still isn't. */
   silent(source: string, silence: Silence, mono: number): void {
-    this.#fell(source, mono, (settings) => lines.silent(source, silence, settings));
+    this.#logDown(source, mono, (settings) => lines.silent(source, silence, settings));
   }
 
   /** It is heard from again, after `ms`. */
   heard(source: string, ms: number): void {
-    this.#rose(source, () => lines.heard(source, ms));
+    this.#logBack(source, () => lines.heard(source, ms));
   }
 
   /** `problem`: what is wrong with an event that is unreadable. */
@@ -73,14 +73,14 @@ export class FleetLogs {
   }
 
   /** Says once that something is down. */
-  #fell(about: string, mono: number, line: (settings: Settings) => string): void {
+  #logDown(about: string, mono: number, line: (settings: LogSettings) => string): void {
     if (this.#down.has(about) || this.#throttle.pass(about, mono) === undefined) return;
     this.#down.set(about, mono);
     this.#logs.warn(() => line(this.#logs.settings));
   }
 
   /** Says that it is back, if it was said to be down. */
-  #rose(about: string, line: (since: number) => string): void {
+  #logBack(about: string, line: (since: number) => string): void {
     const since = this.#down.get(about);
     if (since === undefined) return;
     this.#down.delete(about);

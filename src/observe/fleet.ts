@@ -22,7 +22,7 @@ export class FleetMonitor<Claims> {
   readonly #shared = { hits: 0, misses: 0, unsealable: 0, failures: 0 };
   readonly #revocations = { messages: 0, revoked: 0, gaps: 0 };
   #sharedCache: SharedCacheMonitor | undefined;
-  #follower: Pick<RevocationFollower, 'isBehind' | 'health'> | undefined;
+  #follower: Pick<RevocationFollower, 'isDown' | 'health'> | undefined;
   #lastGapAt: number | undefined;
 
   constructor(observers: Observers<Claims>, logs: Logs, clock: Clock) {
@@ -32,10 +32,10 @@ export class FleetMonitor<Claims> {
   }
 
   get counts(): { readonly shared: SharedStats; readonly revocations: RevocationStats } {
-    const behind = this.#follower?.isBehind === true;
+    const down = this.#follower?.isDown === true;
     return {
       shared: { operations: { ...this.#operations }, ...this.#shared },
-      revocations: { ...this.#revocations, behind },
+      revocations: { ...this.#revocations, down },
     };
   }
 
@@ -73,7 +73,7 @@ export class FleetMonitor<Claims> {
     this.#logs.heard(source, ms);
   }
 
-  watchStreams(follower: Pick<RevocationFollower, 'isBehind' | 'health'>): void {
+  watchStreams(follower: Pick<RevocationFollower, 'isDown' | 'health'>): void {
     this.#follower = follower;
   }
 

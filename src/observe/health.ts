@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import type { BreakerState } from '../core/events.js';
+import type { BreakerState } from '../core/breaker.js';
 import type { VerifyFailure } from '../core/failure.js';
 import type { Health } from '../core/health.js';
 

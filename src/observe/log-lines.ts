@@ -3,7 +3,7 @@ import type { FailureKind, VerifyFailure } from '../core/failure.js';
 import type { StatusCounts } from '../core/stats.js';
 
 /** What lines tell about the verifier. */
-export interface Settings {
+export interface LogSettings {
   /** Origin and path of `verifyUrl`. */
   readonly publicUrl: string;
   readonly failOpen: boolean;
@@ -78,22 +78,22 @@ const more = (unsaid: number): string => (unsaid > 0 ? ` ${unsaid} more since th
 /** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
 export const lines = {
   /** `isOwn`: others are answered. */
-  failure: (failure: VerifyFailure, { publicUrl, failOpen }: Settings, unsaid: number, isOwn: boolean): string =>
+  failure: (failure: VerifyFailure, { publicUrl, failOpen }: LogSettings, unsaid: number, isOwn: boolean): string =>
     `${located(failure, publicUrl)}.${more(unsaid)} ` +
     `${isOwn ? 'Others are answered: only callers with this key and' : 'Callers'} without a cached verdict are ` +
     `${effect(failure, failOpen)}. ${advice(failure)}`,
 
-  again: ({ publicUrl }: Settings): string => `keyverify: ${SERVER} ${publicUrl} answers again.`,
+  again: ({ publicUrl }: LogSettings): string => `keyverify: ${SERVER} ${publicUrl} answers again.`,
 
   wrongCall: ({ message }: VerifyFailure, unsaid: number): string =>
     `${message} (Such a call fails, even for a cached key.)${more(unsaid)}`,
 
-  opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: Settings): string =>
+  opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: LogSettings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
     `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${advice(failure)} ` +
     'Another line will say when it is back.',
 
-  closed: ({ publicUrl }: Settings, ms: number, before: StatusCounts, now: StatusCounts): string => {
+  closed: ({ publicUrl }: LogSettings, ms: number, before: StatusCounts, now: StatusCounts): string => {
     const opened = now['failed-open'] - before['failed-open'];
     return (
       `keyverify: the key server ${publicUrl} is back after ${duration(ms)}, in which ` +
@@ -104,15 +104,15 @@ export const lines = {
     );
   },
 
-  failedOpen: (failure: VerifyFailure, { publicUrl }: Settings): string =>
+  failedOpen: (failure: VerifyFailure, { publicUrl }: LogSettings): string =>
     `keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${publicUrl} is down: ` +
     `${reason(failure)}. Set failOpen to false if you do not want that.`,
 
-  caching: ({ publicUrl }: Settings): string =>
+  caching: ({ publicUrl }: LogSettings): string =>
     `keyverify: ${publicUrl} forbids caching, so every call asks it and nobody is served while it is down. ` +
     'Many frameworks do: send "Cache-Control: private, max-age=300" with verdicts, or none.',
 
-  clock: ({ publicUrl }: Settings, skewMs: number): string =>
+  clock: ({ publicUrl }: LogSettings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
     `${publicUrl}, so keys expire too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both (NTP).`,
 

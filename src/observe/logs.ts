@@ -6,7 +6,7 @@ import { redact } from '../core/redact.js';
 import type { StatusCounts } from '../core/stats.js';
 import { Throttle } from '../core/throttle.js';
 import type { Freshness } from '../core/verdict.js';
-import { lines, type Settings } from './log-lines.js';
+import { lines, type LogSettings } from './log-lines.js';
 
 type Once = 'caching' | 'clock' | 'durations' | 'transport';
 
@@ -25,7 +25,7 @@ const SHORTLY_MS = 1000;
 const looksLikeHours = (value: number): boolean => value <= 86_400 && value % 1800 === 0 && value % 1000 !== 0;
 
 /** The durations that are probably meant in seconds: nobody who counts in milliseconds has a use for them. */
-function inSeconds(settings: Settings) {
+function inSeconds(settings: LogSettings) {
   const { cacheTtlMs, staleIfErrorMs, rejectedTtlMs, degradedTtlMs, timeoutMs, breaker } = settings;
   const { openMs, maxOpenMs } = breaker === false ? { openMs: Infinity, maxOpenMs: Infinity } : breaker;
   const durations = [
@@ -46,7 +46,7 @@ function inSeconds(settings: Settings) {
  */
 export class Logs {
   readonly #logger: Logger | false;
-  readonly settings: Settings;
+  readonly settings: LogSettings;
   readonly #results: () => StatusCounts;
   readonly #token: Token;
   readonly #said = new Set<Once>();
@@ -54,10 +54,10 @@ export class Logs {
   #outage: { readonly since: number; readonly before: StatusCounts } | undefined;
   #isOpen = false;
   /** Whether a line said that the key server gives no verdicts, and none that it does again. */
-  #isToEnd = false;
+  #owesRecoveryLine = false;
   #saidFailOpen = false;
 
-  constructor(logger: Logger | false, settings: Settings, results: () => StatusCounts, token: Token = {}) {
+  constructor(logger: Logger | false, settings: LogSettings, results: () => StatusCounts, token: Token = {}) {
     this.#logger = logger;
     this.settings = settings;
     this.#results = results;
@@ -79,7 +79,7 @@ export class Logs {
     const text = isInvalid || kind === 'misconfigured' ? message : '';
     const unsaid = this.#throttle.pass(isOwn ? `own ${kind}` : kind, mono, text);
     if (unsaid === undefined) return;
-    this.#isToEnd ||= !outage && !isOwn && kind !== 'overloaded';
+    this.#owesRecoveryLine ||= !outage && !isOwn && kind !== 'overloaded';
     this.warn(() => lines.failure(failure, this.settings, unsaid, isOwn));
   }
 
@@ -91,14 +91,14 @@ export class Logs {
 
   /** The key server gave a verdict: what has failed so far was no outage, or it is over. `health` is asked only if a line depends on it. */
   answered(health: { readonly isOk: boolean }, clock: Pick<Clock, 'monotonic'>): void {
-    if (this.#isToEnd) this.#end(health.isOk, clock.monotonic());
+    if (this.#owesRecoveryLine) this.#end(health.isOk, clock.monotonic());
     if (!this.#isOpen && this.#outage !== undefined) this.#endOutage();
   }
 
   /** A line that is held back comes with a later answer. */
   #end(isOk: boolean, mono: number): void {
     if (!isOk || this.#throttle.pass('again', mono) === undefined) return;
-    this.#isToEnd = false;
+    this.#owesRecoveryLine = false;
     this.info(() => lines.again(this.settings));
   }
 
@@ -117,7 +117,7 @@ export class Logs {
     }
     const outage = this.#outage;
     this.#isOpen = false;
-    this.#isToEnd = false;
+    this.#owesRecoveryLine = false;
     if (outage !== undefined)
       this.info(() => lines.closed(this.settings, mono - outage.since, outage.before, this.#results()));
     this.#endOutage();

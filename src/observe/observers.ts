@@ -21,7 +21,7 @@ export class Observers<Claims> {
   }
 
   /** Asks within every observer that has `onAsk`: exactly once, even if one throws. `ask` must not reject. */
-  ask<Answer>(event: AskEvent, ask: () => Promise<Answer>, toOutcome: (answer: Answer) => AskOutcome): Promise<Answer> {
+  ask<Asked>(event: AskEvent, ask: () => Promise<Asked>, toOutcome: (asked: Asked) => AskOutcome): Promise<Asked> {
     return this.#around('onAsk', (o, run: () => Promise<AskOutcome>) => o.onAsk?.(event, run), ask, toOutcome);
   }
 

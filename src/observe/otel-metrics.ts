@@ -8,9 +8,9 @@ import type {
   Observable,
 } from '@opentelemetry/api';
 
+import type { BreakerState } from '../core/breaker.js';
 import type {
   AskOutcome,
-  BreakerState,
   ObservedVerifier,
   RevocationEvent,
   RevocationGapEvent,
@@ -69,7 +69,7 @@ export class Metrics {
   readonly #gaps: Counter;
 
   constructor(meter: Meter) {
-    this.#duration = meter.createHistogram('keyverify.client.request.duration', {
+    this.#duration = meter.createHistogram('keyverify.question.duration', {
       description: 'How long questions to the key server take, retries and the wait for a free slot included.',
       unit: 's',
       advice: { explicitBucketBoundaries: DURATION_BUCKETS },
@@ -94,8 +94,8 @@ export class Metrics {
     const upDown = (name: string, description: string, unit: string) =>
       meter.createObservableUpDownCounter(name, { description, unit });
     const entries = upDown('keyverify.cache.entry.count', 'Cached keys.', '{entry}');
-    const active = upDown('keyverify.request.active', 'Questions that are being asked.', '{request}');
-    const queued = upDown('keyverify.request.queued', 'Questions that wait for a free slot.', '{request}');
+    const active = upDown('keyverify.question.active', 'Questions that are being asked.', '{question}');
+    const queued = upDown('keyverify.question.queued', 'Questions that wait for a free slot.', '{question}');
     const breaker = upDown(
       'keyverify.breaker.status',
       'Verifiers whose circuit breaker is in this state.',
@@ -158,7 +158,7 @@ export class Metrics {
   }
 
   recordGap({ reason }: Pick<RevocationGapEvent, 'reason'>, count = 1): void {
-    this.#gaps.add(count, { [TYPE]: reason });
+    this.#gaps.add(count, { 'keyverify.revocation.gap.reason': reason });
   }
 }
 

@@ -17,7 +17,8 @@ import {
   strict,
   withDefault,
 } from '../core/schema.js';
-import { isHeaderValue, type TokenSource } from '../core/token.js';
+import { isHeaderValue } from '../core/header.js';
+import type { TokenSource } from '../core/token.js';
 import type { Logger } from '../core/logger.js';
 import type { RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';
@@ -30,7 +31,7 @@ import { issueMessages } from '../core/messages.js';
 import { observerIssues } from './observers.js';
 
 const hasMethods = (value: unknown, names: readonly string[]): boolean =>
-  isObject(value) && names.every((name) => isFunction(Reflect.get(value, name)));
+  names.every((name) => isFunction(fieldOf(value, name)));
 const methods = <T>(names: readonly string[], expected: string) =>
   check((value): value is T => hasMethods(value, names), expected);
 
@@ -61,7 +62,7 @@ const isScope = (value: unknown): value is string =>
 const isLogger = (value: unknown): value is Logger | false => value === false || hasMethods(value, ['warn']);
 const isSchema = (value: unknown): value is object => {
   const standard: unknown = (isObject(value) || isFunction(value)) && Reflect.get(value, '~standard');
-  return isObject(standard) && isFunction(Reflect.get(standard, 'validate'));
+  return isFunction(fieldOf(standard, 'validate'));
 };
 const areObservers = (value: unknown): value is readonly Observer<never>[] =>
   Array.isArray(value) && value.every(isObject) && new Set(value).size === value.length;
@@ -69,9 +70,9 @@ const areObservers = (value: unknown): value is readonly Observer<never>[] =>
 const isSharedCache = (value: unknown): value is SharedCache =>
   hasMethods(value, ['get', 'put', 'lease']) && isFleetSupport(fieldOf(value, 'fleet'));
 const isSource = (value: unknown): value is RevocationSource => {
-  if (!hasMethods(value, ['follow']) || !isObject(value) || !isFleetSupport(fieldOf(value, 'fleet'))) return false;
-  const heartbeatMs: unknown = Reflect.get(value, 'heartbeatMs');
-  return isText(Reflect.get(value, 'name')) && typeof heartbeatMs === 'number' && heartbeatMs > 0;
+  if (!hasMethods(value, ['follow']) || !isFleetSupport(fieldOf(value, 'fleet'))) return false;
+  const heartbeatMs = fieldOf(value, 'heartbeatMs');
+  return isText(fieldOf(value, 'name')) && typeof heartbeatMs === 'number' && heartbeatMs > 0;
 };
 const areSources = (value: unknown): value is RevocationSource | readonly RevocationSource[] => {
   const all: readonly unknown[] = Array.isArray(value) ? value : [value];

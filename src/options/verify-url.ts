@@ -1,5 +1,4 @@
-/** `localhost` alone: what stands before it, the resolver decides. */
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+import { isLoopback } from '../core/loopback.js';
 
 const ABSOLUTE = 'expected an absolute URL such as https://keys.example.com/internal/verify-key';
 
@@ -12,7 +11,7 @@ export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | und
   if (protocol !== 'https:' && protocol !== 'http:') return ABSOLUTE;
   if (username !== '' || password !== '') return 'expected no credentials, which belong in serviceToken';
   if (hash !== '') return 'expected no fragment';
-  if (protocol === 'http:' && !allowInsecureHttp && !LOOPBACK.test(hostname))
+  if (protocol === 'http:' && !allowInsecureHttp && !isLoopback(hostname))
     return `expected https: for ${hostname}, since http: shows every key; else pass allowInsecureHttp: true`;
   return undefined;
 }

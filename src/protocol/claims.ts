@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 
 import type { DefaultClaims } from '../core/result.js';
 import { sanitize } from '../core/redact.js';
-import { fieldOf } from '../core/schema.js';
+import { fieldOf, isObject } from '../core/schema.js';
 
 /** Claims as the caller's schema wants them, or which of them are wrong. */
 export type ClaimsRead<Claims> = { readonly claims: Claims } | { readonly wrong: string };
@@ -41,6 +41,6 @@ function place({ path = [] }: StandardSchemaV1.Issue, raw: DefaultClaims): strin
 
 /** Results are shared between callers, so what a schema made anew is frozen again. */
 function freeze<Claims>(claims: Claims): Claims {
-  if (typeof claims === 'object' && claims !== null) sanitize(claims, []);
+  if (isObject(claims)) sanitize(claims, []);
   return claims;
 }

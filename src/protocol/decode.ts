@@ -6,7 +6,7 @@ import type { Freshness } from '../core/verdict.js';
 import type { WireResponse } from '../transport/transport.js';
 import { freshnessOf } from './freshness.js';
 import type { DecodeContext, DecodedVerdict, ProtocolAnswer, ProtocolFailure, WireProtocol } from './protocol.js';
-import { isNeverVerdict, statusFailure } from './status.js';
+import { isNeverVerdict, RESPONSE_FAILURES, statusFailure } from './status.js';
 import { isPlausibleTime } from './time.js';
 
 export type Decoded = DecodedVerdict | { readonly failure: AttemptFailure };
@@ -71,14 +71,6 @@ function verifiedProblem(answer: VerifiedAnswer, status: number, secrets: readon
 
 const isUsable = (reason: unknown, secrets: readonly string[]): reason is string =>
   isText(reason) && reason.length <= MAX_REASON_LENGTH && !containsSecret(reason, secrets);
-
-/** The only failures that a response can be: the others would open, or say something of us. */
-const RESPONSE_FAILURES: ReadonlySet<string> = new Set<ProtocolFailure['kind']>([
-  'server_error',
-  'rate_limited',
-  'misconfigured',
-  'invalid_response',
-]);
 
 function checkFailure(failure: ProtocolFailure, secrets: readonly string[]): AttemptFailure {
   const { kind, message, status, retryAfterMs, tokenRefused } = failure;

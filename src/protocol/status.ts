@@ -5,6 +5,14 @@ import { retryAfterMs } from './retry-after.js';
 /** Statuses of a request that may be repeated, RFC 9110 15.5.9 and 15.5.20, RFC 8470. */
 const REPEATABLE: ReadonlySet<number> = new Set([408, 421, 425]);
 
+/** The only failures that a response can be: the others would open, or say something of us. */
+export const RESPONSE_FAILURES: ReadonlySet<string> = new Set<ResponseFailureKind>([
+  'server_error',
+  'rate_limited',
+  'misconfigured',
+  'invalid_response',
+]);
+
 /** Whether a response is a failure by its status, in every protocol. */
 export function isNeverVerdict(status: number): boolean {
   const mayBeVerdict = (status >= 200 && status < 300) || (status >= 400 && status < 500);

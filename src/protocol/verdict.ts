@@ -1,7 +1,7 @@
 import type { $ZodIssue } from 'zod/v4/core';
 
 import { lazy } from '../core/lazy.js';
-import { fieldOf, isObject, isText, loose, optional, parse, check } from '../core/schema.js';
+import { fieldOf, isText, loose, optional, parse, check } from '../core/schema.js';
 import { isMisspelt, nearMiss, notFlag, notText } from './near-miss.js';
 import type { ProtocolAnswer } from './protocol.js';
 import { invalidResponse } from './status.js';
@@ -38,8 +38,8 @@ const OPTIONAL = ['key_id', 'expires_at'];
 
 /** Reads a verdict of the default contract. */
 export function decodeVerdict(json: unknown): ProtocolAnswer {
-  if (isObject(json) && Reflect.get(json, 'valid') === false) {
-    const reason: unknown = Reflect.get(json, 'reason');
+  if (fieldOf(json, 'valid') === false) {
+    const reason = fieldOf(json, 'reason');
     return { kind: 'rejected', reason: isText(reason) ? reason : undefined };
   }
   const read = parse(identity(), json);

@@ -1,14 +1,14 @@
 import { InvalidOptionsError } from '../core/errors.js';
 import { isText, optional } from '../core/schema.js';
 import { defineProtocol, type DefinedProtocol } from './define.js';
-import type { Pick } from './definition.js';
+import type { FieldSource } from './definition.js';
 import { ownField, valueAt } from './pick.js';
 import { presetChecker } from './preset.js';
 
 /** The options of `clerk()`. */
 export interface ClerkOptions {
   /** Where the tenant is, such as `claims.org`. Default: `subject`, the user or organization that the key belongs to. */
-  readonly tenant?: Pick | undefined;
+  readonly tenant?: FieldSource | undefined;
 }
 
 const issuesOf = presetChecker(({ pick }) => ({ tenant: optional(pick) }));

@@ -1,4 +1,5 @@
-import { isHeaderValue, type TokenSource } from '../core/token.js';
+import { isHeaderValue } from '../core/header.js';
+import type { TokenSource } from '../core/token.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import type { DecodeContext, ProtocolAnswer, Question, WireProtocol } from '../protocol/protocol.js';
 import type { WireRequest, WireResponse } from '../transport/transport.js';

@@ -5,7 +5,7 @@ import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
  * Where a value is in the JSON of a response: its path, with dots (`data.owner.id`; `.` is the whole), or a function that
  * returns it. A function that throws makes the response an `invalid_response`.
  */
-export type Pick = string | ((json: unknown, context: DecodeContext) => unknown);
+export type FieldSource = string | ((json: unknown, context: DecodeContext) => unknown);
 
 /** How the service token is sent. */
 export type AuthDefinition =
@@ -63,7 +63,7 @@ export interface RejectRule {
 /** When a key expires. */
 export interface ExpiryDefinition {
   /** Where the time is. If it is `null` or missing, the key does not expire. */
-  readonly at: Pick;
+  readonly at: FieldSource;
   /** RFC 3339 (`iso`), or seconds or milliseconds since the epoch. A response with another form is not a verdict. */
   readonly unit: 'iso' | 's' | 'ms' | 'iso-or-s';
 }
@@ -71,25 +71,25 @@ export interface ExpiryDefinition {
 /** Where the verdict is in the JSON. Exactly one of `flag` and `identity` says whether the key is good. */
 export interface VerdictDefinition {
   /** Exactly `true` for a good key, exactly `false` for a bad one; anything else is not a verdict. */
-  readonly flag?: Pick | undefined;
+  readonly flag?: FieldSource | undefined;
   /** An object for a good key, `null` for a bad one; anything else, or nothing, is not a verdict. */
-  readonly identity?: Pick | undefined;
+  readonly identity?: FieldSource | undefined;
   /** Who uses the key, as text. */
-  readonly client: Pick;
+  readonly client: FieldSource;
   /** The customer that the client belongs to, as text. It may be the same field as the client. */
-  readonly tenant: Pick;
+  readonly tenant: FieldSource;
   /** The public id of the key: text, `null` or nothing. Default: keys have none. */
-  readonly keyId?: Pick | undefined;
+  readonly keyId?: FieldSource | undefined;
   /** When the key expires. Default: keys don't expire. */
   readonly expires?: ExpiryDefinition | undefined;
   /** Why a key is bad; anything but text counts as `rejected`. Default: `rejected`. */
-  readonly reason?: Pick | undefined;
+  readonly reason?: FieldSource | undefined;
   /** Translates the key server's reasons, `{ NOT_FOUND: 'unknown_key' }`. Others stay as they are. Default: none. */
   readonly reasons?: Readonly<Record<string, string>> | undefined;
   /** Reasons by which the key server reports its own trouble: a `server_error`, even if the flag is `true`. Default: none. */
   readonly faults?: readonly string[] | undefined;
   /** An object, `null` or nothing. Default: all fields of the response that are not used for something else. */
-  readonly claims?: Pick | undefined;
+  readonly claims?: FieldSource | undefined;
 }
 
 /** Describes the contract of a key server, for `defineProtocol()`. */

@@ -1,6 +1,6 @@
 import { meant, sentence } from '../core/messages.js';
 import { fieldOf, isObject, isText } from '../core/schema.js';
-import { isPlain } from './pick.js';
+import { isPlainObject } from './pick.js';
 
 export const isAccepted = (value: unknown): boolean =>
   Number.isInteger(value) && Number(value) >= 200 && Number(value) < 300;
@@ -14,7 +14,7 @@ const ELEMENTS = new Map<string, readonly [is: (value: unknown) => boolean, expe
   ['verdict.reasons', TEXTS],
   ['tags', TEXTS],
   ['tokenTypes', TEXTS],
-  ['ratelimits', [isPlain, 'an object']],
+  ['ratelimits', [isPlainObject, 'an object']],
 ]);
 
 /** Says it of each wrong element instead, or suggests one of the words that are expected. */
@@ -22,7 +22,8 @@ export function explain(issue: string, options: unknown): readonly string[] {
   const place = issue.slice(0, issue.indexOf(': '));
   const value = place.split('.').reduce(fieldOf, options);
   const [is, expected = ''] = ELEMENTS.get(place) ?? [];
-  const elements = is !== undefined && (Array.isArray(value) || isPlain(value)) ? Object.entries<unknown>(value) : [];
+  const elements =
+    is !== undefined && (Array.isArray(value) || isPlainObject(value)) ? Object.entries<unknown>(value) : [];
   const wrong = elements.flatMap(([at, element]) =>
     is?.(element) === false ? sentence(`${place}.${at}`, expected, element) : [],
   );

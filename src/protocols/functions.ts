@@ -1,7 +1,7 @@
 import { meant, sentence, shown } from '../core/messages.js';
 import { innermostError } from '../core/redact.js';
 import { fieldOf, isFunction, isText } from '../core/schema.js';
-import type { ResponseFailureKind } from '../protocol/protocol.js';
+import { RESPONSE_FAILURES } from '../protocol/status.js';
 import { isPlausibleTime } from '../protocol/time.js';
 import { isRecord } from './pick.js';
 
@@ -33,13 +33,6 @@ const FIELDS = {
 /** What a message may quote. */
 export const NAME = /^[\w-]{1,40}$/;
 
-const FAILURES: readonly string[] = [
-  'server_error',
-  'rate_limited',
-  'misconfigured',
-  'invalid_response',
-] satisfies readonly ResponseFailureKind[];
-
 /**
  * What is wrong with what a verdict function returned. A field of another name would be dropped without a word, and a key
  * whose end is misspelt would not end.
@@ -69,7 +62,7 @@ function failureProblem(failure: unknown): string | undefined {
   if (!isRecord(failure) || !isText(failure['message']))
     return sentence('failure', 'an object of kind and message', failure);
   const kind = failure['kind'];
-  if (isText(kind) && FAILURES.includes(kind)) return undefined;
+  if (isText(kind) && RESPONSE_FAILURES.has(kind)) return undefined;
   return sentence('failure.kind', "'server_error', 'rate_limited', 'misconfigured' or 'invalid_response'", kind);
 }
 

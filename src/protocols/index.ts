@@ -4,7 +4,7 @@ export type {
   AuthDefinition,
   ExpiryDefinition,
   KeyDefinition,
-  Pick,
+  FieldSource,
   ProtocolDefinition,
   RejectRule,
   RequestDraft,

@@ -4,14 +4,14 @@ import { check, isObject, isText, optional } from '../core/schema.js';
 import type { TokenSource } from '../core/token.js';
 import type { DecodeContext } from '../protocol/protocol.js';
 import { DefinedProtocol } from './define.js';
-import type { AuthDefinition, Pick, ProtocolDefinition } from './definition.js';
+import type { AuthDefinition, FieldSource, ProtocolDefinition } from './definition.js';
 import { ownField } from './pick.js';
 import { presetChecker } from './preset.js';
 
 /** The options of `introspection()`. */
 export interface IntrospectionOptions {
   /** Where the tenant is, such as `org_id`; RFC 7662 has no member for it. */
-  readonly tenant: Pick;
+  readonly tenant: FieldSource;
   /** Our id at the authorization server. Required for `basic` and `post`. */
   readonly clientId?: string | undefined;
   /** Our secret, or a function that fetches it, and is called again after a 401. Required for `basic` and `post`. */
@@ -111,13 +111,14 @@ export function introspection(options: IntrospectionOptions): DefinedProtocol {
     verdict: {
       flag: (json, context) => {
         const active = ownField(json, 'active');
-        return active === true ? refusalOf(json, context, options) === undefined : active;
+        return active === true ? rejectionReason(json, context, options) === undefined : active;
       },
       client: (json) => ownField(json, 'client_id') ?? ownField(json, 'sub'),
       tenant,
       keyId: 'jti',
       expires: { at: 'exp', unit: 's' },
-      reason: (json, context) => (ownField(json, 'active') === true ? refusalOf(json, context, options) : undefined),
+      reason: (json, context) =>
+        ownField(json, 'active') === true ? rejectionReason(json, context, options) : undefined,
     },
   };
   return new DefinedProtocol(definition, clientSecret && 'clientId and clientSecret');
@@ -139,7 +140,7 @@ const isSame = (accepted: string, type: unknown): boolean =>
   isText(type) && accepted.toLowerCase() === type.toLowerCase();
 
 /** Why an active token is not for us, or not yet good. */
-function refusalOf(json: unknown, { askedAt }: DecodeContext, options: IntrospectionOptions): string | undefined {
+function rejectionReason(json: unknown, { askedAt }: DecodeContext, options: IntrospectionOptions): string | undefined {
   const { audience, tokenTypes = TOKEN_TYPES, allowSenderConstrained = false } = options;
   const notBefore = ownField(json, 'nbf') ?? 0;
   if (typeof notBefore !== 'number') throw new TypeError('nbf is not a number');

@@ -1,6 +1,6 @@
 import { isObject } from '../core/schema.js';
 import type { DecodeContext } from '../protocol/protocol.js';
-import type { Pick } from './definition.js';
+import type { FieldSource } from './definition.js';
 import { named } from './functions.js';
 
 /** Finds a value in the JSON of a response. */
@@ -13,7 +13,7 @@ export const WHOLE = '.';
 export const stepsOf = (path: string): readonly string[] => (path === WHOLE ? [] : path.split('.'));
 
 /** Finds nothing where there is nothing to pick. `place`: where the definition has it, for messages. */
-export function pickerOf(pick: Pick | undefined, place: string): Picker {
+export function pickerOf(pick: FieldSource | undefined, place: string): Picker {
   if (typeof pick === 'function') return named(place, pick);
   if (pick === undefined) return () => undefined;
   const steps = stepsOf(pick);
@@ -35,7 +35,7 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
   isObject(value) && !Array.isArray(value);
 
 /** Whether it is an object as braces make it, in any realm. A `Map` or `Headers` would be taken for one without fields. */
-export function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
   if (!isRecord(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

@@ -1,10 +1,11 @@
-import { isHeaderValue, type TokenSource } from '../core/token.js';
+import { isHeaderValue } from '../core/header.js';
+import type { TokenSource } from '../core/token.js';
 import { lazy } from '../core/lazy.js';
 import { issueMessages } from '../core/messages.js';
-import { check, isBoolean, isFunction, isText, parse, strict } from '../core/schema.js';
-import type { Pick } from './definition.js';
+import { check, isBoolean, isFunction, isText, parse, strict, type Shape } from '../core/schema.js';
+import type { FieldSource } from './definition.js';
 import { explain } from './explain.js';
-import { isPlain } from './pick.js';
+import { isPlainObject } from './pick.js';
 
 /** Names with dots between them, none of them empty; `.` is the whole. */
 export const isPath = (value: unknown): value is string =>
@@ -18,7 +19,7 @@ export const kinds = lazy(() => ({
   text: check(isText, 'a string that is not empty'),
   flag: check(isBoolean, 'true or false'),
   pick: check(
-    (value): value is Pick => isFunction(value) || isPickPath(value),
+    (value): value is FieldSource => isFunction(value) || isPickPath(value),
     "a path such as 'data.owner.id', or a function",
   ),
   token: check(
@@ -30,12 +31,10 @@ export const kinds = lazy(() => ({
     'an array of strings that are not empty',
   ),
   objects: check(
-    (value): value is readonly object[] => Array.isArray(value) && value.every(isPlain),
+    (value): value is readonly object[] => Array.isArray(value) && value.every(isPlainObject),
     'an array of objects',
   ),
 }));
-
-type Shape = Parameters<typeof strict>[0];
 
 /** Finds the mistakes in the options of a preset. One that is misspelt would silently not be enforced. */
 export function presetChecker(shape: (is: ReturnType<typeof kinds>) => Shape): (options: unknown) => string[] {

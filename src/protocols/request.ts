@@ -3,7 +3,7 @@ import { sha256 } from '#platform';
 import { formEncode } from '../core/form.js';
 import { isObject } from '../core/schema.js';
 import { toHex } from '../core/fingerprint.js';
-import { isHeaderValue } from '../core/token.js';
+import { isHeaderValue } from '../core/header.js';
 import { USER_AGENT } from '../protocol/default.js';
 import type { Question } from '../protocol/protocol.js';
 import type { WireRequest } from '../transport/transport.js';

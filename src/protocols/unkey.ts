@@ -1,16 +1,16 @@
 import { InvalidOptionsError } from '../core/errors.js';
 import { check, optional, strict } from '../core/schema.js';
 import { defineProtocol, type DefinedProtocol } from './define.js';
-import type { Pick } from './definition.js';
+import type { FieldSource } from './definition.js';
 import { ownField, valueAt } from './pick.js';
 import { presetChecker } from './preset.js';
 
 /** The options of `unkey()`. */
 export interface UnkeyOptions {
   /** Where the tenant is, such as `data.meta.tenant`. */
-  readonly tenant: Pick;
+  readonly tenant: FieldSource;
   /** Where the client is. Default: `data.identity.externalId`. */
-  readonly client?: Pick | undefined;
+  readonly client?: FieldSource | undefined;
   /** A permission query that keys must satisfy, such as `docs.read AND docs.list`. Default: none. */
   readonly permissions?: string | undefined;
   /** Tags for Unkey's analytics. Default: none. */

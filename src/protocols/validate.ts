@@ -1,10 +1,10 @@
-import { isHeaderValue } from '../core/token.js';
+import { isHeaderName, isHeaderValue } from '../core/header.js';
 import { lazy } from '../core/lazy.js';
-import { anything, check, fieldOf, isFunction, isText, optional, parse, strict } from '../core/schema.js';
+import { anything, check, fieldOf, func, isFunction, isText, optional, parse, strict } from '../core/schema.js';
 import { issueMessages } from '../core/messages.js';
 import { urlIssue } from '../options/verify-url.js';
 import { isNeverVerdict } from '../protocol/status.js';
-import { isPlain, isRecord } from './pick.js';
+import { isPlainObject, isRecord } from './pick.js';
 import { isPath, kinds } from './preset.js';
 import { explain, isAccepted } from './explain.js';
 import { combinationIssues, type RightParts } from './combinations.js';
@@ -15,12 +15,9 @@ const oneOf = <T extends string>(...values: readonly T[]) =>
     (value): value is T => values.some((known) => known === value),
     values.map((value) => `'${value}'`).join(' or '),
   );
-const func = <T>(expected = 'a function') => check((value): value is T => isFunction(value), expected);
 
-const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
-const isHeaderName = (value: unknown): value is string => typeof value === 'string' && HEADER_NAME.test(value);
 const areHeaders = (value: unknown): value is Readonly<Record<string, string>> =>
-  isPlain(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
+  isPlainObject(value) && Object.entries(value).every(([name, text]) => isHeaderName(name) && isHeaderValue(text));
 
 const isAuth = (value: unknown): value is NonNullable<ProtocolDefinition['auth']> => {
   if (value === 'none' || value === 'basic') return true;
@@ -34,10 +31,10 @@ const isScope = (value: unknown): value is NonNullable<ProtocolDefinition['scope
   value === 'enforce-locally' || (isRecord(value) && Object.keys(value).join() === 'name' && isPath(value['name']));
 
 const areTexts = (value: unknown): value is Readonly<Record<string, string>> =>
-  isPlain(value) && Object.values(value).every(isText);
+  isPlainObject(value) && Object.values(value).every(isText);
 const isJson = (value: unknown): value is Readonly<Record<string, unknown>> => {
   try {
-    return isPlain(value) && typeof JSON.stringify(value) === 'string';
+    return isPlainObject(value) && typeof JSON.stringify(value) === 'string';
   } catch {
     return false;
   }

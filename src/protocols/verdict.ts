@@ -4,7 +4,7 @@ import { isMisspelt, nearMiss, notFlag, notText, plain } from '../protocol/near-
 import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
 import { invalidResponse } from '../protocol/status.js';
 import { isPlausibleTime, parseRfc3339 } from '../protocol/time.js';
-import type { ExpiryDefinition, Pick, VerdictDefinition } from './definition.js';
+import type { ExpiryDefinition, FieldSource, VerdictDefinition } from './definition.js';
 import { isEpochMs, NAME } from './functions.js';
 import { isRecord, ownField, pickerOf, stepsOf, valueAt, WHOLE, type Picker } from './pick.js';
 
@@ -30,7 +30,7 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
   const pickTenant = pickerOf(tenant, 'verdict.tenant');
   const pickKeyId = pickerOf(keyId, 'verdict.keyId');
   const pickExpiry = pickerOf(expires?.at, 'verdict.expires.at');
-  const pickClaims = claimsReader(verdict);
+  const pickClaims = claimsPicker(verdict);
   const pickReason = pickerOf(verdict.reason, 'verdict.reason');
 
   const reason = (json: unknown, context: DecodeContext): unknown => {
@@ -95,7 +95,7 @@ const notTime = (value: unknown, unit: ExpiryDefinition['unit'] = 'iso'): string
 const isTextOrNothing = (value: unknown): value is string | undefined => value === undefined || isText(value);
 
 /** An object is as good as `true`, and `null` as `false`. */
-function identityReader(identity: Pick | undefined): Picker {
+function identityReader(identity: FieldSource | undefined): Picker {
   const pick = pickerOf(identity, 'verdict.identity');
   return (json, context) => {
     const found = pick(json, context);
@@ -118,7 +118,7 @@ function saysNo([field, value]: readonly [string, unknown]): boolean {
 }
 
 /** What is left of the claims without the fields that have a place of their own in the result. */
-function claimsReader(verdict: VerdictDefinition): Picker {
+function claimsPicker(verdict: VerdictDefinition): Picker {
   const { flag, client, tenant, keyId, expires, claims = WHOLE } = verdict;
   const pick = pickerOf(claims, 'verdict.claims');
   if (typeof claims === 'function') return pick;
@@ -151,7 +151,7 @@ function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): num
 }
 
 /** Whether what may be left out is where it should be, but under another spelling. */
-function isMisspeltAt(pick: Pick | undefined, json: unknown): boolean {
+function isMisspeltAt(pick: FieldSource | undefined, json: unknown): boolean {
   if (typeof pick !== 'string') return false;
   const steps = stepsOf(pick);
   return isMisspelt(steps.slice(-1).join('.'), valueAt(json, steps.slice(0, -1)));
@@ -165,7 +165,7 @@ function typo(name: string, json: unknown): string {
 }
 
 /** Where a value was looked for, what is wrong with it, and what there is instead that is like it. */
-function placeOf(field: string, pick: Pick | undefined, json: unknown, problem = ''): string {
+function placeOf(field: string, pick: FieldSource | undefined, json: unknown, problem = ''): string {
   if (typeof pick !== 'string') return `${field} (picked by a function)${problem}`;
   const steps = stepsOf(pick);
   const name = steps.at(-1) ?? '';

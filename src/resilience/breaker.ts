@@ -1,5 +1,4 @@
-import type { BreakerOptions } from '../core/breaker.js';
-import type { BreakerState } from '../core/events.js';
+import type { BreakerOptions, BreakerState } from '../core/breaker.js';
 
 /** The pause between two probes, as a part of the time for which the breaker has been open. */
 const PAUSE_RATIO = 0.1;

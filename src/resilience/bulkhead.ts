@@ -117,11 +117,11 @@ export class Bulkhead {
   }
 
   /** The server is congested: lowers the limit to what it bears, and by half at least, but not below `least`. Those that run keep running. */
-  reduceTo(bearable: number, least: number, lane: Lane): void {
+  reduceTo(capacity: number, least: number, lane: Lane): void {
     // Without a limit there is none to reduce: on isolates, a slot might never come back.
     if (this.#maxConcurrency === Infinity) return;
     const limit = this.#limit[lane];
-    this.#limit[lane] = Math.min(limit, Math.max(1, Math.floor(Math.max(least, Math.min(limit / 2, bearable)))));
+    this.#limit[lane] = Math.min(limit, Math.max(1, Math.floor(Math.max(least, Math.min(limit / 2, capacity)))));
   }
 
   /** The server sheds load. */

@@ -2,7 +2,7 @@
 const QUICK_RATIO = 1 / 4;
 
 /** The part of what is answered within a timeout that may be in flight at once: all of it would be answered too late. */
-const BEARABLE_PART = 0.8;
+const CAPACITY_RATIO = 0.8;
 
 /**
  * The part of the timeout for which answers count on average, older ones less. The latest one counts half: it stands for the
@@ -15,7 +15,7 @@ const LATEST_COUNTS = 1 / 2;
 const SILENT_TIMEOUTS = 20;
 
 /** The requests that wait for an answer. */
-export interface OnTheirWay {
+export interface InFlight {
   readonly size: number;
   /** How many of them were sent at this moment or later. */
   sentSince(mono: number): number;
@@ -50,7 +50,7 @@ export class Congestion {
   }
 
   /** A request was answered. */
-  record(mono: number, sentAt: number, latencyMs: number, onTheirWay: OnTheirWay): void {
+  record(mono: number, sentAt: number, latencyMs: number, inFlight: InFlight): void {
     this.#answers = this.#answers * Math.exp((this.#countedAt - mono) / (this.#timeoutMs * SPAN_RATIO)) + 1;
     this.#countedAt = mono;
     this.#lastAnswerAt = mono;
@@ -58,9 +58,9 @@ export class Congestion {
     const isQuick = latencyMs <= this.#timeoutMs * QUICK_RATIO;
     this.#isMarked &&= this.#wasCongested;
     if (isQuick && !this.#isMarked) return;
-    const others = onTheirWay.sentSince(sentAt);
-    if (onTheirWay.size === 0) this.#isMarked = false;
-    else if (!isQuick && others > this.bearable) {
+    const others = inFlight.sentSince(sentAt);
+    if (inFlight.size === 0) this.#isMarked = false;
+    else if (!isQuick && others > this.capacity) {
       this.#congestedAt = mono;
       this.#isMarked = true;
     }
@@ -74,8 +74,8 @@ export class Congestion {
   }
 
   /** How many may be in flight at once, by the latest answers. */
-  get bearable(): number {
-    return (BEARABLE_PART * (this.#answers - LATEST_COUNTS)) / SPAN_RATIO;
+  get capacity(): number {
+    return (CAPACITY_RATIO * (this.#answers - LATEST_COUNTS)) / SPAN_RATIO;
   }
 
   /** Answers come in bursts where several processes ask: the last one alone doesn't tell. */

@@ -25,7 +25,7 @@ export interface KeyRecord {
 /** The fields of a verdict of docs/protocol.md that are no claims. */
 export const CONTRACT_FIELDS = ['valid', 'client', 'tenant', 'key_id', 'expires_at'] as const;
 
-/** A record with its defaults, and with its verdict already written out as JSON. */
+/** A record with its defaults. */
 export interface IssuedKey {
   readonly client: string;
   readonly tenant: string;
@@ -33,12 +33,16 @@ export interface IssuedKey {
   readonly scopes: readonly string[];
   readonly expiresAt: number | undefined;
   readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/** With its verdict already written out as JSON. */
+export interface BookEntry extends IssuedKey {
   readonly verdict: string;
 }
 
 /** The keys that were issued, and those that are rejected. */
 export class KeyBook {
-  readonly #issued = new Map<string, IssuedKey>();
+  readonly #issued = new Map<string, BookEntry>();
   readonly #rejected = new Map<string, Rejected['reason']>();
 
   readonly #rules: RecordRules;
@@ -96,7 +100,7 @@ export class KeyBook {
   }
 
   /** The key, or the reason why it is rejected. `now` is in epoch milliseconds. */
-  find(key: string, scope: string | undefined, now: number): IssuedKey | Rejected['reason'] {
+  find(key: string, scope: string | undefined, now: number): BookEntry | Rejected['reason'] {
     const rejected = this.#rejected.get(key);
     if (rejected !== undefined) return rejected;
     const issued = this.#issued.get(key);

@@ -6,10 +6,11 @@ import { decodeResponse } from '../protocol/decode.js';
 import type { DefinedProtocol } from '../protocols/define.js';
 import type { AuthDefinition, KeyDefinition, ProtocolDefinition } from '../protocols/definition.js';
 import { ownField, stepsOf, valueAt } from '../protocols/pick.js';
+import { DEFAULT_AUTH, DEFAULT_KEY } from '../protocols/request.js';
 import type { IssuedKey, KeyBook } from './book.js';
 import type { VerifyBody } from './endpoint.js';
 import { PRESET_RESPONSES } from './presets.js';
-import { draftReply, type DraftReply, type Finding, type Respond } from './reply.js';
+import { draftReply, type DraftReply, type KeyAnswer, type Respond } from './reply.js';
 
 /** A request as it came. */
 interface RawRequest {
@@ -30,17 +31,17 @@ export interface Dialect {
   accepts(request: RawRequest, tokens: ReadonlySet<unknown>): boolean;
   /** `undefined` if there is no key where it should be. */
   parse(request: RawRequest): VerifyBody | undefined;
-  write(finding: Finding): DraftReply;
+  write(answer: KeyAnswer): DraftReply;
 }
 
 /** Throws `InvalidOptionsError` where the protocol picks by functions what only a `respond` can write. */
 export function dialectOf(protocol: DefinedProtocol, respond: Respond | undefined, book: KeyBook): Dialect {
   const { definition } = protocol;
-  const { method = 'POST', key = { in: 'json', name: 'key' }, auth = DEFAULT_AUTH, scope, serviceToken } = definition;
+  const { method = 'POST', key = DEFAULT_KEY, auth = DEFAULT_AUTH, scope, serviceToken } = definition;
   const shape = respond ?? ownField(PRESET_RESPONSES, definition.name ?? '');
-  const write = (finding: Finding): DraftReply => {
-    const draft = draftReply(definition, finding);
-    return isRespond(shape) ? shape(finding, draft) : draft;
+  const write = (answer: KeyAnswer): DraftReply => {
+    const draft = draftReply(definition, answer);
+    return isRespond(shape) ? shape(answer, draft) : draft;
   };
   checkReplies(protocol, write);
   return {
@@ -63,8 +64,6 @@ export function ownerPlace({ definition: { verdict } }: DefinedProtocol): string
   if (typeof verdict === 'function' || typeof verdict.client !== 'string') return undefined;
   return verdict.client === verdict.tenant ? verdict.client : undefined;
 }
-
-const DEFAULT_AUTH: AuthDefinition = { header: 'x-service-token' };
 
 const isRespond = (value: unknown): value is Respond => typeof value === 'function';
 
@@ -118,13 +117,12 @@ const SAMPLE: IssuedKey = {
   scopes: ['sample'],
   expiresAt: 4_000_000_000_000,
   claims: { sample: true },
-  verdict: '',
 };
 
 /** Tries out whether the protocol reads what is written in its name. */
-function checkReplies(protocol: DefinedProtocol, write: (finding: Finding) => DraftReply): void {
-  const kindOf = (finding: Finding): string => {
-    const { status, json } = write(finding);
+function checkReplies(protocol: DefinedProtocol, write: (answer: KeyAnswer) => DraftReply): void {
+  const kindOf = (answer: KeyAnswer): string => {
+    const { status, json } = write(answer);
     const body = new TextEncoder().encode(JSON.stringify(json));
     const header = (name: string): string | undefined => (name === 'content-type' ? 'application/json' : undefined);
     const context = { secrets: [], askedAt: 0, scope: undefined };

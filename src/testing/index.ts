@@ -4,14 +4,15 @@
  *
  * @module
  */
-export type { KeyRecord } from './book.js';
+export type { DefaultVerifier } from '../guard/verifier.js';
+export type { IssuedKey, KeyRecord } from './book.js';
 export { testClock, type TestClock, type TestClockOptions } from './clock.js';
 export type { Fault } from './faults.js';
 export { memoryFleet, type MemoryFleet, type MemoryFleetOptions } from './fleet.js';
 export type { KeyServerRequest } from './log.js';
 export { startKeyServer, type KeyServer, type KeyServerCounts, type KeyServerOptions } from './key-server.js';
 export type { ListenerOptions } from './listener.js';
-export type { DraftReply, Finding, Respond } from './reply.js';
+export type { DraftReply, KeyAnswer, Respond } from './reply.js';
 export { stubVerifier, type StubVerifier, type StubVerifierOptions } from './stub.js';
 export type { ContractCase } from './suites/contract-case.js';
 export { adapterCases } from './suites/adapter.js';

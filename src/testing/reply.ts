@@ -3,8 +3,8 @@ import type { ProtocolDefinition, VerdictDefinition } from '../protocols/definit
 import { isRecord, stepsOf } from '../protocols/pick.js';
 import type { IssuedKey } from './book.js';
 
-/** What a key server knows about a key: all about a good one, or why it is bad. */
-export type Finding = IssuedKey | Rejected['reason'];
+/** What the key server answers about a key: the record of a good one, or why it is bad. */
+export type KeyAnswer = IssuedKey | Rejected['reason'];
 
 /** A response in the making. */
 export interface DraftReply {
@@ -13,18 +13,18 @@ export interface DraftReply {
 }
 
 /**
- * Writes the response about a key. `draft` is what the paths of the protocol make of the finding; what functions pick is
+ * Writes the response about a key. `draft` is what the paths of the protocol make of the answer; what functions pick is
  * missing in it.
  */
-export type Respond = (finding: Finding, draft: DraftReply) => DraftReply;
+export type Respond = (answer: KeyAnswer, draft: DraftReply) => DraftReply;
 
-/** What the paths of a definition make of a finding. */
-export function draftReply({ verdict, accepts, rejects = [] }: ProtocolDefinition, finding: Finding): DraftReply {
+/** What the paths of a definition make of an answer. */
+export function draftReply({ verdict, accepts, rejects = [] }: ProtocolDefinition, answer: KeyAnswer): DraftReply {
   const [status = 200] = accepts ?? [];
   if (typeof verdict === 'function') return { status, json: {} };
-  if (typeof finding !== 'string') return { status, json: goodJson(verdict, finding) };
+  if (typeof answer !== 'string') return { status, json: goodJson(verdict, answer) };
   const bare = rejects.find(({ when }) => when === undefined);
-  return { status: verdict.identity === '.' ? (bare?.status ?? status) : status, json: badJson(verdict, finding) };
+  return { status: verdict.identity === '.' ? (bare?.status ?? status) : status, json: badJson(verdict, answer) };
 }
 
 function goodJson(verdict: VerdictDefinition, key: IssuedKey): object {

@@ -31,7 +31,7 @@ import { decide } from '../cache/policy.js';
 import { claimsReader, type ClaimsReader } from '../protocol/claims.js';
 import { decodeResponse } from '../protocol/decode.js';
 import { defaultProtocol } from '../protocol/default.js';
-import { CONTRACT_FIELDS, KeyBook, type IssuedKey, type KeyRecord } from './book.js';
+import { CONTRACT_FIELDS, KeyBook, type BookEntry, type KeyRecord } from './book.js';
 import { checkKind, checkStub } from './validate.js';
 
 /** The options of `stubVerifier()`. */
@@ -255,7 +255,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   }
 
   /** Reads a verdict as `KeyVerifier` does, so that claims are what JSON makes of them. */
-  async #read(key: string, issued: IssuedKey, now: number): Promise<Served<Claims> | VerifyFailure> {
+  async #read(key: string, issued: BookEntry, now: number): Promise<Served<Claims> | VerifyFailure> {
     const body = new TextEncoder().encode(issued.verdict);
     const response = { status: 200, header: (name: string) => HEADERS[name], body };
     const verdict = decodeResponse(defaultProtocol, response, { secrets: [key], askedAt: now, scope: undefined });

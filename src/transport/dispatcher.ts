@@ -16,11 +16,11 @@ export interface DispatchOptions {
   readonly maxRedirections: number;
 }
 
-export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+export type RawHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 export interface DispatchHandler {
   onRequestStart(controller: DispatchController, context: unknown): void;
-  onResponseStart(controller: DispatchController, statusCode: number, headers: Headers): void;
+  onResponseStart(controller: DispatchController, statusCode: number, headers: RawHeaders): void;
   onResponseData(controller: DispatchController, chunk: Uint8Array): void;
   onResponseEnd(): void;
   onResponseError(controller: DispatchController, error: Error): void;

@@ -1,4 +1,4 @@
-import { isFunction, isObject } from '../core/schema.js';
+import { fieldOf, isFunction, isObject } from '../core/schema.js';
 import { BodyBuffer, NO_BODY } from './body.js';
 import type { FailureChecks } from './classify.js';
 import type { Exchange, Transport, WireRequest, WireResponse } from './transport.js';
@@ -35,8 +35,7 @@ async function receive(fetch: Fetch, request: WireRequest, signal: AbortSignal):
   return { status, header, body: NO_BODY };
 }
 
-const isReadableStream = (body: unknown): body is ReadableStream<unknown> =>
-  isObject(body) && isFunction(Reflect.get(body, 'getReader'));
+const isReadableStream = (body: unknown): body is ReadableStream<unknown> => isFunction(fieldOf(body, 'getReader'));
 const isIterable = (body: unknown): body is AsyncIterable<unknown> => isObject(body) && Symbol.asyncIterator in body;
 
 async function read(response: Response): Promise<Uint8Array> {
@@ -70,8 +69,8 @@ async function* chunks(response: Response): AsyncGenerator {
 /** The status has said all there is to say: what becomes of the body does not matter. */
 function discard(body: unknown): void {
   if (isReadableStream(body)) body.cancel().catch(() => undefined);
-  else if (isObject(body)) {
-    const destroy: unknown = Reflect.get(body, 'destroy');
+  else {
+    const destroy = fieldOf(body, 'destroy');
     if (isFunction(destroy)) Reflect.apply(destroy, body, []);
   }
 }

@@ -7,7 +7,7 @@ import {
   type DispatchHandler,
   type DispatchOptions,
   type Dispatcher,
-  type Headers,
+  type RawHeaders,
 } from './dispatcher.js';
 import { TransportError, type Exchange, type Transport, type WireRequest, type WireResponse } from './transport.js';
 
@@ -94,7 +94,7 @@ class ResponseCollector implements DispatchHandler {
   #abortReason: Error | undefined;
   #redirected = false;
   #status = 0;
-  #headers: Headers = {};
+  #headers: RawHeaders = {};
   #draining: NodeJS.Timeout | undefined;
 
   constructor(request: WireRequest, classify: Classify) {
@@ -125,7 +125,7 @@ class ResponseCollector implements DispatchHandler {
     this.#redirected = Array.isArray(history) && history.length > 0;
   }
 
-  onResponseStart(controller: DispatchController, statusCode: number, headers: Headers): void {
+  onResponseStart(controller: DispatchController, statusCode: number, headers: RawHeaders): void {
     // Of an early hint or of "continue" there is nothing to be had.
     if (statusCode < 200) return;
     this.#status = this.#redirected ? 302 : statusCode;

@@ -19,8 +19,8 @@ import { URL_AND_TOKEN } from '../helpers/options.js';
 import { verdict, verified } from '../helpers/verdicts.js';
 
 const FINGERPRINT = sha256(KEY);
-const UNKNOWN = { fence: 0, isKnown: false, result: undefined };
-const KNOWN = { ...UNKNOWN, isKnown: true };
+const UNKNOWN = { fence: 0, hasEntry: false, result: undefined };
+const KNOWN = { ...UNKNOWN, hasEntry: true };
 
 /** A stream into which the test delivers. */
 function fakeStream() {
@@ -82,7 +82,7 @@ describe('a fleet', () => {
     const { fleet, clock } = fleetOf({ sharedCache: memoryFleet().sharedCache });
     await fleet.start();
     expect([fleet.sharesVerdicts, Object.keys(fleet.health)]).toEqual([true, ['sharedCache']]);
-    expect(await fleet.look(FINGERPRINT, KEY, clock.monotonic())).toMatchObject({ isKnown: false });
+    expect(await fleet.look(FINGERPRINT, KEY, clock.monotonic())).toMatchObject({ hasEntry: false });
     fleet.close();
   });
 

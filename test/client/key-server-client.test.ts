@@ -336,7 +336,7 @@ describe('the breaker', () => {
 
 test('what is known of the server: when it last gave a verdict, and whether it gives one to callers alone', async () => {
   const { ask, client, clock, transport } = clientOf();
-  const known = () => [client.answers.lastAnswerAt, client.answers.trust.controlsFail];
+  const known = () => [client.evidence.lastAnswerAt, client.evidence.trust.controlsFail];
   transport.script = ({ key }) => (key.startsWith('control') ? OUT : GOOD);
   expect(known()).toEqual([-Infinity, false]);
   await ask('sk-1', { mayOpen: true });
@@ -348,5 +348,5 @@ test('what is known of the server: when it last gave a verdict, and whether it g
   transport.script = () => UNKNOWN;
   client.requestControl();
   await clock.advance(2_000);
-  expect(client.answers.trust.controlsFail).toBe(false);
+  expect(client.evidence.trust.controlsFail).toBe(false);
 });

@@ -98,7 +98,7 @@ describe('a lookup in the shared cache', () => {
   ])('may estimate the time, or not, where %s', async (_, isLikely, follower, mayEstimate) => {
     const { settled, found, reply, reads } = rig({ follower });
     reply(found(1_000));
-    expect(await settled({ isLikely })).toMatchObject({ isKnown: true });
+    expect(await settled({ isLikely })).toMatchObject({ hasEntry: true });
     expect(reads).toEqual([mayEstimate]);
   });
 
@@ -109,7 +109,7 @@ describe('a lookup in the shared cache', () => {
     const { clock, settled, found, reply } = rig();
     if (isEstimated) reply({ now: clock.wall(), isEstimate: true });
     reply(found(1_000, { claims: { note: KEY } }));
-    expect(await settled()).toMatchObject({ isKnown: true, result: { claims: { note: '[redacted]' } } });
+    expect(await settled()).toMatchObject({ hasEntry: true, result: { claims: { note: '[redacted]' } } });
   });
 
   test.each([
@@ -126,7 +126,7 @@ describe('a lookup in the shared cache', () => {
     await clock.advance(endsAfterMs - firstMs - 1);
     expect(ended).toBeUndefined();
     await clock.advance(1);
-    expect(ended).toMatchObject({ look: secondMs === undefined ? undefined : { isKnown: true } });
+    expect(ended).toMatchObject({ look: secondMs === undefined ? undefined : { hasEntry: true } });
   });
 
   test('finds nothing if a schema takes for ever', async () => {
@@ -190,14 +190,14 @@ describe('a verdict from the shared cache', () => {
     cache.set(FINGERPRINT, own, cache.position);
     await clock.advance(10_000);
     reply(found(1_000));
-    expect(await settled()).toMatchObject({ isKnown: true, result: undefined });
+    expect(await settled()).toMatchObject({ hasEntry: true, result: undefined });
     const kept = cache.get(FINGERPRINT);
     expect([kept?.isFrom(own.askedAt.wall), kept?.isFresh(kept.age(now()), Infinity)]).toEqual([true, true]);
     await clock.advance(TTL);
     const newer = found(1_000);
     const askedAt = clock.wall() - 1_000;
     reply(newer);
-    expect(await settled()).toMatchObject({ isKnown: true, result: undefined });
+    expect(await settled()).toMatchObject({ hasEntry: true, result: undefined });
     const taken = cache.get(FINGERPRINT);
     expect([taken?.isFrom(askedAt), taken?.isFresh(taken.age(now()), Infinity)]).toEqual([true, false]);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { ServiceToken } from '../../src/client/token.js';
-import { isHeaderValue } from '../../src/core/token.js';
+import { isHeaderValue } from '../../src/core/header.js';
 
 /** A token function whose calls a test answers itself. */
 function source() {

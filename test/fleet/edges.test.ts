@@ -162,14 +162,14 @@ describe('what is shared', () => {
     const shared = new SharedVerdicts({ fleet, get, put: get, lease: get }, { ...options, clock });
     expect(shared.workedWithin(Infinity)).toBe(false);
     for (let i = 0; i < 5; i++) {
-      expect(shared.isOut).toBe(false);
+      expect(shared.isBypassed).toBe(false);
       await shared.read('f', [], 10);
     }
-    expect(shared.isOut).toBe(true);
+    expect(shared.isBypassed).toBe(true);
     expect(await shared.read('f', [], 10)).toBeUndefined();
     expect(get).toHaveBeenCalledTimes(5);
     await clock.advance(1_000);
-    expect(shared.isOut).toBe(false);
+    expect(shared.isBypassed).toBe(false);
     await Promise.all([shared.read('f', [], 10), shared.read('f', [], 10), shared.lease('f', 10)]);
     expect(get).toHaveBeenCalledTimes(6);
   });
@@ -283,15 +283,15 @@ describe('a source of revocations', () => {
       throw new Error('no');
     });
     const { clock, told, follower } = follow({ follow: call });
-    expect(follower.isBehind).toBe(false);
+    expect(follower.isDown).toBe(false);
     void follower.start();
     void follower.start();
     await clock.advance(0);
     await clock.advance(2_999);
-    expect([follower.isBehind, told]).toEqual([false, []]);
+    expect([follower.isDown, told]).toEqual([false, []]);
     expect(call).toHaveBeenCalledTimes(5);
     await clock.advance(10_000);
-    expect([follower.isBehind, told]).toEqual([true, ['gap']]);
+    expect([follower.isDown, told]).toEqual([true, ['gap']]);
     follower.close();
     await clock.advance(100_000);
     expect(call.mock.calls.length).toBeLessThan(9);
@@ -490,7 +490,7 @@ test('a stream that ends is opened again', async () => {
   });
   await verifier.warmUp();
   await until(() => heard.length >= 2);
-  expect(verifier.stats().revocations).toEqual({ messages: 0, revoked: 0, gaps: 0, behind: false });
+  expect(verifier.stats().revocations).toEqual({ messages: 0, revoked: 0, gaps: 0, down: false });
 });
 
 test('a key server goes on where its store does not', async () => {

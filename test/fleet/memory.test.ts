@@ -388,7 +388,7 @@ describe('a revocation', () => {
       await a.revoke(selector);
       for (const verifier of [a, b, member()])
         expect(brief(await verifier.verify(GOOD))).toMatch(/^rejected (server|shared) revoked$/);
-      expect(b.stats().revocations).toMatchObject({ messages: 1, gaps: 0, behind: false });
+      expect(b.stats().revocations).toMatchObject({ messages: 1, gaps: 0, down: false });
     },
   );
 

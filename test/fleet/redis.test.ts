@@ -256,7 +256,7 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
     const fleet = await fleetRig();
     await fleet.send(['XADD', STREAM, '1-1', 'event', '{"v":1,"type":"revoked","select":{"all":true}}'], STREAM);
     const verifier = await follower(fleet);
-    expect(verifier.stats().revocations).toMatchObject({ messages: 0, gaps: 0, behind: false });
+    expect(verifier.stats().revocations).toMatchObject({ messages: 0, gaps: 0, down: false });
     // At once, so that no poll comes between.
     const lose =
       "redis.call('XADD', KEYS[1], '*', 'event', ARGV[1]); return redis.call('XTRIM', KEYS[1], 'MAXLEN', '0')";
@@ -281,11 +281,11 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
     const fleet = await fleetRig();
     const verifier = await follower(fleet);
     fleet.redis.freeze();
-    await until(() => verifier.stats().revocations.behind);
+    await until(() => verifier.stats().revocations.down);
     fleet.redis.thaw();
     await revoke(fleet);
     await until(() => verifier.stats().revocations.messages === 1);
-    expect(verifier.stats().revocations.behind).toBe(false);
+    expect(verifier.stats().revocations.down).toBe(false);
   });
 
   test('reads a long history in pages', async () => {
@@ -293,6 +293,6 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
     for (let i = 0; i < 2_500; i += 500)
       await Promise.all(Array.from({ length: 500 }, async (_, n) => await revoke(fleet, `k-${i + n + 10}`)));
     const verifier = await follower(fleet);
-    expect(verifier.stats().revocations).toEqual({ messages: 2_500, revoked: 2_500, gaps: 0, behind: false });
+    expect(verifier.stats().revocations).toEqual({ messages: 2_500, revoked: 2_500, gaps: 0, down: false });
   });
 });

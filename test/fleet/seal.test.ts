@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 
-import { cryptoOfRuntime, webCrypto, type Crypto } from '../../src/fleet/crypto.js';
+import { cryptoOfRuntime, webCrypto, type SealingCrypto } from '../../src/fleet/crypto.js';
 import { areSecrets, Sealer, sealers } from '../../src/fleet/seal.js';
 
 const SECRET = 'a-secret-of-at-least-thirty-two-characters';
@@ -58,7 +58,7 @@ describe('sealing', () => {
   });
 
   test('keeps few keys, whatever days are asked for', async () => {
-    const derive = vi.fn<Crypto['derive']>((...all) => native.derive(...all));
+    const derive = vi.fn<SealingCrypto['derive']>((...all) => native.derive(...all));
     const sealer = new Sealer(SECRET, { ...native, derive });
     for (let day = 0; day < 20; day++) await sealer.open('AAAA', 'c', day * DAY);
     await sealer.open('AAAA', 'c', 19 * DAY);

@@ -94,9 +94,9 @@ describe('revocations as server-sent events', () => {
     const verifier = await follower(server, { revocations: sseRevocations({ heartbeatMs: 100 }) });
     await server.stop();
     await until(() => verifier.stats().revocations.gaps > 0);
-    expect(verifier.stats().revocations.behind).toBe(true);
+    expect(verifier.stats().revocations.down).toBe(true);
     await server.start();
-    await until(() => !verifier.stats().revocations.behind);
+    await until(() => !verifier.stats().revocations.down);
     expect(verifier.stats().revocations.gaps).toBe(1);
   });
 
@@ -121,7 +121,7 @@ describe('revocations as server-sent events', () => {
     const server = await rig();
     const verifier = build(server, { revocations: sseRevocations({ token: 'wrong', heartbeatMs: 10 }) });
     void verifier.warmUp();
-    await until(() => verifier.stats().revocations.behind);
+    await until(() => verifier.stats().revocations.down);
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
   });
 
@@ -202,7 +202,7 @@ describe('a stream that misbehaves', () => {
     const verifier = new KeyVerifier({ ...options, timeoutMs: 100 });
     onTestFinished(async () => await verifier.close());
     await verifier.warmUp();
-    await until(() => verifier.stats().revocations.behind);
+    await until(() => verifier.stats().revocations.down);
     expect(verifier.stats().revocations.messages).toBe(0);
     expect(heard.every(({ path }) => path === '/revocations')).toBe(true);
     await sleep(1);

@@ -1,6 +1,6 @@
 import { testClock } from 'keyverify/testing';
 
-import type { Answer, KeyQuestion } from '../../src/client/asked.js';
+import type { FetchedVerdict, KeyQuestion } from '../../src/client/question.js';
 import { KeyServerClient, type KeyServerClientOptions } from '../../src/client/key-server-client.js';
 import { ServiceToken } from '../../src/client/token.js';
 import type { VerifyFailure } from '../../src/core/failure.js';
@@ -17,7 +17,7 @@ export interface ClientSetup extends Partial<Omit<KeyServerClientOptions<unknown
 
 export interface Asked {
   /** `undefined` until it is known. */
-  outcome: Answer<unknown> | VerifyFailure | undefined;
+  outcome: FetchedVerdict<unknown> | VerifyFailure | undefined;
 }
 
 /** A client of a key server that answers as the test says. */

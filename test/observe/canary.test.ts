@@ -155,7 +155,7 @@ test.each<StoreFault | undefined>([undefined, 'throw', 'hang'])(
     await verifier.revoke({ client: 'client-canary' });
     await verifier.revoke({ key: KEY });
     fleet.revocations.gap();
-    while (!verifier.stats().revocations.behind || (fault !== undefined && verifier.stats().shared.failures < 5))
+    while (!verifier.stats().revocations.down || (fault !== undefined && verifier.stats().shared.failures < 5))
       await new Promise((resolve) => setTimeout(resolve, 5));
     const texts = await told();
     expectNoCanary(texts);

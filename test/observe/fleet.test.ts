@@ -60,7 +60,7 @@ describe('stats()', () => {
     await fleet.revocations.publish({ type: 'changed', select: { tenant: 'cust-A' } });
     await fleet.revocations.publish({ type: 'changed', select: { client: 'acme' } });
     fleet.revocations.gap();
-    expect(verifier.stats().revocations).toEqual({ messages: 3, revoked: 1, gaps: 1, behind: false });
+    expect(verifier.stats().revocations).toEqual({ messages: 3, revoked: 1, gaps: 1, down: false });
   });
 });
 

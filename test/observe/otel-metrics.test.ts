@@ -72,9 +72,9 @@ test('the metrics, their instruments, units and attributes', async () => {
   expect(summary.toSorted()).toEqual([
     ['keyverify.breaker.status', '{verifier}', 'SUM', ['keyverify.breaker.state']],
     ['keyverify.cache.entry.count', '{entry}', 'SUM', ['keyverify.cache.kind']],
-    ['keyverify.client.request.duration', 's', 'HISTOGRAM', ['keyverify.outcome', 'server.address']],
-    ['keyverify.request.active', '{request}', 'SUM', []],
-    ['keyverify.request.queued', '{request}', 'SUM', []],
+    ['keyverify.question.active', '{question}', 'SUM', []],
+    ['keyverify.question.duration', 's', 'HISTOGRAM', ['keyverify.outcome', 'server.address']],
+    ['keyverify.question.queued', '{question}', 'SUM', []],
     ['keyverify.verifications', '{verification}', 'SUM', ['keyverify.source', 'keyverify.status']],
   ]);
 });
@@ -106,9 +106,9 @@ test('those of a fleet, with a zero for each count before its first event', asyn
       '{gap}',
       'SUM',
       [
-        [{ 'keyverify.revocation.type': 'lost' }, 0],
-        [{ 'keyverify.revocation.type': 'unreadable' }, 0],
-        [{ 'keyverify.revocation.type': 'silent' }, 0],
+        [{ 'keyverify.revocation.gap.reason': 'lost' }, 0],
+        [{ 'keyverify.revocation.gap.reason': 'unreadable' }, 0],
+        [{ 'keyverify.revocation.gap.reason': 'silent' }, 0],
       ],
     ],
     ['keyverify.revocation.lag', 's', 'GAUGE', [[{}, 0]]],
@@ -199,8 +199,8 @@ test('state is read when it is collected: cached keys, questions, the breaker', 
   server.injectFault({ kind: 'hang' });
   const waiting = ['sk-1', 'sk-2', 'sk-3'].map(async (key) => await verifier.verify(key));
   await until(() => server.counts.faults > 0);
-  expect(await series('keyverify.request.active')).toEqual({ '': 1 });
-  expect(await series('keyverify.request.queued')).toEqual({ '': 2 });
+  expect(await series('keyverify.question.active')).toEqual({ '': 1 });
+  expect(await series('keyverify.question.queued')).toEqual({ '': 2 });
   expect(await series('keyverify.breaker.status')).toEqual({ closed: 1, open: 0, 'half-open': 0 });
   await settle(Promise.all(waiting), clock, 20_000);
   const { open, closed, 'half-open': halfOpen } = await series('keyverify.breaker.status');
@@ -217,7 +217,7 @@ test('questions are measured by their outcome, control questions left out', asyn
   await settle(verifier.check(), clock, 5_000);
   await server.stop();
   await settle(verifier.verify('sk-new'), clock, 5_000);
-  expect(await series('keyverify.client.request.duration')).toEqual({
+  expect(await series('keyverify.question.duration')).toEqual({
     'verified 127.0.0.1': 1,
     'rejected 127.0.0.1': 1,
     'failed 127.0.0.1 unreachable': 1,

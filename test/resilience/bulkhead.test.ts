@@ -261,7 +261,7 @@ describe('the limit of the low lane', () => {
   });
 
   test('is reduced to what a congested server bears, and at least by half', () => {
-    expect([60, 24, 8.9, 0].map((bearable) => limit(64, bearable))).toEqual([24, 24, 8, 1]);
+    expect([60, 24, 8.9, 0].map((capacity) => limit(64, capacity))).toEqual([24, 24, 8, 1]);
     expect(limit(64, 60, 60)).toBe(12);
     expect(limit(64, 0, 'grow')).toBe(2);
     expect(limit(3, 3)).toBe(1);
@@ -273,10 +273,10 @@ describe('the limit of the low lane', () => {
     [8.9, 30, 24],
     [60, 0, 48],
     [0.5, 0, 1],
-  ])('is not reduced below %d', (least, bearable, expected) => {
+  ])('is not reduced below %d', (least, capacity, expected) => {
     const { bulkhead, fill } = setUp(64);
     bulkhead.start();
-    bulkhead.reduceTo(bearable, least, 'low');
+    bulkhead.reduceTo(capacity, least, 'low');
     expect(fill('low')).toBe(expected);
   });
 

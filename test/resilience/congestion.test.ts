@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { Congestion, type OnTheirWay } from '../../src/resilience/congestion.js';
+import { Congestion, type InFlight } from '../../src/resilience/congestion.js';
 
 const TIMEOUT_MS = 2_000;
 
@@ -11,7 +11,7 @@ interface Queue {
 }
 
 /** How many are in flight that were sent at some moment. */
-const sent = (count: number, at = 0): OnTheirWay => ({ size: count, sentSince: (mono) => (mono <= at ? count : 0) });
+const sent = (count: number, at = 0): InFlight => ({ size: count, sentSince: (mono) => (mono <= at ? count : 0) });
 
 /** A burst of requests is sent at once, and answered as far as the time allows. */
 function burst({ workMs, requests }: Queue) {
@@ -57,8 +57,8 @@ describe('a server at which requests queue', () => {
 
   test('bears as many as it answers within the timeout, with some to spare', () => {
     const { congestion } = burst({ workMs: 50, requests: 64 });
-    expect(congestion.bearable).toBeGreaterThan(0.6 * (TIMEOUT_MS / 50));
-    expect(congestion.bearable).toBeLessThan(0.8 * (TIMEOUT_MS / 50));
+    expect(congestion.capacity).toBeGreaterThan(0.6 * (TIMEOUT_MS / 50));
+    expect(congestion.capacity).toBeLessThan(0.8 * (TIMEOUT_MS / 50));
   });
 
   test.each([1, 2, 5, 20, 100])(
@@ -66,7 +66,7 @@ describe('a server at which requests queue', () => {
     (perSecond) => {
       const congestion = new Congestion(TIMEOUT_MS);
       parallel(congestion, 0, 20_000, { perSecond });
-      const ratio = congestion.bearable / (0.8 * 2 * perSecond);
+      const ratio = congestion.capacity / (0.8 * 2 * perSecond);
       expect(ratio).toBeGreaterThan(0.9);
       expect(ratio).toBeLessThan(1.1);
     },

@@ -258,7 +258,7 @@ describe('the cache of a stub', () => {
         unsealable: 0,
         failures: 0,
       },
-      revocations: { messages: 0, revoked: 0, gaps: 0, behind: false },
+      revocations: { messages: 0, revoked: 0, gaps: 0, down: false },
     });
   });
 

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { runtimeTransport } from '../../src/transport/runtime/node.js';
-import { sharedLookup } from '../../src/transport/runtime/shared-lookup.js';
+import { coalescedLookup } from '../../src/transport/runtime/dns-lookup.js';
 import type { Transport } from '../../src/transport/transport.js';
 import { ask, serve } from '../helpers/http.js';
 import { breathe, until } from '../helpers/rig.js';
@@ -212,14 +212,14 @@ describe('a lookup', () => {
   test('of a name is made once for all that wait for it, and anew afterwards', () => {
     const made: ((error: Error | null) => void)[] = [];
     const lookups: unknown[] = [];
-    const lookup = sharedLookup(
+    const lookup = coalescedLookup(
       Object.assign(
         (hostname: string, options: object, callback: (error: Error | null) => void) => {
           lookups.push([hostname, options]);
           made.push(callback);
         },
         { __promisify__: () => expect.fail('unused') },
-      ) as unknown as Parameters<typeof sharedLookup>[0],
+      ) as unknown as Parameters<typeof coalescedLookup>[0],
     );
     const tell = vi.fn();
     lookup('keys.test', { all: true }, tell);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { setImmediate } from 'node:timers/promises';
 
 import { isObject } from '../../core/schema.js';
 import { fingerprint } from '../../verifier.js';
 import type { AdapterReply } from './adapter-client.js';
 import type { AdapterRig } from './adapter-rig.js';
+import { until } from './until.js';
 
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
 
@@ -36,11 +36,6 @@ function assertDenied(
 function assertAdmitted(reply: AdapterReply, tenant: string | null): void {
   assert.equal(reply.status, 200);
   assert.deepEqual(JSON.parse(reply.body), { tenant });
-}
-
-/** Waits until it holds: a request needs some turns of the event loop to arrive. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await setImmediate();
 }
 
 const MOST_BUSY_TRIES = 20;

@@ -1,6 +1,5 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { setTimeout } from 'node:timers/promises';
 
 import { systemClock } from '../../core/clock.js';
 import { isBefore, isPosition } from '../../fleet/position.js';
@@ -11,6 +10,7 @@ import {
   type RevocationSource,
 } from '../../fleet/revocation.js';
 import type { ContractCase } from './contract-case.js';
+import { until } from './until.js';
 
 /** A source, and how revocations get into its stream. */
 export interface RevocationSourceUnderTest {
@@ -26,9 +26,6 @@ export interface RevocationSourceUnderTest {
 export type MakeRevocationSource = () => RevocationSourceUnderTest | Promise<RevocationSourceUnderTest>;
 
 const newRevocation = (): Revocation => ({ type: 'revoked', select: { keyId: randomUUID() } });
-const until = async (happened: () => boolean): Promise<void> => {
-  while (!happened()) await setTimeout(1);
-};
 
 /** A call of `follow()`, and what came of it. */
 class Following {

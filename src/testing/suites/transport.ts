@@ -1,6 +1,5 @@
 import { AssertionError, deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
   isTransportError,
@@ -12,6 +11,7 @@ import {
 } from '../../transport/transport.js';
 import type { ContractCase } from './contract-case.js';
 import { ignore, loopback, rawLoopback, type Loopback } from './loopback.js';
+import { until } from './until.js';
 
 /** Makes the transport under test, for a key server at this URL. */
 export type MakeTransport = (verifyUrl: string) => Transport;
@@ -22,7 +22,7 @@ interface TransportCheck {
 }
 
 /** What a case works with. */
-interface Bench {
+interface TransportRig {
   readonly send: (changes?: Partial<WireRequest>) => Exchange;
 }
 
@@ -32,12 +32,12 @@ const PATIENCE_MS = 10_000;
 async function on<S extends Pick<Loopback, 'origin' | 'close'>>(
   starting: Promise<S>,
   makeTransport: MakeTransport,
-  check: (bench: Bench, server: S) => Promise<void>,
+  check: (rig: TransportRig, server: S) => Promise<void>,
 ): Promise<void> {
   const server = await starting;
   const url = `${server.origin}/verify?v=1`;
   const transport = makeTransport(url);
-  const send: Bench['send'] = (changes) =>
+  const send: TransportRig['send'] = (changes) =>
     transport.send({
       url,
       method: 'POST',
@@ -64,10 +64,6 @@ async function fails(response: Promise<unknown>, kind: TransportFailureKind, unc
     deepEqual([error.kind, error.unconnected], [kind, unconnected]);
     return true;
   });
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(5);
 }
 
 const answer = (response: ServerResponse): unknown => response.end('{}');

@@ -1,4 +1,4 @@
-import { isObject } from '../../core/schema.js';
+import { fieldOf } from '../../core/schema.js';
 import {
   NOT_HTTP,
   OWN_LIMIT,
@@ -50,6 +50,6 @@ function hangUp({ message, field }: ErrorDetails, url: string): Diagnosis | unde
 }
 
 function hasRead(socket: unknown): boolean {
-  const bytesRead: unknown = isObject(socket) ? Reflect.get(socket, 'bytesRead') : undefined;
+  const bytesRead = fieldOf(socket, 'bytesRead');
   return typeof bytesRead === 'number' && bytesRead > 0;
 }

@@ -1,9 +1,10 @@
 import type * as Undici from 'undici';
 
+import { isLoopback } from '../../core/loopback.js';
 import type { Dispatcher } from '../dispatcher.js';
 import type { TransportOptions } from '../transport.js';
 import { RenewedPool, type Pool } from './renewed-pool.js';
-import { sharedLookup } from './shared-lookup.js';
+import { coalescedLookup } from './dns-lookup.js';
 
 /** Under the 5 s after which many servers close an idle connection, so that none is closed with a request in flight. */
 const KEEP_ALIVE_MS = 4000;
@@ -35,9 +36,10 @@ export function openConnections(
     // A server's hint must not keep a connection for longer than the networks in between remember it.
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     allowH2: false,
-    connect: { timeout: timeoutMs, lookup: sharedLookup(process.getBuiltinModule('node:dns').lookup) },
+    connect: { timeout: timeoutMs, lookup: coalescedLookup(process.getBuiltinModule('node:dns').lookup) },
   };
-  if (hasProxy(protocol) && !LOOPBACK.test(hostname)) {
+  // No proxy could reach this machine for us.
+  if (hasProxy(protocol) && !isLoopback(hostname)) {
     const open = (): Pool => new EnvHttpProxyAgent({ ...options, clientTtl: CONNECTION_LIFE_MS });
     const [agent, reserved] = [open(), open()];
     const destroy = async (): Promise<void> => {
@@ -56,9 +58,6 @@ export function openConnections(
   };
   return { main: () => main.current, limit: maxConcurrency, reserved: () => reserved.current, fresh, destroy };
 }
-
-/** No proxy could reach these for us. */
-const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /** The names that undici reads. */
 function hasProxy(protocol: string): boolean {

@@ -1,7 +1,9 @@
 import type { Instant } from '../core/clock.js';
 import type { AskEvent, AskOutcome } from '../core/events.js';
 import { VerifyFailure, type AttemptFailure } from '../core/failure.js';
+import type { Rejected, Verified } from '../core/result.js';
 import type { Verdict } from '../core/verdict.js';
+import type { SharedLook } from './shared-lookup.js';
 
 /** One question to the key server. */
 export interface KeyQuestion {
@@ -20,8 +22,18 @@ export interface KeyQuestion {
   readonly onSent: (at: Instant) => void;
 }
 
+/** How a question is asked. */
+export interface AskOptions<Claims> {
+  /** Although the gate refuses. */
+  readonly trickle?: boolean;
+  /** What the shared cache said already. */
+  readonly look?: SharedLook<Claims> | undefined;
+  /** When it was asked first, if the answer was invalidated on its way. */
+  readonly askedFirstAt?: number;
+}
+
 /** A verdict, and what it took. */
-export interface Answer<Claims> {
+export interface FetchedVerdict<Claims> {
   readonly verdict: Verdict<Claims>;
   readonly attempts: number;
   readonly durationMs: number;
@@ -29,7 +41,10 @@ export interface Answer<Claims> {
   readonly clockSkewMs: number | undefined;
 }
 
-export function outcomeOf(asked: Answer<unknown> | VerifyFailure): AskOutcome {
+/** The outcome of a load. */
+export type LoadOutcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
+
+export function outcomeOf(asked: FetchedVerdict<unknown> | VerifyFailure): AskOutcome {
   const { attempts, durationMs } = asked;
   if (asked instanceof VerifyFailure) return { outcome: 'failed', failure: asked, attempts, durationMs };
   return { outcome: asked.verdict.result.status, failure: undefined, attempts, durationMs };

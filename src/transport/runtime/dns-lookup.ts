@@ -7,7 +7,7 @@ type LookupCallback = Parameters<LookupFunction>[2];
  * Looks a host name up once for all who wait for it. Each lookup holds one of libuv's few threads: as many as there are
  * connections to open would block the files and the hashing of the whole process while a resolver hangs.
  */
-export function sharedLookup(lookup: typeof Dns.lookup): LookupFunction {
+export function coalescedLookup(lookup: typeof Dns.lookup): LookupFunction {
   const waiting = new Map<string, LookupCallback[]>();
   return (hostname, options, callback) => {
     const { family, hints, all } = options;

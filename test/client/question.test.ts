@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { controlOutcome, outcomeOf } from '../../src/client/asked.js';
+import { controlOutcome, outcomeOf } from '../../src/client/question.js';
 import { VerifyFailure } from '../../src/core/failure.js';
 import { clientOf } from '../helpers/client.js';
 import { failure } from '../helpers/control.js';
