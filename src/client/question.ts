@@ -28,7 +28,7 @@ export interface AskOptions<Claims> {
   readonly trickle?: boolean;
   /** What the shared cache said already. */
   readonly look?: SharedLook<Claims> | undefined;
-  /** When it was asked first, if the answer was invalidated on its way. */
+  /** When it was asked first, if the answer was invalidated while in flight. */
   readonly askedFirstAt?: number;
 }
 

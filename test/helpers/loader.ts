@@ -27,6 +27,7 @@ export function loaderOf(options: KeyVerifierOptions<boolean> = {}) {
   const transport = new FakeTransport();
   const warnings: string[] = [];
   const events: string[] = [];
+  let controls = 0;
   const name = (fingerprint: string): string => (fingerprint === toHex(sha256(KEY)) ? 'key' : 'other key');
   const resolved = resolveOptions({
     ...URL_AND_TOKEN,
@@ -34,7 +35,7 @@ export function loaderOf(options: KeyVerifierOptions<boolean> = {}) {
     clock,
     random: () => 0,
     retries: 0,
-    controlKey: () => 'control',
+    controlKey: () => `control-${++controls}`,
     logger: { warn: (message) => warnings.push(message) },
     observers: [
       {
