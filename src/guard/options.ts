@@ -96,9 +96,21 @@ export function checkRouteOptions(options: unknown): void {
 
 const isVerifier = (value: unknown): boolean => isObject(value) && isFunction(Reflect.get(value, 'verify'));
 
-/** What a function returned in place of a verifier. */
+const isPromise = (value: unknown): boolean => isFunction(fieldOf(value, 'then'));
+
+/** Says what came in place of a verifier, and what to write. */
+function verifierIssue(given: unknown): string {
+  const wrong = `verifier: expected an object with verify(), or a function that returns one, got ${shown(given)}`;
+  if (isPromise(given)) return `${wrong}: await the verifier first`;
+  if (isVerifier(fieldOf(given, 'verifier'))) return `${wrong}: pass the verifier itself`;
+  const isOptions = isObject(given) && ('verifyUrl' in given || 'serviceToken' in given);
+  return isOptions ? `${wrong}: write new KeyVerifier({ verifyUrl, serviceToken })` : wrong;
+}
+
+/** Refuses what a function returned in place of a verifier. */
 export function checkVerifier<V>(verifier: V): V {
   if (isVerifier(verifier)) return verifier;
+  if (isPromise(verifier)) throw new TypeError('it returned a promise: await the verifier first');
   throw new TypeError(`it returned no object with verify(), but ${shown(verifier)}`);
 }
 
@@ -124,8 +136,7 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
       `verifier: expected an instance, got the class: write new ${verifier.name}(...)`,
       ...issues,
     ]);
-  const wrong = 'verifier: expected an object with verify(), or a function that returns one';
-  if (!isSource) throw new InvalidOptionsError([wrong, ...issues]);
+  if (!isSource) throw new InvalidOptionsError([verifierIssue(verifier), ...issues]);
   if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
 

@@ -371,7 +371,7 @@ describe('the options of a guard', () => {
   it('suggest verifier where there is none', () => {
     expect(() => createGuard(undefined as never, { verfier: saying(acme) } as never)).toThrow(
       new InvalidOptionsError([
-        'verifier: expected an object with verify(), or a function that returns one',
+        'verifier: expected an object with verify(), or a function that returns one, got nothing',
         'verfier: there is no such option, did you mean verifier?',
       ]),
     );
@@ -441,10 +441,19 @@ describe('the options of a guard', () => {
     else expect(build).not.toThrow();
   });
 
-  it.each([undefined, null, {}, { verify: true }])('are refused for %j in place of a verifier', (verifier) => {
-    expect(() => createGuard(verifier as unknown as DefaultVerifier)).toThrow(
-      /verifier: expected an object with verify\(\)/,
-    );
+  it.each<[unknown, string]>([
+    [undefined, 'nothing'],
+    [null, 'null'],
+    [{}, 'a value of type object'],
+    [{ verify: true }, 'a value of type object'],
+    ['https://keys.test/verify', 'a string of 24 characters'],
+    [{ verifyUrl: 'https://keys.test/' }, 'a value of type object: write new KeyVerifier({ verifyUrl, serviceToken })'],
+    [{ serviceToken: 'token' }, 'a value of type object: write new KeyVerifier({ verifyUrl, serviceToken })'],
+    [{ verifier: saying(acme) }, 'a value of type object: pass the verifier itself'],
+    [Promise.resolve(saying(acme)), 'a value of type object: await the verifier first'],
+  ])('are refused for %j in place of a verifier', (verifier, got) => {
+    const issue = `verifier: expected an object with verify(), or a function that returns one, got ${got}`;
+    expect(() => createGuard(verifier as DefaultVerifier)).toThrow(new InvalidOptionsError([issue]));
   });
 
   it('are refused for a class in place of one of its instances', () => {
