@@ -7,6 +7,7 @@ import { anything, check, fieldOf, isBoolean, isFunction, isObject, optional } f
 import { KEY_SOURCE, keySourceIssues } from './check-key-sources.js';
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
 import type { KeySource } from './key-sources.js';
+import { withPlace } from './verifier-options.js';
 
 /** The identity of a caller: `null` is in the type only if the key is optional or the verifier may fail open. */
 export type IdentityOf<Claims, FailOpen extends boolean, Optional extends boolean> =
@@ -127,7 +128,8 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
     throw new InvalidOptionsError(['verifier: got its method verify(): pass the verifier itself']);
   const { guard } = schemas();
   // A plugin takes it as one of its options.
-  const issues = [...optionIssues(isSource ? guard : { ...guard, verifier: optional(anything()) }, options)];
+  const shape = isSource ? guard : { ...guard, verifier: optional(anything()) };
+  const issues = optionIssues(shape, options).map(withPlace);
   const sources = fieldOf(options, 'keySources');
   if (Array.isArray(sources)) issues.push(...keySourceIssues(sources));
   // A class is a function, too, but one that can't be called.
