@@ -85,6 +85,8 @@ type RegisterOptions = Readonly<Record<'prefix' | 'logLevel' | 'logSerializers',
 
 // eslint-disable-next-line @typescript-eslint/require-await -- bad options have to reject, a throw would end the process
 const load = async (app: FastifyInstance, given: ApiKeyAuthOptions & Partial<RegisterOptions>): Promise<void> => {
+  if (isFunction(fieldOf(given, 'verify')))
+    throw new InvalidOptionsError(['verifier: got it in place of the options: write { verifier }']);
   const { verifier, prefix: _prefix, logLevel: _level, logSerializers: _serializers, ...options } = given;
   const guard = createGuard<DefaultVerifier, false>(verifier, options);
   if (!app.hasDecorator(DECORATED)) {

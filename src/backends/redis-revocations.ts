@@ -2,9 +2,9 @@ import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
-import { check, func, isString, number, optional, withDefault } from '../core/schema.js';
+import { check, isString, number, optional, withDefault } from '../core/schema.js';
 import { deliver, sleep } from '../fleet/deliver.js';
-import type { SendCommand } from '../fleet/redis-command.js';
+import { scriptReply, sendOption, type SendCommand } from '../fleet/redis-command.js';
 import { generationOf, isBefore, isPosition } from '../fleet/position.js';
 import { areSecrets } from '../fleet/seal.js';
 import { MAX_SIGNATURE, Signer } from '../fleet/signer.js';
@@ -136,7 +136,7 @@ const SECRETS = 'at least 32 bytes of random text, or a list of such secrets';
 const shape = lazy(() => {
   const duration = number((ms) => ms > 0, 'a positive number of milliseconds');
   return {
-    send: func<SendCommand>(),
+    send: sendOption(),
     prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
     signingSecret: optional(check(areSecrets, SECRETS)),
     pollMs: withDefault(duration, 1_000),
@@ -212,8 +212,7 @@ class RedisRevocations implements RevocationSource {
     const [from, own] = cursor === undefined ? ['', ''] : [idOf(cursor), generationOf(cursor)];
     const values = [from, own, isEnded ? '1' : '0', String(PAGE), BEGIN, String(retainMs)];
     const reply = await this.#send(['EVAL', READ, '1', this.name, ...values]);
-    const parts: readonly unknown[] = Array.isArray(reply) ? reply : [];
-    const [generation, last, deleted, flat] = parts;
+    const [generation, last, deleted, flat] = scriptReply(reply);
     if (!Array.isArray(flat)) throw new TypeError('the stream cannot be read');
     const at = (id: unknown): string => `${String(generation)}-${String(id)}`;
     const entries: PositionedEntry[] = [];

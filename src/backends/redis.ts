@@ -6,9 +6,9 @@
 import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
 import { lazy } from '../core/lazy.js';
-import { check, func, isString, withDefault } from '../core/schema.js';
+import { check, isString, withDefault } from '../core/schema.js';
 import { whenReady } from '../core/when-ready.js';
-import type { SendCommand } from '../fleet/redis-command.js';
+import { scriptReply, sendOption, type SendCommand } from '../fleet/redis-command.js';
 import { areSecrets, sealers, type Sealer } from '../fleet/seal.js';
 import type { SharedCache, SharedEntry, SharedGet, SharedKey, SharedPut, SharedRead } from '../fleet/shared-cache.js';
 import { StoreClock } from '../fleet/store-clock.js';
@@ -53,7 +53,7 @@ return '1'`;
 const VALUE = /^(\d{1,16}):([\w-]+)$/;
 
 const shape = lazy(() => ({
-  send: func<SendCommand>(),
+  send: sendOption(),
   secret: check(areSecrets, 'at least 32 bytes of random text, or a list of such secrets'),
   prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
 }));
@@ -125,9 +125,7 @@ class RedisCache implements SharedCache {
 
   async #read(sealer: Sealer, key: SharedKey, name: string): Promise<SharedRead> {
     const askedAt = this.#clock.begin();
-    const reply = await this.#send(['EVAL', GET, '1', name], name);
-    const parts: readonly unknown[] = Array.isArray(reply) ? reply : [];
-    const [seconds, microseconds, stored] = parts;
+    const [seconds, microseconds, stored] = scriptReply(await this.#send(['EVAL', GET, '1', name], name));
     const now = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
     this.#clock.tell(now, askedAt);
     if (stored === '') return { now };

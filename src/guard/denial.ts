@@ -161,7 +161,9 @@ export function toDenial(
   const all: Record<string, string> = { ...defaults };
   if (typeof content === 'string') all['content-type'] = 'text/plain; charset=utf-8';
   for (const [name, value] of Object.entries(headers)) {
-    if (!isHeaderName(name) || !HEADER_VALUE.test(value)) throw new TypeError('not a header');
+    if (!isHeaderName(name)) throw new TypeError(`headers: ${JSON.stringify(name)} is not the name of a header`);
+    if (!HEADER_VALUE.test(value))
+      throw new TypeError(`headers.${name}: expected printable ASCII, got ${shown(value)}`);
     all[name.toLowerCase()] = value;
   }
   all['cache-control'] = 'no-store';

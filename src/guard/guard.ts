@@ -1,5 +1,4 @@
 import { lazy } from '../core/lazy.js';
-import { isObject } from '../core/schema.js';
 import { isFailedOpen, isVerified, type Verified } from '../core/result.js';
 import type { Decision, Guard } from './decision.js';
 import { type DenialContext, denialTypeOf, type DenialType, headersOf } from './denial.js';
@@ -77,8 +76,7 @@ export function createGuard(
       requestId = requestIdOf(request, found);
       const problem = problemDetails(type, requestId, reason);
       const returned = type === 'aborted' ? undefined : await onDenied?.(problem, context);
-      const overrides = isObject(returned) ? returned : undefined;
-      log.checkFields(overrides);
+      const overrides = log.overridesOf(returned);
       return { allowed: false, denial: toDenial(problem, headersOf(type, realm, context.result), overrides) };
     } catch (error) {
       log.threw(requestId === undefined ? 'request' : 'onDenied', error, found);
@@ -111,7 +109,9 @@ export function createGuard(
       } else if (optional !== true) return await deny(request, found, 'missing-key');
       part = 'authorize';
       const authorized: unknown = authorize === undefined || (await authorize(identity));
-      return authorized === true ? { allowed: true, identity } : await deny(request, found, 'forbidden');
+      if (authorized === true) return { allowed: true, identity };
+      log.checkAuthorized(authorized);
+      return await deny(request, found, 'forbidden');
     } catch (error) {
       // A caller who has left needs no answer, and nobody an alarm.
       if (request.signal?.().aborted === true) return await deny(request, found, 'aborted', { error });

@@ -1,10 +1,11 @@
 import { systemClock } from '../core/clock.js';
 import { callSafely } from '../core/events.js';
-import { meant } from '../core/messages.js';
+import { meant, shown } from '../core/messages.js';
 import { redact, redactError } from '../core/redact.js';
-import { fieldOf, isObject } from '../core/schema.js';
+import { fieldOf, isFunction, isObject, isString } from '../core/schema.js';
 import { Throttle } from '../core/throttle.js';
 import { WARN } from '../core/verifier.js';
+import type { DenialOverrides } from './denial.js';
 import type { KeyFound } from './key-sources.js';
 import type { GuardRequest } from './request.js';
 import type { AnyVerifier } from './verifier.js';
@@ -13,7 +14,7 @@ import type { AnyVerifier } from './verifier.js';
 const PARTS = {
   request: 'the request could not be read',
   route: 'the options of this route are wrong',
-  source: 'the function that was passed for the verifier threw',
+  source: 'the function that was passed for the verifier threw, or gave none',
   verify: 'verify() threw, or gave no result',
   authorize: 'authorize() threw',
   onDenied: 'onDenied() threw, or returned what cannot be sent',
@@ -21,6 +22,9 @@ const PARTS = {
 
 /** The part of a guard that is at work. */
 export type Part = keyof typeof PARTS;
+
+/** A line of the log is written once a minute for each. */
+type Kind = Part | 'returned' | 'authorized';
 
 const MOST_PATH = 200;
 
@@ -35,7 +39,7 @@ const FIELDS = ['status', 'headers', 'body'];
 
 /** Tells on the verifier's log why a guard answers 500: the caller must not see it, and each request may be another one. */
 export class GuardLog {
-  readonly #throttle = new Throttle<Part | 'fields'>();
+  readonly #throttle = new Throttle<Kind>();
   /** The verifier, once it is known. */
   verifier: Pick<AnyVerifier, typeof WARN> | undefined;
 
@@ -49,14 +53,39 @@ export class GuardLog {
     this.#warn(part, `a guard answers 500, since ${PARTS[part]}${at}: ${what}`, part === 'route' ? message : '');
   }
 
-  /** Names what `onDenied()` returned to no effect. */
-  checkFields(overrides: unknown): void {
-    const [unknown] = isObject(overrides) ? Object.keys(overrides).filter((name) => !FIELDS.includes(name)) : [];
-    if (unknown === undefined) return;
-    this.#warn('fields', `onDenied() returned a field that has no effect: ${unknown}${meant(unknown, FIELDS)}`);
+  /** What `onDenied()` returned, without what has no effect, which is named. */
+  overridesOf(returned: unknown): DenialOverrides | undefined {
+    // By its method: a polyfill has a class of its own.
+    const isResponse = isFunction(fieldOf(returned, 'arrayBuffer'));
+    if (isResponse || isString(returned))
+      this.#returned(
+        `${isResponse ? 'a Response' : shown(returned)}, which has no effect: return { status, headers, body }`,
+      );
+    if (!isObject(returned) || isResponse) return undefined;
+    const unknown = Object.keys(returned).find((name) => !FIELDS.includes(name));
+    if (unknown !== undefined) this.#returned(`a field that has no effect: ${unknown}${meant(unknown, FIELDS)}`);
+    const overrides: DenialOverrides = returned;
+    const { headers, ...rest } = overrides;
+    // Of `Headers` and of a `Map`, no entry would be found.
+    if (!isObject(headers) || !(Symbol.iterator in headers)) return overrides;
+    this.#returned('headers that have no effect: write them as an object, { name: value }');
+    return rest;
   }
 
-  #warn(kind: Part | 'fields', text: string, distinct = ''): void {
+  /** Names what `authorize()` returned, if the caller may be denied by mistake. */
+  checkAuthorized(authorized: unknown): void {
+    if (typeof authorized === 'boolean') return;
+    this.#warn(
+      'authorized',
+      `a guard answers 403, since authorize() returned ${shown(authorized)}, expected true or false`,
+    );
+  }
+
+  #returned(what: string): void {
+    this.#warn('returned', `onDenied() returned ${what}`, what);
+  }
+
+  #warn(kind: Kind, text: string, distinct = ''): void {
     const held = this.#throttle.pass(kind, systemClock.monotonic(), distinct);
     if (held === undefined) return;
     const more = held > 0 ? ` (${held} more since the last line like this)` : '';

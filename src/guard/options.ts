@@ -7,6 +7,7 @@ import { anything, check, fieldOf, isBoolean, isFunction, isObject, optional } f
 import { KEY_SOURCE, keySourceIssues } from './check-key-sources.js';
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
 import type { KeySource } from './key-sources.js';
+import { withPlace } from './verifier-options.js';
 
 /** The identity of a caller: `null` is in the type only if the key is optional or the verifier may fail open. */
 export type IdentityOf<Claims, FailOpen extends boolean, Optional extends boolean> =
@@ -97,9 +98,21 @@ export function checkRouteOptions(options: unknown): void {
 
 const isVerifier = (value: unknown): boolean => isObject(value) && isFunction(Reflect.get(value, 'verify'));
 
-/** What a function returned in place of a verifier. */
+const isPromise = (value: unknown): boolean => isFunction(fieldOf(value, 'then'));
+
+/** Says what came in place of a verifier, and what to write. */
+function verifierIssue(given: unknown): string {
+  const wrong = `verifier: expected an object with verify(), or a function that returns one, got ${shown(given)}`;
+  if (isPromise(given)) return `${wrong}: await the verifier first`;
+  if (isVerifier(fieldOf(given, 'verifier'))) return `${wrong}: pass the verifier itself`;
+  const isOptions = isObject(given) && ('verifyUrl' in given || 'serviceToken' in given);
+  return isOptions ? `${wrong}: write new KeyVerifier({ verifyUrl, serviceToken })` : wrong;
+}
+
+/** Refuses what a function returned in place of a verifier. */
 export function checkVerifier<V>(verifier: V): V {
   if (isVerifier(verifier)) return verifier;
+  if (isPromise(verifier)) throw new TypeError('it returned a promise: await the verifier first');
   throw new TypeError(`it returned no object with verify(), but ${shown(verifier)}`);
 }
 
@@ -116,7 +129,8 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
     throw new InvalidOptionsError(['verifier: got its method verify(): pass the verifier itself']);
   const { guard } = schemas();
   // A plugin takes it as one of its options.
-  const issues = [...optionIssues(isSource ? guard : { ...guard, verifier: optional(anything()) }, options)];
+  const shape = isSource ? guard : { ...guard, verifier: optional(anything()) };
+  const issues = optionIssues(shape, options).map(withPlace);
   const sources = fieldOf(options, 'keySources');
   if (Array.isArray(sources)) issues.push(...keySourceIssues(sources));
   // A class is a function, too, but one that can't be called.
@@ -125,8 +139,7 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
       `verifier: expected an instance, got the class: write new ${verifier.name}(...)`,
       ...issues,
     ]);
-  const wrong = 'verifier: expected an object with verify(), or a function that returns one';
-  if (!isSource) throw new InvalidOptionsError([wrong, ...issues]);
+  if (!isSource) throw new InvalidOptionsError([verifierIssue(verifier), ...issues]);
   if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
 

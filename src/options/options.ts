@@ -77,13 +77,13 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   /**
    * What a key looks like, e.g. `/^sk-[\w-]{32}$/`, or a function that returns `true` for a possible key, e.g. by its
    * checksum. Other keys are rejected as `malformed_key` without a request, and so is one for which the function throws.
-   * Default: any key.
+   * The constructor tries the function once. Default: any key.
    */
   readonly keyFormat?: KeyFormat | undefined;
   /**
    * Makes up the key of a control question, see docs/outages.md, for a key server that checks the format of keys before it
-   * looks them up. It must return a new key each time, and never an issued one. Default: `keyverify-control-` and 128
-   * random bits.
+   * looks them up. It must return a new key each time, and never an issued one: the constructor calls it twice. Default:
+   * `keyverify-control-` and 128 random bits.
    */
   readonly controlKey?: (() => string) | undefined;
   /** A Standard Schema (zod, valibot, arktype, ...) that checks and types the claims. Default: claims as they are sent. */

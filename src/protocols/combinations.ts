@@ -26,6 +26,7 @@ export function combinationIssues({ request, rules, verdict }: RightParts): read
     ...requestIssues(request),
     ...credentialIssues(request),
     ...when(verdict !== undefined && flagsOf(verdict) !== 1, 'verdict: expected exactly one of flag and identity'),
+    ...reasonIssues(verdict),
     ...rules.flatMap(({ at, rule: { status, when: fits, ambiguous } }) =>
       when(
         fits === undefined && ambiguous !== true,
@@ -37,6 +38,13 @@ export function combinationIssues({ request, rules, verdict }: RightParts): read
 
 const flagsOf = (verdict: ProtocolDefinition['verdict']): number =>
   isFunction(verdict) ? 1 : [verdict.flag, verdict.identity].filter((pick) => pick !== undefined).length;
+
+/** What translates or sorts reasons has no effect where none is read. */
+function reasonIssues(verdict: RightParts['verdict']): readonly string[] {
+  if (verdict === undefined || isFunction(verdict) || verdict.reason !== undefined) return [];
+  const names = (['reasons', 'faults'] as const).filter((name) => verdict[name] !== undefined);
+  return names.map((name) => `verdict.${name}: needs reason, the path of what it lists`);
+}
 
 function requestIssues(definition: RightParts['request']): readonly string[] {
   const { method = 'POST', key = DEFAULT_KEY, body, auth, dangerouslyAllowKeyInQuery } = definition;

@@ -1,7 +1,7 @@
 import { isHeaderName, isHeaderValue } from '../core/header.js';
 import { lazy } from '../core/lazy.js';
 import { anything, check, fieldOf, func, isFunction, isText, optional, parse, strict } from '../core/schema.js';
-import { issueMessages } from '../core/messages.js';
+import { issueMessages, sentence } from '../core/messages.js';
 import { urlIssue } from '../options/verify-url.js';
 import { isNeverVerdict } from '../protocol/status.js';
 import { isPlainObject, isRecord } from './pick.js';
@@ -106,6 +106,16 @@ const schemas = lazy(() => {
   };
 });
 
+/** Names the header that is wrong, or what to write for a bearer token. */
+function authIssue(issue: string, auth: unknown): string | undefined {
+  if (headOf(issue) !== 'auth') return undefined;
+  if (typeof auth === 'string' && auth.toLowerCase() === 'bearer')
+    return `${issue}; for a bearer token, write { header: 'authorization', prefix: 'Bearer ' }`;
+  if (!isRecord(auth) || isHeaderName(auth['header'])) return undefined;
+  const isOfHeader = 'header' in auth && Object.keys(auth).every((name) => name === 'header' || name === 'prefix');
+  return isOfHeader ? sentence('auth.header', 'the name of a header', auth['header']) : undefined;
+}
+
 /** One sentence for each mistake in a definition. */
 export function definitionIssues(definition: ProtocolDefinition): readonly string[] {
   const { declarative, functional, rule: ruleSchema, names, ruleNames } = schemas();
@@ -115,7 +125,7 @@ export function definitionIssues(definition: ProtocolDefinition): readonly strin
     ? []
     : issueMessages(parsed.error.issues, names)
         .map((issue) => placed('', issue))
-        .flatMap((issue) => explain(issue, definition));
+        .flatMap((issue) => authIssue(issue, fieldOf(definition, 'auth')) ?? explain(issue, definition));
   const url: unknown = fieldOf(definition, 'url');
   const wrongUrl = isText(url) ? urlIssue(url, true) : undefined;
   if (wrongUrl !== undefined) issues.push(`url: ${wrongUrl}`);

@@ -86,7 +86,10 @@ export class TestClock implements Clock {
     };
     for (let passed = 0; passed < atMostMs && !(await isSettled(1)); passed += stepMs) await this.advance(stepMs);
     if (await isSettled(GRACE_MS)) return await promise;
-    throw new Error(`it has not settled within ${atMostMs} ms`);
+    throw new Error(
+      `keyverify: the promise has not settled within ${atMostMs} ms of this clock: ` +
+        'give it longer, or pass this clock to what it waits for',
+    );
   }
 
   /**

@@ -1,5 +1,5 @@
 import Fastify from 'fastify';
-import { InvalidOptionsError } from 'keyverify';
+import { InvalidOptionsError, KeyVerifier } from 'keyverify';
 import { apiKeyAuth } from 'keyverify/fastify';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
@@ -53,6 +53,14 @@ describe('the plugin for Fastify', () => {
     const app = Fastify();
     await app.register(apiKeyAuth, { verifier });
     expect((await app.inject('/nothing')).statusCode).toBe(401);
+  });
+
+  it('refuses a verifier in place of the options', async () => {
+    const own = new KeyVerifier({ verifyUrl: 'https://keys.test/', serviceToken: 'service-token' });
+    for (const given of [verifier, own])
+      await expect(Fastify().register(apiKeyAuth, given as never)).rejects.toThrow(
+        new InvalidOptionsError(['verifier: got it in place of the options: write { verifier }']),
+      );
   });
 
   it('refuses options that do not say what they mean', async () => {

@@ -467,13 +467,28 @@ describe('options of a fleet', () => {
       expect(() => redisRevocations({ send, ...wrong })).toThrow(InvalidOptionsError);
   });
 
-  test('replies that are none are errors, of which the core knows what to do', async () => {
-    const send = async (): Promise<unknown> => await Promise.resolve('OK');
-    expect(Number.isNaN((await redisCache({ send, secret }).get(SHARED_KEY)).now)).toBe(true);
+  test.each<[unknown, string]>([
+    [undefined, 'send() returned nothing: it has to return the reply of Redis'],
+    [null, 'send() returned null, expected the reply to EVAL, an array'],
+    ['OK', 'send() returned a string of 2 characters, expected the reply to EVAL, an array'],
+    [[], 'the store has no time'],
+  ])('a send() that always resolves to %j is named in the log', async (reply, problem) => {
+    const send = async (): Promise<unknown> => await Promise.resolve(reply);
+    const logger = { warn: vi.fn() };
     const { clock, build } = await rig();
-    const verifier = build({ sharedCache: redisCache({ send, secret }), revocations: redisRevocations({ send }) });
+    const shared = { sharedCache: redisCache({ send, secret }), revocations: redisRevocations({ send }) };
+    const verifier = build({ ...shared, logger });
     expect(brief(await settle(verifier.verify(GOOD), clock, 1_000))).toBe('valid server');
     expect(verifier.stats().shared.failures).toBeGreaterThan(0);
+    await clock.advance(60_000);
+    for (let i = 0; i < 10; i++) await settle(verifier.verify(`${GOOD}-${i}`), clock, 1_000);
+    const stream = Array.isArray(reply) ? 'the stream cannot be read' : problem;
+    expect(logger.warn.mock.calls.flat()).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining(`the shared cache is down: ${problem}. `),
+        expect.stringContaining(`(${stream})`),
+      ]),
+    );
   });
 });
 

@@ -8,6 +8,7 @@ const send = async () => await Promise.resolve(null);
 const secret = 'a-secret-of-32-characters-or-more';
 
 const SECRET = 'secret: expected at least 32 bytes of random text, or a list of such secrets, got ';
+const SEND = 'send: expected a function such as (command) => redis.call(...command), got';
 const DURATION = 'expected a positive number of milliseconds, got';
 
 test.each<[string, (options: never) => object, unknown, readonly string[]]>([
@@ -19,19 +20,20 @@ test.each<[string, (options: never) => object, unknown, readonly string[]]>([
     redisCache,
     { sned: send, secret, prefix: 1, retentionMs: 5 },
     [
-      'send: expected a function, got nothing',
+      `${SEND} nothing`,
       'prefix: expected a string, got 1',
       'sned: there is no such option, did you mean send?',
       'retentionMs: there is no such option',
     ],
   ],
+  ['redisCache', redisCache, { url: 'redis://', secret }, [`${SEND} nothing`, 'url: there is no such option']],
   ['redisCache', redisCache, null, ['options: expected an object, got null']],
   [
     'redisRevocations',
     redisRevocations,
     { send: 7, pollMs: 0, retentionMs: '5', poolMs: 1 },
     [
-      'send: expected a function, got 7',
+      `${SEND} 7`,
       `pollMs: ${DURATION} 0`,
       `retentionMs: ${DURATION} "5"`,
       'poolMs: there is no such option, did you mean pollMs?',

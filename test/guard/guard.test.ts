@@ -1,11 +1,12 @@
-import { KeyVerifier } from 'keyverify';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { KeyVerifier, type KeyVerifierOptions } from 'keyverify';
+import { beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 
 import { InvalidOptionsError } from '../../src/core/errors.js';
 import { type Decision, proceed } from '../../src/guard/decision.js';
 import { createGuard } from '../../src/guard/guard.js';
 import type { GuardOptions, RouteOptions } from '../../src/guard/options.js';
 import type { DefaultVerifier } from '../../src/guard/verifier.js';
+import type { VERIFIER_OPTIONS } from '../../src/guard/verifier-options.js';
 import type { GuardRequest } from '../../src/guard/request.js';
 import type { Rejected, Verified } from '../../src/core/result.js';
 import type { ProblemDetails } from '../../src/guard/denial.js';
@@ -358,6 +359,12 @@ describe('what differs for a route', () => {
 });
 
 describe('the options of a guard', () => {
+  it('know all those of a verifier', () => {
+    expectTypeOf<(typeof VERIFIER_OPTIONS)[number]>().toEqualTypeOf<
+      Exclude<keyof KeyVerifierOptions, keyof GuardOptions>
+    >();
+  });
+
   it('refuse the method of a verifier in place of the verifier', () => {
     const verifier = new KeyVerifier({ verifyUrl: 'https://admin.test/verify', serviceToken: 'service-token' });
     for (const method of [Reflect.get(verifier, 'verify') as unknown, verifier.verify.bind(verifier)])
@@ -371,7 +378,7 @@ describe('the options of a guard', () => {
   it('suggest `verifier` if it is misspelt', () => {
     expect(() => createGuard(undefined as never, { verfier: saying(acme) } as never)).toThrow(
       new InvalidOptionsError([
-        'verifier: expected an object with verify(), or a function that returns one',
+        'verifier: expected an object with verify(), or a function that returns one, got nothing',
         'verfier: there is no such option, did you mean verifier?',
       ]),
     );
@@ -383,6 +390,12 @@ describe('the options of a guard', () => {
 
   it.each<[string, unknown, RegExp]>([
     ['a name it does not know', { optinal: true }, /optinal: there is no such option, did you mean optional\?/],
+    [
+      'an option of the verifier',
+      { scope: 'cust-A' },
+      /scope: there is no such option here, it is one of KeyVerifier$/,
+    ],
+    ['another one', { cacheTtlMs: 1 }, /cacheTtlMs: there is no such option here, it is one of KeyVerifier$/],
     ['an age that is no number', { maxAgeMs: Number.NaN }, /maxAgeMs: expected a number of milliseconds, 0 or more/],
     ['an age below 0', { maxAgeMs: -1 }, /maxAgeMs: expected a number of milliseconds, 0 or more, got -1/],
     ['an age in words', { maxAgeMs: '0' }, /maxAgeMs: expected a number of milliseconds, 0 or more, got "0"/],
@@ -441,10 +454,19 @@ describe('the options of a guard', () => {
     else expect(build).not.toThrow();
   });
 
-  it.each([undefined, null, {}, { verify: true }])('are refused for %j in place of a verifier', (verifier) => {
-    expect(() => createGuard(verifier as unknown as DefaultVerifier)).toThrow(
-      /verifier: expected an object with verify\(\)/,
-    );
+  it.each<[unknown, string]>([
+    [undefined, 'nothing'],
+    [null, 'null'],
+    [{}, 'a value of type object'],
+    [{ verify: true }, 'a value of type object'],
+    ['https://keys.test/verify', 'a string of 24 characters'],
+    [{ verifyUrl: 'https://keys.test/' }, 'a value of type object: write new KeyVerifier({ verifyUrl, serviceToken })'],
+    [{ serviceToken: 'token' }, 'a value of type object: write new KeyVerifier({ verifyUrl, serviceToken })'],
+    [{ verifier: saying(acme) }, 'a value of type object: pass the verifier itself'],
+    [Promise.resolve(saying(acme)), 'a value of type object: await the verifier first'],
+  ])('are refused for %j in place of a verifier', (verifier, got) => {
+    const issue = `verifier: expected an object with verify(), or a function that returns one, got ${got}`;
+    expect(() => createGuard(verifier as DefaultVerifier)).toThrow(new InvalidOptionsError([issue]));
   });
 
   it('are refused for a class in place of one of its instances', () => {

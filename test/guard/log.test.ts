@@ -48,7 +48,7 @@ describe('a guard that answers 500 says why', () => {
     const guard = createGuard(() => new KeyVerifier());
     for (let i = 0; i < 3; i++) expect(await status(guard(withKey))).toBe(500);
     expect(lines()).toEqual([
-      'keyverify: a guard answers 500, since the function that was passed for the verifier threw: InvalidOptionsError: ' +
+      'keyverify: a guard answers 500, since the function that was passed for the verifier threw, or gave none: InvalidOptionsError: ' +
         'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/internal/verify-key, got nothing; pass it, or set KEYVERIFY_URL ' +
         '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got nothing; ' +
         'pass it, or set KEYVERIFY_SERVICE_TOKEN',
@@ -65,8 +65,8 @@ describe('a guard that answers 500 says why', () => {
     const nothing = (() => undefined) as unknown as () => DefaultVerifier;
     expect(await status(createGuard(nothing)(withKey))).toBe(500);
     expect(lines()).toEqual([
-      expect.stringMatching(/threw: TypeError: it returned no object with verify\(\), but a value of type object$/),
-      expect.stringMatching(/threw: TypeError: it returned no object with verify\(\), but nothing$/),
+      expect.stringMatching(/threw, or gave none: TypeError: it returned a promise: await the verifier first$/),
+      expect.stringMatching(/threw, or gave none: TypeError: it returned no object with verify\(\), but nothing$/),
     ]);
   });
 
@@ -78,6 +78,17 @@ describe('a guard that answers 500 says why', () => {
     [
       'onDenied() threw, or returned what cannot be sent: RangeError: status: expected 400 to 599, got 200',
       { onDenied: () => ({ status: 200 }) },
+      withoutKey,
+    ],
+    [
+      'onDenied() threw, or returned what cannot be sent: TypeError: headers: "x a" is not the name of a header',
+      { onDenied: () => ({ headers: { 'x a': 'b' } }) },
+      withoutKey,
+    ],
+    [
+      'onDenied() threw, or returned what cannot be sent: TypeError: headers.x-a: expected printable ASCII, ' +
+        'got a string of 3 characters, with a line break',
+      { onDenied: () => ({ headers: { 'x-a': 'b\nc' } }) },
       withoutKey,
     ],
     // It has the keys, and we don't know which of them is one.
@@ -143,8 +154,46 @@ test('a field that onDenied() returned to no effect is named, and the request de
   expect(lines()).toEqual(['keyverify: onDenied() returned a field that has no effect: stauts, did you mean status?']);
 });
 
-test.each([null, 'no', { status: 404, headers: {}, body: 1 }])('onDenied() may return %j', async (returned) => {
+test.each([null, undefined, 7, { status: 404, headers: {}, body: 1 }])('onDenied() may return %j', async (returned) => {
   const guard = createGuard(saying(acme), { onDenied: () => returned as never });
-  expect(await status(guard(withoutKey))).toBe(returned === null || returned === 'no' ? 401 : 404);
+  expect(await status(guard(withoutKey))).toBe(typeof returned === 'object' && returned !== null ? 404 : 401);
   expect(lines()).toEqual([]);
+});
+
+test.each<[string, unknown, number]>([
+  ['a Response, which has no effect: return { status, headers, body }', new Response('no', { status: 404 }), 401],
+  ['a string of 2 characters, which has no effect: return { status, headers, body }', 'no', 401],
+  ...[new Headers({ 'x-a': 'b' }), new Map([['x-a', 'b']]), [['x-a', 'b']]].map(
+    (headers): [string, unknown, number] => [
+      'headers that have no effect: write them as an object, { name: value }',
+      { status: 404, headers },
+      404,
+    ],
+  ),
+])('that onDenied() returned %s is said once', async (what, returned, expected) => {
+  const guard = createGuard(saying(acme), { onDenied: () => returned as never });
+  for (let i = 0; i < 2; i++) {
+    const { denial } = await guard(withoutKey);
+    expect(denial?.status).toBe(expected);
+    expect(denial?.content).toMatchObject({ status: expected, reason: 'missing_key' });
+    expect(Object.keys(denial?.headers ?? {}).sort()).toEqual([
+      'cache-control',
+      'content-type',
+      'www-authenticate',
+      'x-request-id',
+    ]);
+  }
+  expect(lines()).toEqual([`keyverify: onDenied() returned ${what}`]);
+});
+
+test.each([
+  [undefined, 'nothing'],
+  ['yes', 'a string of 3 characters'],
+  [1, '1'],
+])('a guard that answers 403 since authorize() returned %j says so once a minute', async (returned, shown) => {
+  const guard = createGuard(saying(acme), { authorize: () => returned as never });
+  for (let i = 0; i < 2; i++) expect(await status(guard(withKey))).toBe(403);
+  expect(lines()).toEqual([
+    `keyverify: a guard answers 403, since authorize() returned ${shown}, expected true or false`,
+  ]);
 });

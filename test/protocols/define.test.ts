@@ -73,7 +73,7 @@ describe('a definition that is wrong', () => {
       }),
     ).toEqual([
       "method: expected 'POST' or 'GET', got \"PUT\"",
-      "auth: expected 'none', 'basic', { header, prefix? } or { field }, got a value of type object",
+      'auth.header: expected the name of a header, got a string of 3 characters',
       "key.in: expected 'json' or 'form' or 'header' or 'query', got \"cookie\"",
       'key.name: expected a name, or names with dots between them, got an empty string',
       "scope: expected { name } or 'enforce-locally', got a string of 4 characters",
@@ -142,6 +142,11 @@ describe('a definition that is wrong', () => {
       "verdict.expires.unit: expected 'iso' or 's' or",
     ],
     [{ verdict: { ...VERDICT, reason: 'a..b' } }, 'verdict.reason: expected a path'],
+    [{ verdict: { ...VERDICT, faults: ['INTERNAL'] } }, 'verdict.faults: needs reason, the path of what it lists'],
+    [
+      { verdict: { ...VERDICT, reasons: { NOT_FOUND: 'unknown_key' } } },
+      'verdict.reasons: needs reason, the path of what it lists',
+    ],
     [{ method: 'GET' }, "key.in: expected 'header' or 'query' for a GET"],
     [{ method: 'GET', key: { in: 'header', name: 'x-key' }, body: {} }, 'body: expected none for a GET'],
     [
@@ -171,6 +176,16 @@ describe('a definition that is wrong', () => {
       'verdict.faults.1: expected a string that is not empty, got an empty',
     ],
     [{ auth: 'Basic' }, 'got a string of 5 characters, did you mean basic?'],
+    [
+      { auth: 'bearer' },
+      "got a string of 6 characters; for a bearer token, write { header: 'authorization', prefix: 'Bearer ' }",
+    ],
+    [
+      { auth: { header: 'Authorization: Bearer' } },
+      'auth.header: expected the name of a header, got a string of 21 characters',
+    ],
+    [{ auth: { header: 'Authorization: Bearer', prefix: ' ' } }, 'auth.header: expected the name of a header'],
+    [{ auth: { header: 7 } }, 'auth.header: expected the name of a header, got 7'],
     [{ auth: { headr: 'x' } }, 'got a value of type object, did you mean header?'],
     [
       { auth: TOKEN },

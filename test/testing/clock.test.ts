@@ -104,7 +104,9 @@ describe('a test clock', () => {
 
   it('rejects if the promise does not settle within the time', async () => {
     const clock = testClock();
-    await expect(clock.settle(new Promise(() => undefined), 25)).rejects.toThrow('it has not settled within 25 ms');
+    await expect(clock.settle(new Promise(() => undefined), 25)).rejects.toThrow(
+      'keyverify: the promise has not settled within 25 ms of this clock: give it longer, or pass this clock to what it waits for',
+    );
     expect(moved(clock)).toEqual([30, 30]);
     const settled = Promise.reject(new Error('its own'));
     await expect(clock.settle(settled, 0)).rejects.toThrow('its own');
