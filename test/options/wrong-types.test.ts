@@ -87,7 +87,7 @@ const verdict: Options = {
   claims: picks,
 };
 
-const VERDICT = { flag: 'ok', client: 'id', tenant: 'org' };
+const VERDICT = { flag: 'ok', client: 'id', tenant: 'org', reason: 'code' };
 const secret = { clientId: 'us', clientSecret: 'secret' };
 
 const SUBJECTS: readonly (readonly [string, (options: object) => unknown, Options])[] = [
