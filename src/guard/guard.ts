@@ -109,9 +109,7 @@ export function createGuard(
       } else if (optional !== true) return await deny(request, found, 'missing-key');
       part = 'authorize';
       const authorized: unknown = authorize === undefined || (await authorize(identity));
-      if (authorized === true) return { allowed: true, identity };
-      log.checkAuthorized(authorized);
-      return await deny(request, found, 'forbidden');
+      return log.isAuthorized(authorized) ? { allowed: true, identity } : await deny(request, found, 'forbidden');
     } catch (error) {
       // A caller who has left needs no answer, and nobody an alarm.
       if (request.signal?.().aborted === true) return await deny(request, found, 'aborted', { error });

@@ -72,13 +72,14 @@ export class GuardLog {
     return rest;
   }
 
-  /** Names what `authorize()` returned, if the caller may be denied by mistake. */
-  checkAuthorized(authorized: unknown): void {
-    if (typeof authorized === 'boolean') return;
-    this.#warn(
-      'authorized',
-      `a guard answers 403, since authorize() returned ${shown(authorized)}, expected true or false`,
-    );
+  /** Whether `authorize()` returned `true`. Names what is no boolean: the caller may be denied by mistake. */
+  isAuthorized(authorized: unknown): boolean {
+    if (typeof authorized !== 'boolean')
+      this.#warn(
+        'authorized',
+        `a guard answers 403, since authorize() returned ${shown(authorized)}, expected true or false`,
+      );
+    return authorized === true;
   }
 
   #returned(what: string): void {
