@@ -109,7 +109,8 @@ export function createGuard(
       } else if (optional !== true) return await deny(request, found, 'missing-key');
       part = 'authorize';
       const authorized: unknown = authorize === undefined || (await authorize(identity));
-      return log.isAuthorized(authorized) ? { allowed: true, identity } : await deny(request, found, 'forbidden');
+      log.checkAuthorized(authorized);
+      return authorized === true ? { allowed: true, identity } : await deny(request, found, 'forbidden');
     } catch (error) {
       // A caller who has left needs no answer, and nobody an alarm.
       if (request.signal?.().aborted === true) return await deny(request, found, 'aborted', { error });

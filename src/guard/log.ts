@@ -72,14 +72,13 @@ export class GuardLog {
     return rest;
   }
 
-  /** Whether `authorize()` returned `true`. Names what is no boolean: the caller may be denied by mistake. */
-  isAuthorized(authorized: unknown): boolean {
-    if (typeof authorized !== 'boolean')
-      this.#warn(
-        'authorized',
-        `a guard answers 403, since authorize() returned ${shown(authorized)}, expected true or false`,
-      );
-    return authorized === true;
+  /** Names what `authorize()` returned if it is no boolean: the caller may be denied by mistake. */
+  checkAuthorized(authorized: unknown): void {
+    if (typeof authorized === 'boolean') return;
+    this.#warn(
+      'authorized',
+      `a guard answers 403, since authorize() returned ${shown(authorized)}, expected true or false`,
+    );
   }
 
   #returned(what: string): void {
