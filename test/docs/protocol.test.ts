@@ -222,7 +222,8 @@ describe.each(
 
   test('keeps the contract', async () => {
     const server = { verifyUrl: url + path, serviceToken: 'service-token', key: 'sk-demo-1' };
-    for (const { run } of keyServerCases({ ...server, scope: 'cust-A', otherScope: 'cust-B' })) await run();
+    const keys = { scope: 'cust-A', otherScope: 'cust-B', rejectedKeys: { 'sk-demo-2': 'revoked' } } as const;
+    for (const { run } of keyServerCases({ ...server, ...keys })) await run();
   });
 
   test('serves a verifier', async () => {
