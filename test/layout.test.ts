@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { LAYERS, layerRules } from '../tools/layers.mjs';
 
 const SRC = fileURLToPath(new URL('../src/', import.meta.url));
-const MOST_EDGES = 45;
+const MOST_EDGES = 44;
 /** Optional parts, which nothing imports but the testing kit: each brings the edges of its own imports. */
 const OPTIONAL = ['protocols', 'fleet', 'backends'];
 const MOST_LINES = 250;

@@ -17,10 +17,9 @@ import type { SharedCache } from '../fleet/shared-cache.js';
 import { SharedVerdicts } from '../fleet/shared-verdicts.js';
 import { FleetMonitor } from '../observe/fleet.js';
 import type { Logs } from '../observe/logs.js';
-import type { FleetSupport } from '../fleet/support.js';
+import { fleetSupport } from '../fleet/support.js';
 import type { Observers } from '../observe/observers.js';
 import type { ClaimsReader } from '../protocol/claims.js';
-import { VERSION } from '../version.js';
 import { SharedLookup, type SharedLook } from './shared-lookup.js';
 import type { ServiceToken } from './token.js';
 
@@ -246,4 +245,4 @@ const createFleet = <Claims>(
 ): Fleet<Claims> => new Fleet(options, cache, observers, deps);
 
 /** Published as `fleet` of `keyverify/fleet`, without its types: those of the inside of a verifier are nobody else's. */
-export const fleet = { version: VERSION, create: createFleet } satisfies FleetSupport;
+export const fleet = fleetSupport(createFleet);

@@ -11,5 +11,8 @@ export interface FleetSupport {
   readonly create: (...args: never) => unknown;
 }
 
+export const fleetSupport = <Create extends FleetSupport['create']>(create: Create) =>
+  ({ version: VERSION, create }) satisfies FleetSupport;
+
 export const isFleetSupport = (value: unknown): value is FleetSupport =>
   fieldOf(value, 'version') === VERSION && isFunction(fieldOf(value, 'create'));
