@@ -12,13 +12,19 @@ export function createFetchTransport(fetch: Fetch, { classify, ...checks }: Fail
     ...checks,
     send(request: WireRequest): Exchange {
       const controller = new AbortController();
-      const response = receive(fetch, request, controller.signal).catch((error: unknown) => {
+      const response = receive(fetch, request, controller.signal).catch(async (error: unknown) => {
+        // A timeout of the caller's own. Ours decides: it also knows whether the event loop was blocked.
+        if (isTimeout(error)) return await new Promise<never>(() => undefined);
         throw classify(error, request.url);
       });
       return { response, abort: (reason) => controller.abort(reason) };
     },
   };
 }
+
+/** Whether an `AbortSignal.timeout()` has fired. */
+const isTimeout = (error: unknown): boolean =>
+  fieldOf(error, 'name') === 'TimeoutError' && fieldOf(error, 'code') === 23;
 
 /** The runtime's own `fetch`, looked up at each request, since it may be replaced later. */
 export const globalFetch: Fetch = async (url, init) => await globalThis.fetch(url, init);

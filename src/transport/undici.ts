@@ -29,10 +29,12 @@ export function createDispatcherTransport(options: DispatcherOptions): Transport
     if (href !== last.href) last = { href, url: new URL(href) };
     return last.url;
   };
+  // The requests that have a connection.
+  const running = new Set<ResponseCollector>();
   return {
     ...checks,
     send(request: WireRequest): Exchange {
-      const collector = new ResponseCollector(request, classify);
+      const collector = new ResponseCollector(request, classify, running);
       let dispatcher: Dispatcher | undefined;
       try {
         const url = parse(request.url);
@@ -46,7 +48,7 @@ export function createDispatcherTransport(options: DispatcherOptions): Transport
       return {
         response: collector.response,
         abort: (reason) => collector.abort(reason),
-        isSent: () => neverQueues || collector.started || nothingQueued(dispatcher, origin),
+        isSent: () => neverQueues || collector.started || (queuedIn(dispatcher, origin) ?? running.size) === 0,
       };
     },
   };
@@ -70,12 +72,14 @@ function dispatchOptions(request: WireRequest, { origin, pathname, search }: URL
 }
 
 /**
- * Whether no request waits for a connection of an undici pool: one that has not started is then connecting. An agent has
- * statistics for each origin; without any we can't know.
+ * How many requests wait for a connection of an undici pool: where none does, one that has not started is connecting. An agent
+ * has statistics for each origin. A proxy agent has none, nor has one behind an interceptor that resolves names: there it is
+ * connecting if none of ours has a connection that it could be waiting for.
  */
-function nothingQueued(dispatcher: unknown, origin: string): boolean {
+function queuedIn(dispatcher: unknown, origin: string): number | undefined {
   const stats = fieldOf(dispatcher, 'stats');
-  return fieldOf(fieldOf(stats, origin) ?? stats, 'queued') === 0;
+  const queued = fieldOf(fieldOf(stats, origin) ?? stats, 'queued');
+  return typeof queued === 'number' ? queued : undefined;
 }
 
 /** How long the rest of a body that does not matter is waited for, so that its connection can be used again. */
@@ -89,6 +93,7 @@ class ResponseCollector implements DispatchHandler {
   #reject!: (error: unknown) => void;
   readonly #request: WireRequest;
   readonly #classify: Classify;
+  readonly #running: Set<ResponseCollector>;
   readonly #body = new BodyBuffer();
   #controller: DispatchController | undefined;
   #abortReason: Error | undefined;
@@ -97,9 +102,10 @@ class ResponseCollector implements DispatchHandler {
   #headers: RawHeaders = {};
   #draining: NodeJS.Timeout | undefined;
 
-  constructor(request: WireRequest, classify: Classify) {
+  constructor(request: WireRequest, classify: Classify, running: Set<ResponseCollector>) {
     this.#request = request;
     this.#classify = classify;
+    this.#running = running;
     this.response = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -107,6 +113,7 @@ class ResponseCollector implements DispatchHandler {
   }
 
   fail(error: unknown): void {
+    this.#running.delete(this);
     this.#reject(this.#classify(error, this.#request.url));
   }
 
@@ -117,9 +124,10 @@ class ResponseCollector implements DispatchHandler {
 
   onRequestStart(controller: DispatchController, context: unknown): void {
     this.#controller = controller;
+    this.started = true;
+    this.#running.add(this);
     // Given up while it was waiting for a connection: the key and the token need not travel any more.
     if (this.#abortReason !== undefined) controller.abort(this.#abortReason);
-    this.started = true;
     // A redirect was followed all the same: what comes now is not from the key server.
     const history = fieldOf(context, 'history');
     this.#redirected = Array.isArray(history) && history.length > 0;
@@ -170,6 +178,7 @@ class ResponseCollector implements DispatchHandler {
   }
 
   #respond(status: number, headers: unknown, body: Uint8Array): void {
+    this.#running.delete(this);
     this.#resolve({ status, header: (name) => headerOf(headers, name), body });
   }
 }

@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttp } from 'node:http';
+import { constants, createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 
 import { Agent, ProxyAgent, RetryAgent, fetch as undiciFetch, interceptors } from 'undici';
@@ -23,6 +26,9 @@ async function ask(test: Test, url: string, options: Options, ms = 700) {
   const results = await during(ms, 40, async () => await verifier.verify(madeUp()));
   return { opened: Object.keys(letIn(results)).length > 0, breaker: verifier.stats().breaker };
 }
+
+const authority = new Authority();
+const leaf = authority.issue('IP:127.0.0.1');
 
 const DENIED = { opened: false, breaker: 'closed' };
 const OPENED = { opened: true, breaker: 'open' };
@@ -92,6 +98,19 @@ describe.concurrent('only what is on the list of outages opens', () => {
     expect(await ask(context, NOWHERE, failing(wrapped))).toMatchObject({ opened: true });
   });
 
+  test.for([
+    { code: 'EAGAIN', syscall: 'connect', outcome: OPENED },
+    { code: 'ENOENT', syscall: 'open', outcome: DENIED },
+  ])('$code of $syscall', async ({ code, syscall, outcome }, context) => {
+    const error = Object.assign(withCode(code), { syscall });
+    expect(await ask(context, NOWHERE, dispatching(error))).toEqual(outcome);
+  });
+
+  test.for(VIA)('a Unix socket that is gone does, by $via', async ({ through }, context) => {
+    const agent = new Agent({ connect: { socketPath: `${tmpdir()}/${randomUUID()}.sock` } });
+    expect(await ask(context, NOWHERE, through(agent))).toEqual(OPENED);
+  });
+
   test('one address out of ports is our own load, whatever the others say', async (context) => {
     const all = new AggregateError([withCode('ECONNREFUSED'), withCode('EADDRNOTAVAIL')], '');
     expect(await ask(context, NOWHERE, failing(new TypeError('fetch failed', { cause: all })))).toEqual(DENIED);
@@ -144,18 +163,113 @@ describe.concurrent('bodies as those of node-fetch, without cancel() and getRead
   });
 });
 
+/** A server below HTTP. */
+async function raw({ onTestFinished }: Test, answer: (socket: Socket) => void): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    let request = '';
+    socket.on('data', (chunk: Buffer) => {
+      request += chunk.toString();
+      // Not before the whole question is there: what comes after the end of an answer would reset the connection.
+      if (!request.startsWith('POST') || request.endsWith('}')) answer(socket);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+const STATUSES_AS_ERRORS = [
+  {
+    kind: 'RetryAgent',
+    make: () => new RetryAgent(new Agent(), { methods: ['POST'], maxRetries: 0 }) as unknown as Agent,
+  },
+  { kind: 'responseError', make: () => new Agent().compose(interceptors.responseError()) as unknown as Agent },
+];
+
 describe.concurrent("a caller's dispatcher that turns statuses into errors", () => {
-  const KINDS = [
-    { kind: 'RetryAgent', make: () => new RetryAgent(new Agent(), { maxRetries: 0 }) as unknown as Agent },
-    { kind: 'responseError', make: () => new Agent().compose(interceptors.responseError()) as unknown as Agent },
-  ];
-  const table = KINDS.flatMap((kind) =>
+  const table = STATUSES_AS_ERRORS.flatMap((kind) =>
     VIA.flatMap((via) => [401, 403, 404, 429].map((status) => ({ ...kind, ...via, status }))),
   );
   test.for(table)('$kind by $via, status $status', async ({ make, through, status }, context) => {
     const server = await startServer(context);
     server.fault = () => ({ status });
     expect(await ask(context, server.url, through(make()))).toEqual(DENIED);
+  });
+});
+
+describe.concurrent('a response that a dispatcher makes an error of, and that all get', () => {
+  const table = STATUSES_AS_ERRORS.flatMap((kind) => VIA.map((via) => ({ ...kind, ...via })));
+  test.for(table)('$kind by $via, status 503', async ({ make, through }, context) => {
+    const server = await startServer(context);
+    server.fault = () => ({ status: 503 });
+    expect(await ask(context, server.url, through(make()))).toEqual(OPENED);
+  });
+});
+
+describe.concurrent('a connection that is never made, through a dispatcher without statistics', () => {
+  const never = () => new Agent({ connect: () => undefined });
+  test.for([
+    { kind: 'RetryAgent', make: (): Dispatcher => new RetryAgent(never()) },
+    { kind: 'one that looks names up', make: (): Dispatcher => never().compose(interceptors.dns()) },
+  ])('$kind', async ({ make }, context) => {
+    // An address would not be looked up.
+    const url = NOWHERE.replace('127.0.0.1', 'localhost');
+    expect(await ask(context, url, { dispatcher: make() }, 1_500)).toEqual(OPENED);
+  });
+
+  test('ProxyAgent, the proxy being silent', async (context) => {
+    const port = await raw(context, () => undefined);
+    const dispatcher = new ProxyAgent(`http://127.0.0.1:${port}`) satisfies Dispatcher;
+    expect(await ask(context, NOWHERE, { dispatcher }, 1_500)).toEqual(OPENED);
+  });
+});
+
+describe.concurrent('a server over HTTP/2', () => {
+  const STREAM = (code: number) => (stream: ServerHttp2Stream) => stream.close(code);
+  const SESSION = (code: number) => (stream: ServerHttp2Stream) => stream.session?.goaway(code);
+  const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL } = constants;
+  const { NGHTTP2_PROTOCOL_ERROR, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_HTTP_1_1_REQUIRED } = constants;
+  const ENDS = [
+    { end: 'a stream by INTERNAL_ERROR', act: STREAM(NGHTTP2_INTERNAL_ERROR), outcome: OPENED },
+    { end: 'a stream by REFUSED_STREAM', act: STREAM(NGHTTP2_REFUSED_STREAM), outcome: OPENED },
+    { end: 'a stream by CANCEL', act: STREAM(NGHTTP2_CANCEL), outcome: OPENED },
+    { end: 'a stream by PROTOCOL_ERROR', act: STREAM(NGHTTP2_PROTOCOL_ERROR), outcome: DENIED },
+    { end: 'a stream by ENHANCE_YOUR_CALM', act: STREAM(NGHTTP2_ENHANCE_YOUR_CALM), outcome: DENIED },
+    { end: 'a stream by HTTP_1_1_REQUIRED', act: STREAM(NGHTTP2_HTTP_1_1_REQUIRED), outcome: DENIED },
+    { end: 'a session by NO_ERROR', act: SESSION(NGHTTP2_NO_ERROR), outcome: OPENED },
+    { end: 'a session by INTERNAL_ERROR', act: SESSION(NGHTTP2_INTERNAL_ERROR), outcome: OPENED },
+    { end: 'a session by ENHANCE_YOUR_CALM', act: SESSION(NGHTTP2_ENHANCE_YOUR_CALM), outcome: DENIED },
+  ];
+  test.for(ENDS.flatMap((end) => VIA.map((via) => ({ ...end, ...via }))))(
+    'that ends $end, by $via',
+    async ({ act, through, outcome }, context) => {
+      const server = createSecureServer(leaf);
+      server.on('stream', (stream) => {
+        stream.on('error', () => undefined);
+        act(stream);
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      context.onTestFinished(() => void server.close());
+      const { port } = server.address() as AddressInfo;
+      const agent = new Agent({ allowH2: true, connect: { ca: authority.cert } });
+      context.onTestFinished(async () => await agent.destroy());
+      expect(await ask(context, `https://127.0.0.1:${port}/`, through(agent))).toEqual(outcome);
+    },
+  );
+});
+
+describe.concurrent('a fetch with a timeout of its own', () => {
+  const impatient: Fetch = async (url, { signal, ...init }) =>
+    await fetch(url, { ...init, signal: AbortSignal.any([AbortSignal.timeout(200), ...(signal ? [signal] : [])]) });
+
+  test('hides no outage', async (context) => {
+    const { server, verifier } = await lab(context, { fetch: impatient, failOpen: true });
+    server.fault = () => 'hang';
+    const results = await during(1_500, 40, async () => await verifier.verify(madeUp()));
+    expect(Object.keys(letIn(results))).not.toEqual([]);
   });
 });
 
@@ -177,23 +291,6 @@ describe.concurrent('a proxy that refuses CONNECT', () => {
   });
 });
 
-/** A server below HTTP. */
-async function raw({ onTestFinished }: Test, answer: (socket: Socket) => void): Promise<number> {
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined);
-    let request = '';
-    socket.on('data', (chunk: Buffer) => {
-      request += chunk.toString();
-      // Not before the whole question is there: what comes after the end of an answer would reset the connection.
-      if (!request.startsWith('POST') || request.endsWith('}')) answer(socket);
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  return (server.address() as AddressInfo).port;
-}
-
 describe.concurrent.each(AUTOMATIC)('what comes over the wire, by $via', ({ options }) => {
   const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
   test.for([
@@ -213,8 +310,6 @@ describe.concurrent.each(AUTOMATIC)('what comes over the wire, by $via', ({ opti
   });
 });
 
-const authority = new Authority();
-const leaf = authority.issue('IP:127.0.0.1');
 const CLIENT_CERT = { ...leaf, ca: authority.cert, requestCert: true, rejectUnauthorized: true };
 const trusting = (): Agent => new Agent({ connect: { ca: authority.cert } });
 

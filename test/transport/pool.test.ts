@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
@@ -285,6 +286,25 @@ describe('a proxy of the environment', () => {
     vi.stubEnv('HTTPS_PROXY', (await proxy(status)).url);
     const url = 'https://keys.invalid/';
     await expect(send(pool(url), url)).rejects.toMatchObject({ kind: 'unreachable', unconnected: false });
+  });
+
+  test.each([
+    ['when it is asked', 'connect'],
+    ['at once', 'connection'],
+  ])('that hangs up %s is asked once for each request', async (_when, event) => {
+    let asked = 0;
+    const server = createServer().on(event, (first: Duplex | { readonly socket: Duplex }) => {
+      asked++;
+      ('socket' in first ? first.socket : first).end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${port}`);
+    const url = 'https://keys.invalid/';
+    await expect(send(pool(url), url)).rejects.toMatchObject({ kind: 'unreachable', unconnected: false });
+    expect(asked).toBe(1);
   });
 
   test.each([407, 403, 429, 500])('that answers %i is no outage', async (status) => {

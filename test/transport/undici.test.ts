@@ -1,9 +1,9 @@
 import { gzipSync } from 'node:zlib';
 
 import { Agent, Pool, RetryAgent, interceptors, RedirectHandler } from 'undici';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
-import type { Dispatcher } from '../../src/transport/dispatcher.js';
+import type { DispatchController, DispatchHandler, Dispatcher } from '../../src/transport/dispatcher.js';
 import { dispatcherTransport } from '../../src/transport/runtime/node.js';
 import type { Transport, WireRequest } from '../../src/transport/transport.js';
 import { ask, serve } from '../helpers/http.js';
@@ -238,12 +238,35 @@ describe('whether a request has been sent', () => {
     expect(await third(() => agent())).toBe(true);
   });
 
-  test('is denied where it cannot be known', async () => {
-    const silent: Dispatcher = { dispatch: () => true };
-    expect(through('http://x.test', silent).send(ask('http://x.test')).isSent?.()).toBe(false);
-    const none = vi.fn(() => expect.fail('none'));
-    const exchange = through('http://x.test', none).send(ask('http://x.test'));
-    await expect(exchange.response).rejects.toThrow();
-    expect(exchange.isSent?.()).toBe(false);
+  test('is guessed where a dispatcher has no statistics: none waits behind another as long as none has a connection', async () => {
+    const resolving = (options: Agent.Options): Dispatcher => agent(options).compose(interceptors.dns());
+    expect(await third(() => resolving({ connections: 2 }))).toBe(false);
+    const unconnected = resolving({ connections: 1, connect: () => undefined });
+    const transport = through('http://127.0.0.1:1', unconnected);
+    const exchanges = [1, 2].map(() => transport.send(ask('http://127.0.0.1:1')));
+    for (const { response } of exchanges) response.catch(() => undefined);
+    await breathe();
+    expect(exchanges.map(({ isSent }) => isSent?.())).toEqual([true, true]);
+  });
+
+  test.each<readonly [string, (handler: DispatchHandler, controller: DispatchController) => void]>([
+    [
+      'a response',
+      (handler, controller) => {
+        handler.onResponseStart(controller, 204, {});
+        handler.onResponseEnd();
+      },
+    ],
+    ['an error', (handler, controller) => handler.onResponseError(controller, new Error('x'))],
+  ])('is known of the next one after %s', async (_what, end) => {
+    const controller = { abort: () => undefined };
+    const handlers: DispatchHandler[] = [];
+    const transport = through('http://x.test', { dispatch: (_options, handler) => handlers.push(handler) > 0 });
+    const [first, second] = [1, 2].map(() => transport.send(ask('http://x.test')));
+    handlers[0]?.onRequestStart(controller, undefined);
+    expect(second?.isSent?.()).toBe(false);
+    if (handlers[0]) end(handlers[0], controller);
+    await Promise.allSettled([first?.response]);
+    expect(second?.isSent?.()).toBe(true);
   });
 });

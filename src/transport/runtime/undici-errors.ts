@@ -12,6 +12,19 @@ const DISPATCHER_REFUSED: Diagnosis = {
 /** How undici reports that a proxy can't reach the key server: by the status of its answer to CONNECT. */
 const PROXY_FAILED = /^Proxy response \(50[234]\)/;
 
+/** An interceptor of undici's has made an error of a response. */
+const RESPONSE_CODE = /^UND_ERR_(?:RESPONSE|REQ_RETRY)$/;
+
+/** The server of a Unix socket has removed it, or accepts nobody any more; the latter may be because many callers ask. */
+const UNIX_SOCKET = /^(?:ENOENT|EAGAIN)$/;
+
+/**
+ * How a server over HTTP/2 goes away, or says that it can't do its work: NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL,
+ * CONNECT_ERROR. Its other codes complain about us, and ENHANCE_YOUR_CALM about how much callers ask and give up.
+ */
+const HTTP2_LOST =
+  /^(?:Stream closed with error code NGHTTP2_(?:NO_ERROR|INTERNAL_ERROR|REFUSED_STREAM|CANCEL|CONNECT_ERROR)|HTTP\/2: (?:"GOAWAY" frame received with code (?:0|2|7|8|10)|stream (?:closed before|half-closed).*))$/;
+
 /** Any other answer of a proxy has the same code. */
 const PROXY_REFUSED: Diagnosis = {
   kind: 'misconfigured',
@@ -28,8 +41,14 @@ export const undiciDiagnosis = (canOpenDescriptor: () => boolean | undefined, ha
     if (DISPATCHER_CODE.test(error.code)) return DISPATCHER_REFUSED;
     if (error.code === 'EADDRNOTAVAIL' && isIPv6(error.field('address')) && !hasIPv6()) return UNCONNECTED;
     if (error.code === 'UND_ERR_ABORTED') return PROXY_FAILED.test(error.message) ? UNREACHABLE : PROXY_REFUSED;
+    if (UNIX_SOCKET.test(error.code) && error.field('syscall') === 'connect')
+      return error.code === 'ENOENT' ? UNCONNECTED : UNREACHABLE;
+    if (HTTP2_LOST.test(error.message)) return UNREACHABLE;
+    if (RESPONSE_CODE.test(error.code) && isServerError(error.field('statusCode'))) return UNREACHABLE;
     return ofNode(error, url);
   };
 };
+
+const isServerError = (status: unknown): boolean => typeof status === 'number' && status >= 500;
 
 const isIPv6 = (address: unknown): boolean => typeof address === 'string' && address.includes(':');
