@@ -4,18 +4,42 @@ import type { Entry } from './entry.js';
 /** How long a key isn't asked about after a failure, at most, in milliseconds. Half of it is random. */
 const BACKOFF_MS = 1000;
 
-/** Entries that back off after a failure, the oldest first. */
-export class Backoffs<Claims> {
-  readonly #entries = new Set<Entry<Claims>>();
+/** How long a new key isn't asked about after a 429, at first and at most, in milliseconds. Each further one doubles it. */
+const LIMITED_MS = 250;
+const MOST_LIMITED_MS = 30_000;
 
-  begin(entry: Entry<Claims> | undefined, failure: VerifyFailure, mono: number, random: number): void {
+/** Before there are more new keys than this that were limited, all of them are forgotten. */
+const MOST_LIMITED = 1_000;
+
+/** Keys that aren't asked about for a while after a failure. */
+export class Backoffs<Claims> {
+  /** The oldest first. */
+  readonly #entries = new Set<Entry<Claims>>();
+  /** By fingerprint. A key that is limited again and again would get all the questions that are asked during a pause. */
+  readonly #limited = new Map<string, { readonly ms: number; readonly until: number }>();
+
+  /** Whether a new key is left alone during a pause. */
+  isLimited(fingerprint: string, mono: number): boolean {
+    return mono < (this.#limited.get(fingerprint)?.until ?? mono);
+  }
+
+  begin(
+    fingerprint: string,
+    entry: Entry<Claims> | undefined,
+    failure: VerifyFailure,
+    mono: number,
+    random: number,
+  ): void {
     // A failure weighs more than a verdict: in a long outage, every entry would come to hold one.
     for (const oldest of this.#entries) {
       if (oldest.backoffFailure(mono) !== undefined) break;
       if (oldest.backoff !== undefined) oldest.backoff.failure = undefined;
       this.#entries.delete(oldest);
     }
-    if (entry === undefined) return;
+    if (entry === undefined) {
+      if (failure.kind === 'rate_limited' && failure.attempts > 0) this.#limit(fingerprint, mono);
+      return;
+    }
     const since = entry.backoff?.since ?? mono;
     // Others were answered meanwhile. It may have hung in an outage that is over: only the second time it is this key.
     const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
@@ -23,5 +47,11 @@ export class Backoffs<Claims> {
     entry.backoff = { until: mono + backoffMs, since, failure, isOwn };
     this.#entries.delete(entry);
     this.#entries.add(entry);
+  }
+
+  #limit(fingerprint: string, mono: number): void {
+    const ms = Math.min(2 * (this.#limited.get(fingerprint)?.ms ?? LIMITED_MS / 2), MOST_LIMITED_MS);
+    if (this.#limited.size >= MOST_LIMITED) this.#limited.clear();
+    this.#limited.set(fingerprint, { ms, until: mono + ms });
   }
 }

@@ -31,12 +31,12 @@ export const UNSENT: AttemptFailure = {
 
 export const ABANDONED: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: given up, since more questions are in flight than the key server can answer in time',
+  message: 'keyverify: given up: more questions are in flight than the key server can answer in time',
 };
 
 export const CONGESTED: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: no answer in time, but more questions are in flight than the key server can answer in time',
+  message: 'keyverify: no answer in time: more questions are in flight than the key server can answer in time',
 };
 
 export const UNUSABLE = misconfigured(

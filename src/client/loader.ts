@@ -239,7 +239,8 @@ export class VerdictLoader<Claims> {
     const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
     const mayOpen = call.failOpen ?? this.#options.failOpen;
     const question = { event, key, startedAt, isKnown, wasGood, mayOpen, onSent };
-    const answer = await this.#client.ask(question, trickle);
+    const blocked = this.#backoffs.isLimited(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
+    const answer = blocked ?? (await this.#client.ask(question, trickle));
     if (answer instanceof VerifyFailure) return this.#recordFailure(fingerprint, answer);
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
     if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs;
@@ -267,7 +268,7 @@ export class VerdictLoader<Claims> {
 
   #recordFailure(fingerprint: string, failure: VerifyFailure): VerifyFailure {
     const mono = this.#options.clock.monotonic();
-    this.#backoffs.begin(this.#cache.get(fingerprint), failure, mono, this.#options.random());
+    this.#backoffs.begin(fingerprint, this.#cache.get(fingerprint), failure, mono, this.#options.random());
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
     this.logs.failed(failure, mono, this.#client.evidence.lastAnswerAt);

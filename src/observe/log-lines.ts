@@ -90,8 +90,7 @@ export const lines = {
 
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: LogSettings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
-    `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${advice(failure)} ` +
-    'Another line will say when it is back.',
+    `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${advice(failure)}`,
 
   closed: ({ publicUrl }: LogSettings, ms: number, before: StatusCounts, now: StatusCounts): string => {
     const opened = now['failed-open'] - before['failed-open'];
@@ -100,17 +99,17 @@ export const lines = {
       // Of rejected keys, the outage changed nothing.
       `${now['failed-closed'] - before['failed-closed']} calls were denied, ` +
       `${now.verified.stale - before.verified.stale} served stale and ${opened} let in without an identity. ` +
-      (opened > 0 ? 'Look at what they did: their client or identity is null.' : BACK)
+      (opened > 0 ? 'Look at what these did.' : BACK)
     );
   },
 
   failedOpen: (failure: VerifyFailure, { publicUrl }: LogSettings): string =>
     `keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${publicUrl} is down: ` +
-    `${reason(failure)}. Set failOpen to false if you do not want that.`,
+    `${reason(failure)}.`,
 
   caching: ({ publicUrl }: LogSettings): string =>
     `keyverify: ${publicUrl} forbids caching, so every call asks it and nobody is served while it is down. ` +
-    'Many frameworks do: send "Cache-Control: private, max-age=300" with verdicts, or none.',
+    'Send "Cache-Control: private, max-age=300" with verdicts, or none.',
 
   clock: ({ publicUrl }: LogSettings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +

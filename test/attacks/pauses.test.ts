@@ -23,6 +23,22 @@ describe.concurrent('a Retry-After that says "now" is a pause all the same', () 
   });
 });
 
+describe.concurrent('one key that is answered 429, asked about again and again', () => {
+  const ROWS = [{ header: '30' }, { header: '1' }];
+  test.for(crosswise(ROWS))(
+    'keeps no newcomer out, Retry-After: $header; $way, failOpen: $failOpen',
+    async ({ header, options }, context) => {
+      const { server, verifier } = await lab(context, options);
+      const limited = madeUp();
+      server.fault = (key) => (key === limited ? { status: 429, headers: { 'retry-after': header } } : undefined);
+      const attack = during(7_000, 10, async () => await verifier.verify(limited));
+      const arrived = await during(5_000, 333, async () => await getsIn(verifier, newcomer()));
+      expect(arrived).toEqual(arrived.map(() => true));
+      expect(letIn(await attack)).toEqual({});
+    },
+  );
+});
+
 describe.concurrent('a 503 with Retry-After: 20', () => {
   test.for(everyWay([{}]))('keeps the breaker quiet; $way, failOpen: $failOpen', async (row, context) => {
     const breaker = { failureThreshold: 3, openMs: 20, maxOpenMs: 20 };

@@ -14,7 +14,7 @@ function backoffAfter(...failures: readonly VerifyFailure[]): number {
   const backoffs = new Backoffs<unknown>();
   const failing = entry();
   const mono = 1000 * failures.length;
-  failures.forEach((failure, i) => backoffs.begin(failing, failure, 1000 * (i + 1), 0.5));
+  failures.forEach((failure, i) => backoffs.begin('of a key', failing, failure, 1000 * (i + 1), 0.5));
   let ms = 0;
   while (failing.backoffFailure(mono + ms) !== undefined) ms++;
   return ms;
@@ -50,6 +50,41 @@ describe('a key whose question failed is left alone', () => {
 test('a key is failing since the first failure in a row', () => {
   const backoffs = new Backoffs<unknown>();
   const failing = entry();
-  for (const mono of [1000, 2000, 3000]) backoffs.begin(failing, fails('timeout'), mono, 0);
+  for (const mono of [1000, 2000, 3000]) backoffs.begin('of a key', failing, fails('timeout'), mono, 0);
   expect(failing.failingMs(3500)).toBe(2500);
+});
+
+describe('a new key that the server limits', () => {
+  const LIMITED = new VerifyFailure('rate_limited', 'failed', { attempts: 1 });
+  const limit = (backoffs: Backoffs<unknown>, mono: number, failure = LIMITED): void =>
+    backoffs.begin('of a key', undefined, failure, mono, 0);
+
+  test('is left alone twice as long each time, up to 30 s', () => {
+    const backoffs = new Backoffs<unknown>();
+    let mono = 0;
+    const waits = Array.from({ length: 9 }, () => {
+      limit(backoffs, mono);
+      const limitedAt = mono;
+      while (backoffs.isLimited('of a key', mono)) mono += 50;
+      return mono - limitedAt;
+    });
+    expect(waits).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    expect(backoffs.isLimited('of another', 0)).toBe(false);
+  });
+
+  test('is not, if it was not asked about, or failed in another way', () => {
+    const backoffs = new Backoffs<unknown>();
+    limit(backoffs, 0, fails('rate_limited'));
+    limit(backoffs, 0, new VerifyFailure('timeout', 'failed', { attempts: 1 }));
+    expect(backoffs.isLimited('of a key', 0)).toBe(false);
+  });
+
+  test('is forgotten before there are more than 1 000', () => {
+    const backoffs = new Backoffs<unknown>();
+    limit(backoffs, 0);
+    for (let key = 1; key < 1_000; key++) backoffs.begin(`of key ${key}`, undefined, LIMITED, 0, 0);
+    expect(backoffs.isLimited('of a key', 0)).toBe(true);
+    backoffs.begin('of one more', undefined, LIMITED, 0, 0);
+    expect(['of a key', 'of one more'].map((key) => backoffs.isLimited(key, 0))).toEqual([false, true]);
+  });
 });

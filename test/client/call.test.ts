@@ -237,7 +237,7 @@ describe('a call that is abandoned', () => {
     expect(landed).toEqual({
       value: {
         kind: 'overloaded',
-        message: 'keyverify: given up, since more questions are in flight than the key server can answer in time',
+        message: 'keyverify: given up: more questions are in flight than the key server can answer in time',
       },
       afterMs: 100,
     });

@@ -16,7 +16,7 @@ const NOT_CONNECTED = /^(?:ECONNREFUSED|UND_ERR_CONNECT_TIMEOUT)$/;
 const CONNECTION_LOST = /^(?:ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|UND_ERR_(?:HEADERS|BODY)_TIMEOUT)$/;
 
 const TLS_CODE =
-  /^(?:CERT_|CRL_|ERR_TLS_|ERR_SSL_|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH$|INVALID_CA$|INVALID_PURPOSE$|PATH_LENGTH_EXCEEDED$|UNSPECIFIED$|EPROTO$)/;
+  /^(?:CERT_|CRL_|ERR_(?:TLS|SSL)_|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH$|INVALID_(?:CA|PURPOSE)$|PATH_LENGTH_EXCEEDED$|UNSPECIFIED$|EPROTO$)/;
 
 const RUBBISH_CODE = /^(?:HPE_|Z_|UND_ERR_HEADERS_OVERFLOW$|UND_ERR_RES_)/;
 
@@ -38,7 +38,7 @@ export const nodeDiagnosis =
     if (TLS_CODE.test(code)) return TLS_FAILED;
     // By its name: undici gives most of these no code.
     if (error.name === 'HTTPParserError' || RUBBISH_CODE.test(code)) return NOT_HTTP;
-    return OWN_LIMIT_CODE.test(code) ? { ...OWN_LIMIT, message: `${OWN_LIMIT.message} (${code})` } : undefined;
+    return OWN_LIMIT_CODE.test(code) ? OWN_LIMIT : undefined;
   };
 
 function hangUp({ message, field }: ErrorDetails, url: string): Diagnosis | undefined {
