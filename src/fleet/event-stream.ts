@@ -10,14 +10,20 @@ const MAX_BUFFERED = 65_536;
 /** Splits a text/event-stream into events, wherever its chunks are cut. Throws at an event that has no end. */
 export class EventStreamParser {
   #rest = '';
+  /** The last line ended with a CR: an LF that comes next belongs to it. */
+  #endedWithCr = false;
   #id = '';
   #data: string[] = [];
   #length = 0;
 
   push(chunk: string): readonly ServerSentEvent[] {
     const events: ServerSentEvent[] = [];
-    // A line break may be cut in two: a CR at the end waits for its LF.
-    const lines = (this.#rest + chunk).split(/\r\n|\n|\r(?!$)/);
+    // A character that is cut in two leaves an empty chunk.
+    if (chunk === '') return events;
+    // A CR ends a line at once: its LF may never come.
+    const text = this.#endedWithCr && chunk.startsWith('\n') ? chunk.slice(1) : chunk;
+    this.#endedWithCr = chunk.endsWith('\r');
+    const lines = (this.#rest + text).split(/\r\n|\n|\r/);
     this.#rest = String(lines.pop());
     for (const line of lines) {
       if (line !== '') this.#read(line);

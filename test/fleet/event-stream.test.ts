@@ -18,6 +18,15 @@ test.each(['\n', '\r\n', '\r'])('events end with an empty line, whatever the lin
   expect(read(...text.split(/(?<=.)/s))).toEqual(events);
 });
 
+test('an event takes effect with the CR that ends it: nothing has to come after it', () => {
+  const parser = new EventStreamParser();
+  expect(parser.push('data: a\r\r')).toEqual([{ id: '', data: 'a' }]);
+  expect(parser.push('data: b\r\n\r')).toEqual([{ id: '', data: 'b' }]);
+  // The LF of the last one, also after the half of a character; another one is a line of its own.
+  for (const chunk of ['', '\n', 'data: c\r', '\n']) expect(parser.push(chunk)).toEqual([]);
+  expect(parser.push('\n')).toEqual([{ id: '', data: 'c' }]);
+});
+
 test('comments, other fields and events without data are passed over; an id stays until the next one', () => {
   expect(read(': hello\n\nid: 7\n\nevent: x\nretry: 5\ndata: a\ndata: b\n\ndata\n\n')).toEqual([
     { id: '7', data: 'a\nb' },
