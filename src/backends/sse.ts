@@ -8,11 +8,18 @@ import { checkOptions } from '../core/check-options.js';
 import { isHeaderValue } from '../core/header.js';
 import { lazy } from '../core/lazy.js';
 import { isLoopback } from '../core/loopback.js';
+import { redact, redactError } from '../core/redact.js';
 import { check, func, isFunction, number, optional } from '../core/schema.js';
 import { VERSION } from '../version.js';
 import { deliver } from '../fleet/deliver.js';
-import { EventStreamParser } from '../fleet/event-stream.js';
-import type { FollowContext, RevocationSource } from '../fleet/revocation.js';
+import { EventStreamParser, type ServerSentEvent } from '../fleet/event-stream.js';
+import { isPosition } from '../fleet/position.js';
+import {
+  parseMessage,
+  type FollowContext,
+  type PositionedMessage,
+  type RevocationSource,
+} from '../fleet/revocation.js';
 
 /** The options of `sseRevocations()`. */
 export interface SseRevocationsOptions {
@@ -29,8 +36,13 @@ export interface SseRevocationsOptions {
 /** How often a heartbeat is expected. */
 const HEARTBEAT_MS = 5_000;
 
+/** So many tokens are looked for in errors: where a token was replaced, a server may still quote the one before. */
+const MAX_SENT = 4;
+
 const shape = lazy(() => ({
-  url: optional(check(isSafe, 'https:, or http: to this machine, since others could read the token')),
+  url: optional(
+    check(isSafe, 'a URL without credentials: https:, or http: to this machine, since others could read the token'),
+  ),
   token: optional(check(isToken, 'visible characters without a line break, or a function that returns them')),
   heartbeatMs: optional(number((ms) => ms > 0, 'a positive number of milliseconds')),
   fetch: optional(func<NonNullable<SseRevocationsOptions['fetch']>>()),
@@ -41,6 +53,8 @@ class SseRevocations implements RevocationSource {
   readonly name: string;
   readonly heartbeatMs: number;
   readonly #options: SseRevocationsOptions;
+  /** The tokens that were sent last. */
+  #sent: readonly string[] = [];
 
   constructor(options: SseRevocationsOptions) {
     this.#options = checkOptions(shape(), options);
@@ -50,10 +64,19 @@ class SseRevocations implements RevocationSource {
   }
 
   async follow(context: FollowContext): Promise<void> {
-    const { sink, from, signal, verifyUrl, token: verifierToken } = context;
+    const url = String(this.#options.url ?? new URL('revocations', context.verifyUrl));
+    try {
+      await this.#follow(url, context);
+    } catch (error) {
+      throw redactError(error, [...this.#sent, ...secretsIn(url)]);
+    }
+  }
+
+  async #follow(url: string, context: FollowContext): Promise<void> {
+    const { sink, from, signal, token: verifierToken } = context;
     const { token, fetch = globalThis.fetch } = this.#options;
-    const url = String(this.#options.url ?? new URL('revocations', verifyUrl));
     const ask = async (sent: string): Promise<Response> => {
+      this.#sent = [sent, ...this.#sent.filter((other) => other !== sent)].slice(0, MAX_SENT);
       const resume = from === undefined ? undefined : { 'last-event-id': from };
       const headers = { ...HEADERS, 'x-service-token': sent, ...resume };
       return await fetch(url, { headers, signal, redirect: 'error', cache: 'no-store' });
@@ -70,17 +93,27 @@ class SseRevocations implements RevocationSource {
     const type = response.headers.get('content-type') ?? '';
     if (response.status !== 200 || !type.startsWith(STREAM) || response.body === null) {
       await response.body?.cancel();
-      throw new TypeError(`${withoutQuery(url)} answered ${response.status}${notStream(response.status, type)}`);
+      // Before a part of it is quoted: half a token would not be found any more.
+      const problem = notStream(response.status, redact(type, this.#sent));
+      throw new TypeError(`${withoutQuery(url)} answered ${response.status}${problem}`);
     }
     const parser = new EventStreamParser();
     const decoder = new TextDecoder();
     for await (const bytes of chunksOf(response.body, signal)) {
       const events = parser.push(decoder.decode(bytes, { stream: true }));
       if (events.length === 0) continue;
-      const messages = events.map(({ id, data }) => ({ position: id, json: data }));
-      await deliver(messages, context);
+      await deliver(
+        events.map((event) => this.#toMessage(event)),
+        context,
+      );
       sink.caughtUp();
     }
+  }
+
+  /** What is wrong with an event is logged with its id and the names of its fields, which may be a token as well. */
+  #toMessage({ id, data }: ServerSentEvent): PositionedMessage {
+    if (isPosition(id) && parseMessage(data) !== undefined) return { position: id, json: data };
+    return { position: redact(id, this.#sent), json: redact(data, this.#sent) };
   }
 }
 
@@ -94,7 +127,9 @@ function isToken(value: unknown): value is NonNullable<SseRevocationsOptions['to
 
 function isSafe(url: unknown): url is string | URL {
   if (!URL.canParse(String(url))) return false;
-  const { protocol, hostname } = new URL(String(url));
+  const { protocol, hostname, username, password } = new URL(String(url));
+  // `fetch` refuses them, and quotes them in its error.
+  if (username !== '' || password !== '') return false;
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
 }
 
@@ -102,6 +137,12 @@ function isSafe(url: unknown): url is string | URL {
 function withoutQuery(url: string | URL): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
+}
+
+/** What an error may quote of a URL that nobody else must know: its query, and the values in it. */
+function secretsIn(url: string): readonly string[] {
+  const { search, searchParams } = new URL(url);
+  return [search.slice(1), ...searchParams.values()];
 }
 
 /** What comes instead of a stream. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { RevocationGapEvent } from '../core/events.js';
-import { redactError } from '../core/redact.js';
+import { redact, redactError } from '../core/redact.js';
 import { isPosition, type StreamPosition } from './position.js';
 import {
   isRevocation,
@@ -125,6 +125,11 @@ export class FollowedStream {
     this.#endPause();
   }
 
+  /** What a source may quote. */
+  get #secrets(): readonly string[] {
+    return [this.#token, this.#options.verifyUrl];
+  }
+
   get #silentMs(): number {
     return SILENT_HEARTBEATS * this.source.heartbeatMs;
   }
@@ -175,7 +180,7 @@ export class FollowedStream {
     await new Promise<void>((resolve) => {
       this.#endCall = resolve;
       follow().then(resolve, (error: unknown) => {
-        this.#error = redactError(error, [this.#token, verifyUrl]);
+        this.#error = redactError(error, this.#secrets);
         resolve();
       });
     });
@@ -208,7 +213,7 @@ export class FollowedStream {
       // After a gap, what is retained may come again.
       const isNew = place.isNew(position);
       if (isPosition(position)) place.goTo(position);
-      if (typeof message === 'string') place.gap('unreadable', message);
+      if (typeof message === 'string') place.gap('unreadable', redact(message, this.#secrets));
       else if (message.type === 'reset') place.lose();
       else if (isRevocation(message) && !isForOthers(message)) {
         revocations.push({ ...message, source: source.name, position, gaps: place.gaps });

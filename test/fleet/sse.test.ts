@@ -1,8 +1,9 @@
+import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { InvalidOptionsError, KeyVerifier, type KeyVerifierOptions } from 'keyverify';
+import { InvalidOptionsError, KeyVerifier, type FollowContext, type KeyVerifierOptions } from 'keyverify';
 import { sseRevocations } from 'keyverify/sse';
 import { startKeyServer, testClock, type KeyServer } from 'keyverify/testing';
 
@@ -32,6 +33,14 @@ async function follower(server: KeyServer, options?: KeyVerifierOptions): Promis
   await verifier.warmUp();
   expect(brief(await verifier.verify(GOOD))).toBe('valid server');
   return verifier;
+}
+
+/** How a source is called that the test follows by itself, and whose messages don't matter. */
+function contextOf(): FollowContext {
+  const { signal } = new AbortController();
+  const sink = { deliver: () => undefined, gap: () => undefined, caughtUp: () => undefined };
+  const token = async (): Promise<string> => await Promise.resolve(TOKEN);
+  return { sink, from: undefined, retainMs: 1, signal, verifyUrl: '', token, clock: testClock() };
 }
 
 /** Messages that have come since. */
@@ -139,6 +148,80 @@ describe('revocations as server-sent events', () => {
   });
 });
 
+describe('a token of a stream is in no line of the log', () => {
+  const OWN = `own-token-${'0123456789'.repeat(8)}`;
+  const type = 'text/event-stream';
+
+  test.each<[string, (response: ServerResponse, token: string) => unknown]>([
+    ['in its content-type', (response, token) => response.writeHead(200, { 'content-type': `text/x-${token}` }).end()],
+    [
+      'in its content-type, of which a part is shown',
+      (response, token) => response.writeHead(200, { 'content-type': `text/${'x'.repeat(20)} ${token}` }).end(),
+    ],
+    [
+      'as the id of an event',
+      (response, token) =>
+        response.writeHead(200, { 'content-type': type }).write(`id: ${token.slice(0, 64)}\ndata: ${REVOKED}\n\n`),
+    ],
+    [
+      'as a field of an event',
+      (response, token) =>
+        response
+          .writeHead(200, { 'content-type': type })
+          .write(`id: 1-1\ndata: {"v":1,"type":"revoked","select":{"${token.slice(0, 64)}":"x"}}\n\n`),
+    ],
+  ])('if the server quotes it %s', async (_, answer) => {
+    const { origin } = await serve((response, { url, headers }) => {
+      if (url === '/revocations') answer(response, String(headers['x-service-token']));
+      else response.end('{}');
+    });
+    // Of 64 characters, an id or a name is shown.
+    for (const [serviceToken, token] of [
+      [TOKEN, OWN.slice(0, 64)],
+      [TOKEN, () => OWN.slice(0, 60)],
+      [OWN.slice(0, 64), undefined],
+    ] as const) {
+      const lines: string[] = [];
+      const verifier = new KeyVerifier({
+        verifyUrl: `${origin}/verify`,
+        serviceToken,
+        revocations: sseRevocations({ token, heartbeatMs: 20 }),
+        logger: { warn: (line) => lines.push(line) },
+      });
+      onTestFinished(async () => await verifier.close());
+      void verifier.warmUp();
+      await until(() => lines.length > 0);
+      expect(lines.join('\n')).not.toContain(OWN.slice(0, 24));
+    }
+  });
+
+  test('if fetch quotes it, or the one before, or the query of the URL', async () => {
+    const tokens = [`one-${OWN}`, `two-${OWN}`];
+    const quoted: string[] = [];
+    const source = sseRevocations({
+      url: 'https://admin.test/events?token=of-the-url&also=a-secret',
+      token: () => tokens.shift() ?? '',
+      fetch: async (url, { headers }) => {
+        quoted.push(url, JSON.stringify(headers), 'a-secret');
+        return await Promise.reject(new TypeError('fetch failed', { cause: new Error(quoted.join(' ')) }));
+      },
+    });
+    for (let call = 1; call <= 2; call++) {
+      const error: unknown = await source.follow(contextOf()).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(Error);
+      expect(String(error)).toMatch(/redacted.*redacted.*redacted/s);
+      expect(String(error)).not.toMatch(/0123456789|of-the-url|a-secret/);
+    }
+    expect(quoted.join(' ')).toMatch(/one-own-token.*two-own-token/);
+  });
+
+  test('and a URL has no password', () => {
+    expect(() => sseRevocations({ url: 'https://name:password@admin.test/events' })).toThrow(
+      /^(?!.*password@).*url: expected a URL without credentials/s,
+    );
+  });
+});
+
 describe('a stream that misbehaves', () => {
   test('half-open: nothing comes any more, and it is opened again', async () => {
     const { origin, heard } = await serve((response, { url }) => {
@@ -219,11 +302,7 @@ test.each<[string, Response, string]>([
     url: 'https://admin.test/events?token=secret',
     fetch: async () => await Promise.resolve(response),
   });
-  const { signal } = new AbortController();
-  const sink = { deliver: () => undefined, gap: () => undefined, caughtUp: () => undefined };
-  const token = async (): Promise<string> => await Promise.resolve(TOKEN);
-  const context = { sink, from: undefined, retainMs: 1, signal, verifyUrl: '', token, clock: testClock() };
-  await expect(source.follow(context)).rejects.toThrow(`https://admin.test/events answered ${said}`);
+  await expect(source.follow(contextOf())).rejects.toThrow(`https://admin.test/events answered ${said}`);
 });
 
 test('a stream ends with its signal, also where fetch forgets it once the headers are there', async () => {
