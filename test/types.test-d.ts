@@ -229,7 +229,7 @@ describe('options and the narrow interface', () => {
 });
 
 test('a source may say where its stream stands when it has caught up, or leave it to the last message', () => {
-  expectTypeOf<RevocationSink['caughtUp']>().toEqualTypeOf<(position?: string) => void>();
+  expectTypeOf<RevocationSink['caughtUp']>().toEqualTypeOf<(position?: string, since?: string) => void>();
 });
 
 test('a transport may open a connection for a request that asks for one, or know nothing of that', () => {

@@ -55,8 +55,8 @@ const MAX_UNTRIMMED = 100_000;
 const TRIM_EVERY_MS = 60_000;
 
 /**
- * The generation of the stream, the ids that were given and deleted last, and the entries from an id on, as texts in RESP2
- * and RESP3 alike. A stream that isn't there is begun, so that its end can be told from its absence. One that can't go on is
+ * The generation of the stream, the ids that were given and deleted last, the entries from an id on, and the id after which
+ * none was trimmed, as texts in RESP2 and RESP3 alike. A stream that isn't there is begun, so that its end can be told from its absence. One that can't go on is
  * begun anew: its ids are past 2^53, where no time is and there may be no room for more, or they are more than a day ahead of
  * the clock, so that it isn't trimmed, and it has become long. The generation is the name of a consumer
  * group, since that lives and ends with the stream; a caller who found a gap ends it and begins another one. A caller of a
@@ -71,15 +71,16 @@ if kind ~= 'none' and kind ~= 'stream' then return redis.error_reply('WRONGTYPE 
 local function read()
   local info, fields = redis.call('XINFO', 'STREAM', key), {}
   for i = 1, #info, 2 do fields[info[i]] = info[i + 1] end
-  return fields['last-generated-id'], fields['max-deleted-entry-id'] or ''
+  local last, oldest, newest = fields['last-generated-id'], fields['first-entry'], fields['last-entry']
+  return last, fields['max-deleted-entry-id'] or '', newest and newest[1] == last and oldest[1] or last
 end
-local last, deleted
-if kind == 'stream' then last, deleted = read() end
+local last, deleted, since
+if kind == 'stream' then last, deleted, since = read() end
 local ms = last and tonumber(string.match(last, '%d+'))
 if not last or ms > 2 ^ 53 or (ms > now + 86400000 and redis.call('XLEN', key) > ${MAX_UNTRIMMED}) then
   redis.call('DEL', key)
   redis.call('XADD', key, '*', 'event', begin)
-  last, deleted = read()
+  last, deleted, since = read()
 end
 local generation, isKnown, others = nil, false, {}
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
@@ -108,11 +109,15 @@ for _, entry in ipairs(redis.call('XRANGE', key, from, '+', 'COUNT', page)) do
   entries[#entries + 1] = #event <= ${MAX_EVENT} and event or ''
   entries[#entries + 1] = string.sub(signature, 1, ${MAX_SIGNATURE + 1})
 end
-return {generation, last, deleted, entries}`;
+return {generation, last, deleted, entries, since}`;
 
-/** By the clock of the store. */
-const TRIM = `local before = string.format('%.0f', redis.call('TIME')[1] * 1000 - ARGV[1])
-return tostring(redis.call('XTRIM', KEYS[1], 'MINID', '~', before))`;
+/**
+ * By the clock of the store. The last one of the entries that are too old stays: so does a position that another process
+ * still stands at, since nothing has come after it.
+ */
+const TRIM = `local before = string.format('%.0f', math.max(0, redis.call('TIME')[1] * 1000 - ARGV[1]))
+local kept = redis.call('XREVRANGE', KEYS[1], '(' .. before, '-', 'COUNT', '1')[1]
+return kept and tostring(redis.call('XTRIM', KEYS[1], 'MINID', '~', kept[1])) or '0'`;
 
 /** The first entry of a stream. It says nothing about keys, so it needs no signature. */
 const BEGIN = toJson({ type: 'heartbeat' });
@@ -128,6 +133,8 @@ interface Page {
   readonly last: string;
   /** Of all entries that were deleted one by one, the highest position; '' before Redis 7. */
   readonly deleted: string;
+  /** After which nothing was trimmed, nor deleted one by one from Redis 7 on. */
+  readonly since: string;
   readonly messages: readonly PositionedMessage[];
 }
 
@@ -170,13 +177,16 @@ class RedisRevocations implements RevocationSource {
     const { sink, from, retainMs, signal, clock } = context;
     let cursor = from;
     let deleted = '';
+    let since: string | undefined;
     const pending = new PendingMessages(context);
     for (let trimAt = -Infinity; !signal.aborted;) {
       let page = await this.#read(cursor, retainMs);
-      if (cursor !== undefined && isLossy(page, cursor, deleted)) {
+      if (cursor === undefined) ({ since } = page);
+      else if (isLossy(page, cursor, deleted)) {
         await pending.deliver();
         // Read again: what has been lost up to then was lost before the gap.
         page = await this.#read(cursor, retainMs, true);
+        ({ since } = page);
         sink.gap();
       }
       const { last, messages } = page;
@@ -188,7 +198,8 @@ class RedisRevocations implements RevocationSource {
       cursor = isFull ? end : last;
       deleted = page.deleted;
       if (isFull) continue;
-      sink.caughtUp(cursor);
+      sink.caughtUp(cursor, since);
+      since = undefined;
       if (clock.monotonic() >= trimAt) {
         trimAt = clock.monotonic() + TRIM_EVERY_MS;
         await this.#trim();
@@ -212,14 +223,16 @@ class RedisRevocations implements RevocationSource {
     const [from, own] = cursor === undefined ? ['', ''] : [idOf(cursor), generationOf(cursor)];
     const values = [from, own, isEnded ? '1' : '0', String(PAGE), BEGIN, String(retainMs)];
     const reply = await this.#send(['EVAL', READ, '1', this.name, ...values]);
-    const [generation, last, deleted, flat] = scriptReply(reply);
+    const [generation, last, deleted, flat, oldest] = scriptReply(reply);
     if (!Array.isArray(flat)) throw new TypeError('the stream cannot be read');
     const at = (id: unknown): string => `${String(generation)}-${String(id)}`;
     const entries: PositionedEntry[] = [];
     for (let i = 0; i + 2 < flat.length; i += 3)
       entries.push({ position: at(flat[i]), json: String(flat[i + 1]), signature: String(flat[i + 2]) });
     const messages = await Promise.all(entries.map(async (entry) => await this.#checked(entry)));
-    return { generation: String(generation), last: at(last), deleted: deleted === '' ? '' : at(deleted), messages };
+    const [removed, untrimmed] = [deleted === '' ? '' : at(deleted), at(oldest)];
+    const since = isPosition(removed) && isBefore(untrimmed, removed) ? removed : untrimmed;
+    return { generation: String(generation), last: at(last), deleted: removed, since, messages };
   }
 
   /** An entry that isn't signed, but has to be, becomes one that can't be read. That counts as a gap: it may be a revocation. */

@@ -170,8 +170,8 @@ export class FollowedStream {
       gap: () => {
         if (!signal.aborted) place.lose();
       },
-      caughtUp: (position) => {
-        if (!signal.aborted) this.#onCaughtUp(position);
+      caughtUp: (position, since) => {
+        if (!signal.aborted) this.#onCaughtUp(position, since);
       },
     };
     const context = { sink, from: place.position, retainMs, signal, verifyUrl, token, clock };
@@ -247,8 +247,9 @@ export class FollowedStream {
     onHeard(this.source.name, silentMs);
   }
 
-  #onCaughtUp(position: string | undefined): void {
+  #onCaughtUp(position: string | undefined, since: string | undefined): void {
     if (isPosition(position)) this.place.goTo(position);
+    if (isPosition(since)) this.place.beginAt(since);
     this.#heard();
     if (!this.isCaughtUp) this.#okSince = this.#options.clock.wall();
     this.#failures = 0;

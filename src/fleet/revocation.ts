@@ -47,9 +47,11 @@ export interface RevocationSink {
   gap(): void;
   /**
    * Reports that all messages up to now, up to this position, have been delivered. Call it at least every `heartbeatMs`.
-   * Default: the position of the last message.
+   * Default: the position of the last message. Where all retained messages are delivered, `since` is the position after which
+   * none is missing: a verdict of a process that stood before it is used only in an outage. Default: the first position that
+   * is reported.
    */
-  caughtUp(position?: string): void;
+  caughtUp(position?: string, since?: string): void;
 }
 
 /** What a source gets to follow its stream. */

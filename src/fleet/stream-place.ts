@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { RevocationGapEvent } from '../core/events.js';
-import { generationOf, isBefore, type Positions, type StreamPosition } from './position.js';
+import { isBefore, NOWHERE, type Positions, type StreamPosition } from './position.js';
 
 type GapReason = RevocationGapEvent['reason'];
 type TellGap = (reason: GapReason, problem: string | undefined) => void;
@@ -8,7 +8,7 @@ type TellGap = (reason: GapReason, problem: string | undefined) => void;
 /** Where another process stood, as far as that can be compared with where this one stands. */
 export interface KnownPositions {
   readonly positions: Readonly<Record<string, StreamPosition>>;
-  /** Whether it stood in the same generation of each stream that both follow. */
+  /** Whether it stood where this process knows of everything that came after it, in each stream. */
   readonly isCurrent: boolean;
 }
 
@@ -24,6 +24,7 @@ export class StreamPlace {
   readonly #tell: TellGap;
   #last: string | undefined;
   #isLost = false;
+  #begin = { position: NOWHERE, mono: Infinity };
   #toldAt = -Infinity;
   #isToTell = false;
   #cancelTell: () => void = () => undefined;
@@ -48,7 +49,23 @@ export class StreamPlace {
     const from = this.position;
     this.#last = position;
     this.#isLost = false;
-    if (from !== undefined && isBefore(position, from)) this.gap('lost');
+    const isGap = from !== undefined && isBefore(position, from);
+    if (isGap) this.gap('lost');
+    if (isGap || from === undefined) this.beginAt(position);
+  }
+
+  /** From here on, nothing is missing. What came before may have been trimmed before this process read the stream. */
+  beginAt(position: string): void {
+    this.#begin = { position, mono: this.#clock.monotonic() };
+  }
+
+  /**
+   * Whether all that came after this position is known here; `undefined`: of a process that didn't follow the stream, and asked
+   * then on the monotonic clock.
+   */
+  isKnownSince(position: string | undefined, mono: number): boolean {
+    const begin = this.#begin;
+    return position === undefined ? mono > begin.mono : !isBefore(position, begin.position);
   }
 
   /** What comes next doesn't follow what was read last. */
@@ -89,11 +106,13 @@ export function comparePositions(
 ): KnownPositions {
   const known: [string, StreamPosition][] = [];
   let isCurrent = true;
-  for (const [source, { position: own, gaps, gapAt }] of places) {
+  for (const [source, place] of places) {
+    const { position: own, gaps, gapAt } = place;
     const position = positions[source];
-    if (own === undefined || position === undefined) continue;
-    if (generationOf(own) !== generationOf(position)) isCurrent = false;
-    else if (mono > gapAt && !isBefore(own, position)) known.push([source, { position, gaps }]);
+    if (own === undefined) continue;
+    if (!place.isKnownSince(position, mono)) isCurrent = false;
+    else if (position !== undefined && mono > gapAt && !isBefore(own, position))
+      known.push([source, { position, gaps }]);
   }
   return { positions: Object.fromEntries(known), isCurrent };
 }

@@ -80,8 +80,9 @@ class MemoryRevocations implements RevocationSource {
     const isKnown = from === '' || this.#messages.some(({ position }) => position === from);
     if (!isKnown) sink.gap();
     sink.deliver(this.#messages.filter(({ position }) => !isKnown || isBefore(from, position)));
-    const caughtUp = (): void => sink.caughtUp(`1-${this.#messages.length}`);
-    caughtUp();
+    const caughtUp = (since?: string): void => sink.caughtUp(`1-${this.#messages.length}`, since);
+    // All messages are kept.
+    caughtUp('1-0');
     this.#sinks.add(sink);
     let cancel = clock.after(HEARTBEAT_MS, beat, true);
     function beat(): void {

@@ -159,7 +159,7 @@ describe.skipIf(withoutRedis)('someone who writes to the stream', { timeout: 60_
     // It didn't say what was deleted.
     const send: SendCommand = async (command, key) => {
       const reply: unknown = await fleet.send(command, key);
-      return Array.isArray(reply) && reply.length === 4 ? reply.with(2, '') : reply;
+      return Array.isArray(reply) && reply.length === 5 ? reply.with(2, '') : reply;
     };
     const verifier = fleet.member({}, { send });
     await verifier.warmUp();
