@@ -205,7 +205,7 @@ describe('options and the narrow interface', () => {
     expectTypeOf(sharedCache).toEqualTypeOf<SharedCacheHealth | undefined>();
     expectTypeOf(revocations).toEqualTypeOf<RevocationsHealth | undefined>();
     expectTypeOf(sharedCache?.status).toEqualTypeOf<'ok' | 'degraded' | 'down' | undefined>();
-    expectTypeOf(revocations?.status).toEqualTypeOf<'starting' | 'ok' | 'down' | undefined>();
+    expectTypeOf(revocations?.status).toEqualTypeOf<'starting' | 'ok' | 'degraded' | 'down' | undefined>();
     expectTypeOf(closed.stats().shared.operations).toEqualTypeOf<
       Readonly<Record<'get' | 'put' | 'lease' | 'probe', number>>
     >();

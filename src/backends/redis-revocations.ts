@@ -4,7 +4,7 @@ import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import { check, isString, number, optional, withDefault } from '../core/schema.js';
 import { deliver, sleep } from '../fleet/deliver.js';
-import { scriptReply, sendOption, type SendCommand } from '../fleet/redis-command.js';
+import { commandError, scriptReply, sendOption, type SendCommand } from '../fleet/redis-command.js';
 import { generationOf, isBefore, isPosition } from '../fleet/position.js';
 import { areSecrets } from '../fleet/seal.js';
 import { MAX_SIGNATURE, Signer } from '../fleet/signer.js';
@@ -119,6 +119,8 @@ const TRIM = `local before = string.format('%.0f', math.max(0, redis.call('TIME'
 local kept = redis.call('XREVRANGE', KEYS[1], '(' .. before, '-', 'COUNT', '1')[1]
 return kept and tostring(redis.call('XTRIM', KEYS[1], 'MINID', '~', kept[1])) or '0'`;
 
+const FOR_TRIM = ', to trim the stream';
+
 /** The first entry of a stream. It says nothing about keys, so it needs no signature. */
 const BEGIN = toJson({ type: 'heartbeat' });
 
@@ -214,8 +216,13 @@ class RedisRevocations implements RevocationSource {
     await this.#send(['XADD', this.name, '*', 'event', event, ...signed]);
   }
 
-  async #send(command: [string, ...string[]], key = this.name): Promise<unknown> {
-    return await this.#sendCommand(command, key);
+  /** `purpose` is named where it fails. */
+  async #send(command: [string, ...string[]], key = this.name, purpose = ''): Promise<unknown> {
+    try {
+      return await this.#sendCommand(command, key);
+    } catch (error) {
+      throw commandError(error, command[0] + purpose);
+    }
   }
 
   /** What comes after the cursor; ends its generation, if that is still the one of the stream. */
@@ -244,9 +251,9 @@ class RedisRevocations implements RevocationSource {
   /** One process of all, now and then: publishers elsewhere need not. */
   async #trim(): Promise<void> {
     const lease = `${this.name}:trim`;
-    const taken = await this.#send(['SET', lease, '1', 'NX', 'PX', String(TRIM_EVERY_MS)], lease);
+    const taken = await this.#send(['SET', lease, '1', 'NX', 'PX', String(TRIM_EVERY_MS)], lease, FOR_TRIM);
     if (taken === null || taken === undefined) return;
-    await this.#send(['EVAL', TRIM, '1', this.name, String(this.#retentionMs)]);
+    await this.#send(['EVAL', TRIM, '1', this.name, String(this.#retentionMs)], this.name, FOR_TRIM);
   }
 }
 

@@ -107,6 +107,8 @@ export class Fleet<Claims> {
         onGap: this.#onGap.bind(this),
         onSilent: monitor.silent.bind(monitor),
         onHeard: monitor.heard.bind(monitor),
+        onUnsteady: monitor.unsteady.bind(monitor),
+        onSteady: monitor.steady.bind(monitor),
         clockSkewMs: () => this.clockSkewMs,
       });
       monitor.watchStreams(this.#follower);

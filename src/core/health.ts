@@ -38,10 +38,11 @@ export interface SharedCacheHealth {
 /** The health of the streams of revocations. */
 export interface RevocationsHealth {
   /**
-   * `starting`: the retained revocations have not been read yet. `ok`: every stream sends its heartbeats. `down`: a stream
-   * missed three heartbeats, so verdicts stay fresh for `degradedTtlMs` at most.
+   * `starting`: the retained revocations have not been read yet. `ok`: every stream sends its heartbeats. `degraded`: a stream
+   * ends again and again, each time soon after it has worked; nothing is lost, but revocations take effect later. `down`: a
+   * stream missed three heartbeats, so verdicts stay fresh for `degradedTtlMs` at most.
    */
-  readonly status: 'starting' | 'ok' | 'down';
+  readonly status: 'starting' | 'ok' | 'degraded' | 'down';
   /** Since when the status is what it is, in epoch milliseconds; `down`: when the stream was last heard from. */
   readonly since: number;
   /**

@@ -11,11 +11,20 @@ import {
   type RevocationSink,
   type RevocationSource,
 } from './revocation.js';
+import { StreamBackoff } from './stream-backoff.js';
 import { StreamPlace } from './stream-place.js';
 
 /** A revocation, and where it stands in the stream of its source. */
 export interface FollowedRevocation extends Revocation, StreamPosition {
   readonly source: string;
+}
+
+/** What is known of a stream that ends again and again, each time soon after it has worked. */
+export interface Unsteadiness {
+  /** How late revocations may take effect, in milliseconds. */
+  readonly lateMs: number;
+  /** How it ended, if with an error. */
+  readonly error: Error | undefined;
 }
 
 /** What is known of a stream that is silent. */
@@ -42,16 +51,16 @@ export interface FollowerOptions {
   readonly onSilent: (source: string, silence: Silence) => void;
   /** It is heard from again, after `ms`. */
   readonly onHeard: (source: string, ms: number) => void;
+  /** A stream ends again and again. Told each time. */
+  readonly onUnsteady: (source: string, unsteadiness: Unsteadiness) => void;
+  /** It has stayed open again. */
+  readonly onSteady: (source: string) => void;
   /** How far our clock is ahead of the key server's, in milliseconds, as far as is known. */
   readonly clockSkewMs: () => number | undefined;
 }
 
 /** After how many missed heartbeats a stream counts as down. */
 const SILENT_HEARTBEATS = 3;
-
-/** Pauses before a source is called again, in milliseconds; half of each is random. */
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
 
 /** For how long a message that took effect late counts as lag: a collector reads the gauge once a minute at least. */
 const LAG_HELD_MS = 60_000;
@@ -74,7 +83,8 @@ export class FollowedStream {
   #delay = { ms: 0, until: -Infinity };
   #token = '';
   #error: Error | undefined;
-  #failures = 0;
+  readonly #backoff: StreamBackoff;
+  #unsteadySince: number | undefined;
   #isSilenceTold = false;
   #wasHeard = false;
   #endCall: () => void = () => undefined;
@@ -87,19 +97,26 @@ export class FollowedStream {
     this.source = source;
     this.#options = options;
     this.#okSince = options.clock.wall();
+    this.#backoff = new StreamBackoff(source.heartbeatMs, options.random);
     this.place = new StreamPlace(options.clock, (reason, problem) => options.onGap(source.name, reason, problem));
   }
 
-  /** Since when it is heard from or starts, on the wall clock; of a silent one, when it was last heard from. */
+  /** Since when it is heard from, ends again and again, or starts, on the wall clock; of a silent one, when it was last heard from. */
   get since(): number {
     const { clock } = this.#options;
-    return this.isSilent ? Math.floor(clock.wall() - (clock.monotonic() - this.#heardAt)) : this.#okSince;
+    if (this.isSilent) return Math.floor(clock.wall() - (clock.monotonic() - this.#heardAt));
+    return this.#unsteadySince ?? this.#okSince;
   }
 
   /** How late revocations take effect: none that is in flight is older than this. */
   get lagMs(): number {
     const mono = this.#options.clock.monotonic();
     return Math.ceil(Math.max(0, mono - this.#heardAt, mono < this.#delay.until ? this.#delay.ms : 0));
+  }
+
+  /** Whether it ends again and again, each time soon after it has worked. */
+  get isUnsteady(): boolean {
+    return this.#unsteadySince !== undefined;
   }
 
   get isSilent(): boolean {
@@ -137,6 +154,7 @@ export class FollowedStream {
   async #run(): Promise<void> {
     while (!this.#isClosed) {
       this.#calledAt = this.#options.clock.monotonic();
+      this.#backoff.open(this.#calledAt);
       await this.#follow();
       await this.#pause();
     }
@@ -144,10 +162,15 @@ export class FollowedStream {
 
   async #pause(): Promise<void> {
     if (this.#isClosed) return;
-    const { clock, random } = this.#options;
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++);
+    const { clock, onUnsteady } = this.#options;
+    const [backoff, error] = [this.#backoff, this.#error];
+    const pauseMs = backoff.end();
+    if (backoff.isUnsteady) {
+      this.#unsteadySince ??= clock.wall();
+      onUnsteady(this.source.name, { lateMs: backoff.lateMs, error });
+    }
     await new Promise<void>((resolve) => {
-      const cancel = clock.after(pauseMs * (1 - random() / 2), resolve, true);
+      const cancel = clock.after(pauseMs, resolve, true);
       this.#endPause = () => {
         cancel();
         resolve();
@@ -252,9 +275,18 @@ export class FollowedStream {
     if (isPosition(since)) this.place.beginAt(since);
     this.#heard();
     if (!this.isCaughtUp) this.#okSince = this.#options.clock.wall();
-    this.#failures = 0;
+    this.#onWorks();
     this.#isSilenceTold = false;
     this.isCaughtUp = true;
     for (const tell of this.#waiting.splice(0)) tell();
+  }
+
+  #onWorks(): void {
+    const { clock, onSteady } = this.#options;
+    this.#backoff.works(clock.monotonic());
+    if (!this.isUnsteady || this.#backoff.isUnsteady) return;
+    this.#unsteadySince = undefined;
+    this.#okSince = clock.wall();
+    onSteady(this.source.name);
   }
 }

@@ -41,12 +41,14 @@ export class RevocationFollower {
   get health(): RevocationsHealth {
     const silent = this.#streams.filter((stream) => stream.isSilent);
     const starting = this.#streams.filter((stream) => !stream.isCaughtUp);
-    const [status, streams] =
-      silent.length > 0
-        ? (['down', silent] as const)
-        : starting.length > 0
-          ? (['starting', starting] as const)
-          : (['ok', this.#streams] as const);
+    const unsteady = this.#streams.filter((stream) => stream.isUnsteady);
+    const [status, streams] = (
+      [
+        ['down', silent],
+        ['starting', starting],
+        ['degraded', unsteady],
+      ] as const
+    ).find(([, streams]) => streams.length > 0) ?? ['ok', this.#streams];
     const since = streams.map((stream) => stream.since);
     return {
       status,

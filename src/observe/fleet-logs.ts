@@ -1,5 +1,5 @@
 import { Throttle } from '../core/throttle.js';
-import type { Silence } from '../fleet/followed-stream.js';
+import type { Silence, Unsteadiness } from '../fleet/followed-stream.js';
 import { BACK, DOCS, duration, type LogSettings } from './log-lines.js';
 import type { Logs } from './logs.js';
 
@@ -27,6 +27,14 @@ const lines = {
   heard: (source: string, ms: number): string =>
     `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
 
+  unsteady: (source: string, { lateMs, error }: Unsteadiness): string =>
+    `keyverify: ${named(source)} ends again and again, soon after it was opened${error === undefined ? '' : ` (${error.message})`}. ` +
+    `Nothing is lost, but a revocation may take effect ${duration(lateMs)} late. Check the limits of a proxy on how long a ` +
+    'response may take, and what Redis lets this service do. Another line will say when it stays open.',
+
+  steady: (source: string, ms: number): string =>
+    `keyverify: ${named(source)} stays open again after ${duration(ms)}. ${BACK}`,
+
   lost: (source: string, { publicUrl }: LogSettings): string =>
     `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over. ${asked(publicUrl)} ` +
     'If it happens again, keep more history in the stream.',
@@ -35,6 +43,8 @@ const lines = {
     `keyverify: an event in ${named(source)} cannot be read (${problem}), so it may have been a revocation. ` +
     `${asked(publicUrl)} Correct what publishes it: ${DOCS}fleet.md#publishing-revocations has the format.`,
 };
+
+const unsteadyKey = (source: string): string => `${source} ends`;
 
 /** Says what somebody has to know who looks into what processes share. */
 export class FleetLogs {
@@ -64,6 +74,15 @@ export class FleetLogs {
   /** It is heard from again, after `ms`. */
   heard(source: string, ms: number): void {
     this.#logBack(source, () => lines.heard(source, ms));
+  }
+
+  /** A stream of revocations ends again and again, each time soon after it has worked. */
+  unsteady(source: string, unsteadiness: Unsteadiness, mono: number): void {
+    this.#logDown(unsteadyKey(source), mono, () => lines.unsteady(source, unsteadiness));
+  }
+
+  steady(source: string, mono: number): void {
+    this.#logBack(unsteadyKey(source), (since) => lines.steady(source, mono - since));
   }
 
   /** `problem`: what is wrong with an event that is unreadable. */

@@ -1,7 +1,7 @@
 import type { RevocationGapEvent } from '../core/events.js';
 import type { Health } from '../core/health.js';
 import type { RevocationStats, SharedStats } from '../core/stats.js';
-import type { Silence } from '../fleet/followed-stream.js';
+import type { Silence, Unsteadiness } from '../fleet/followed-stream.js';
 import type { RevocationFollower } from '../fleet/follower.js';
 import type { Revocation } from '../fleet/revocation.js';
 import type { SharedVerdictsOptions } from '../fleet/shared-verdicts.js';
@@ -71,6 +71,15 @@ export class FleetMonitor<Claims> {
 
   heard(source: string, ms: number): void {
     this.#logs.heard(source, ms);
+  }
+
+  /** A stream ended once more soon after it had worked. */
+  unsteady(source: string, unsteadiness: Unsteadiness): void {
+    this.#logs.unsteady(source, unsteadiness, this.#clock.monotonic());
+  }
+
+  steady(source: string): void {
+    this.#logs.steady(source, this.#clock.monotonic());
   }
 
   watchStreams(follower: Pick<RevocationFollower, 'isDown' | 'health'>): void {

@@ -270,6 +270,8 @@ describe('a source of revocations', () => {
         onGap: () => told.push('gap'),
         onSilent: () => undefined,
         onHeard: () => undefined,
+        onUnsteady: () => undefined,
+        onSteady: () => undefined,
         clockSkewMs: () => undefined,
         onRevocations: (_, revocations) => told.push(`${revocations.length} revoked`),
       },

@@ -36,6 +36,9 @@ function setup(names: readonly string[] = ['s']) {
     onSilent: (source, { ms, error }) =>
       told.push(`${source} silent for ${ms} ms: ${error?.message ?? 'nothing said'}`),
     onHeard: (source, ms) => told.push(`${source} heard after ${ms} ms`),
+    onUnsteady: (source, { lateMs, error }) =>
+      told.push(`${source} ends, ${lateMs} ms late: ${error?.message ?? 'nothing said'}`),
+    onSteady: (source) => told.push(`${source} is steady`),
     onRevocations: () => undefined,
     clockSkewMs: () => skew.ms,
   });
@@ -122,6 +125,63 @@ describe('the health of streams', () => {
       sink(1)?.caughtUp();
     }
     expect(follower.health).toEqual({ status: 'down', since: START + 500, lagMs: 3_500 });
+  });
+});
+
+describe('a stream that ends soon after it has worked', () => {
+  const HEARTBEAT_MS = 1_000;
+  const FAILED = new Error(`failed with ${TOKEN}`);
+
+  test('is opened again ever later, until it has lived for a heartbeat, and never so late that it seems silent', async () => {
+    const { clock, follower, told, sink, call } = setup();
+    void follower.start();
+    await clock.advance(0);
+    const pauses: number[] = [];
+    /** It works, lives for so long, and ends. */
+    const live = async (ms: number): Promise<void> => {
+      const before = call();
+      sink()?.caughtUp();
+      await clock.advance(ms);
+      sink()?.caughtUp();
+      before?.end(FAILED);
+      await clock.advance(0);
+      const endedAt = clock.monotonic();
+      while (call() === before) await clock.advance(1);
+      pauses.push(clock.monotonic() - endedAt);
+    };
+    for (let end = 0; end < 2; end++) await live(10);
+    expect([follower.health.status, told]).toEqual(['ok', []]);
+    for (let end = 0; end < 4; end++) await live(end * 300);
+    expect(pauses.splice(0)).toEqual([100, 200, 400, 800, 1_000, 1_000]);
+    // When it ended for the third time.
+    expect(follower.health).toMatchObject({ status: 'degraded', since: START + 320 });
+    expect(told.splice(0)).toEqual(Array.from({ length: 4 }, () => 's ends, 1000 ms late: failed with [redacted]'));
+    sink()?.caughtUp();
+    await clock.advance(HEARTBEAT_MS - 1);
+    sink()?.caughtUp();
+    expect(follower.health.status).toBe('degraded');
+    await clock.advance(1);
+    sink()?.caughtUp();
+    expect(follower.health).toMatchObject({ status: 'ok', since: clock.wall() });
+    expect(told.splice(0)).toEqual(['s is steady']);
+    for (let end = 0; end < 2; end++) await live(HEARTBEAT_MS);
+    expect([pauses, told]).toEqual([[100, 100], []]);
+  });
+
+  test('is down once it does not work any more', async () => {
+    const { clock, follower, told, sink, call } = setup();
+    void follower.start();
+    await clock.advance(0);
+    for (let end = 0; end < 3; end++) {
+      sink()?.caughtUp();
+      call()?.end(FAILED);
+      await clock.advance(0);
+      await clock.advance(500);
+    }
+    expect(follower.health.status).toBe('degraded');
+    await clock.advance(3_000);
+    expect(follower.health.status).toBe('down');
+    expect(told).toContain('gap: silent');
   });
 });
 

@@ -219,6 +219,43 @@ describe('health() of a fleet', () => {
     expect(lines.slice(1)).toEqual([expect.stringContaining('info keyverify: revocations arrive again')]);
   });
 
+  test('says that a stream ends again and again, and so does the log, until it stays open', async () => {
+    const { clock, lines, member } = await fleetRig();
+    let works = false;
+    const stream: RevocationSource = {
+      fleet: support,
+      name: 'keyverify:revocations',
+      heartbeatMs: 1_000,
+      follow: async ({ sink, signal, clock: streamClock }) => {
+        sink.caughtUp();
+        if (!works) return;
+        const beat = (): void => {
+          sink.caughtUp();
+          if (!signal.aborted) streamClock.after(1_000, beat, true);
+        };
+        streamClock.after(1_000, beat, true);
+        await new Promise((resolve) => {
+          signal.addEventListener('abort', resolve);
+        });
+      },
+    };
+    const verifier = member({ revocations: stream });
+    await verifier.warmUp();
+    await clock.advance(10_000);
+    expect(verifier.health().revocations?.status).toBe('degraded');
+    expect(lines).toEqual([
+      'warn keyverify: keyverify:revocations ends again and again, soon after it was opened. Nothing is lost, but a revocation ' +
+        'may take effect 1 s late. Check the limits of a proxy on how long a response may take, and what Redis lets this ' +
+        'service do. Another line will say when it stays open.',
+    ]);
+    works = true;
+    await clock.advance(5_000);
+    expect(verifier.health().revocations?.status).toBe('ok');
+    expect(lines.slice(1)).toEqual([
+      expect.stringMatching(/^info keyverify: keyverify:revocations stays open again after \d+ s\. /),
+    ]);
+  });
+
   test('messages that were lost are logged', async () => {
     const { fleet, lines, member } = await fleetRig();
     const verifier = member();
