@@ -34,6 +34,24 @@ describe('the plugin for Elysia', () => {
     expect(await statusOf('/guarded', { 'x-api-key': 'sk-1' })).toBe(200);
   });
 
+  it('types the identity next to what else an app has, but not in the app around it', () => {
+    const inner = new Elysia({ prefix: '/orders' })
+      .decorate('region', 'eu')
+      .use(apiKeyAuth(saying(acme), { optional: true }))
+      .get('/', ({ identity, region }) => {
+        expectTypeOf(identity).toEqualTypeOf<Verified | null>();
+        return region;
+      })
+      .group('/admin', (group) =>
+        group.use(apiKeyAuth(saying(acme))).get('/', ({ identity }) => {
+          expectTypeOf(identity.client).toBeString();
+          return identity.client;
+        }),
+      );
+    // @ts-expect-error: the identity is there only behind the plugin
+    new Elysia().use(inner).get('/', ({ identity }) => String(identity));
+  });
+
   it.each([true, false])(
     'denies before a body is parsed, and before anything is validated, with aot: %s',
     async (aot) => {
