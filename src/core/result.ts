@@ -18,7 +18,10 @@ export interface Verified<Claims = DefaultClaims> {
   readonly tenant: string;
   /** The key's public id. Unlike the key, it may be logged. */
   readonly keyId?: string;
-  /** All other fields of the verdict; with the option `claims`, what your schema made of them. Frozen. */
+  /**
+   * All other fields of the verdict; with the option `claims`, what your schema made of them. Frozen, but for functions and
+   * instances of classes other than `Date`, `Map` and `Set` in what the schema made: never change those.
+   */
   readonly claims: Claims;
   /** When the key server was asked, in epoch milliseconds. */
   readonly verifiedAt: number;

@@ -86,7 +86,10 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    * `keyverify-control-` and 128 random bits.
    */
   readonly controlKey?: (() => string) | undefined;
-  /** A Standard Schema (zod, valibot, arktype, ...) that checks and types the claims. Default: claims as they are sent. */
+  /**
+   * A Standard Schema (zod, valibot, arktype, ...) that checks and types the claims. It should return plain data: callers share
+   * the claims, and of other values only each `Date`, `Map` and `Set` is frozen. Default: claims as they are sent.
+   */
   readonly claims?: StandardSchemaV1<unknown, Claims> | undefined;
   /** How a question and its answer look on the wire. Default: the contract of docs/protocol.md. */
   readonly protocol?: WireProtocol | undefined;

@@ -4,6 +4,10 @@ import * as z from 'zod';
 
 import { claimsAsSent, schemaReader } from '../../src/protocol/claims.js';
 
+class Plan {
+  readonly seats = 5;
+}
+
 /** A schema that says exactly this. */
 function saying<Claims>(
   result: StandardSchemaV1.Result<Claims> | Promise<StandardSchemaV1.Result<Claims>>,
@@ -47,6 +51,18 @@ describe('claims', () => {
     const value = { deep: { er: [1] } };
     void schemaReader(saying({ value }))({});
     expect([value, value.deep, value.deep.er].every((part) => Object.isFrozen(part))).toBe(true);
+  });
+
+  test.each<[string, unknown]>([
+    ['a typed array', new Uint8Array([1])],
+    ['a URL', new URL('https://a.test/')],
+    ['an instance of a class', new Plan()],
+    ['a function', () => undefined],
+  ])('with %s have it as the schema made it, beside what is frozen', (_, own) => {
+    const value = { own, plain: { role: 'admin' } };
+    expect(schemaReader(saying({ value }))({})).toEqual({ claims: { own, plain: { role: 'admin' } } });
+    expect([value.own === own, Object.isFrozen(own)]).toEqual([true, false]);
+    expect([Object.isFrozen(value), Object.isFrozen(value.plain)]).toEqual([true, true]);
   });
 
   test('that are a function are not frozen', () => {
