@@ -187,8 +187,7 @@ describe('the question about an unknown key that has hung for longest', () => {
 });
 
 describe('a congested server', () => {
-  const CONGESTED =
-    'keyverify: no answer in time: more questions are in flight than the key server can answer in time';
+  const CONGESTED = 'keyverify: no answer in time: more questions are in flight than the key server can answer in time';
 
   /** Forty questions about unknown keys are in flight when the first is answered, after so long. */
   const crowd = async (latencyMs = 501, setup: ClientSetup = {}) => {
