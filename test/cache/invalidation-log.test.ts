@@ -180,4 +180,17 @@ describe('the bound', () => {
     expect([shared('1-8', 1), shared('1-9', 1), shared('1-9', 1, 6)]).toEqual([true, false, true]);
     expect([shared('1-99', 0, 5), shared('1-99', 0, 7)]).toEqual([true, false]);
   });
+
+  test.each([
+    ['a later position', '1-9', 0],
+    ['a later gap', '1-1', 1],
+  ])('takes %s from what is dropped later', (_what, position, gaps) => {
+    const log = new InvalidationLog();
+    log.add({ tenant: 'cust-X' }, { position: 1, mono: 5, stream: { source: 's', position: '1-5', gaps: 0 } });
+    log.add({ tenant: 'cust-Y' }, { position: 2, mono: 6, stream: { source: 's', position, gaps } });
+    for (let at = 0; at < MAX_SELECTORS; at++) log.add({ fingerprint: `other-${at}` }, { position: 3 + at, mono: -1 });
+    const shared = (position: string) =>
+      log.invalidatedSince({ mono: 7, positions: { s: { position, gaps } } }, 'f', VERDICT);
+    expect([shared(gaps === 0 ? '1-8' : '1-0'), shared(position)]).toEqual([true, false]);
+  });
 });
