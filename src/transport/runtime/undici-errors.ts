@@ -15,6 +15,9 @@ const PROXY_FAILED = /^Proxy response \(50[234]\)/;
 /** An interceptor of undici's has made an error of a response. */
 const RESPONSE_CODE = /^UND_ERR_(?:RESPONSE|REQ_RETRY)$/;
 
+/** A SOCKS5 proxy that can't reach the key server (RFC 1928, section 6), and a lookup that asks DNS alone, by `dns.resolve()`. */
+const NOT_REACHED = /^(?:UND_ERR_SOCKS5_REPLY_[3-6]|ESERVFAIL|ETIMEOUT|EREFUSED|ENODATA)$/;
+
 /** The server of a Unix socket has removed it, or accepts nobody any more; the latter may be because many callers ask. */
 const UNIX_SOCKET = /^(?:ENOENT|EAGAIN)$/;
 
@@ -43,7 +46,7 @@ export const undiciDiagnosis = (canOpenDescriptor: () => boolean | undefined, ha
     if (error.code === 'UND_ERR_ABORTED') return PROXY_FAILED.test(error.message) ? UNREACHABLE : PROXY_REFUSED;
     if (UNIX_SOCKET.test(error.code) && error.field('syscall') === 'connect')
       return error.code === 'ENOENT' ? UNCONNECTED : UNREACHABLE;
-    if (HTTP2_LOST.test(error.message)) return UNREACHABLE;
+    if (NOT_REACHED.test(error.code) || HTTP2_LOST.test(error.message)) return UNREACHABLE;
     if (RESPONSE_CODE.test(error.code) && isServerError(error.field('statusCode'))) return UNREACHABLE;
     return ofNode(error, url);
   };
