@@ -541,8 +541,11 @@ describe('retrying', () => {
     expect(server.counts.requests).toBe(2);
     server.clearFaults();
     await clock.advance(1);
+    // It was itself limited less than 250 ms ago.
+    expect(brief(await verifier.verify(GOOD))).toBe('closed rate_limited');
+    await clock.advance(50);
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
-    await clock.advance(2_800);
+    await clock.advance(2_750);
     expect(brief(await verifier.verify(OTHER))).toBe('rejected server unknown_key');
   });
 });
