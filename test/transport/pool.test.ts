@@ -307,6 +307,19 @@ describe('a proxy of the environment', () => {
     expect(asked).toBe(1);
   });
 
+  test('that is not there is an outage', async () => {
+    // A port of a server that has gone.
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${port}`);
+    const url = 'https://keys.invalid/';
+    await expect(send(pool(url), url)).rejects.toMatchObject({ kind: 'unreachable', unconnected: true });
+  });
+
   test.each([407, 403, 429, 500])('that answers %i is no outage', async (status) => {
     vi.stubEnv('HTTPS_PROXY', (await proxy(status)).url);
     const url = 'https://keys.invalid/';
