@@ -15,8 +15,8 @@ const PROXY_FAILED = /^Proxy response \(50[234]\)/;
 /** An interceptor of undici's has made an error of a response. */
 const RESPONSE_CODE = /^UND_ERR_(?:RESPONSE|REQ_RETRY)$/;
 
-/** A SOCKS5 proxy that can't reach the key server (RFC 1928, section 6), and a lookup that asks DNS alone, by `dns.resolve()`. */
-const NOT_REACHED = /^(?:UND_ERR_SOCKS5_REPLY_[3-6]|ESERVFAIL|ETIMEOUT|EREFUSED|ENODATA)$/;
+/** A SOCKS5 proxy that can't reach the key server (RFC 1928, section 6). */
+const NOT_REACHED = /^UND_ERR_SOCKS5_REPLY_[3-6]$/;
 
 /** The server of a Unix socket has removed it, or accepts nobody any more; the latter may be because many callers ask. */
 const UNIX_SOCKET = /^(?:ENOENT|EAGAIN)$/;
