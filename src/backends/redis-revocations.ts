@@ -56,12 +56,12 @@ const TRIM_EVERY_MS = 60_000;
 
 /**
  * The generation of the stream, the ids that were given and deleted last, the entries from an id on, and the id after which
- * none was trimmed, as texts in RESP2 and RESP3 alike. A stream that isn't there is begun, so that its end can be told from its absence. One that can't go on is
- * begun anew: its ids are past 2^53, where no time is and there may be no room for more, or they are more than a day ahead of
- * the clock, so that it isn't trimmed, and it has become long. The generation is the name of a consumer
- * group, since that lives and ends with the stream; a caller who found a gap ends it and begins another one. A caller of a
- * generation that the stream doesn't know has read another stream, and is given all of this one. Entries that are too long to
- * be an event are not sent.
+ * none was trimmed, as texts in RESP2 and RESP3 alike. A stream that isn't there is begun, so that its end can be told from
+ * its absence. One that can't go on is begun anew: its ids are past 2^53, where no time is and there may be no room for more,
+ * or they are more than a day ahead of the clock, so that it isn't trimmed, and it has become long. The generation is the name
+ * of a consumer group, since that lives and ends with the stream; a caller who found a gap ends it and begins another one. A
+ * caller of a generation that the stream doesn't know has read another stream, and is given all of this one. Entries that are
+ * too long to be an event are not sent.
  */
 const READ = `local key, from, own, isEnded, page, begin, retain = KEYS[1], unpack(ARGV)
 local time = redis.call('TIME')

@@ -18,7 +18,7 @@ export class Backoffs<Claims> {
   /** By fingerprint. A key that is limited again and again would get all the questions that are asked during a pause. */
   readonly #limited = new Map<string, { readonly ms: number; readonly until: number }>();
 
-  /** Whether a new key is left alone during a pause. */
+  /** Whether a new key has to wait before it is asked about during a pause. */
   isLimited(fingerprint: string, mono: number): boolean {
     return mono < (this.#limited.get(fingerprint)?.until ?? mono);
   }

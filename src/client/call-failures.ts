@@ -50,7 +50,7 @@ export const NO_SLOT: AttemptFailure = {
 
 export const EXHAUSTED: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: no answer, but this process is out of threads or file descriptors',
+  message: 'keyverify: no answer: this process is out of threads or file descriptors',
 };
 
 /** A transport classifies its own errors. Any other error is a mistake in the transport, and denies. */

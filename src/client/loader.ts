@@ -239,7 +239,8 @@ export class VerdictLoader<Claims> {
     const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
     const mayOpen = call.failOpen ?? this.#options.failOpen;
     const question = { event, key, startedAt, isKnown, wasGood, mayOpen, onSent };
-    const blocked = this.#backoffs.isLimited(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
+    const blocked =
+      !isKnown && this.#backoffs.isLimited(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
     const answer = blocked ?? (await this.#client.ask(question, trickle));
     if (answer instanceof VerifyFailure) return this.#recordFailure(fingerprint, answer);
     const { verdict, attempts, durationMs, clockSkewMs } = answer;

@@ -38,7 +38,7 @@ export const UNCONNECTED: Diagnosis = { ...UNREACHABLE, unconnected: true };
 export const TLS_FAILED: Diagnosis = {
   kind: 'misconfigured',
   message:
-    'keyverify: the TLS handshake failed, or a new connection was closed at once: check verifyUrl and the certificates (a dispatcher takes a private CA or a client certificate)',
+    'keyverify: the TLS handshake failed, or a new connection was closed at once: check verifyUrl and the certificates (a dispatcher takes a private CA or client certificate)',
 };
 
 export const NOT_HTTP: Diagnosis = {
@@ -53,7 +53,7 @@ export const OWN_LIMIT: Diagnosis = {
 
 const UNKNOWN: Diagnosis = {
   kind: 'misconfigured',
-  message: 'keyverify: the request failed, which is not known to be an outage: see the cause',
+  message: 'keyverify: the request failed in a way not known to be an outage: see the cause',
 };
 
 /**

@@ -1,3 +1,5 @@
+import { fieldOf } from '../core/schema.js';
+
 /** What undici sends. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
@@ -29,4 +31,12 @@ export interface DispatchHandler {
 /** As much of undici's `Dispatcher` as is called: an `Agent`, `Pool`, `ProxyAgent`, ... of undici 7 or later fits. */
 export interface Dispatcher {
   dispatch(options: DispatchOptions, handler: DispatchHandler): boolean;
+}
+
+/** What undici's retry agent and its `responseError` interceptor make errors of is a response all the same. */
+export function answeredStatus(error: unknown): number | undefined {
+  const status = fieldOf(error, 'statusCode');
+  const code = fieldOf(error, 'code');
+  const answered = code === 'UND_ERR_REQ_RETRY' || code === 'UND_ERR_RESPONSE';
+  return answered && typeof status === 'number' && status >= 400 ? status : undefined;
 }

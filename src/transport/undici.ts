@@ -2,6 +2,7 @@ import { fieldOf } from '../core/schema.js';
 import { BodyBuffer, NO_BODY } from './body.js';
 import type { Classify, FailureChecks } from './classify.js';
 import {
+  answeredStatus,
   METHODS,
   type DispatchController,
   type DispatchHandler,
@@ -29,7 +30,7 @@ export function createDispatcherTransport(options: DispatcherOptions): Transport
     if (href !== last.href) last = { href, url: new URL(href) };
     return last.url;
   };
-  // The requests that have a connection.
+  // The requests that have a connection. One that is given up loses it.
   const running = new Set<ResponseCollector>();
   return {
     ...checks,
@@ -119,15 +120,16 @@ class ResponseCollector implements DispatchHandler {
 
   abort(reason: Error): void {
     this.#abortReason = reason;
+    this.#running.delete(this);
     this.#controller?.abort(reason);
   }
 
   onRequestStart(controller: DispatchController, context: unknown): void {
     this.#controller = controller;
     this.started = true;
-    this.#running.add(this);
     // Given up while it was waiting for a connection: the key and the token need not travel any more.
     if (this.#abortReason !== undefined) controller.abort(this.#abortReason);
+    else this.#running.add(this);
     // A redirect was followed all the same: what comes now is not from the key server.
     const history = fieldOf(context, 'history');
     this.#redirected = Array.isArray(history) && history.length > 0;
@@ -187,12 +189,4 @@ function headerOf(headers: unknown, name: string): string | undefined {
   const value = fieldOf(headers, name);
   if (Array.isArray(value)) return value.join(', ');
   return typeof value === 'string' ? value : undefined;
-}
-
-/** What undici's retry agent and its `responseError` interceptor make errors of is a response all the same. */
-function answeredStatus(error: Error): number | undefined {
-  const status = fieldOf(error, 'statusCode');
-  const code = fieldOf(error, 'code');
-  const answered = code === 'UND_ERR_REQ_RETRY' || code === 'UND_ERR_RESPONSE';
-  return answered && typeof status === 'number' && status >= 400 ? status : undefined;
 }

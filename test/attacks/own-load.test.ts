@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 
 import { describe, expect, test, type TestContext } from 'vitest';
 
-import { isFailedOpen, type KeyVerifierOptions } from 'keyverify';
+import { isFailedOpen, type Fetch, type KeyVerifierOptions } from 'keyverify';
 
 import { build, during, getsIn, letIn, madeUp, newcomer, settleIn, sleep, startServer } from './lab.js';
 
@@ -35,9 +35,14 @@ const SERVER = `
   server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
 `;
 
+/** It gives up sooner than the verifiers do. */
+const impatient: Fetch = async (url, { signal, ...init }) =>
+  await fetch(url, { ...init, signal: AbortSignal.any([AbortSignal.timeout(250), ...(signal ? [signal] : [])]) });
+
 const TRANSPORTS = [
   { way: 'the pool', transport: {} },
   { way: 'fetch', transport: { fetch: globalThis.fetch } },
+  { way: 'a fetch with a timeout of its own', transport: { fetch: impatient } },
 ];
 
 /** With `failOpen` on and off at once: the machine is busy for both. */

@@ -61,7 +61,7 @@ function expectMisconfigured(
   const { failure } = result as Extract<typeof result, { source: 'fail-closed' }>;
   expect(failure.attempts).toBe(1);
   expect(failure.message).toBe(
-    'keyverify: the TLS handshake failed, or a new connection was closed at once: check verifyUrl and the certificates (a dispatcher takes a private CA or a client certificate)',
+    'keyverify: the TLS handshake failed, or a new connection was closed at once: check verifyUrl and the certificates (a dispatcher takes a private CA or client certificate)',
   );
   expect(failure.cause).toMatchObject({ message: expect.stringMatching(about) as string });
   expect(warnings).toHaveLength(1);

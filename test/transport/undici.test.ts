@@ -269,4 +269,17 @@ describe('whether a request has been sent', () => {
     await Promise.allSettled([first?.response]);
     expect(second?.isSent?.()).toBe(true);
   });
+
+  test('is known of the next one after one that is given up, before or after it has started', () => {
+    const controller = { abort: () => undefined };
+    const handlers: DispatchHandler[] = [];
+    const transport = through('http://x.test', { dispatch: (_options, handler) => handlers.push(handler) > 0 });
+    const [early, late, next] = [1, 2, 3].map(() => transport.send(ask('http://x.test')));
+    early?.abort(new Error('the time is up'));
+    handlers[0]?.onRequestStart(controller, undefined);
+    handlers[1]?.onRequestStart(controller, undefined);
+    expect(next?.isSent?.()).toBe(false);
+    late?.abort(new Error('the time is up'));
+    expect(next?.isSent?.()).toBe(true);
+  });
 });

@@ -1,4 +1,5 @@
 import { UNCONNECTED, UNREACHABLE, type Diagnosis, type ErrorDetails } from '../classify.js';
+import { answeredStatus } from '../dispatcher.js';
 import { nodeDiagnosis } from './node-errors.js';
 
 /** The dispatcher takes no such request, or no request any more: nothing has been sent. */
@@ -11,9 +12,6 @@ const DISPATCHER_REFUSED: Diagnosis = {
 
 /** How undici reports that a proxy can't reach the key server: by the status of its answer to CONNECT. */
 const PROXY_FAILED = /^Proxy response \(50[234]\)/;
-
-/** An interceptor of undici's has made an error of a response. */
-const RESPONSE_CODE = /^UND_ERR_(?:RESPONSE|REQ_RETRY)$/;
 
 /** A SOCKS5 proxy that can't reach the key server (RFC 1928, section 6). */
 const NOT_REACHED = /^UND_ERR_SOCKS5_REPLY_[3-6]$/;
@@ -47,11 +45,10 @@ export const undiciDiagnosis = (canOpenDescriptor: () => boolean | undefined, ha
     if (UNIX_SOCKET.test(error.code) && error.field('syscall') === 'connect')
       return error.code === 'ENOENT' ? UNCONNECTED : UNREACHABLE;
     if (NOT_REACHED.test(error.code) || HTTP2_LOST.test(error.message)) return UNREACHABLE;
-    if (RESPONSE_CODE.test(error.code) && isServerError(error.field('statusCode'))) return UNREACHABLE;
+    const status = answeredStatus({ code: error.code, statusCode: error.field('statusCode') });
+    if (status !== undefined && status >= 500) return UNREACHABLE;
     return ofNode(error, url);
   };
 };
-
-const isServerError = (status: unknown): boolean => typeof status === 'number' && status >= 500;
 
 const isIPv6 = (address: unknown): boolean => typeof address === 'string' && address.includes(':');
