@@ -1,9 +1,12 @@
+import type { Clock } from '../core/clock.js';
 import type { VerifyFailure } from '../core/failure.js';
 import type { CheckResult } from '../core/health.js';
-import type { ControlResult } from './control.js';
+import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
+import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
+import { NO_CONTROL } from './load-failures.js';
 
 /** `check()` may have to wait for a control question that is being asked; each is given `timeoutMs`, and repeated once. */
-export const CHECK_TIMEOUTS = 4;
+const CHECK_TIMEOUTS = 4;
 
 interface Waiting {
   readonly since: number;
@@ -14,9 +17,13 @@ interface Waiting {
 export class Checks {
   readonly #waiting = new Set<Waiting>();
 
-  /** `mono`: now. Waits until `settle()` or `end()`. */
-  async wait(mono: number): Promise<CheckResult> {
-    return await new Promise((resolve) => void this.#waiting.add({ since: mono, resolve }));
+  /** Waits until `settle()` or `end()`, but not for ever. */
+  async wait({ clock, timeoutMs }: { clock: Clock; timeoutMs: number }): Promise<CheckResult> {
+    const since = clock.monotonic();
+    const deadline = new Deadline(clock, CHECK_TIMEOUTS * timeoutMs + CONTROL_INTERVAL_MS, since);
+    const settled = new Promise<CheckResult>((resolve) => void this.#waiting.add({ since, resolve }));
+    const result = await deadline.race(settled);
+    return result === TIMED_OUT ? toCheckResult(clock.monotonic() - since, NO_CONTROL) : result;
   }
 
   /** A control question has ended. Returns whether some wait for another, since that one was sent before they came. */

@@ -20,10 +20,10 @@ import type { ResolvedOptions } from '../options/resolve.js';
 import { Deadline, TIMED_OUT } from '../resilience/deadline.js';
 import { SlowStart } from '../resilience/slow-start.js';
 import type { Transport } from '../transport/transport.js';
-import { CHECK_TIMEOUTS, Checks, toCheckResult } from './checks.js';
-import { CONTROL_INTERVAL_MS, type ControlResult } from './control.js';
+import { Checks, toCheckResult } from './checks.js';
+import type { ControlResult } from './control.js';
 import type { Fleet, fleet } from './fleet.js';
-import { CLOSED, INVALIDATED, NO_CONTROL } from './load-failures.js';
+import { CLOSED, INVALIDATED } from './load-failures.js';
 import { KeyServerClient } from './key-server-client.js';
 import type { AskOptions, LoadOutcome } from './question.js';
 import { SingleFlight, type Flight, type OnSent } from './single-flight.js';
@@ -91,9 +91,9 @@ export class VerdictLoader<Claims> {
 
   get counts() {
     const { sizes: entries, evictions } = this.#cache;
-    const asked = { coalesced: this.#coalesced, refreshes: this.#refreshes, entries, evictions };
-    const counts = { ...this.#client.counts, ...(this.#fleet?.counts ?? NO_FLEET_STATS) };
-    return { ...counts, ...asked, failures: { ...this.#failures } };
+    const own = { coalesced: this.#coalesced, refreshes: this.#refreshes, entries, evictions };
+    const failures = { ...this.#failures };
+    return { ...this.#client.counts, ...(this.#fleet?.counts ?? NO_FLEET_STATS), ...own, failures };
   }
 
   get health(): Health {
@@ -104,14 +104,9 @@ export class VerdictLoader<Claims> {
   async check({ signal }: CheckOptions): Promise<CheckResult> {
     signal?.throwIfAborted();
     if (this.#closed) return toCheckResult(0, CLOSED);
-    const { clock, timeoutMs } = this.#options;
-    const startedAt = clock.monotonic();
-    const result = this.#checks.wait(startedAt);
+    const checked = this.#checks.wait(this.#options);
     this.#client.requestControl();
-    const deadline = new Deadline(clock, CHECK_TIMEOUTS * timeoutMs + CONTROL_INTERVAL_MS, startedAt);
-    const checked = deadline.race(result);
-    const first = await (signal === undefined ? checked : unlessAborted(checked, signal));
-    return first === TIMED_OUT ? toCheckResult(clock.monotonic() - startedAt, NO_CONTROL) : first;
+    return await (signal === undefined ? checked : unlessAborted(checked, signal));
   }
 
   /** When the key server last answered anybody, and whether it answers callers only, see `PolicyOptions`. */
@@ -126,8 +121,11 @@ export class VerdictLoader<Claims> {
 
   /** Asks, or waits for the answer to the same question. Rejects only with the reason of the caller's signal. */
   load(fingerprint: string, key: string, call: AnyVerifyOptions): Promise<LoadOutcome<Claims>> {
-    const flight = this.#flightToJoin(fingerprint, call);
-    if (flight !== undefined) this.#recordJoin(flight);
+    const flight = this.#flights.toJoin(fingerprint, this.#options.clock.monotonic(), call.maxAgeMs);
+    if (flight !== undefined) {
+      this.#coalesced++;
+      this.#observers.tell((o) => o.onJoin?.(flight.event));
+    }
     const { outcome } = flight ?? this.#start(fingerprint, key, call, 'verify');
     if (call.signal === undefined) return outcome;
     return unlessAborted(outcome, call.signal).catch((reason: unknown) => {
@@ -186,17 +184,6 @@ export class VerdictLoader<Claims> {
     await this.#flights.settled();
     // What the caller brought is the caller's to close.
     if (this.#options.transport === undefined) await this.#transport.close?.();
-  }
-
-  #flightToJoin(fingerprint: string, { maxAgeMs }: AnyVerifyOptions): Flight<LoadOutcome<Claims>> | undefined {
-    const flight = this.#flights.get(fingerprint);
-    if (flight?.sentAt === undefined || maxAgeMs === undefined) return flight;
-    return this.#options.clock.monotonic() - flight.sentAt.mono < maxAgeMs ? flight : undefined;
-  }
-
-  #recordJoin({ event }: Flight<LoadOutcome<Claims>>): void {
-    this.#coalesced++;
-    this.#observers.tell((o) => o.onJoin?.(event));
   }
 
   #start(

@@ -30,6 +30,12 @@ export class SingleFlight<Outcome> {
     return this.#flights.get(fingerprint);
   }
 
+  /** The flight whose answer is fresh enough: its first request was sent less than `maxAgeMs` before `mono`, or will be. */
+  toJoin(fingerprint: string, mono: number, maxAgeMs = Infinity): Flight<Outcome> | undefined {
+    const flight = this.#flights.get(fingerprint);
+    return flight?.sentAt === undefined || mono - flight.sentAt.mono < maxAgeMs ? flight : undefined;
+  }
+
   /** Starts a flight; where promises can't be shared, nobody will find it. */
   start(
     fingerprint: string,

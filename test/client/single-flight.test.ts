@@ -37,6 +37,18 @@ describe('a flight', () => {
     expect(flight.sentAt).toBe(at);
   });
 
+  test('is joined unless its first request was sent too long ago', () => {
+    const flights = new SingleFlight<string>();
+    const { ask, send } = question();
+    const flight = flights.start('f', EVENT, ask, true);
+    expect(flights.toJoin('f', 100, 0)).toBe(flight);
+    send({ wall: 1, mono: 100 });
+    expect(flights.toJoin('f', 149, 50)).toBe(flight);
+    expect(flights.toJoin('f', 150, 50)).toBeUndefined();
+    expect(flights.toJoin('f', 150)).toBe(flight);
+    expect(flights.toJoin('g', 100)).toBeUndefined();
+  });
+
   test('is neither shared nor waited for where promises cannot be shared', async () => {
     const flights = new SingleFlight<string>();
     const { ask, land } = question();
