@@ -42,7 +42,6 @@ const shared: Options = {
   },
 };
 
-/** The files that `import 'keyverify'` loads, but the list of public names. */
 const { metafile } = await esbuild.build({
   entryPoints: [INDEX],
   bundle: true,
@@ -52,7 +51,10 @@ const { metafile } = await esbuild.build({
   metafile: true,
   write: false,
 });
-const core = Object.keys(metafile.inputs).filter((path) => path !== INDEX);
+/** In the order in which they run: what is alike stands close together, and compresses better. */
+const inOrder = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+/** The files that `import 'keyverify'` loads, but the list of public names. */
+const core = [...new Set([...inOrder, ...Object.keys(metafile.inputs)])].filter((path) => path !== INDEX);
 
 /** All of them, in the place of the list. */
 const wholeCore: esbuild.Plugin = {

@@ -11,7 +11,7 @@ import { fieldOf, isText } from './schema.js';
  * - `overloaded`: this process is at its limit, such as `maxConcurrency`.
  * - `circuit_open`: the circuit breaker is open, so nothing was sent.
  * - `misconfigured`: wrong options, a refused service token, another 4xx, a redirect, a TLS failure or an unknown error.
- * - `invalid_response`: a 200 that is not a verdict.
+ * - `invalid_response`: a 200 that is not a verdict, or a new TLS connection that was closed at once.
  */
 export type FailureKind =
   | 'unreachable'

@@ -91,7 +91,7 @@ function readInnermost(error: unknown): ErrorText {
     const { name: kind, message: text }: { readonly name: unknown; readonly message: unknown } = current;
     if (isString(kind)) name = kind;
     if (isText(text)) message = text;
-    if ('code' in current && typeof current.code === 'string') ({ code } = { code: current.code });
+    if ('code' in current && isString(current.code)) code = current.code;
     current = current.cause ?? (current instanceof AggregateError ? current.errors[0] : undefined);
   }
   return { name, message: message === '' ? (code ?? 'no message') : message, code };

@@ -93,7 +93,8 @@ export function resolveOptions<Claims = DefaultClaims>(
   if (!sharesPromises && [options.revocations ?? []].flat().length > 0) issues.push(NO_STREAMS);
   if (options.sharedCache !== undefined && options.protocol !== undefined && options.sharedNamespace === undefined)
     issues.push(NO_NAMESPACE);
-  if (inBrowserWindow() && options.dangerouslyAllowBrowser !== true) issues.push(IN_BROWSER);
+  const isInBrowser = typeof window === 'object' && typeof document === 'object';
+  if (isInBrowser && options.dangerouslyAllowBrowser !== true) issues.push(IN_BROWSER);
   const passed = { ...options, serviceToken: ownToken ?? options.serviceToken };
   if (valid === undefined || issues.length > 0)
     throw new InvalidOptionsError(issues.map((issue) => withVariable(issue, passed)));
@@ -161,7 +162,3 @@ const NO_NAMESPACE = 'sharedNamespace: expected a name for protocol and its sett
 
 const IN_BROWSER =
   'refused in a browser window, where everybody can read serviceToken; dangerouslyAllowBrowser: true allows it';
-
-function inBrowserWindow(): boolean {
-  return typeof window === 'object' && typeof document === 'object';
-}

@@ -38,7 +38,17 @@ export const UNCONNECTED: Diagnosis = { ...UNREACHABLE, unconnected: true };
 export const TLS_FAILED: Diagnosis = {
   kind: 'misconfigured',
   message:
-    'keyverify: the TLS handshake failed, or a new connection was closed at once: check verifyUrl and the certificates (a dispatcher takes a private CA or client certificate)',
+    'keyverify: the TLS handshake failed: check verifyUrl and the certificates (a dispatcher takes a private CA or client certificate)',
+};
+
+/**
+ * With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, by hanging up. So it is no
+ * outage; but it may be one bad backend of several, and worth another attempt.
+ */
+export const CLOSED_AT_ONCE: Diagnosis = {
+  kind: 'invalid_response',
+  message:
+    'keyverify: the key server closed a new TLS connection at once, perhaps for want of a client certificate',
 };
 
 export const NOT_HTTP: Diagnosis = {

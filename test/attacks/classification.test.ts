@@ -358,7 +358,7 @@ describe.concurrent('a key that looks like a code changes nothing', () => {
         }),
       );
     const expected = [
-      { valid: false, kind: 'misconfigured' },
+      { valid: false, kind: 'invalid_response' },
       { valid: false, kind: 'misconfigured' },
       { valid: true, kind: 'unreachable' },
     ];

@@ -1,5 +1,7 @@
+import { Agent } from 'undici';
 import { describe, expect, test, type TestContext } from 'vitest';
 
+import { Authority } from '../helpers/authority.js';
 import { Chance } from '../helpers/chance.js';
 import { Proxy } from '../stress/chaos/proxy.js';
 import {
@@ -11,6 +13,7 @@ import {
   lab,
   letIn,
   madeUp,
+  newcomer,
   settleIn,
   sleep,
   startServer,
@@ -113,6 +116,27 @@ describe.concurrent('a server that fails in part', () => {
       expect(await outcome(verifier)).toEqual(KEPT_OUT);
     },
   );
+});
+
+describe.concurrent('a dead backend of three over TLS, with a connection for each request', () => {
+  const authority = new Authority();
+  const identity = authority.issue('IP:127.0.0.1');
+
+  test.for(everyWay([{}]))('$way, failOpen: $failOpen', async ({ way, failOpen }, context) => {
+    const server = await startServer(context, identity);
+    server.headers = { connection: 'close' };
+    const dispatcher = new Agent({ connect: { ca: authority.cert } });
+    context.onTestFinished(async () => await dispatcher.destroy());
+    const trusting = async (url: string, init: object) => await fetch(url, { ...init, dispatcher } as RequestInit);
+    const transport = way === 'fetch' ? { fetch: trusting } : { dispatcher };
+    const verifier = build(context, server.url, { ...transport, failOpen, retries: 1 });
+    await settleIn(verifier);
+    server.fault = everyThird('close')();
+    const statuses: string[] = [];
+    for (let i = 0; i < 30; i++) statuses.push((await verifier.verify(newcomer())).status);
+    expect(statuses.filter((status) => status !== 'verified')).toEqual([]);
+    expect(letIn(await inSequence(500, async () => await verifier.verify(madeUp())))).toEqual({});
+  });
 });
 
 const urlAt = (server: LabServer, port: number): string => server.url.replace(String(server.port), String(port));

@@ -89,9 +89,9 @@ describe('on Node', () => {
       ['other side closed', HTTP, { bytesRead: 0 }, 'unreachable'],
       ['other side closed', HTTPS, { bytesRead: 1 }, 'unreachable'],
       // A client certificate may be what is missing.
-      ['other side closed', HTTPS, { bytesRead: 0 }, 'misconfigured'],
-      ['other side closed', HTTPS, { bytesRead: '1' }, 'misconfigured'],
-      ['other side closed', HTTPS, undefined, 'misconfigured'],
+      ['other side closed', HTTPS, { bytesRead: 0 }, 'invalid_response'],
+      ['other side closed', HTTPS, { bytesRead: '1' }, 'invalid_response'],
+      ['other side closed', HTTPS, undefined, 'invalid_response'],
       ['bad upgrade', HTTP, { bytesRead: 1 }, 'invalid_response'],
       ['bad response', HTTP, { bytesRead: 1 }, 'invalid_response'],
       ['closed', HTTP, { bytesRead: 1 }, 'misconfigured'],

@@ -76,13 +76,13 @@ describe.each(Object.entries(WAYS))('over TLS, by %s', (_name, make) => {
       ca: authority.cert,
       minVersion: 'TLSv1.3',
     } as const;
-    expect(await kindOf(await serve(wanted, OK), agent(authority.cert))).toBe('misconfigured');
+    expect(await kindOf(await serve(wanted, OK), agent(authority.cert))).toBe('invalid_response');
     const url = await serve(ours, OK);
     const transport = make(url, agent(authority.cert));
     expect((await transport.send(ask(url)).response).status).toBe(200);
     // On the connection that has answered a hang-up is one, and a new one gets no benefit of the doubt.
     await expect(transport.send(ask(url)).response).rejects.toMatchObject({ kind: 'unreachable' });
-    await expect(transport.send(ask(url)).response).rejects.toMatchObject({ kind: 'misconfigured' });
+    await expect(transport.send(ask(url)).response).rejects.toMatchObject({ kind: 'invalid_response' });
   });
 
   test('a server that does not speak TLS is no outage', async () => {

@@ -1,5 +1,6 @@
 import { fieldOf } from '../../core/schema.js';
 import {
+  CLOSED_AT_ONCE,
   NOT_HTTP,
   OWN_LIMIT,
   TLS_FAILED,
@@ -44,9 +45,8 @@ export const nodeDiagnosis =
 function hangUp({ message, field }: ErrorDetails, url: string): Diagnosis | undefined {
   if (message === 'bad upgrade' || message === 'bad response') return NOT_HTTP;
   if (message !== 'other side closed') return undefined;
-  // With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, by hanging up. A
-  // connection that has never carried a response gets no benefit of the doubt: the doubt could open.
-  return url.startsWith('https:') && !hasRead(field('socket')) ? TLS_FAILED : UNREACHABLE;
+  // A connection that has never carried a response gets no benefit of the doubt: the doubt could open.
+  return url.startsWith('https:') && !hasRead(field('socket')) ? CLOSED_AT_ONCE : UNREACHABLE;
 }
 
 function hasRead(socket: unknown): boolean {
