@@ -54,7 +54,10 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly maxEntries?: number | undefined;
   /** How many rejected keys are cached, separately, so that made-up keys can't evict real ones. Default: 10 000. */
   readonly maxRejectedEntries?: number | undefined;
-  /** How long a call may take, queueing and retries included. Default: 2 000. */
+  /**
+   * How long a call may take, queueing and retries included; up to 0.1 s longer where it is to be found out whether this
+   * process has a free thread. Default: 2 000.
+   */
   readonly timeoutMs?: number | undefined;
   /** How many times a failed request is repeated, with jitter, within `timeoutMs`. Default: 1. */
   readonly retries?: number | undefined;

@@ -162,7 +162,7 @@ for (const [i, { maxConcurrency, retries }] of VARIANTS.entries()) {
     wrong('process: it did not end by itself and in order', codes[i]);
     continue;
   }
-  for (let n = 0; n < report.late; n++) wrong('6: a caller waited past the deadline');
+  for (const call of report.late) wrong('6: a caller waited past the deadline', call);
   for (const error of report.thrown) wrong('10: verify() threw', error);
   for (const reason of report.unhandled) wrong('10: an unhandled rejection', reason);
   // An attempt is waited for beside the next one, and the control question has a connection of its own.

@@ -67,7 +67,7 @@ let sightings: Sighting[] = [];
 let arrivals: Arrival[] = [];
 let calls = 0;
 let left = 0;
-let late = 0;
+const late: object[] = [];
 let mostAsking = 0;
 let stalledUntil = 0;
 let running = true;
@@ -117,9 +117,9 @@ async function ask(who: Caller, key: number | string, options: CallOptions = {})
   const knownBad = memory.knownBad(id, from);
   const control = setTimeout(() => {
     // Several timers in a row, each late because this process was, prove nothing either.
-    setImmediate(() => pending && !stalled(from) && late++);
+    setImmediate(() => (call.isLate = call.isPending && !stalled(from)));
   }, LATE_MS);
-  let pending = true;
+  const call = { isPending: true, isLate: false };
   let result: Result | undefined;
   const waiting = waitFor(id);
   calls++;
@@ -132,7 +132,9 @@ async function ask(who: Caller, key: number | string, options: CallOptions = {})
       memory.doubt(id, SETTINGS.timeoutMs);
     } else thrown.push(String(error));
   }
-  pending = false;
+  call.isPending = false;
+  if (call.isLate)
+    late.push({ ms: Date.now() - from, who, maxAgeMs, failure: result && 'failure' in result && result.failure });
   waiting.callers--;
   clearTimeout(control);
   mostAsking = Math.max(mostAsking, verifier.stats().active);

@@ -132,7 +132,8 @@ export interface Arrival {
 export interface SelfReport {
   readonly calls: number;
   readonly left: number;
-  readonly late: number;
+  /** What came of each call that was still waiting after its deadline. */
+  readonly late: readonly object[];
   readonly thrown: readonly string[];
   readonly unhandled: readonly string[];
   readonly mostInFlight: number;
