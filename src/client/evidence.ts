@@ -136,7 +136,8 @@ export class OutageEvidence {
     // The second one replaces the first, which had to wait for a connection.
     const answers = Math.min(this.#answers++, WINDOW) || 1;
     this.#usualMs += (latencyMs - this.#usualMs) / answers;
-    this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / answers;
+    // A control question is asked last, whatever keys of callers hang: it soon shows that these are no work.
+    this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / (call ? answers : Math.min(answers, 2));
     this.#lastAnswerAt = mono;
     this.#latestMs = latencyMs;
     // Shorter ones make no difference to `confirm()`.

@@ -147,6 +147,23 @@ describe.concurrent('more made-up keys at once than a server answers in time, al
   });
 });
 
+describe.concurrent('75 keys a second that hang, where hardly anybody else asks', () => {
+  const MS = 14_000;
+  /** For so long, nobody else is answered at all. */
+  const ALONE_MS = 4_000;
+
+  test.for(crosswise([{}]))('$way, failOpen: $failOpen', async (row, context) => {
+    const { server, verifier } = await lab(context, { ...row.options, timeoutMs: 2_000 });
+    server.fault = (key) => (key.startsWith('sk-made-up-') ? 'hang' : { slowMs: 20 });
+    for (let answers = 0; answers < 10; answers++) await verifier.verify(newcomer());
+    const flood = during(MS, 1_000 / 75, async () => await verifier.verify(madeUp()));
+    await sleep(ALONE_MS);
+    const newcomers = await during(MS - ALONE_MS, 1_000, async () => await getsIn(verifier, newcomer()));
+    expect(newcomers.filter((gotIn) => !gotIn)).toEqual([]);
+    expect(letIn(await flood)).toEqual({});
+  });
+});
+
 describe.concurrent('one good key that is asked about each time, more often than one worker answers in time', () => {
   test.for(crosswise([{ notices: true }, { notices: false }]))(
     'the server notices who gave up: $notices; $way, failOpen: $failOpen',

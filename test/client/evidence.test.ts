@@ -337,4 +337,20 @@ describe('a backlog', () => {
     await clock.advance(1);
     expect(evidence.isBacklogged).toBe(false);
   });
+
+  test('takes a control question for half of the average, since it shows how little work keys are that hang', async () => {
+    const { clock, evidence, send } = watchEvidence();
+    for (let count = 0; count < 10; count++) {
+      const call = send();
+      evidence.end(call);
+      evidence.recordAnswer(clock.monotonic(), 100, 0, call);
+    }
+    for (let count = 0; count < 19; count++) send();
+    // As much work as 20 questions of 5 ms: on average with what was known before, 52.5 ms each.
+    evidence.recordAnswer(clock.monotonic(), 100, 0);
+    await clock.advance(1.25 * 19 * 52.5 - 1);
+    expect(evidence.isBacklogged).toBe(true);
+    await clock.advance(1);
+    expect(evidence.isBacklogged).toBe(false);
+  });
 });
