@@ -294,6 +294,26 @@ describe('the trickle', () => {
     expect(events).toEqual(['key verified 1 0']);
   });
 
+  test('asks about a key that has become known, however often it was limited while it was new', async () => {
+    const { load, answer, clock, requests } = loaderOf();
+    for (const ms of [250, 500, 1_000, 2_000]) {
+      await load();
+      await answer(LIMITED);
+      await clock.advance(ms);
+    }
+    await load();
+    await answer(LIMITED);
+    // The pause is over, but in another one the key would have to wait for a second more.
+    await clock.advance(3_000);
+    await load();
+    await answer(GOOD);
+    await load('sk-2');
+    await answer(LIMITED);
+    requests.length = 0;
+    expect((await load()).outcome).toBeUndefined();
+    expect(requests.map(({ key }) => key)).toEqual([KEY]);
+  });
+
   test('is a refresh: nobody waits for it', async () => {
     const purposes: string[] = [];
     const onAsk: Observer['onAsk'] = async ({ purpose }, ask) => {
