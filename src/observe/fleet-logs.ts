@@ -17,6 +17,10 @@ const lines = {
     `keyverify: the shared cache is down: ${error?.message ?? 'no answer in time'}. Callers notice nothing, but each process ` +
     `asks ${publicUrl} by itself, and a process that starts meanwhile knows no keys. ${CHECK_STORE}`,
 
+  putFailed: (error: Error, { publicUrl }: LogSettings): string =>
+    `keyverify: the shared cache does not take a verdict: ${error.message}. Callers notice nothing, but each process asks ` +
+    `${publicUrl} by itself. Check the memory of the store, and what it lets this service write.`,
+
   sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
 
   silent: (source: string, { ms, wasHeard, error }: Silence, { publicUrl, degradedTtlMs }: LogSettings): string =>
@@ -60,6 +64,12 @@ export class FleetLogs {
   /** The shared cache is bypassed, since an operation failed once more. `error`: what the store threw, if it answered. */
   sharedCacheFailed(error: Error | undefined, mono: number): void {
     this.#logDown('sharedCache', mono, (settings) => lines.sharedCacheFailed(error, settings));
+  }
+
+  /** A verdict could not be stored, in a store that answers: it may be full. */
+  putFailed(error: Error, mono: number): void {
+    if (this.#throttle.pass('put', mono) !== undefined)
+      this.#logs.warn(() => lines.putFailed(error, this.#logs.settings));
   }
 
   sharedCacheWorks(mono: number): void {

@@ -59,6 +59,7 @@ export class FleetMonitor<Claims> {
       else if (operation === 'get') this.#shared[COUNTERS[outcome]]++;
       monitor.ended(outcome);
       const mono = this.#clock.monotonic();
+      if (operation === 'put' && error !== undefined) this.#logs.putFailed(error, mono);
       if (monitor.status === 'down') this.#logs.sharedCacheFailed(error, mono);
       else if (monitor.status === 'ok') this.#logs.sharedCacheWorks(mono);
     };

@@ -1,8 +1,8 @@
 import type { SharedCache } from 'keyverify';
 import type { MemoryFleet } from 'keyverify/testing';
 
-/** How a store fails: it never answers, or throws what it was given. */
-export type StoreFault = 'hang' | 'throw';
+/** How a store fails: it never answers, throws what it was given, or takes nothing more. */
+export type StoreFault = 'hang' | 'throw' | 'full';
 
 /** The shared cache of a fleet in memory, with faults on demand. */
 export function faultyStore({ sharedCache: works }: MemoryFleet) {
@@ -16,7 +16,10 @@ export function faultyStore({ sharedCache: works }: MemoryFleet) {
     fleet: works.fleet,
     get: async (key) => await within([key.fingerprint, key.namespace], async () => await works.get(key)),
     put: async (key, value, options) =>
-      await within([key.fingerprint, value], async () => await works.put(key, value, options)),
+      await within([key.fingerprint, value], async () => {
+        if (state.fault === 'full') throw new Error('OOM command not allowed');
+        return await works.put(key, value, options);
+      }),
     lease: async (key, ms) => await within([key.fingerprint], async () => await works.lease(key, ms)),
   };
   return { sharedCache, state };

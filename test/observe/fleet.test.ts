@@ -122,6 +122,19 @@ describe('observers', () => {
   });
 });
 
+test('a store that answers but takes no verdicts is logged', async () => {
+  const { state, lines, member } = await fleetRig();
+  const verifier = member();
+  await verifier.verify(GOOD);
+  await until(() => verifier.stats().shared.operations.put === 1);
+  expect(lines).toEqual([]);
+  state.fault = 'full';
+  await verifier.verify(GOOD, { maxAgeMs: 0 });
+  await until(() => verifier.stats().shared.operations.put === 2);
+  expect(lines).toEqual([expect.stringContaining('does not take a verdict: OOM command not allowed.')]);
+  expect(verifier.health().sharedCache?.status).toBe('degraded');
+});
+
 describe('health() of a fleet', () => {
   test('is left out without one', async () => {
     const { build } = await rig();

@@ -449,6 +449,15 @@ describe('what processes share', () => {
     ]);
   });
 
+  test('one that takes no verdicts is logged once a minute', () => {
+    const { logs, lines } = fleetLogsOf();
+    for (const mono of [0, 1_000, 60_000]) logs.putFailed(new Error('OOM'), mono);
+    const line =
+      `warn keyverify: the shared cache does not take a verdict: OOM. Callers notice nothing, but each process asks ${URL} ` +
+      'by itself. Check the memory of the store, and what it lets this service write.';
+    expect(lines).toEqual([line, line]);
+  });
+
   test('one that comes and goes is logged once a minute, and in the end if it stays down', () => {
     const { logs, lines } = fleetLogsOf();
     for (let mono = 0; mono < 50_000; mono += 1_000)
