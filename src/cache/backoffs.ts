@@ -4,11 +4,11 @@ import type { Entry } from './entry.js';
 /** How long a key isn't asked about after a failure, at most, in milliseconds. Half of it is random. */
 const BACKOFF_MS = 1000;
 
-/** How long a new key isn't asked about after a 429, at first and at most, in milliseconds. Each further one doubles it. */
+/** How long a key isn't asked about during a pause after it was itself answered 429, at first and at most, in milliseconds. Each further one doubles it. */
 const LIMITED_MS = 250;
 const MOST_LIMITED_MS = 30_000;
 
-/** Before there are more new keys than this that were limited, all of them are forgotten. */
+/** Before there are more keys than this that were limited, all of them are forgotten. */
 const MOST_LIMITED = 1_000;
 
 /** Keys that aren't asked about for a while after a failure. */
@@ -18,9 +18,14 @@ export class Backoffs<Claims> {
   /** By fingerprint. A key that is limited again and again would get all the questions that are asked during a pause. */
   readonly #limited = new Map<string, { readonly ms: number; readonly until: number }>();
 
-  /** Whether a new key has to wait before it is asked about during a pause. */
+  /** Whether a key has to wait before it is asked about during a pause. */
   isLimited(fingerprint: string, mono: number): boolean {
     return mono < (this.#limited.get(fingerprint)?.until ?? mono);
+  }
+
+  /** The key was answered with a verdict. */
+  end(fingerprint: string): void {
+    this.#limited.delete(fingerprint);
   }
 
   begin(
@@ -36,10 +41,8 @@ export class Backoffs<Claims> {
       if (oldest.backoff !== undefined) oldest.backoff.failure = undefined;
       this.#entries.delete(oldest);
     }
-    if (entry === undefined) {
-      if (failure.kind === 'rate_limited' && failure.attempts > 0) this.#limit(fingerprint, mono);
-      return;
-    }
+    if (failure.kind === 'rate_limited' && failure.attempts > 0) this.#limit(fingerprint, mono);
+    if (entry === undefined) return;
     const since = entry.backoff?.since ?? mono;
     // Others were answered meanwhile. It may have hung in an outage that is over: only the second time it is this key.
     const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';

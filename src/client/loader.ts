@@ -226,14 +226,14 @@ export class VerdictLoader<Claims> {
     const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
     const mayOpen = call.failOpen ?? this.#options.failOpen;
     const question = { event, key, startedAt, isKnown, wasGood, mayOpen, onSent };
-    const blocked =
-      !isKnown && this.#backoffs.isLimited(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
+    const blocked = this.#backoffs.isLimited(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
     const answer = blocked ?? (await this.#client.ask(question, trickle));
     if (answer instanceof VerifyFailure) return this.#recordFailure(fingerprint, answer);
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
     if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs;
     this.#health.answered();
     this.logs.answered(this.#health, this.#options.clock);
+    this.#backoffs.end(fingerprint);
     const { result, freshness } = verdict;
     const isCached = this.#cache.set(fingerprint, verdict, position, this.#fleet?.maxTtlMs);
     // A flood of made-up keys writes nothing.

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
+import { isVerified } from 'keyverify';
+
 import { during, crosswise, everyWay, getsIn, lab, letIn, madeUp, newcomer, sleep } from './lab.js';
 import type { LabServer } from './server.js';
 
@@ -37,6 +39,22 @@ describe.concurrent('one key that is answered 429, asked about again and again',
       expect(letIn(await attack)).toEqual({});
     },
   );
+});
+
+describe.concurrent('one key that was good, is answered 429 and asked about each time', () => {
+  const KNOWN = Array.from({ length: 10 }, newcomer);
+
+  test.for(crosswise([{}]))('keeps no known key out; $way, failOpen: $failOpen', async ({ options }, context) => {
+    const { server, verifier } = await lab(context, { ...options, cacheTtlMs: 2_000 });
+    const limited = newcomer();
+    for (const key of [...KNOWN, limited]) await verifier.verify(key);
+    server.fault = (key) => (key === limited ? { status: 429, headers: { 'retry-after': '30' } } : undefined);
+    const attack = during(12_000, 10, async () => await verifier.verify(limited, { maxAgeMs: 0 }));
+    let use = 0;
+    const used = await during(12_000, 100, async () => await verifier.verify(KNOWN[use++ % KNOWN.length] ?? ''));
+    expect(used.filter((result) => !isVerified(result))).toEqual([]);
+    expect(letIn(await attack)).toEqual({});
+  });
 });
 
 describe.concurrent('a 503 with Retry-After: 20', () => {

@@ -54,7 +54,7 @@ test('a key is failing since the first failure in a row', () => {
   expect(failing.failingMs(3500)).toBe(2500);
 });
 
-describe('a new key that the server limits', () => {
+describe('a key that the server limits', () => {
   const LIMITED = new VerifyFailure('rate_limited', 'failed', { attempts: 1 });
   const limit = (backoffs: Backoffs<unknown>, mono: number, failure = LIMITED): void =>
     backoffs.begin('of a key', undefined, failure, mono, 0);
@@ -70,6 +70,14 @@ describe('a new key that the server limits', () => {
     });
     expect(waits).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
     expect(backoffs.isLimited('of another', 0)).toBe(false);
+  });
+
+  test('is left alone whether it was good before or not, until it is answered', () => {
+    const backoffs = new Backoffs<unknown>();
+    backoffs.begin('of a key', entry(), LIMITED, 0, 0);
+    expect(backoffs.isLimited('of a key', 249)).toBe(true);
+    backoffs.end('of a key');
+    expect(backoffs.isLimited('of a key', 249)).toBe(false);
   });
 
   test('is not, if it was not asked about, or failed in another way', () => {
