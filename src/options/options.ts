@@ -55,8 +55,8 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   /** How many rejected keys are cached, separately, so that made-up keys can't evict real ones. Default: 10 000. */
   readonly maxRejectedEntries?: number | undefined;
   /**
-   * How long a call may take, queueing and retries included; up to 0.1 s longer where it is to be found out whether this
-   * process has a free thread. Default: 2 000.
+   * How long a call may take, queueing and retries included; up to 0.1 s longer while the library checks whether this process
+   * has a free thread. Default: 2 000.
    */
   readonly timeoutMs?: number | undefined;
   /** How many times a failed request is repeated, with jitter, within `timeoutMs`. Default: 1. */
