@@ -70,7 +70,8 @@ export class OutageEvidence {
   #usualMs = 0;
   /** How long the server works on one question, in milliseconds: the latency divided by the questions in flight meanwhile. */
   #workMs = 0;
-  #latestMs = 0;
+  /** How long an answer takes that no caller can make slow: an average in which each counts for half of all before it. */
+  #typicalMs = 0;
   /** The longest recent latency. Fades with each answer. */
   #longestMs = 0;
   #answers = 0;
@@ -92,9 +93,9 @@ export class OutageEvidence {
     return this.#usualMs;
   }
 
-  /** From when on the wait for an answer is unusual, in milliseconds: where requests queue at the server, the latest one tells. */
+  /** From when on the wait for an answer is unusual, in milliseconds, by answers that no caller can make slow. */
   get unusualMs(): number {
-    return UNUSUAL_FACTOR * Math.max(this.#usualMs, this.#latestMs);
+    return UNUSUAL_FACTOR * this.#typicalMs;
   }
 
   /** Whether the server has answered somebody since this question was sent: its failure is then its own. */
@@ -127,6 +128,11 @@ export class OutageEvidence {
     if (!this.answeredSince(call)) this.#controls.request();
   }
 
+  /** The server answered a control question, or verified a new key: of other keys, callers have as many as they like. */
+  recordTypical(latencyMs: number): void {
+    this.#typicalMs = (latencyMs + (this.#typicalMs || latencyMs)) / 2;
+  }
+
   /** The server gave a verdict, after so many failed attempts. */
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
     // A server that goes down may still answer what it was asked before.
@@ -139,7 +145,6 @@ export class OutageEvidence {
     // A control question is asked last, whatever keys of callers hang: it soon shows that these are no work.
     this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / (call ? answers : Math.min(answers, 2));
     this.#lastAnswerAt = mono;
-    this.#latestMs = latencyMs;
     // Shorter ones make no difference to `confirm()`.
     if (latencyMs > this.#hangMs || this.#longestMs > this.#hangMs)
       this.#longestMs = Math.max(latencyMs, this.#longestMs * LONGEST_DECAY);

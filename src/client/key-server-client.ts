@@ -177,7 +177,9 @@ export class KeyServerClient<Claims> {
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
-      this.#recordAnswer(mono, mono - outcome.askedAt.mono, call.failedBefore(outcome), lagMs, lane, call);
+      const latencyMs = mono - outcome.askedAt.mono;
+      if (lane === 'low' && outcome.result.valid) this.#evidence.recordTypical(latencyMs);
+      this.#recordAnswer(mono, latencyMs, call.failedBefore(outcome), lagMs, lane, call);
       return { verdict: outcome, attempts, durationMs: mono - startedAt, clockSkewMs };
     }
     const isLate = outcome.kind === 'timeout' && this.#isOwnLoad(outcome);
@@ -290,6 +292,7 @@ export class KeyServerClient<Claims> {
     const mono = result.sentAt + durationMs;
     const evidence = failure !== undefined && this.#isOwnLoad(failure) ? 'none' : this.#evidence.recordControl(result);
     if (failure === undefined) {
+      this.#evidence.recordTypical(durationMs);
       this.#recordAnswer(mono, durationMs, 0);
       this.#options.onControl(undefined, durationMs, result);
       return;

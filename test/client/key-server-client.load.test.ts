@@ -161,6 +161,25 @@ describe('the question about an unknown key that has hung for longest', () => {
     expect(slow.outcome).toMatchObject(GIVEN_UP);
   });
 
+  test('takes no longer to be one where made-up keys are answered slowly', async () => {
+    const { ask, answer, clock } = clientOf({ maxConcurrency: 2 });
+    await ask('sk-good');
+    await answer('sk-good', GOOD);
+    const slow = await ask('sk-slow');
+    for (const key of ['sk-made-up-1', 'sk-made-up-2']) {
+      await ask(key);
+      await clock.advance(100);
+      await answer(key, UNKNOWN);
+    }
+    await ask('sk-other');
+    await clock.advance(49);
+    await ask('sk-early');
+    expect(slow.outcome).toBeUndefined();
+    await clock.advance(1);
+    await ask('sk-new');
+    expect(slow.outcome).toMatchObject(GIVEN_UP);
+  });
+
   test('is not given up for the time that our own event loop was late', async () => {
     const { ask, answer, clock } = clientOf({ maxConcurrency: 2 });
     // Answers usually take no time.
