@@ -1,3 +1,4 @@
+import type { BreakerOptions } from '../core/breaker.js';
 import type { Clock } from '../core/clock.js';
 import { callSafely } from '../core/events.js';
 import { mayBeOutage, type VerifyFailure } from '../core/failure.js';
@@ -27,17 +28,18 @@ const looksLikeHours = (value: number): boolean => value <= 86_400 && value % 18
 /** The durations that are probably meant in seconds: nobody who counts in milliseconds has a use for them. */
 function inSeconds(settings: LogSettings) {
   const { cacheTtlMs, staleIfErrorMs, rejectedTtlMs, degradedTtlMs, timeoutMs, breaker } = settings;
-  const { openMs, maxOpenMs } = breaker === false ? { openMs: Infinity, maxOpenMs: Infinity } : breaker;
+  const { openMs = 0, maxOpenMs = 0 }: Partial<BreakerOptions> = breaker === false ? {} : breaker;
   const durations = [
-    ['cacheTtlMs', cacheTtlMs, cacheTtlMs < 1000 || looksLikeHours(cacheTtlMs)],
-    ['rejectedTtlMs', rejectedTtlMs, rejectedTtlMs < 100],
-    ['staleIfErrorMs', staleIfErrorMs, staleIfErrorMs > 0 && (staleIfErrorMs < 1000 || looksLikeHours(staleIfErrorMs))],
-    ['timeoutMs', timeoutMs, timeoutMs < 50],
-    ['degradedTtlMs', degradedTtlMs, degradedTtlMs < 100],
-    ['breaker.openMs', openMs, openMs < 100],
-    ['breaker.maxOpenMs', maxOpenMs, maxOpenMs < 100],
+    ['cacheTtlMs', cacheTtlMs, 1000],
+    ['rejectedTtlMs', rejectedTtlMs, 100],
+    ['staleIfErrorMs', staleIfErrorMs, 1000],
+    ['timeoutMs', timeoutMs, 50],
+    ['degradedTtlMs', degradedTtlMs, 100],
+    ['breaker.openMs', openMs, 100],
+    ['breaker.maxOpenMs', maxOpenMs, 100],
   ] as const;
-  return durations.filter(([, , isShort]) => isShort);
+  // What may be a second may be an hour, too; 0 disables.
+  return durations.filter(([, ms, least]) => ms > 0 && (ms < least || (least === 1000 && looksLikeHours(ms))));
 }
 
 /**
@@ -73,10 +75,11 @@ export class Logs {
     if (outage) this.#outage ??= { since: mono, before: this.#results() };
     // What belongs to an outage has been said when the breaker opened.
     if (kind === 'circuit_open' || (this.#isOpen && outage)) return;
-    const isInvalid = kind === 'invalid_response';
-    const isOwn = (outage || isInvalid) && evidence === 'none' && lastAnswerAt > mono - durationMs - SHORTLY_MS;
+    // One key may be the reason for these, too: a server may answer 404 for each unknown key.
+    const isAnswer = kind === 'invalid_response' || kind === 'misconfigured';
+    const isOwn = (outage || isAnswer) && evidence === 'none' && lastAnswerAt > mono - durationMs - SHORTLY_MS;
     // A line about one key holds back none about all of them, nor one about a setting that about another.
-    const text = isInvalid || kind === 'misconfigured' ? message : '';
+    const text = isAnswer ? message : '';
     const unsaid = this.#throttle.pass(isOwn ? `own ${kind}` : kind, mono, text);
     if (unsaid === undefined) return;
     this.#owesRecoveryLine ||= !outage && !isOwn && kind !== 'overloaded';
@@ -153,12 +156,11 @@ export class Logs {
   }
 
   warn(line: () => string): void {
-    const logger = this.#logger;
-    if (logger !== false) callSafely(() => logger.warn(line()), undefined);
+    if (this.#logger !== false) callSafely((logger) => logger.warn(line()), this.#logger);
   }
 
   info(line: () => string): void {
-    const logger = this.#logger;
-    if (logger !== false) callSafely(() => (logger.info ? logger.info(line()) : logger.warn(line())), undefined);
+    if (this.#logger !== false)
+      callSafely((logger) => (logger.info ? logger.info(line()) : logger.warn(line())), this.#logger);
   }
 }

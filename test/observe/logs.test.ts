@@ -247,10 +247,31 @@ describe('a failure of one key, while others are answered', () => {
     },
   );
 
+  test('is told of a key that the server answers with 404, and then nothing is over with the next answer', () => {
+    const { logs, lines } = logsOf();
+    logs.failed(own('misconfigured', 'keyverify: the key server answered 404: check verifyUrl'), 2000, 991);
+    logs.answered({ isOk: true }, at(2001));
+    expect(lines).toEqual([
+      `warn keyverify: the key server ${URL} answered 404: check verifyUrl. Others are answered: only callers with this ` +
+        'key and without a cached verdict are denied (500). Correct it here or at the key server.',
+    ]);
+  });
+
+  test('is not assumed for long where nobody is answered from now on, such as for a token that is refused', () => {
+    const { logs, lines } = logsOf();
+    for (const mono of [2000, 2100, 3000, 3100]) logs.failed(own('misconfigured'), mono, 1991);
+    logs.answered({ isOk: true }, at(3200));
+    expect(lines).toEqual([
+      expect.stringContaining(' Others are answered: '),
+      expect.stringMatching(/\. Callers without a cached verdict are denied \(500\)/),
+      expect.stringContaining(' answers again.'),
+    ]);
+  });
+
   test.each<[string, VerifyFailure, number]>([
     ['nobody was answered for a second', own('server_error'), -10],
     ['there is evidence of an outage', failed('server_error'), 1000],
-    ['it is a matter of all keys', own('misconfigured'), 1000],
+    ['this process is at its limit', own('overloaded'), 1000],
     ['the key server limits our rate', own('rate_limited'), 1000],
   ])('is not assumed where %s', (_, failure, lastAnswerAt) => {
     const { logs, lines } = logsOf();
