@@ -1,17 +1,26 @@
 import { InvalidOptionsError } from '../core/errors.js';
 import { fromHex } from '../core/fingerprint.js';
-import { isObject } from '../core/schema.js';
+import { isText } from '../core/schema.js';
 import { FINGERPRINT, SELECTORS, type Selector, type StoredSelector } from '../core/selector.js';
+
+/** What would select nothing, without a word. Not by a RegExp, where it is a key: the engine would keep it, as its input. */
+function wrongValue(name: unknown, value: string): string | undefined {
+  if (name === 'key' && value.slice(0, 7).toLowerCase() === 'bearer ') return 'key: expected the key alone';
+  if (name === 'fingerprint' && !FINGERPRINT.test(value))
+    return 'fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits';
+  return undefined;
+}
 
 /** Checks a selector, and replaces a key by its fingerprint. */
 export function parseSelector(selector: Selector, sha256: (key: string) => string, method: string): StoredSelector {
-  const entries: [string, unknown][] = isObject(selector) ? Object.entries(selector) : [];
+  const entries = Object.entries<unknown>({ ...selector });
   const [[name, value] = []] = entries;
-  if (entries.length !== 1 || !SELECTORS.includes(name) || typeof value !== 'string' || value === '')
-    throw new InvalidOptionsError([`${method}: expected one of ${SELECTORS.join(', ')}, with a string`]);
+  const issue =
+    entries.length !== 1 || !SELECTORS.includes(name) || !isText(value)
+      ? `expected one of ${SELECTORS.join(', ')}, with a string`
+      : wrongValue(name, value);
+  if (issue !== undefined) throw new InvalidOptionsError([`${method}: ${issue}`]);
   if ('key' in selector) return { fingerprint: sha256(selector.key) };
-  if ('fingerprint' in selector && !FINGERPRINT.test(selector.fingerprint))
-    throw new InvalidOptionsError([`${method}: fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits`]);
   // A copy: it is kept while answers are in flight, and the caller may reuse the object.
   return 'fingerprint' in selector ? { fingerprint: fromHex(selector.fingerprint) } : { ...selector };
 }

@@ -55,6 +55,14 @@ describe('a selector', () => {
     expect(issues(selector)).toEqual([ONE_OF]);
   });
 
+  test.each(['Bearer sk-1', 'bearer  sk-1', 'BEARER '])('by key needs the key alone, not %j', (key) => {
+    expect(issues({ key })).toEqual(['invalidate: key: expected the key alone']);
+  });
+
+  test.each(['Bearer', 'sk Bearer 1', 'Bearersk-1'])('by key may be a key such as %j', (key) => {
+    expect(parse({ key })).toEqual({ fingerprint: sha256(key) });
+  });
+
   test.each([
     'abc',
     FINGERPRINT.toUpperCase(),
