@@ -1,4 +1,5 @@
 import { VerifyFailure } from '../core/failure.js';
+import { shown } from '../core/messages.js';
 import { redactError } from '../core/redact.js';
 import { isHeaderValue } from '../core/header.js';
 import type { TokenSource } from '../core/token.js';
@@ -89,7 +90,7 @@ export class ServiceToken {
   async #call(): Promise<string> {
     const token = await this.#given();
     if (isHeaderValue(token)) return token;
-    throw new TypeError('expected a string of visible characters');
+    throw new TypeError(`expected a string of visible characters, got ${shown(token, 'visible')}`);
   }
 
   async #given(): Promise<unknown> {

@@ -120,9 +120,17 @@ describe('a token that is fetched', () => {
     await expect(renewal).rejects.not.toThrow('token-of-the-service');
   });
 
-  test.each([undefined, null, 42, '', 'a\r\nb'])('is refused if it is %j, which is not quoted', async (value) => {
+  test.each([
+    [undefined, 'nothing'],
+    [null, 'null'],
+    [42, 'a number'],
+    ['', 'an empty string'],
+    ['a\r\nb', 'a string of 4 characters, with a line break'],
+    [{ token: 'hunter2' }, 'an object'],
+  ])('is refused if it is %j, which is not quoted', async (value, got) => {
     const { token } = { token: new ServiceToken((() => value) as () => string) };
-    await expect(token.fetch(true)).rejects.toThrow(new TypeError('expected a string of visible characters'));
+    const expected = `expected a string of visible characters, got ${got}`;
+    await expect(token.fetch(true)).rejects.toThrow(new TypeError(expected));
     expect(token.current).toBeUndefined();
   });
 
