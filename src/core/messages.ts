@@ -62,21 +62,21 @@ export function shown(value: unknown, expected = ''): string {
   if (typeof value === 'string')
     return value.length <= SHORT && OPEN.test(expected) ? JSON.stringify(value) : `a string of ${lengthOf(value)}`;
   // YAML takes a token of digits without quotes for a number.
-  if (typeof value === 'number' && /visible|random/.test(expected)) return 'a number';
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  const isOpen = typeof value === 'number' && !/visible|random/.test(expected);
+  if (isOpen || typeof value === 'boolean' || value === null) return String(value);
   if (value instanceof RegExp) return `/…/${value.flags}`;
-  if (value === null) return 'null';
-  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+  if (Array.isArray(value)) return value.length > 0 ? 'an array' : 'an empty array';
+  return aType(value);
 }
 
-/** A line break at the end is easily overlooked: files and shells add it. */
+/** `a number`, `an object`. */
+export const aType = (value: unknown): string => `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+
+/** A line break is easily overlooked: files and shells add it. */
 function lengthOf(text: string): string {
-  const length = `${text.length} character${text.length === 1 ? '' : 's'}`;
-  if (!Array.from(text).some(isBreak)) return length;
-  return `${length}, with a line break${isBreak(text.at(-1)) ? ' at the end' : ''}`;
+  const hasBreak = text.includes('\n') || text.includes('\r');
+  return `${text.length} character${text.length === 1 ? '' : 's'}${hasBreak ? ', with a line break' : ''}`;
 }
-
-const isBreak = (letter: string | undefined): boolean => letter === '\n' || letter === '\r';
 
 function hint(option: string, value: unknown): string {
   if (option === 'serviceToken' && value === undefined) return '; pass it, or set KEYVERIFY_SERVICE_TOKEN';

@@ -1,6 +1,6 @@
 import type { Observer } from '../core/events.js';
 import { isNear, meant, sentence } from '../core/messages.js';
-import { fieldOf, isFunction } from '../core/schema.js';
+import { fieldOf, isFunction, isObject } from '../core/schema.js';
 
 /** Every method of an observer. */
 const HOOKS = Object.keys({
@@ -22,35 +22,30 @@ const HOOKS = Object.keys({
 } satisfies Record<keyof Observer, 0>);
 
 /** Names the methods that can't be called, or never would be, since there is no such event. */
-export function observerIssues(observers: readonly object[]): string[] {
-  return observers.flatMap((observer, at) =>
-    namesOf(observer).flatMap((name) => {
+export function observerIssues(observers: readonly unknown[]): string[] {
+  return observers.flatMap((observer, at) => {
+    const own = `observers.${at}`;
+    if (!isObject(observer)) return [sentence(own, 'an object', observer)];
+    const first = observers.indexOf(observer);
+    if (first < at) return [`${own}: the same object as observers.${first}`];
+    const isLiteral = [Object.prototype, null].includes(Reflect.getPrototypeOf(observer));
+    return [...new Set(namesOf(observer))].flatMap((name) => {
       const value = fieldOf(observer, name);
-      const place = `observers.${at}.${name}`;
+      const place = `${own}.${name}`;
       if (HOOKS.includes(name))
         return value === undefined || isFunction(value) ? [] : [sentence(place, 'a function', value)];
       // An instance may have methods for others to call, such as Nest's onModuleInit().
       const isHook = /^on[A-Z]/.test(name);
-      const isMeant = isLiteral(observer)
+      const isMeant = isLiteral
         ? isHook || isFunction(value)
-        : HOOKS.some((hook) => isSame(hook, name) || (isHook && isNear(hook, name)));
+        : HOOKS.some((hook) => hook.toLowerCase() === name.toLowerCase() || (isHook && isNear(hook, name)));
       return isMeant ? [`${place}: there is no such event${meant(name, HOOKS)}`] : [];
-    }),
-  );
+    });
+  });
 }
-
-const isSame = (hook: string, name: string): boolean => hook.toLowerCase() === name.toLowerCase();
-
-const isLiteral = (value: object): boolean => [Object.prototype, null].includes(Reflect.getPrototypeOf(value));
 
 /** Its own names, and those that its class has. */
-function namesOf(observer: object): string[] {
-  const names: string[] = [];
-  for (
-    let holder: object | null = observer;
-    holder !== null && holder !== Object.prototype;
-    holder = Reflect.getPrototypeOf(holder)
-  )
-    names.push(...Object.getOwnPropertyNames(holder));
-  return [...new Set(names)];
-}
+const namesOf = (holder: object | null): string[] =>
+  holder === null || holder === Object.prototype
+    ? []
+    : [...Object.getOwnPropertyNames(holder), ...namesOf(Reflect.getPrototypeOf(holder))];

@@ -50,9 +50,9 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    * 0.75 with a `sharedCache`.
    */
   readonly refreshAheadRatio?: number | undefined;
-  /** How many verified keys are cached; the least recently used is evicted. Default: 50 000. */
+  /** How many verified keys are cached, up to 10 000 000; the least recently used is evicted. Default: 50 000. */
   readonly maxEntries?: number | undefined;
-  /** How many rejected keys are cached, separately, so that made-up keys can't evict real ones. Default: 10 000. */
+  /** How many rejected keys are cached, up to 10 000 000, separately, so that made-up keys can't evict real ones. Default: 10 000. */
   readonly maxRejectedEntries?: number | undefined;
   /**
    * How long a call may take, queueing and retries included; up to 0.1 s longer while the library checks whether this process
@@ -80,7 +80,7 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   /**
    * What a key looks like, e.g. `/^sk-[\w-]{32}$/`, or a function that returns `true` for a possible key, e.g. by its
    * checksum. Other keys are rejected as `malformed_key` without a request, and so is one for which the function throws.
-   * The constructor tries the function once. Default: any key.
+   * The constructor tries the function once, with `'?'`, and refuses one that throws. Default: any key.
    */
   readonly keyFormat?: KeyFormat | undefined;
   /**

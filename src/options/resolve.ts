@@ -65,7 +65,8 @@ export function resolveOptions<Claims = DefaultClaims>(
   if (notAny !== undefined) throw new InvalidOptionsError([notAny]);
   const protocol = isObject(options.protocol) ? options.protocol : defaultProtocol;
   const { serviceToken: ownToken } = protocol;
-  const { scope = env(ENV.scope) } = options;
+  const { scope = env(ENV.scope), breaker = {} } = options;
+  const { refreshAheadRatio = options.sharedCache === undefined ? undefined : SHARED_REFRESH_RATIO } = options;
   const given = {
     ...options,
     verifyUrl: options.verifyUrl ?? fromEnv(ENV.verifyUrl) ?? protocol.url,
@@ -73,11 +74,8 @@ export function resolveOptions<Claims = DefaultClaims>(
     // Neither `null` nor an empty variable is none: without a scope, keys of every scope are verified.
     scope,
     // Its parts have defaults of their own.
-    breaker: options.breaker === undefined || options.breaker === false ? {} : options.breaker,
-    refreshAheadRatio:
-      options.refreshAheadRatio === undefined && options.sharedCache !== undefined
-        ? SHARED_REFRESH_RATIO
-        : options.refreshAheadRatio,
+    breaker: breaker === false ? {} : breaker,
+    refreshAheadRatio,
   };
   const { options: valid, issues } = validateOptions(given);
   const url = urlIssue(given.verifyUrl, options.allowInsecureHttp === true);
@@ -110,7 +108,7 @@ export function resolveOptions<Claims = DefaultClaims>(
     serviceToken: valid.serviceToken === false ? '' : valid.serviceToken,
     keyFormat: keyFormatFor(protocol, valid.keyFormat),
     publicUrl: origin + pathname,
-    breaker: options.breaker !== false && valid.breaker,
+    breaker: breaker !== false && valid.breaker,
     revocations: [valid.revocations].flat(),
     readClaims: claimsReader(options.claims),
     protocol,
@@ -158,7 +156,7 @@ const NO_DISPATCHER = 'dispatcher: expected none, since undici does not run here
 
 const NO_STREAMS = 'revocations: expected none, since a stream ends here with the request that opened it';
 
-const NO_NAMESPACE = 'sharedNamespace: expected a name for protocol and its settings, since verdicts depend on them';
+const NO_NAMESPACE = 'sharedNamespace: expected a name for protocol and its settings';
 
 const IN_BROWSER =
-  'refused in a browser window, where everybody can read serviceToken; dangerouslyAllowBrowser: true allows it';
+  'refused in a browser window, where everybody can read serviceToken; else pass dangerouslyAllowBrowser: true';

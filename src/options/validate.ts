@@ -48,9 +48,7 @@ function returns(call: (...args: never) => unknown, test: (result: unknown) => b
 const isTokenSource = (value: unknown): value is TokenSource | false =>
   value === false || isFunction(value) || isHeaderValue(value);
 const isKeyFormat = (value: unknown): value is KeyFormat =>
-  isFunction(value)
-    ? !returns(value, (result) => typeof result !== 'boolean')
-    : value instanceof RegExp && !value.global && !value.sticky;
+  isFunction(value) ? returns(value, isBoolean) : value instanceof RegExp && !value.global && !value.sticky;
 const isControlKey = (value: unknown): value is () => string =>
   isFunction(value) && returns(value, (key) => isHashable(key) && returns(value, (other) => other !== key));
 const isDispatcher = (value: unknown): value is Dispatcher | (() => Dispatcher) =>
@@ -64,8 +62,7 @@ const isSchema = (value: unknown): value is object => {
   const standard: unknown = (isObject(value) || isFunction(value)) && Reflect.get(value, '~standard');
   return isFunction(fieldOf(standard, 'validate'));
 };
-const areObservers = (value: unknown): value is readonly Observer<never>[] =>
-  Array.isArray(value) && value.every(isObject) && new Set(value).size === value.length;
+const areObservers = (value: unknown): value is readonly Observer<never>[] => Array.isArray(value);
 
 const isSharedCache = (value: unknown): value is SharedCache =>
   hasMethods(value, ['get', 'put', 'lease']) && isFleetSupport(fieldOf(value, 'fleet'));
@@ -75,8 +72,7 @@ const isSource = (value: unknown): value is RevocationSource => {
   return isText(fieldOf(value, 'name')) && typeof heartbeatMs === 'number' && heartbeatMs > 0;
 };
 const areSources = (value: unknown): value is RevocationSource | readonly RevocationSource[] => {
-  const all: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return all.every(isSource);
+  return [value].flat().every(isSource);
 };
 
 const FLEET = '`fleet`, imported from keyverify/fleet of the same version as keyverify';
@@ -91,7 +87,11 @@ const schema = lazy(() => {
     (ms) => ms > 0 && ms <= LONGEST_TIMER_MS,
     'a positive number of milliseconds, up to 2 147 483 647',
   );
-  const count = number((n) => n > 0 && Number.isSafeInteger(n), 'a positive whole number');
+  // A cache takes memory for all its entries at once.
+  const count = number(
+    (n) => n > 0 && n <= 1e7 && Number.isSafeInteger(n),
+    'a positive whole number, up to 10 000 000',
+  );
   const flag = withDefault(check(isBoolean, 'true or false'), false);
   const breaker = {
     failureThreshold: withDefault(count, 5),
@@ -122,10 +122,14 @@ const schema = lazy(() => {
     maxConcurrency: withDefault(count, 64),
     breaker: strict(breaker, 'false, or an object of failureThreshold, openMs, maxOpenMs'),
     failOpen: flag,
-    keyFormat: optional(check(isKeyFormat, 'a RegExp without the flags g and y, or a function that returns a boolean')),
+    keyFormat: optional(
+      check(isKeyFormat, 'a RegExp without the flags g and y, or a function that returns a boolean for any text'),
+    ),
     controlKey: optional(check(isControlKey, 'a function that returns a new key each time')),
     claims: optional(check(isSchema, 'a Standard Schema')),
-    protocol: optional(methods<WireProtocol>(['encode', 'decode'], 'an object with encode() and decode()')),
+    protocol: optional(
+      methods<WireProtocol>(['encode', 'decode'], 'an object with encode() and decode(), such as workos()'),
+    ),
     fetch: optional(func<Fetch>()),
     dispatcher: optional(check(isDispatcher, 'an undici dispatcher, or a function that returns one')),
     transport: optional(methods<Transport>(['send'], 'an object with send()')),
@@ -134,7 +138,7 @@ const schema = lazy(() => {
     sharedNamespace: optional(check(isText, 'a string that is not empty')),
     revocations: withDefault(check(areSources, SOURCES), []),
     degradedTtlMs: withDefault(duration, 30_000),
-    observers: withDefault(check(areObservers, 'an array of different objects'), []),
+    observers: withDefault(check(areObservers, 'an array of objects'), []),
     logger: optional(check(isLogger, 'an object with warn(), or false')),
     allowInsecureHttp: flag,
     dangerouslyAllowBrowser: flag,
@@ -151,9 +155,9 @@ export function validateOptions(given: unknown) {
   const issues: string[] = parsed.success ? [] : issueMessages(parsed.error.issues, names);
   if (parsed.success) {
     const { openMs, maxOpenMs } = parsed.data.breaker;
-    if (openMs > maxOpenMs) issues.push(`breaker.openMs: expected maxOpenMs, ${maxOpenMs}, or less, got ${openMs}`);
+    if (openMs > maxOpenMs) issues.push(`breaker.openMs: expected at most maxOpenMs, ${maxOpenMs}, got ${openMs}`);
     const names = [parsed.data.revocations].flat().map(({ name }) => name);
-    if (new Set(names).size < names.length) issues.push('revocations: expected different names, got a duplicate name');
+    if (new Set(names).size < names.length) issues.push('revocations: expected different names');
   }
   const observers = fieldOf(given, 'observers');
   if (areObservers(observers)) issues.push(...observerIssues(observers));

@@ -1,10 +1,11 @@
 import { isLoopback } from '../core/loopback.js';
+import { shown } from '../core/messages.js';
 
-const ABSOLUTE = 'expected an absolute URL such as https://keys.example.com/internal/verify-key';
+const ABSOLUTE = 'expected an absolute URL such as https://keys.example.com/verify';
 
 /** What is wrong with a URL for the key server, as the end of a sentence; it is never quoted, since it may hold a password. */
 export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | undefined {
-  if (url === undefined) return `${ABSOLUTE}, got nothing; pass it, or set KEYVERIFY_URL`;
+  if (url === undefined || url === '') return `${ABSOLUTE}, got ${shown(url)}; pass it, or set KEYVERIFY_URL`;
   const text = url instanceof URL ? url.href : url;
   if (typeof text !== 'string' || !URL.canParse(text)) return ABSOLUTE;
   const { protocol, hostname, username, password, hash } = new URL(text);

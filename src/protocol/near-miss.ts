@@ -1,3 +1,4 @@
+import { aType } from '../core/messages.js';
 import { isObject } from '../core/schema.js';
 
 /** Without case and separators, `client_id` and `clientId` are one. */
@@ -41,7 +42,7 @@ export function nearMiss(name: string, json: unknown): string {
 export function notText(value: unknown, expected = 'text'): string {
   if (value === undefined || value === null) return '';
   const text = value === '' ? 'empty text' : 'text';
-  const got = typeof value === 'string' ? text : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+  const got = typeof value === 'string' ? text : aType(value);
   return `: expected ${expected}, got ${got}`;
 }
 

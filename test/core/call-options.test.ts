@@ -15,7 +15,7 @@ const WRONG: readonly (readonly [string, unknown, string])[] = [
   ['failOpen as text', { failOpen: 'false' }, 'failOpen: expected true or false, got "false"'],
   ['null for failOpen', { failOpen: null }, 'failOpen: expected true or false, got null'],
   ['null for a signal', { signal: null }, 'signal: expected an AbortSignal, got null'],
-  ['a controller for its signal', { signal: new AbortController() }, 'signal: expected an AbortSignal, got a value'],
+  ['a controller for its signal', { signal: new AbortController() }, 'signal: expected an AbortSignal, got an object'],
   ['text for a signal', { signal: 'x' }, 'signal: expected an AbortSignal'],
   ['a context for its waitUntil', { waitUntil: { waitUntil: () => undefined } }, 'waitUntil: expected a function'],
   [

@@ -431,14 +431,11 @@ describe('options of a fleet', () => {
       'sharedCache: expected an object with get(), put(), lease() and `fleet`, imported from keyverify/fleet',
     ],
     [{ revocations: 7 }, 'revocations: expected'],
-    [{ revocations: {} }, 'or an array of them, got a value of type object'],
+    [{ revocations: {} }, 'or an array of them, got an object'],
     [{ revocations: null }, 'or an array of them, got null'],
     [{ revocations: [{ fleet, name: '', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
     [{ revocations: [{ fleet, name: 's', heartbeatMs: 0, follow: () => undefined }] }, 'revocations: expected'],
-    [
-      { revocations: [sseRevocations(), sseRevocations()] },
-      'revocations: expected different names, got a duplicate name',
-    ],
+    [{ revocations: [sseRevocations(), sseRevocations()] }, 'revocations: expected different names'],
     // The code for fleets comes with what is shared, and works with the inside of a verifier of its own version.
     [{ sharedCache: { get, put: get, lease: get } }, 'sharedCache: expected'],
     [{ sharedCache: { fleet: { ...fleet, version: '9.9.9' }, get, put: get, lease: get } }, 'sharedCache: expected'],

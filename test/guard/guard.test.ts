@@ -420,7 +420,7 @@ describe('the options of a guard', () => {
     [{ headers: 'x-api-key' }, `keySources.0: expected ${EACH}, got { headers }, did you mean header?`],
     [{ place: 'x-api-key' }, `keySources.0: expected ${EACH}, got { place }`],
     [{ header: 'x-api-key', query: 'key' }, `keySources.0: expected ${EACH}, got { header, query }`],
-    [{}, `keySources.0: expected ${EACH}, got a value of type object`],
+    [{}, `keySources.0: expected ${EACH}, got an object`],
     [['bearer'], `keySources.0: expected ${EACH}, got an array`],
     [null, `keySources.0: expected ${EACH}, got null`],
     [{ cookie: '' }, 'keySources.0.cookie: expected a name, got an empty string'],
@@ -457,13 +457,13 @@ describe('the options of a guard', () => {
   it.each<[unknown, string]>([
     [undefined, 'nothing'],
     [null, 'null'],
-    [{}, 'a value of type object'],
-    [{ verify: true }, 'a value of type object'],
+    [{}, 'an object'],
+    [{ verify: true }, 'an object'],
     ['https://keys.test/verify', 'a string of 24 characters'],
-    [{ verifyUrl: 'https://keys.test/' }, 'a value of type object: write new KeyVerifier({ verifyUrl, serviceToken })'],
-    [{ serviceToken: 'token' }, 'a value of type object: write new KeyVerifier({ verifyUrl, serviceToken })'],
-    [{ verifier: saying(acme) }, 'a value of type object: pass the verifier itself'],
-    [Promise.resolve(saying(acme)), 'a value of type object: await the verifier first'],
+    [{ verifyUrl: 'https://keys.test/' }, 'an object: write new KeyVerifier({ verifyUrl, serviceToken })'],
+    [{ serviceToken: 'token' }, 'an object: write new KeyVerifier({ verifyUrl, serviceToken })'],
+    [{ verifier: saying(acme) }, 'an object: pass the verifier itself'],
+    [Promise.resolve(saying(acme)), 'an object: await the verifier first'],
   ])('are refused for %j in place of a verifier', (verifier, got) => {
     const issue = `verifier: expected an object with verify(), or a function that returns one, got ${got}`;
     expect(() => createGuard(verifier as DefaultVerifier)).toThrow(new InvalidOptionsError([issue]));

@@ -49,7 +49,7 @@ describe('a guard that answers 500 says why', () => {
     for (let i = 0; i < 3; i++) expect(await status(guard(withKey))).toBe(500);
     expect(lines()).toEqual([
       'keyverify: a guard answers 500, since the function that was passed for the verifier threw, or gave none: InvalidOptionsError: ' +
-        'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/internal/verify-key, got nothing; pass it, or set KEYVERIFY_URL ' +
+        'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/verify, got nothing; pass it, or set KEYVERIFY_URL ' +
         '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got nothing; ' +
         'pass it, or set KEYVERIFY_SERVICE_TOKEN',
     ]);

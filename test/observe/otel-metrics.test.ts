@@ -277,7 +277,7 @@ describe('otel() refuses', () => {
     [
       'what is no tracer provider',
       { tracerProvider: {} },
-      'tracerProvider: expected an object with getTracer(), got a value of type object',
+      'tracerProvider: expected an object with getTracer(), got an object',
     ],
     ['a meter provider in place of options', meterProvider, 'options: got a provider: write otel({ meterProvider })'],
     ['a tracer provider in place of options', trace, 'options: got a provider: write otel({ tracerProvider })'],

@@ -163,7 +163,7 @@ describe('the environment', () => {
   test('counts an empty variable as not set', () => {
     for (const name of ['URL', 'SERVICE_TOKEN']) vi.stubEnv(`KEYVERIFY_${name}`, '');
     expect(issues({}, {})).toEqual([
-      'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/internal/verify-key, got nothing; pass it, or set KEYVERIFY_URL',
+      'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/verify, got nothing; pass it, or set KEYVERIFY_URL',
       'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got nothing; pass it, or set KEYVERIFY_SERVICE_TOKEN',
     ]);
   });
@@ -183,12 +183,12 @@ test('a wrong value from the environment is shown with its variable', () => {
   vi.stubEnv('KEYVERIFY_SCOPE', 'cust-A');
   const protocol = { encode: vi.fn<WireProtocol['encode']>(), decode: vi.fn<WireProtocol['decode']>() };
   expect(issues({ protocol }, {})).toEqual([
-    'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/internal/verify-key',
-    'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got a string of 15 characters, with a line break at the end',
+    'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/verify',
+    'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got a string of 15 characters, with a line break',
     'scope (KEYVERIFY_SCOPE): expected none, since this protocol neither sends it nor compares it with the tenant',
   ]);
   expect(issues({ verifyUrl: '', serviceToken: '', scope: '' })).toEqual([
-    'verifyUrl: expected an absolute URL such as https://keys.example.com/internal/verify-key',
+    'verifyUrl: expected an absolute URL such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL',
     expect.stringMatching(/^serviceToken: expected /),
     expect.stringMatching(/^scope: expected /),
   ]);
@@ -201,8 +201,9 @@ test('a wrong value from the environment is shown with its variable', () => {
 test.each([
   [null, 'null'],
   ['https://admin.test/verify', 'a string of 25 characters'],
-  [[], 'an array'],
-  [() => undefined, 'a value of type function'],
+  [[], 'an empty array'],
+  [[1], 'an array'],
+  [() => undefined, 'a function'],
 ])('options that are none are one mistake: %s', (given, shown) => {
   const build = () => new KeyVerifier(given as KeyVerifierOptions);
   expect(build).toThrow(new InvalidOptionsError([`options: expected an object, got ${shown}`]));
@@ -210,7 +211,7 @@ test.each([
 
 describe('a browser window', () => {
   const REFUSED =
-    'refused in a browser window, where everybody can read serviceToken; dangerouslyAllowBrowser: true allows it';
+    'refused in a browser window, where everybody can read serviceToken; else pass dangerouslyAllowBrowser: true';
 
   test('is refused, unless that is allowed', () => {
     vi.stubGlobal('window', {});

@@ -10,7 +10,7 @@ afterEach(() => {
 describe('the URL of the key server', () => {
   const insecure = (verifyUrl: string): string =>
     `verifyUrl: expected https: for ${new URL(verifyUrl).hostname}, since http: shows every key; else pass allowInsecureHttp: true`;
-  const ABSOLUTE = 'expected an absolute URL such as https://keys.example.com/internal/verify-key';
+  const ABSOLUTE = 'expected an absolute URL such as https://keys.example.com/verify';
 
   test.each([
     'https://admin.test/verify',
@@ -40,7 +40,11 @@ describe('the URL of the key server', () => {
     expect(issues({ verifyUrl, allowInsecureHttp: true })).toEqual([]);
   });
 
-  test.each(['', '/internal/verify-key', 'admin.test/verify', 'https://', 7, {}])('is none: %j', (verifyUrl) => {
+  test('is not an empty string', () => {
+    expect(urlIssue('', true)).toBe(`${ABSOLUTE}, got an empty string; pass it, or set KEYVERIFY_URL`);
+  });
+
+  test.each(['/internal/verify-key', 'admin.test/verify', 'https://', 7, {}])('is none: %j', (verifyUrl) => {
     expect(urlIssue(verifyUrl, true)).toBe(ABSOLUTE);
   });
 

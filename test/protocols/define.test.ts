@@ -186,7 +186,7 @@ describe('a definition that is wrong', () => {
     ],
     [{ auth: { header: 'Authorization: Bearer', prefix: ' ' } }, 'auth.header: expected the name of a header'],
     [{ auth: { header: 7 } }, 'auth.header: expected the name of a header, got 7'],
-    [{ auth: { headr: 'x' } }, 'got a value of type object, did you mean header?'],
+    [{ auth: { headr: 'x' } }, 'got an object, did you mean header?'],
     [
       { auth: TOKEN },
       "auth: expected 'none', 'basic', { header, prefix? } or { field }, got a string of 24 characters",

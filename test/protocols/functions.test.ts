@@ -41,7 +41,7 @@ describe('what a verdict function returns', () => {
     ['expiresAt: expected epoch milliseconds, got 1895733560', { expiresAt: 1_895_733_560 }],
     ['expiresAt: expected epoch milliseconds, got 1895733560000000', { expiresAt: 1_895_733_560_000_000 }],
     ['expiresAt: expected epoch milliseconds, got NaN', { expiresAt: NaN }],
-    ['claims: expected an object, got an array', { claims: [] }],
+    ['claims: expected an object, got an empty array', { claims: [] }],
   ])('is no verdict: %s', (said, fields) => {
     expect(problem(by({ ...IDENTITY, ...fields }))).toBe(`no verdict: verdict() returned ${said}`);
   });
@@ -50,7 +50,8 @@ describe('what a verdict function returns', () => {
     ['nothing', undefined],
     ['null', null],
     ['true', true],
-    ['an array', []],
+    ['an array', [IDENTITY]],
+    ['an empty array', []],
     ['a promise, and has to be synchronous', Promise.resolve(IDENTITY)],
     ["kind: expected 'verified' or 'rejected', got nothing", {}],
     [`kind: expected 'verified' or 'rejected', got "valid"`, { kind: 'valid' }],
@@ -58,7 +59,7 @@ describe('what a verdict function returns', () => {
     ['claims: there is no such field', { kind: 'rejected', claims: {} }],
     ['kind: there is no such field', { ...IDENTITY, failure: { kind: 'server_error', message: 'down' } }],
     ['failure: expected an object of kind and message, got null', { failure: null }],
-    ['failure: expected an object of kind and message, got a value of type object', { failure: { kind: 'x' } }],
+    ['failure: expected an object of kind and message, got an object', { failure: { kind: 'x' } }],
     [
       "failure.kind: expected 'server_error', 'rate_limited', 'misconfigured' or 'invalid_response', got a string of 4 characters",
       { failure: { kind: 'down', message: 'x' } },

@@ -114,9 +114,9 @@ describe('a test clock', () => {
   });
 
   it.each<[unknown, string]>([
-    [async () => await Promise.resolve(), 'a value of type function'],
+    [async () => await Promise.resolve(), 'a function'],
     [undefined, 'nothing'],
-    [{}, 'a value of type object'],
+    [{}, 'an object'],
   ])('settles promises, not %s', async (given, got) => {
     await expect(testClock().settle(given as Promise<void>, 10)).rejects.toThrow(
       `promise: expected a promise, got ${got}`,

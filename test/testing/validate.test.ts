@@ -38,7 +38,7 @@ test.each<[unknown, string]>([
   [{ kind: 'status', status: 99 }, 'status: expected a status, 200 to 599, got 99'],
   [
     { kind: 'status', status: 503, retryAfter: {} },
-    'retryAfter: expected a number of seconds, or an HTTP date, got a value of type object',
+    'retryAfter: expected a number of seconds, or an HTTP date, got an object',
   ],
   [{ kind: 'huge-body', bytes: -1 }, 'bytes: expected a number of bytes, got -1'],
   [{ kind: 'raw', status: 200, body: 1 }, 'body: expected a string, or a Uint8Array, got 1'],
@@ -166,7 +166,7 @@ test.each<[string, () => unknown, string]>([
   [
     'testClock()',
     () => testClock({ wall: new Date('soon') }),
-    'wall: expected a Date, or epoch milliseconds, got a value of type object',
+    'wall: expected a Date, or epoch milliseconds, got an object',
   ],
   [
     'memoryFleet()',
@@ -176,7 +176,7 @@ test.each<[string, () => unknown, string]>([
   [
     'memoryFleet()',
     () => memoryFleet({ clock: { wall: () => 0 } as never }),
-    'clock: expected an object with wall(), monotonic() and after(), got a value of type object',
+    'clock: expected an object with wall(), monotonic() and after(), got an object',
   ],
   [
     'unavailable()',
