@@ -49,10 +49,10 @@ export type AuthorizerResult =
 
 /** The two ways to guard with a Lambda function. */
 export interface LambdaAuth<Identity> {
-  /** Wraps a handler, which gets the event, the identity, and then what Lambda passes. */
+  /** Wraps a handler, which gets the event, the identity, and then what Lambda passes: the context, which it need not take. */
   readonly protect: <Event extends LambdaEvent, Result, Rest extends readonly unknown[]>(
     handler: (event: Event, identity: Identity, ...rest: Rest) => Result | Promise<Result>,
-  ) => (event: Event, ...rest: Rest) => Promise<Result | LambdaResponse>;
+  ) => (event: Event, ...rest: [...Rest, ...unknown[]]) => Promise<Result | LambdaResponse>;
   /**
    * The handler of an authorizer. A bad key is a 401, and a key that `authorize` or the scope denies a 403. Without a verdict
    * it throws, which API Gateway answers with 500: an authorizer can't answer 503. Switch off the cache of API Gateway, or a
@@ -122,9 +122,18 @@ export function apiKeyAuth<
 ): LambdaAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
   const guard = createGuard(verifier, options);
   return {
-    protect(handler) {
+    protect<Event extends LambdaEvent, Result, Rest extends readonly unknown[]>(
+      handler: (
+        event: Event,
+        identity: IdentityOf<ClaimsOf<V>, FailOpen, Optional>,
+        ...rest: Rest
+      ) => Result | Promise<Result>,
+    ) {
       checkHandler('handler', handler);
-      return (event, ...rest) => {
+      return (event: Event, ...passed: [...Rest, ...unknown[]]): Promise<Result | LambdaResponse> => {
+        // It begins with what the handler takes.
+        // eslint-disable-next-line @typescript-eslint/consistent-type-assertions
+        const rest = passed as unknown as Rest;
         expectCall(isEvent(event), 'lambda', 'an event of Lambda');
         return Promise.resolve(guard(fromEvent(event))).then(async (decision) =>
           decision.allowed ? await handler(event, decision.identity, ...rest) : toResult(decision.denial, event),

@@ -49,6 +49,11 @@ describe('a protected function', () => {
     expect(await reading({ headers: { 'x-api-key': 'sk-1' } })).toEqual(['acme context', ['sk-1']]);
   });
 
+  it('need not take what Lambda passes', async () => {
+    const handler = apiKeyAuth(saying(acme)).protect((_, identity) => identity.client);
+    expect(await handler({ headers: { 'x-api-key': 'sk-1' } }, 'context', 'callback')).toBe('acme');
+  });
+
   it.each<[string, LambdaEvent, GuardOptions['keySources']]>([
     ['a header in any case', { headers: { 'X-Api-Key': 'sk+1' } }, undefined],
     ['a cookie of version 2.0', { headers: {}, cookies: ['a=b', 'key=sk%2B1'] }, [{ cookie: 'key' }]],

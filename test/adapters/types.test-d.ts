@@ -11,6 +11,7 @@ import { apiKeyAuth as forFetch, type FetchAuth } from 'keyverify/fetch';
 import { createGuard, type Decision } from 'keyverify/guard';
 import { apiKeyAuth as forHono } from 'keyverify/hono';
 import { apiKeyAuth as forKoa } from 'keyverify/koa';
+import { apiKeyAuth as forLambda, type LambdaEvent, type LambdaResponse } from 'keyverify/lambda';
 import { apiKeyAuth as forNode } from 'keyverify/node';
 import { stubVerifier } from 'keyverify/testing';
 import Koa from 'koa';
@@ -199,5 +200,26 @@ describe('on the request of a framework', () => {
     new Koa().use(forKoa(open)).use((ctx) => {
       expectTypeOf(ctx.state.identity).toEqualTypeOf<Verified | null>();
     });
+  });
+});
+
+describe('a handler of Lambda', () => {
+  const { protect } = forLambda(closed);
+  const event: LambdaEvent = { headers: {} };
+  const context = { awsRequestId: 'id' };
+
+  it('may leave out the context, which Lambda passes all the same', () => {
+    const handler = protect((_event, identity) => identity.tenant);
+    expectTypeOf(handler(event)).toEqualTypeOf<Promise<string | LambdaResponse>>();
+    expectTypeOf(handler(event, context)).toEqualTypeOf<Promise<string | LambdaResponse>>();
+  });
+
+  it('gets what it takes of it', () => {
+    const handler = protect((_event, identity, { awsRequestId }: typeof context) => identity.client + awsRequestId);
+    expectTypeOf(handler(event, context, () => undefined)).toEqualTypeOf<Promise<string | LambdaResponse>>();
+    // @ts-expect-error -- the handler takes a context
+    void handler(event);
+    // @ts-expect-error -- this is none
+    void handler(event, 'context');
   });
 });
