@@ -37,7 +37,12 @@ function readSource(source: unknown): { readonly place: string } | { readonly is
   return { place: `header:${name.toLowerCase()}` };
 }
 
+/** What may be quoted: no key begins like this. */
+const X_HEADER = /^x-[a-z-]{1,20}$/i;
+
 function suggestion(source: unknown, kind: string | undefined): string {
   if (!isString(source)) return kind === undefined || KINDS.includes(kind) ? '' : meant(kind, KINDS);
+  if (X_HEADER.test(source)) return `, did you mean { header: '${source}' }?`;
+  if (source.toLowerCase() === 'authorization') return ", did you mean 'bearer'?";
   return KINDS.includes(source) ? '' : meant(source, ['bearer']);
 }

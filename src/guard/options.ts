@@ -1,4 +1,4 @@
-import { checkOptions, optionIssues } from '../core/check-options.js';
+import { optionIssues } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import type { DefaultClaims, Verified } from '../core/result.js';
@@ -93,7 +93,8 @@ export function checkHandler(name: string, handler: unknown): void {
 
 /** Refuses what would guard a route otherwise than it reads, a misspelt option first of all. */
 export function checkRouteOptions(options: unknown): void {
-  checkOptions(schemas().route, options);
+  const issues = optionIssues(schemas().route, options);
+  if (issues.length > 0) throw new InvalidOptionsError(issues.map(withPlace));
 }
 
 const isVerifier = (value: unknown): boolean => isObject(value) && isFunction(Reflect.get(value, 'verify'));

@@ -33,8 +33,10 @@ export const VERIFIER_OPTIONS = [
   'random',
 ] as const;
 
-/** Says of an option that doesn't exist here where it belongs. */
+/** Says of an option that doesn't exist here where it belongs, or what it is called. */
 export function withPlace(issue: string): string {
-  const name = VERIFIER_OPTIONS.find((option) => issue.startsWith(`${option}: there is no such option`));
+  const isUnknown = (option: string): boolean => issue.startsWith(`${option}: there is no such option`);
+  if (isUnknown('required')) return 'required: there is no such option, did you mean optional: true?';
+  const name = VERIFIER_OPTIONS.find(isUnknown);
   return name === undefined ? issue : `${name}: there is no such option here, it is one of KeyVerifier`;
 }

@@ -143,11 +143,7 @@ describe('revocations as server-sent events', () => {
     });
     void verifier.warmUp();
     await until(() => lines.length > 0);
-    expect(lines).toEqual([
-      expect.stringMatching(
-        /do not arrive.*\(token: expected a string of visible characters, got a string of 17 characters, with a line break\)/,
-      ),
-    ]);
+    expect(lines).toEqual([expect.stringMatching(/do not arrive.*\(token: expected a string of visible characters\)/)]);
     expect(lines[0]).not.toContain('0123456789');
   });
 });

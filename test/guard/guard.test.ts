@@ -407,6 +407,12 @@ describe('the options of a guard', () => {
     ['a realm with a backslash', { realm: 'a\\b' }, /realm: expected printable ASCII/],
     ['a realm that is no text', { realm: 1 }, /realm: expected printable ASCII/],
     ['no place to look for a key in', { keySources: [] }, source],
+    ['no place at all', { keySources: [] }, /got an empty array$/],
+    [
+      'a key that is not required',
+      { required: false },
+      /required: there is no such option, did you mean optional: true\?$/,
+    ],
     ['a place that is no array', { keySources: 'bearer' }, source],
   ])('are refused for %s', (_, options, message) => {
     expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(InvalidOptionsError);
@@ -416,6 +422,12 @@ describe('the options of a guard', () => {
   it.each<[unknown, string]>([
     ['basic', `keySources.0: expected ${EACH}, got a string of 5 characters`],
     ['Bearer', `keySources.0: expected ${EACH}, got a string of 6 characters, did you mean bearer?`],
+    [
+      'x-api-key',
+      `keySources.0: expected ${EACH}, got a string of 9 characters, did you mean { header: 'x-api-key' }?`,
+    ],
+    ['Authorization', `keySources.0: expected ${EACH}, got a string of 13 characters, did you mean 'bearer'?`],
+    ['x-0123456789abcdef', `keySources.0: expected ${EACH}, got a string of 18 characters`],
     ['header', `keySources.0: expected ${EACH}, got a string of 6 characters`],
     [{ headers: 'x-api-key' }, `keySources.0: expected ${EACH}, got { headers }, did you mean header?`],
     [{ place: 'x-api-key' }, `keySources.0: expected ${EACH}, got { place }`],
