@@ -10,6 +10,8 @@ export interface ProblemDetails {
   readonly type: string;
   /** One sentence for people. */
   readonly title: string;
+  /** How to send a key, where none was found. */
+  readonly detail?: string;
   /** The HTTP status. */
   readonly status: number;
   /** Why: `missing_key`, `unknown_key`, `revoked`, `unavailable`, ... */
@@ -113,9 +115,10 @@ export function reasonOf(result: Rejected | FailedClosed, key: string | null): s
   return REASON.test(result.reason) ? result.reason : undefined;
 }
 
-export function problemDetails(type: DenialType, requestId: string, reason?: string): ProblemDetails {
+export function problemDetails(type: DenialType, requestId: string, reason?: string, detail?: string): ProblemDetails {
   const { title, status, reason: standard } = DENIALS[type];
-  return { type: TYPE_PREFIX + type, title, status, reason: reason ?? standard, requestId };
+  const said = detail === undefined ? {} : { detail };
+  return { type: TYPE_PREFIX + type, title, ...said, status, reason: reason ?? standard, requestId };
 }
 
 /** The headers that go with a row of the table. */

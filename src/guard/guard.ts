@@ -3,7 +3,7 @@ import { isFailedOpen, isVerified, type Verified } from '../core/result.js';
 import type { Decision, Guard } from './decision.js';
 import { type DenialContext, denialTypeOf, type DenialType, headersOf } from './denial.js';
 import { problemDetails, reasonOf, requestIdOf, toDenial } from './denial.js';
-import { type KeyFound, readKey } from './key-sources.js';
+import { howToSend, type KeyFound, readKey } from './key-sources.js';
 import { GuardLog, type Part } from './log.js';
 import { checkGuardOptions, checkRouteOptions, checkVerifier, settingsOf } from './options.js';
 import type { GuardOptions, IdentityOf, RouteOptions, RouteSettings } from './options.js';
@@ -74,7 +74,9 @@ export function createGuard(
     let requestId: string | undefined;
     try {
       requestId = requestIdOf(request, found);
-      const problem = problemDetails(type, requestId, reason);
+      // The key may have come in another place, or without its scheme.
+      const detail = type === 'missing-key' ? howToSend(keySources) : undefined;
+      const problem = problemDetails(type, requestId, reason, detail);
       const returned = type === 'aborted' ? undefined : await onDenied?.(problem, context);
       const overrides = log.overridesOf(returned);
       return { allowed: false, denial: toDenial(problem, headersOf(type, realm, context.result), overrides) };

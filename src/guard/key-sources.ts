@@ -20,6 +20,18 @@ export type KeySource =
 /** Where a key is looked for by default. */
 const DEFAULT_SOURCES: readonly KeySource[] = ['bearer', { header: 'x-api-key' }];
 
+function placeOf(source: KeySource): string {
+  if (source === 'bearer') return 'Authorization: Bearer <key>';
+  if ('header' in source) return `the header ${source.header}`;
+  if ('query' in source) return `the query parameter ${source.query}`;
+  if ('cookie' in source) return `the cookie ${source.cookie}`;
+  return `the subprotocol ${source.subprotocol}<key>`;
+}
+
+/** Tells a caller how to send a key. */
+export const howToSend = (sources: readonly KeySource[] = DEFAULT_SOURCES): string =>
+  `Send the key as ${sources.map(placeOf).join(', or as ')}.`;
+
 /** A key, none (`null`), or several candidates (or one that may be several): never guessed. */
 export type KeyFound = { readonly key: string | null } | { readonly ambiguous: true };
 

@@ -14,7 +14,7 @@ const DURATION = 'expected a positive number of milliseconds, got';
 test.each<[string, (options: never) => object, unknown, readonly string[]]>([
   ['redisCache', redisCache, { send, secret: 'only-a-dozen' }, [`${SECRET}a string of 12 characters`]],
   ['redisCache', redisCache, { send }, [`${SECRET}nothing`]],
-  ['redisCache', redisCache, { send, secret: [] }, [`${SECRET}an array`]],
+  ['redisCache', redisCache, { send, secret: [] }, [`${SECRET}an empty array`]],
   [
     'redisCache',
     redisCache,

@@ -94,6 +94,10 @@ describe('a guard', () => {
     const verifier = saying(acme);
     const guard = createGuard(verifier);
     expect((await denied(guard(withoutKey))).headers['www-authenticate']).toBe('Bearer realm="api"');
+    expect(problemOf(await denied(guard(requestWith({ authorization: 'sk-1' }))))).toMatchObject({
+      detail: 'Send the key as Authorization: Bearer <key>, or as the header x-api-key.',
+      reason: 'missing_key',
+    });
     const two = await denied(guard(requestWith({ 'x-api-key': ['sk-1', 'sk-2'] })));
     expect(two).toMatchObject({ status: 400, reason: 'ambiguous_key' });
     expect(two.headers['www-authenticate']).toBe('Bearer realm="api", error="invalid_request"');
@@ -103,6 +107,16 @@ describe('a guard', () => {
       reason: 'ambiguous_key',
     });
     expect(verifier.asked).toEqual([]);
+  });
+
+  it('says how to send a key only where there is none, and by its own places', async () => {
+    const keySources = [{ query: 'key' }, { cookie: 'id' }, { subprotocol: 'key.' }, { header: 'X-Key' }] as const;
+    const none = await denied(createGuard(saying(acme), { keySources })(withoutKey));
+    expect(problemOf(none).detail).toBe(
+      'Send the key as the query parameter key, or as the cookie id, or as the subprotocol key.<key>, or as the header X-Key.',
+    );
+    const revoked = await denied(createGuard(saying(rejected('revoked')))(withKey));
+    expect(problemOf(revoked)).not.toHaveProperty('detail');
   });
 
   it('lets a request without a key in where the key is optional, but none with a bad key', async () => {

@@ -232,6 +232,7 @@ export const httpCases: Readonly<Record<string, AdapterCheck>> = {
     assert.deepEqual(JSON.parse(body), {
       type: 'urn:keyverify:problem:missing-key',
       title: 'An API key is required',
+      detail: 'Send the key as Authorization: Bearer <key>, or as the header x-api-key.',
       status: 401,
       reason: 'missing_key',
       requestId: 'req-7',
