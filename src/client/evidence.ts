@@ -139,6 +139,7 @@ export class OutageEvidence {
     const isOld = (call?.firstSentAt ?? Infinity) < (this.#controls.last?.sentAt ?? -Infinity);
     this.trust.recordAnswer(mono, failedAttempts, call && (isOld ? 'before' : 'after'));
     if (this.trust.isDisputed) this.#controls.request();
+    if (!call) this.recordTypical(latencyMs);
     // The second one replaces the first, which had to wait for a connection.
     const answers = Math.min(this.#answers++, WINDOW) || 1;
     this.#usualMs += (latencyMs - this.#usualMs) / answers;

@@ -292,7 +292,6 @@ export class KeyServerClient<Claims> {
     const mono = result.sentAt + durationMs;
     const evidence = failure !== undefined && this.#isOwnLoad(failure) ? 'none' : this.#evidence.recordControl(result);
     if (failure === undefined) {
-      this.#evidence.recordTypical(durationMs);
       this.#recordAnswer(mono, durationMs, 0);
       this.#options.onControl(undefined, durationMs, result);
       return;

@@ -70,9 +70,6 @@ export function duration(ms: number): string {
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }
 
-/** A number as one would write it in code. */
-const grouped = (ms: number): string => ms.toLocaleString('en').replaceAll(',', '_');
-
 const more = (unsaid: number): string => (unsaid > 0 ? ` ${unsaid} more since the last line like this.` : '');
 
 /** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
@@ -116,7 +113,7 @@ export const lines = {
     `${publicUrl}, so keys expire too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both (NTP).`,
 
   durations: (short: readonly (readonly [name: string, ms: number, ...unknown[]])[]): string => {
-    const meant = short.map(([name, ms]) => `${name}: ${ms} ms; if you meant ${ms} s, pass ${grouped(ms * 1000)}`);
+    const meant = short.map(([name, ms]) => `${name}: ${ms} ms; if you meant ${ms} s, pass ${ms} * 1000`);
     return `keyverify: durations are in milliseconds. ${meant.join('. ')}.`;
   },
 };

@@ -11,7 +11,7 @@ import type { Observer } from '../core/events.js';
 import type { Logger } from '../core/logger.js';
 import type { DefaultClaims } from '../core/result.js';
 import type { TokenSource } from '../core/token.js';
-import { isObject } from '../core/schema.js';
+import { fieldOf, isObject } from '../core/schema.js';
 import type { RevocationSource } from '../fleet/revocation.js';
 import type { SharedCache } from '../fleet/shared-cache.js';
 import { claimsReader, type ClaimsReader } from '../protocol/claims.js';
@@ -129,10 +129,10 @@ const SHARED_REFRESH_RATIO = 0.75;
 const ENV = { verifyUrl: 'KEYVERIFY_URL', serviceToken: 'KEYVERIFY_SERVICE_TOKEN', scope: 'KEYVERIFY_SCOPE' } as const;
 
 /** Names the variable that a wrong value comes from. */
-function withVariable(issue: string, passed: { readonly [Name in keyof typeof ENV]?: unknown }): string {
-  for (const name of ['verifyUrl', 'serviceToken', 'scope'] as const)
-    if (issue.startsWith(`${name}:`) && passed[name] === undefined && env(ENV[name]) !== undefined)
-      return issue.replace(name, `${name} (${ENV[name]})`);
+function withVariable(issue: string, passed: object): string {
+  for (const [name, variable] of Object.entries(ENV))
+    if (issue.startsWith(`${name}:`) && fieldOf(passed, name) === undefined && env(variable) !== undefined)
+      return issue.replace(name, `${name} (${variable})`);
   return issue;
 }
 

@@ -392,16 +392,16 @@ test.each([
 test.each<[Partial<typeof SETTINGS>, string]>([
   [
     { cacheTtlMs: 300, timeoutMs: 2 },
-    'cacheTtlMs: 300 ms; if you meant 300 s, pass 300_000. timeoutMs: 2 ms; if you meant 2 s, pass 2_000',
+    'cacheTtlMs: 300 ms; if you meant 300 s, pass 300 * 1000. timeoutMs: 2 ms; if you meant 2 s, pass 2 * 1000',
   ],
-  [{ cacheTtlMs: 3_600 }, 'cacheTtlMs: 3600 ms; if you meant 3600 s, pass 3_600_000'],
-  [{ staleIfErrorMs: 86_400 }, 'staleIfErrorMs: 86400 ms; if you meant 86400 s, pass 86_400_000'],
-  [{ staleIfErrorMs: 600 }, 'staleIfErrorMs: 600 ms; if you meant 600 s, pass 600_000'],
-  [{ rejectedTtlMs: 10 }, 'rejectedTtlMs: 10 ms; if you meant 10 s, pass 10_000'],
-  [{ timeoutMs: 30 }, 'timeoutMs: 30 ms; if you meant 30 s, pass 30_000'],
-  [{ degradedTtlMs: 30 }, 'degradedTtlMs: 30 ms; if you meant 30 s, pass 30_000'],
-  [{ breaker: { ...BREAKER, openMs: 1 } }, 'breaker.openMs: 1 ms; if you meant 1 s, pass 1_000'],
-  [{ breaker: { ...BREAKER, maxOpenMs: 5 } }, 'breaker.maxOpenMs: 5 ms; if you meant 5 s, pass 5_000'],
+  [{ cacheTtlMs: 3_600 }, 'cacheTtlMs: 3600 ms; if you meant 3600 s, pass 3600 * 1000'],
+  [{ staleIfErrorMs: 86_400 }, 'staleIfErrorMs: 86400 ms; if you meant 86400 s, pass 86400 * 1000'],
+  [{ staleIfErrorMs: 600 }, 'staleIfErrorMs: 600 ms; if you meant 600 s, pass 600 * 1000'],
+  [{ rejectedTtlMs: 10 }, 'rejectedTtlMs: 10 ms; if you meant 10 s, pass 10 * 1000'],
+  [{ timeoutMs: 30 }, 'timeoutMs: 30 ms; if you meant 30 s, pass 30 * 1000'],
+  [{ degradedTtlMs: 30 }, 'degradedTtlMs: 30 ms; if you meant 30 s, pass 30 * 1000'],
+  [{ breaker: { ...BREAKER, openMs: 1 } }, 'breaker.openMs: 1 ms; if you meant 1 s, pass 1 * 1000'],
+  [{ breaker: { ...BREAKER, maxOpenMs: 5 } }, 'breaker.maxOpenMs: 5 ms; if you meant 5 s, pass 5 * 1000'],
 ])('durations that look like seconds: %j', (settings, durations) => {
   expect(logsOf(settings).lines).toEqual([`warn keyverify: durations are in milliseconds. ${durations}.`]);
 });
