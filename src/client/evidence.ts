@@ -70,8 +70,8 @@ export class OutageEvidence {
   #usualMs = 0;
   /** How long the server works on one question, in milliseconds: the latency divided by the questions in flight meanwhile. */
   #workMs = 0;
-  /** How long an answer takes that no caller can make slow: an average in which each counts for half of all before it. */
-  #typicalMs = 0;
+  #latestMs = 0;
+  #overtakenUntil = -Infinity;
   /** The longest recent latency. Fades with each answer. */
   #longestMs = 0;
   #answers = 0;
@@ -88,14 +88,14 @@ export class OutageEvidence {
     return this.#lastAnswerAt;
   }
 
-  /** How long an answer takes, in milliseconds, as an average. */
+  /** How long an answer takes, in milliseconds, as an average without those that were overtaken. */
   get usualMs(): number {
     return this.#usualMs;
   }
 
-  /** From when on the wait for an answer is unusual, in milliseconds, by answers that no caller can make slow. */
+  /** From when on the wait for an answer is unusual, in milliseconds: where requests queue at the server, the latest one tells. */
   get unusualMs(): number {
-    return UNUSUAL_FACTOR * this.#typicalMs;
+    return UNUSUAL_FACTOR * Math.max(this.#usualMs, this.#latestMs);
   }
 
   /** Whether the server has answered somebody since this question was sent: its failure is then its own. */
@@ -128,9 +128,12 @@ export class OutageEvidence {
     if (!this.answeredSince(call)) this.#controls.request();
   }
 
-  /** The server answered a control question, or verified a new key: of other keys, callers have as many as they like. */
-  recordTypical(latencyMs: number): void {
-    this.#typicalMs = (latencyMs + (this.#typicalMs || latencyMs)) / 2;
+  /**
+   * A control question was answered, or a new key verified, of which callers have few. What was sent before it and is answered
+   * later doesn't wait in a queue: it is slow by itself.
+   */
+  overtake(sentAt: number): void {
+    this.#overtakenUntil = Math.max(this.#overtakenUntil, sentAt);
   }
 
   /** The server gave a verdict, after so many failed attempts. */
@@ -139,10 +142,13 @@ export class OutageEvidence {
     const isOld = (call?.firstSentAt ?? Infinity) < (this.#controls.last?.sentAt ?? -Infinity);
     this.trust.recordAnswer(mono, failedAttempts, call && (isOld ? 'before' : 'after'));
     if (this.trust.isDisputed) this.#controls.request();
-    if (!call) this.recordTypical(latencyMs);
+    if (!call) this.overtake(mono - latencyMs);
     // The second one replaces the first, which had to wait for a connection.
     const answers = Math.min(this.#answers++, WINDOW) || 1;
-    this.#usualMs += (latencyMs - this.#usualMs) / answers;
+    if (mono - latencyMs >= this.#overtakenUntil) {
+      this.#usualMs += (latencyMs - this.#usualMs) / answers;
+      this.#latestMs = latencyMs;
+    }
     // A control question is asked last, whatever keys of callers hang: it soon shows that these are no work.
     this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / (call ? answers : Math.min(answers, 2));
     this.#lastAnswerAt = mono;

@@ -178,7 +178,7 @@ export class KeyServerClient<Claims> {
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
       const latencyMs = mono - outcome.askedAt.mono;
-      if (lane === 'low' && outcome.result.valid) this.#evidence.recordTypical(latencyMs);
+      if (lane === 'low' && outcome.result.valid) this.#evidence.overtake(outcome.askedAt.mono);
       this.#recordAnswer(mono, latencyMs, call.failedBefore(outcome), lagMs, lane, call);
       return { verdict: outcome, attempts, durationMs: mono - startedAt, clockSkewMs };
     }

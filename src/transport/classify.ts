@@ -47,7 +47,7 @@ export const TLS_FAILED: Diagnosis = {
  */
 export const CLOSED_AT_ONCE: Diagnosis = {
   kind: 'invalid_response',
-  message: 'keyverify: the key server closed a new TLS connection at once: it may want a client certificate',
+  message: 'keyverify: the key server hung up on a new TLS connection: it may want a client certificate',
 };
 
 export const NOT_HTTP: Diagnosis = {

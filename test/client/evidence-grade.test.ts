@@ -331,18 +331,39 @@ describe('how many control questions must fail in a row', () => {
 
 describe('how long an answer usually takes', () => {
   test('is an average, over 32 answers at most, without the first, which had to wait for a connection', () => {
-    const { evidence, answer } = watchEvidence();
+    const { evidence, answer, send } = watchEvidence();
+    const call = send();
     expect(evidence.usualMs).toBe(0);
-    answer(1_000);
+    answer(1_000, 0, call);
     expect(evidence.usualMs).toBe(1_000);
-    answer(10);
+    answer(10, 0, call);
     expect(evidence.usualMs).toBe(10);
-    answer(30);
+    answer(30, 0, call);
     expect(evidence.usualMs).toBe(20);
-    for (let count = 2; count < 32; count++) answer(20);
+    for (let count = 2; count < 32; count++) answer(20, 0, call);
     expect(evidence.usualMs).toBeCloseTo(20, 9);
-    answer(52);
+    answer(52, 0, call);
     expect(evidence.usualMs).toBeCloseTo(21, 9);
+  });
+
+  test('leaves out an answer that a control question or a good new key has overtaken', async () => {
+    const { clock, evidence, answer, send } = watchEvidence();
+    const call = send();
+    answer(1_000, 0, call);
+    answer(20, 0, call);
+    await clock.advance(100);
+    evidence.overtake(clock.monotonic() - 10);
+    answer(500, 0, call);
+    expect([evidence.usualMs, evidence.unusualMs]).toEqual([20, 60]);
+    // A control question overtakes what was sent before it, and one that was sent earlier takes nothing back.
+    answer(9);
+    evidence.overtake(0);
+    const known = [evidence.usualMs, evidence.unusualMs];
+    answer(10, 0, call);
+    expect([evidence.usualMs, evidence.unusualMs]).toEqual(known);
+    // What was sent with it counts.
+    answer(9, 0, call);
+    expect(evidence.usualMs).toBeLessThan(known[0] ?? 0);
   });
 });
 
