@@ -4,7 +4,10 @@ import type { Entry } from './entry.js';
 /** How long a key isn't asked about after a failure, at most, in milliseconds. Half of it is random. */
 const BACKOFF_MS = 1000;
 
-/** How long a key isn't asked about during a pause after it was itself answered 429, at first and at most, in milliseconds. Each further one doubles it. */
+/**
+ * For how long a key that was itself answered 429 isn't asked about during a pause, at first and at most, in milliseconds. Each
+ * further 429 doubles it.
+ */
 const LIMITED_MS = 250;
 const MOST_LIMITED_MS = 30_000;
 

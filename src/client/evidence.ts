@@ -71,6 +71,7 @@ export class OutageEvidence {
   /** How long the server works on one question, in milliseconds: the latency divided by the questions in flight meanwhile. */
   #workMs = 0;
   #latestMs = 0;
+  /** When the latest question was sent that overtook those before it. */
   #overtakenUntil = -Infinity;
   /** The longest recent latency. Fades with each answer. */
   #longestMs = 0;
@@ -88,7 +89,7 @@ export class OutageEvidence {
     return this.#lastAnswerAt;
   }
 
-  /** How long an answer takes, in milliseconds, as an average without those that were overtaken. */
+  /** How long an answer takes on average, in milliseconds. Answers that were overtaken don't count. */
   get usualMs(): number {
     return this.#usualMs;
   }
@@ -149,7 +150,8 @@ export class OutageEvidence {
       this.#usualMs += (latencyMs - this.#usualMs) / answers;
       this.#latestMs = latencyMs;
     }
-    // A control question is asked last, whatever keys of callers hang: it soon shows that these are no work.
+    // Keys on which the server hangs may not keep it busy at all. A control question that is answered quickly beside many of
+    // them shows that, so it counts for half of the average.
     this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / (call ? answers : Math.min(answers, 2));
     this.#lastAnswerAt = mono;
     // Shorter ones make no difference to `confirm()`.

@@ -117,9 +117,9 @@ async function ask(who: Caller, key: number | string, options: CallOptions = {})
   const knownBad = memory.knownBad(id, from);
   const control = setTimeout(() => {
     // Several timers in a row, each late because this process was, prove nothing either.
-    setImmediate(() => (call.isLate = call.isPending && !stalled(from)));
+    setImmediate(() => call.isPending && !stalled(from) && late.push(call));
   }, LATE_MS);
-  const call = { isPending: true, isLate: false };
+  const call: { isPending: boolean; ms?: number; failure?: unknown } = { isPending: true };
   let result: Result | undefined;
   const waiting = waitFor(id);
   calls++;
@@ -133,8 +133,8 @@ async function ask(who: Caller, key: number | string, options: CallOptions = {})
     } else thrown.push(String(error));
   }
   call.isPending = false;
-  if (call.isLate)
-    late.push({ ms: Date.now() - from, who, maxAgeMs, failure: result && 'failure' in result && result.failure });
+  call.ms = Date.now() - from;
+  call.failure = result && 'failure' in result && result.failure;
   waiting.callers--;
   clearTimeout(control);
   mostAsking = Math.max(mostAsking, verifier.stats().active);
