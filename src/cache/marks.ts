@@ -14,7 +14,7 @@ export class Marks {
 
   add(fingerprint: string): void {
     if (this.#fingerprints.size >= MAX_MARKS && !this.#fingerprints.has(fingerprint)) this.addAll();
-    if (!this.#areAll) this.#fingerprints.add(fingerprint);
+    this.#fingerprints.add(fingerprint);
   }
 
   addAll(): void {

@@ -241,7 +241,6 @@ export class VerdictCache<Claims> {
   #upToDate(fingerprint: string, entry: Entry<Claims>): Entry<Claims> | undefined {
     if (entry.isForgotten) return undefined;
     const { position, result } = entry;
-    if (position >= this.#outdatedBefore) return entry;
     if (this.#revoked.invalidatedSince(position, fingerprint, result)) {
       entry.forget();
       return undefined;

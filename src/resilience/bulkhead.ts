@@ -40,7 +40,7 @@ export class Bulkhead {
   constructor(maxConcurrency: number, clock: Clock) {
     this.#clock = clock;
     this.#maxConcurrency = maxConcurrency;
-    const high = maxConcurrency === Infinity ? Infinity : Math.ceil(maxConcurrency * (1 - LEFT_TO_LOW));
+    const high = Math.ceil(maxConcurrency * (1 - LEFT_TO_LOW));
     // Without a limit there is none for this lane either.
     const low = maxConcurrency === Infinity ? Infinity : Math.min(COLD_LOW_LIMIT, maxConcurrency);
     this.#maxLimit = { high, low: maxConcurrency };
@@ -73,7 +73,7 @@ export class Bulkhead {
   }
 
   /** Waits up to `ms` for a slot, and then for as long as `moreMs` says; `false` if the lane is full or no slot was free in time. */
-  async acquire(lane: Lane, ms: number, moreMs: () => number = () => 0): Promise<boolean> {
+  async acquire(lane: Lane, ms: number, moreMs: () => number): Promise<boolean> {
     const waiters = this.#waiters[lane];
     if (waiters.size >= this.#maxConcurrency * QUEUE_PER_SLOT) return false;
     return await new Promise((resolve) => {
@@ -90,9 +90,7 @@ export class Bulkhead {
         resolve(false);
       };
       let cancel = this.#clock.after(ms, () => {
-        const more = moreMs();
-        if (more > 0) cancel = this.#clock.after(more, leave);
-        else leave();
+        cancel = this.#clock.after(moreMs(), leave);
       });
       waiters.add(waiter);
     });
@@ -127,7 +125,8 @@ export class Bulkhead {
   /** The server sheds load. */
   shed(): void {
     const floor = this.#maxConcurrency * SHED_FLOOR;
-    if (this.#limit.low > floor) this.#limit.low = Math.max(Math.floor(this.#limit.low / 2), Math.ceil(floor));
+    const { low } = this.#limit;
+    this.#limit.low = Math.min(low, Math.max(Math.floor(low / 2), Math.ceil(floor)));
   }
 
   #hasRoom(lane: Lane): boolean {

@@ -47,6 +47,15 @@ describe('a key whose question failed is left alone', () => {
   });
 });
 
+test('a key that was invalidated meanwhile is no longer left alone', () => {
+  const backoffs = new Backoffs<unknown>();
+  const [invalidated, other] = [entry(), entry()];
+  backoffs.begin('of a key', invalidated, fails('timeout', 'proven'), 1000, 0);
+  invalidated.forget();
+  backoffs.begin('of another', other, fails('timeout', 'proven'), 1100, 0);
+  expect([invalidated, other].map((failed) => failed.backoffFailure(1100)?.kind)).toEqual([undefined, 'timeout']);
+});
+
 test('a key is failing since the first failure in a row', () => {
   const backoffs = new Backoffs<unknown>();
   const failing = entry();

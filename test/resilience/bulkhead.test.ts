@@ -4,6 +4,7 @@ import { Bulkhead, type Lane } from '../../src/resilience/bulkhead.js';
 import { testClock } from 'keyverify/testing';
 
 const LANES = ['high', 'low'] as const;
+const noMore = (): number => 0;
 
 function setUp(maxConcurrency: number) {
   const clock = testClock();
@@ -21,7 +22,7 @@ function setUp(maxConcurrency: number) {
     },
     /** Waits for a slot, under a name. */
     wait: async (lane: Lane, name: string, ms = 1_000): Promise<boolean> => {
-      const acquired = await bulkhead.acquire(lane, ms);
+      const acquired = await bulkhead.acquire(lane, ms, noMore);
       admitted.push(acquired ? name : `not ${name}`);
       return acquired;
     },
@@ -206,10 +207,10 @@ describe('a request that waits', () => {
   test.each(LANES)('is refused at once where 64 wait for each slot already, in the lane %s', async (lane) => {
     const { clock, bulkhead, fill } = setUp(2);
     fill('high');
-    const waits = Array.from({ length: 2 * 64 }, () => bulkhead.acquire(lane, 1_000));
+    const waits = Array.from({ length: 2 * 64 }, () => bulkhead.acquire(lane, 1_000, noMore));
     expect(bulkhead.queued).toBe(2 * 64);
-    expect(await bulkhead.acquire(lane, 1_000)).toBe(false);
-    const other = bulkhead.acquire(lane === 'high' ? 'low' : 'high', 1_000);
+    expect(await bulkhead.acquire(lane, 1_000, noMore)).toBe(false);
+    const other = bulkhead.acquire(lane === 'high' ? 'low' : 'high', 1_000, noMore);
     expect(bulkhead.queued).toBe(2 * 64 + 1);
     await clock.advance(1_000);
     expect(new Set(await Promise.all([...waits, other]))).toEqual(new Set([false]));

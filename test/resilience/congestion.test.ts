@@ -135,7 +135,26 @@ describe('congestion', () => {
   });
 });
 
+test.each([
+  [4, false],
+  [5, true],
+])('three answers at once leave room for four more: with %i in flight', (others, lasts) => {
+  const congestion = new Congestion(TIMEOUT_MS);
+  for (const left of [0, 0, others]) congestion.record(1_000, 0, 1_000, sent(left));
+  expect(congestion.capacity).toBe(4);
+  expect(congestion.lasts(1_000)).toBe(lasts);
+});
+
 describe('a server that is not congested', () => {
+  test('is silent from a request that timed out until the next answer', () => {
+    const congestion = new Congestion(TIMEOUT_MS);
+    expect(congestion.isSilent).toBe(false);
+    expect(congestion.endsRound(2_000, 0)).toBe(true);
+    expect(congestion.isSilent).toBe(true);
+    congestion.end(2_000, 1_900);
+    expect(congestion.isSilent).toBe(false);
+  });
+
   test('is one that has not answered yet', () => {
     const congestion = new Congestion(TIMEOUT_MS);
     expect(congestion.lasts(0)).toBe(false);

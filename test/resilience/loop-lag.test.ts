@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 import { LoopLag, isOwnLag } from '../../src/resilience/loop-lag.js';
 import { testClock } from 'keyverify/testing';
@@ -24,6 +24,13 @@ test('the lag counts from the moment from which it is watched, also before a tim
   expect([first.ms, second.ms]).toEqual([150, 50]);
   await clock.advance(500);
   expect([first.ms, second.ms]).toEqual([150, 50]);
+});
+
+test('it is measured in the background, which keeps no process alive', () => {
+  const clock = testClock();
+  const after = vi.spyOn(clock, 'after');
+  new LoopLag(clock).watch();
+  expect(after).toHaveBeenCalledExactlyOnceWith(20, expect.any(Function), true);
 });
 
 test('one timer measures it for all, and runs out once nobody watches any more', async () => {
