@@ -1,8 +1,9 @@
 export function duration(ns) {
   if (ns < 0) return `-${duration(-ns)}`;
-  if (ns < 1e3) return `${ns.toFixed(0)} ns`;
-  if (ns < 1e6) return `${(ns / 1e3).toFixed(ns < 1e4 ? 2 : 1)} µs`;
-  if (ns < 1e9) return `${(ns / 1e6).toFixed(1)} ms`;
+  // Rounded up, a little less than a unit is the next one.
+  if (ns < 999.5) return `${ns.toFixed(0)} ns`;
+  if (ns < 999_950) return `${(ns / 1e3).toFixed(ns < 9_995 ? 2 : 1)} µs`;
+  if (ns < 999_950_000) return `${(ns / 1e6).toFixed(1)} ms`;
   return `${(ns / 1e9).toFixed(2)} s`;
 }
 

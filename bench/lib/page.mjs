@@ -45,14 +45,14 @@ function service({ rows, nginx, perSecond, seconds }) {
   const missing =
     nginx === undefined ? '\n\nnginx was not installed (`apt-get install nginx-light`), so it is left out.' : '';
   return `Each service is a process of its own and gets ${whole(perSecond)} requests/s for ${seconds} s in each of ${rows[0].cpuUs.length} rounds, over kept-alive
-connections of another process. Measured is its processor time per request, not the throughput of two cores, which varies by a
-factor of two within a minute on a machine like this. The figure "above bare" is the median of the differences within the rounds.
+connections of another process. We measure processor time per request, not throughput: on two cores that varies by a factor of
+two within a minute on a machine like this. The figure "above bare" is the median of the differences within the rounds.
 
 ${table(['', 'CPU per request', 'above bare (interquartile range)', ''], lines)}${missing}
 
 The others do less, or other things. \`@fastify/bearer-auth\` and \`hono/bearer-auth\` compare with fixed keys, and know neither whose
 key it is nor that it was revoked. \`@fastify/jwt\` and \`express-oauth2-jwt-bearer\` check an HS256 signature (RS256 costs
-more): a revoked token is good until it expires. \`@unkey/hono\` asks its service, here a stand-in on loopback, about
+more): a revoked token stays valid until it expires. \`@unkey/hono\` asks its service, here a stand-in on loopback, about
 every request. "By hand" is an \`LRUCache\` with a TTL around \`fetch\`. nginx's \`auth_request\` only reads the status of a
 cached response, which is 200 for a rejected key as well, so it lets rejected keys in. Its figure is that of nginx and of the
 service behind it.`;
@@ -132,8 +132,8 @@ ${table(
 )}
 
 keyverify polls its stream every 500 ms here. A bus is faster while it is connected, but a process without a connection never
-gets what is published meanwhile. In ${lags.revocations} revocations that the key server publishes, four processes refuse the key after
-${duration(lags.median * 1e6)} (median) and ${duration(lags.p99 * 1e6)} (p99); ${lags.lost} were lost.
+gets what is published meanwhile. Of ${lags.revocations} revocations that the key server published, the slowest one took ${duration(lags.p99 * 1e6)}
+until all four processes refused the key; the median of all processes is ${duration(lags.median * 1e6)}; ${lags.lost} were lost.
 
 The key server is down:
 
@@ -191,8 +191,8 @@ export function page(
 <!-- Written by \`npm run bench\`. Edit bench/, not this page. -->
 
 All candidates of a comparison take turns within one run, so a slow phase of the machine affects them alike. Ratios carry over
-to other machines, absolute figures don't. A ratio compares medians; the range in brackets is the interquartile range of the
-ratios of the single rounds. All figures are of one run.
+to other machines, absolute figures don't. A ratio is the median of the ratios of the single rounds, with their interquartile
+range in brackets; one without brackets compares two medians or two single figures. All figures are of one run.
 
 - Date: ${startedAt.toISOString()}
 - Machine: ${cpus().length} × ${cpus()[0]?.model}, ${whole(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}, Node ${process.version}, load average ${load.toFixed(1)} in the five minutes before the run; ${percent(Math.min(...busy))} to ${percent(Math.max(...busy))} busy with other work before each section
@@ -324,6 +324,8 @@ ${chart('scale', 'Time of one cache hit, by number of entries')}
 
 Processor time of an import in a fresh process, above that of a bare one in the same round (of ${start.imports.keyverify.length}, forwards and
 backwards), which a busy machine doesn't inflate; and the time from the import to the first verdict, the median of ${start.verdicts.keyverify.length}.
+[Runtimes](runtimes.md#size-and-cost) has the import of the packed package, from another run. Processor times of different runs
+differ with the speed of the machine at that time, so compare only figures of one run.
 
 ${table(
   ['', 'import', 'interquartile range', 'first verdict'],

@@ -21,10 +21,10 @@ export function quantile(values, share) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** The ratio of two medians, with the interquartile range of the ratios of the single rounds. */
+/** The median of the ratios of the single rounds, with their interquartile range. */
 export function ratio(over, under) {
   const byRound = over.map((value, round) => value / under[round]);
-  return { value: median(over) / median(under), low: quantile(byRound, 0.25), high: quantile(byRound, 0.75) };
+  return { value: median(byRound), low: quantile(byRound, 0.25), high: quantile(byRound, 0.75) };
 }
 
 /** Runs a job `times` times, at most `concurrency` at once. */

@@ -101,9 +101,9 @@ process.send({
     'keyverify, cached, no outage': together(rounds.normal),
     'keyverify, cached': together(rounds.cached),
     'keyverify, stale': together(rounds.stale),
-    'keyverify, unseen': unknownKeys,
+    'keyverify, new key': unknownKeys,
     'by hand, cached': handKnown,
-    'by hand, unseen': handUnseen,
+    'by hand, new key': handUnseen,
     '@unkey/api, any': unkeyAny,
   },
 });
