@@ -133,7 +133,7 @@ async function ofCaches(trial, ttlMs, names = Object.keys(caches)) {
 }
 
 const auth = await betterAuthWithoutDatabase();
-const flood = `Hit rate of ${GOOD_KEYS.length} good keys, with ${UNKNOWN_PER_USE} unknown keys for each use of a good one and a capacity of ${CAPACITY}`;
+const flood = `Hit rate of ${GOOD_KEYS.length} valid keys, with ${UNKNOWN_PER_USE} made-up keys for each use of a valid one and a capacity of ${CAPACITY}`;
 await publish('peers', {
   'The server hangs': await ofClients({ kind: 'hang' }),
   'The server answers 500': await ofClients({ kind: 'status', status: 500 }),

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 
 import { grouped, table, writeDoc } from '../../tools/pages.js';
+import { SETTINGS } from './chaos/wire.js';
 import type { Figures } from './lib/figures.js';
 
 const chart = (seconds: number): string =>
@@ -27,22 +28,24 @@ turns, while keys are issued, revoked, deleted and expire.
 - In an attack, the server is healthy and callers are hostile: poison keys (500 for keys over 2 048 bytes; a firewall that
   resets, closes, drops, or answers 502 or 503 by a key's content), floods of 64 made-up keys at a server that sheds load or has
   one slow worker, made-up keys that provoke a 429, a service that computes for 600 ms, and a revoked key that comes back
-  whenever a pause ends or the breaker opens. Good newcomers arrive throughout.
+  whenever a pause ends or the breaker opens. Callers with a valid new key arrive throughout.
 
 Every result is checked against a log of the truth. These are violations; the numbers are those of the invariants in
 [test/invariants.test.ts](../test/invariants.test.ts):
 
 - a revoked key is verified after its bound, or lives on while the server answers others (3),
 - a call takes longer than its deadline (6),
-- a caller is let in although there is no outage for everybody, or although the key is known to be bad (7),
-- a good newcomer waits for more than 2 s while the server answers others, or a good key stops working (14),
+- a caller is let in although there is no outage for everybody, or although the key was rejected, has ended or was
+  invalidated (7),
+- a caller with a valid new key waits for more than 2 s while the server answers others, or a valid key stops working (14),
 - a revocation is lost (12),
-- an outage doesn't open within \`timeoutMs\` (a hang: within 1 s and 45 % of \`timeoutMs\`, if that is longer, see
-  [outages](outages.md#what-cant-be-told-apart)), or a verifier doesn't recover by itself within 1.5 s, or 5 s after an outage of
-  more than 10 s,
+- \`failOpen\` doesn't open within \`timeoutMs\` (here ${SETTINGS.timeoutMs / 1000} s) of an outage; of a hang, within 1 s and 45 % of \`timeoutMs\`,
+  see [outages](outages.md#what-cant-be-told-apart),
+- a verifier doesn't recover by itself within 1.5 s, or 5 s after an outage of more than 10 s,
 - there is more than one control question a second, or more than two while the server answers,
-- a usable verdict isn't used, there are more requests than the limit, a rejection is unhandled, or a socket or timer is left
-  after \`close()\`.
+- there are more questions at once than \`maxConcurrency\`, or more requests in flight than that many questions with all their
+  retries and one control question make,
+- a usable verdict isn't used, a rejection is unhandled, or a socket or timer is left after \`close()\`.
 
 Corruption writes a byte that is never part of UTF-8: over plain HTTP a changed letter is a different response, which only TLS can
 detect. Rules about time don't apply while a process gets no processor time. The figures say how often that was; a busy machine
@@ -52,9 +55,9 @@ proves less. The same seed gives the same plan, but not the same interleaving.`,
   {
     name: 'flood',
     title: 'Flood',
-    about: `Unknown keys, each of them new, flood a service with 10 000 good keys in use, \`failOpen\` on, and a key server that takes
-40 ms. The test fails if a good key misses the cache, if the verifier fails open, if there are more requests in flight than
-the limit and a control question, or if memory grows between the middle and the end. Latencies are those of \`verify()\` on good
+    about: `Made-up keys that never repeat flood a service with 10 000 valid keys in use, \`failOpen\` on, and a key server that takes
+40 ms. The test fails if a valid key misses the cache, if the verifier fails open, if there are more requests in flight than
+the limit and a control question, or if memory grows between the middle and the end. Latencies are those of \`verify()\` on valid
 keys. The event loop delay shows how busy the process is: the flood and the traffic share it, and the key server shares the
 machine.`,
     head: ['', 'value'],
@@ -75,9 +78,9 @@ table also shows the worst of the 120 seconds that follow.
 
 Refreshes that fall into the outage are deferred to the second half of the remaining TTL. After a long outage there are also
 verdicts past their TTL. Each verifier notices within its longest pause of 5 s that the server is back, and asks about them
-within a second after that. By arithmetic the later seconds can't be held to twice the load as well: after 60 s an eighth of all
-keys is due, as many as in 32 s of steady load, so to ask about them within 6 s takes about six times that load; to ask later
-would be to let revoked keys live on.
+within a second after that. The seconds after the first can't be held to twice the steady load: after an outage of 60 s an
+eighth of all keys is due, as many as in 32 s of steady load. Asking about them within 6 s, beside the steady load, takes more
+than six times that load. Asking later would let revoked keys work for longer.
 
 Control questions are counted apart, since they have a bound of their own: one a second for each verifier. With 50 keys, a
 verifier asks about a key every five seconds, and it has to look at least as often whether the server is back.

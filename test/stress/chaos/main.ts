@@ -154,7 +154,11 @@ await sleep(Math.max(0, startedAt + seconds * 1000 - Date.now()));
 for (const child of children) child.send({ type: 'stop' });
 const codes = await Promise.all(children.map(async (child) => await ended(child, 10_000)));
 
-for (const [i, { maxConcurrency, retries }] of VARIANTS.entries()) {
+/** An attempt is waited for beside the next one, and the control question has a connection of its own. */
+const mostRequests = ({ maxConcurrency, retries }: (typeof VARIANTS)[number]): number =>
+  maxConcurrency * (1 + retries) + 1;
+
+for (const [i, variant] of VARIANTS.entries()) {
   const report = reports[i];
   const wrong = (kind: string, sample?: unknown): void => violations.add(i, kind, sample);
   checkControls(i, proxies[i]?.controls ?? [], world, violations);
@@ -165,8 +169,7 @@ for (const [i, { maxConcurrency, retries }] of VARIANTS.entries()) {
   for (const call of report.late) wrong('6: a caller waited past the deadline', call);
   for (const error of report.thrown) wrong('10: verify() threw', error);
   for (const reason of report.unhandled) wrong('10: an unhandled rejection', reason);
-  // An attempt is waited for beside the next one, and the control question has a connection of its own.
-  if (report.mostInFlight > maxConcurrency * (1 + retries) + 1 || report.mostAsking > maxConcurrency)
+  if (report.mostInFlight > mostRequests(variant) || report.mostAsking > variant.maxConcurrency)
     wrong('5: more calls than maxConcurrency', report);
   if (report.leftBehind.length > 0) wrong('process: left behind at close', report.leftBehind);
 }
@@ -184,7 +187,8 @@ const quantiles = (times: readonly number[]): Record<string, number> => {
 };
 const openings = checker.openings();
 await publish('chaos', {
-  seed,
+  // A name, not a number.
+  seed: String(seed),
   seconds,
   verifiers: VARIANTS.map(({ name }) => name),
   'changes to keys': happenings.filter(({ do: what }) => /issue|revoke|forget|expire/.test(what)).length,
@@ -194,15 +198,15 @@ await publish('chaos', {
   'callers who left': sum(({ left }) => left),
   'results checked': checker.checked,
   'of those, in calm, when each has to be fresh': checker.calm,
-  'of those, while the verifier lacked a processor, when times prove nothing': checker.excused,
-  'moments in which the servers lacked a processor': world.stalls.length,
+  'of those, checked without the rules about time, since the verifier got no processor time just then': checker.excused,
+  'moments in which the servers got no processor time': world.stalls.length,
   results: checker.results,
-  'good newcomers without an outage, until they were in, ms': quantiles(checker.arrivals),
+  'callers with a valid new key, without an outage, until they were let in, ms': quantiles(checker.arrivals),
   'first fail-open in an outage, ms': quantiles(openings),
   'requests that reached a server': servers.reduce((total, { counts }) => total + counts.requests, 0),
   'control questions, per verifier': proxies.map(({ controls }) => controls.length),
   'most requests in flight, per verifier': reports.map((report) => report?.mostInFlight),
-  'the limit, per verifier': VARIANTS.map(({ maxConcurrency }) => maxConcurrency),
+  'most requests that its options allow, per verifier': VARIANTS.map(mostRequests),
   violations: violations.total,
   'violations by kind': violations.byKind,
 });

@@ -136,7 +136,7 @@ await publish('soak', {
   'calls of `verify()`': verified,
   'calls per second': Math.round(verified / took),
   outages,
-  'unknown keys': unknownKeys,
+  'made-up keys': unknownKeys,
   'median heap in MiB, first third after a minute, and last third': [early, late],
   'growth of the heap in %': Number(growth.toFixed(1)),
   'most sockets, and most timers': [most(({ sockets }) => sockets), most(({ timers }) => timers)],
