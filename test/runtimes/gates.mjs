@@ -74,10 +74,10 @@ async function importCosts() {
 export async function gates(fail, say) {
   const measured = [];
   const bound = (what, value, limit, unit) => {
-    const text = `${value.toFixed(1)} ${unit}`;
-    say(`${value <= limit ? '✓' : '✗'} ${what}: ${text}, limit ${limit.toFixed(1)}`);
-    if (value > limit) fail(`${what}: ${text}, limit ${limit.toFixed(1)}`);
-    measured.push([what, text, limit.toFixed(1)]);
+    const [text, most] = [value, limit].map((of) => (unit === '' ? String(of) : `${of.toFixed(1)} ${unit}`));
+    say(`${value <= limit ? '✓' : '✗'} ${what}: ${text}, limit ${most}`);
+    if (value > limit) fail(`${what}: ${text}, limit ${most}`);
+    measured.push([what, text, most]);
   };
   for (const conditions of [['browser'], ['workerd', 'worker', 'browser'], ['edge-light', 'browser']]) {
     const [runtime] = conditions;

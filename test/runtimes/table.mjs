@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 
 import { ROOT } from './prepare.mjs';
@@ -51,9 +52,15 @@ ${table(['TypeScript', ...names], compilers)}
 \`node10\` doesn't support \`exports\`, so only the root of the package works with it, and no subpath (\`keyverify/testing\`, the
 adapters). TypeScript 7 has removed it. Use \`nodenext\` or \`bundler\`.
 
+The declarations need the names of \`fetch\` and \`AsyncDisposable\`. Install \`@types/node\`, or set \`lib\` to
+\`["es2022", "dom", "esnext.disposable"]\`. \`keyverify/testing\` and \`keyverify/ws\` use types of Node.js, so they need
+\`@types/node\`.
+
 ## Size and cost
 
-Node.js ${process.versions.node}. Times are processor time.
+Node.js ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}, load average ${loadavg()[0].toFixed(1)}. Times are processor time, medians of 25 rounds of one run. [Performance](performance.md#start-up) compares the
+import with that of more packages, in another run. Processor times of different runs differ with the speed of the machine at that
+time, so compare only figures of one run.
 
 ${table(['figure', 'measured', 'limit'], measured)}
 `;
