@@ -44,8 +44,8 @@ const toPublic = (stored: StoredSelector): StoredSelector =>
  * @example
  * ```ts
  * const verifier = new KeyVerifier({
- *   verifyUrl: 'https://admin.internal/internal/verify-key',
- *   serviceToken: process.env.SERVICE_TOKEN,
+ *   verifyUrl: 'https://keys.example.com/internal/verify-key',
+ *   serviceToken: process.env.KEYVERIFY_SERVICE_TOKEN,
  * });
  * const result = await verifier.verify(key);
  * if (result.status === 'verified') console.log(result.client, result.tenant);
@@ -147,7 +147,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   }
 
   /**
-   * The same, in this process at once and then in every process that follows the same source of revocations. Resolves when
+   * The same, in this process at once and then in every process that follows the same stream of revocations. Resolves when
    * it is published; rejects with `NotPublishedError` if that failed, and with `InvalidOptionsError` like `invalidate()`.
    */
   async revoke(selector: Selector): Promise<void> {

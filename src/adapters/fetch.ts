@@ -54,7 +54,9 @@ function isExecutionContext(value: unknown): value is ExecutionContext {
  * @example A worker that gets its bindings with the first request
  * ```ts
  * let env: Env;
- * const { protect } = apiKeyAuth(() => new KeyVerifier({ verifyUrl: env.VERIFY_URL, serviceToken: env.SERVICE_TOKEN }));
+ * const { protect } = apiKeyAuth(
+ *   () => new KeyVerifier({ verifyUrl: env.KEYVERIFY_URL, serviceToken: env.KEYVERIFY_SERVICE_TOKEN }),
+ * );
  * const handler = protect((request, identity) => Response.json({ tenant: identity.tenant }));
  *
  * export default {

@@ -54,9 +54,9 @@ export interface LambdaAuth<Identity> {
     handler: (event: Event, identity: Identity, ...rest: Rest) => Result | Promise<Result>,
   ) => (event: Event, ...rest: [...Rest, ...unknown[]]) => Promise<Result | LambdaResponse>;
   /**
-   * The handler of an authorizer. A bad key is a 401, and a key that `authorize` or the scope denies a 403. Without a verdict
-   * it throws, which API Gateway answers with 500: an authorizer can't answer 503. Switch off the cache of API Gateway, or a
-   * revoked key works for that much longer.
+   * The handler of an authorizer. An invalid key is a 401, and a key that `authorize` or the scope denies a 403. Without a
+   * verdict it throws, which API Gateway answers with 500: an authorizer can't answer 503. Switch off the cache of API
+   * Gateway, or a revoked key works for that much longer.
    */
   readonly authorizer: (event: AuthorizerEvent) => Promise<AuthorizerResult>;
 }

@@ -23,7 +23,7 @@ import {
 
 /** The options of `sseRevocations()`. */
 export interface SseRevocationsOptions {
-  /** The URL of the stream. Default: `revocations` beside `verifyUrl`, e.g. `https://admin.internal/internal/revocations`. */
+  /** The URL of the stream. Default: `revocations` beside `verifyUrl`, e.g. `https://keys.example.com/internal/revocations`. */
   readonly url?: string | URL | undefined;
   /** The token to send as `X-Service-Token`, or a function that fetches it. Default: the verifier's service token. */
   readonly token?: string | (() => string | Promise<string>) | undefined;

@@ -107,7 +107,10 @@ export interface RevocationGapEvent {
 
 /** A question to the key server. Its events share this object, retries included. */
 export interface AskEvent {
-  /** `verify`: a caller waits. `refresh`: in the background. `control`: about a random key, see `docs/outages.md`. */
+  /**
+   * `verify`: a caller waits. `refresh`: in the background. `control`: about a random key, see
+   * https://github.com/keyverify/keyverify/blob/main/docs/outages.md#what-counts-as-an-outage
+   */
   readonly purpose: 'verify' | 'refresh' | 'control';
   /** Origin and path of the key server. */
   readonly url: string;

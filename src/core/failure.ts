@@ -24,7 +24,8 @@ export type FailureKind =
   | 'invalid_response';
 
 /**
- * Whether there is evidence of an outage. `proven`: the key server is down for everybody, which no caller can fake.
+ * Whether there is evidence of an outage. `proven`: the key server is down for everybody. Callers can't fake that by sending
+ * keys that fail, except in a few cases: https://github.com/keyverify/keyverify/blob/main/SECURITY.md#what-failopen-depends-on
  * `unproven`: it answers nobody, but has never answered a control question either, so the callers' keys may be the reason.
  * `none`: this key's own failure, or no outage at all.
  */
@@ -80,7 +81,10 @@ export class VerifyFailure extends KeyVerifyError {
   readonly retryAfterMs: number | undefined;
   /** Whether there was evidence of an outage when this failure was made. */
   readonly evidence: Evidence;
-  /** Whether the response may have been meant as a rejection of this key, see docs/key-server.md. */
+  /**
+   * Whether the response may have been meant as a rejection of this key, see
+   * https://github.com/keyverify/keyverify/blob/main/docs/key-server.md#the-status-alone
+   */
   readonly ambiguous: boolean;
 
   constructor(kind: FailureKind, message: string, details: FailureDetails = {}) {

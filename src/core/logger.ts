@@ -2,6 +2,6 @@
 export interface Logger {
   /** Something is wrong. */
   warn(message: string): unknown;
-  /** It is over. Default: `warn`. */
+  /** Something is over: the key server answers again, for example. Default: `warn`. */
   info?(message: string): unknown;
 }

@@ -43,7 +43,10 @@ export interface Stats {
   readonly active: number;
   /** How many questions wait for a free slot. */
   readonly queued: number;
-  /** How many control questions were asked, see `docs/outages.md`. */
+  /**
+   * How many control questions were asked, see
+   * https://github.com/keyverify/keyverify/blob/main/docs/outages.md#what-counts-as-an-outage
+   */
   readonly controls: number;
   /** The state of the circuit breaker; `closed` if it is disabled. */
   readonly breaker: BreakerState;

@@ -63,7 +63,7 @@ export interface Verifier<FailOpen extends boolean = boolean, Claims = DefaultCl
    */
   invalidate(selector: Selector): number;
   /**
-   * The same, and then in every process that follows the same source of revocations. Rejects with `NotPublishedError` if
+   * The same, and then in every process that follows the same stream of revocations. Rejects with `NotPublishedError` if
    * publishing failed, and with `InvalidOptionsError` for a wrong selector.
    */
   revoke(selector: Selector): Promise<void>;

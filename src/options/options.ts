@@ -17,14 +17,14 @@ import type { Dispatcher } from '../transport/dispatcher.js';
 /** The options of `new KeyVerifier()`. Every duration is in milliseconds. */
 export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = DefaultClaims> {
   /**
-   * The URL of the key server, e.g. `https://admin.internal/internal/verify-key`: `https:`, or `http:` on a loopback address.
+   * The URL of the key server, e.g. `https://keys.example.com/internal/verify-key`: `https:`, or `http:` on a loopback address.
    * Default: the environment variable `KEYVERIFY_URL`, else the URL of `protocol` if it has one.
    */
   readonly verifyUrl?: string | URL | undefined;
   /**
-   * This service's own token, sent as `X-Service-Token`, or a function that fetches it: called for the first question and
-   * again after a 401: at most once a second, and ever more rarely while other callers are answered. Default: the
-   * environment variable `KEYVERIFY_SERVICE_TOKEN`.
+   * This service's own token, sent as `X-Service-Token`, or a function that fetches it. The function is called for the first
+   * question and again after a 401, but at most once a second, and ever more rarely while other callers are answered.
+   * Default: the environment variable `KEYVERIFY_SERVICE_TOKEN`.
    */
   readonly serviceToken?: TokenSource | undefined;
   /**
@@ -41,8 +41,8 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   /** How long a rejected key is served from the cache at most. Default: 10 000 (10 seconds). */
   readonly rejectedTtlMs?: number | undefined;
   /**
-   * How long past its TTL a verified key is served while the key server gives no verdict; `0` disables it. After failures
-   * that callers can cause, at most one more TTL. Default: 3 600 000 (1 hour).
+   * How long past its TTL a verified key is served in an outage; `0` disables it. After failures that callers can cause, at
+   * most one more TTL. Default: 3 600 000 (1 hour).
    */
   readonly staleIfErrorMs?: number | undefined;
   /**
@@ -52,11 +52,14 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly refreshAheadRatio?: number | undefined;
   /** How many verified keys are cached, up to 10 000 000; the least recently used is evicted. Default: 50 000. */
   readonly maxEntries?: number | undefined;
-  /** How many rejected keys are cached, up to 10 000 000, separately, so that made-up keys can't evict real ones. Default: 10 000. */
+  /**
+   * How many rejected keys are cached, up to 10 000 000, separately, so that made-up keys can't evict real ones. Default:
+   * 10 000.
+   */
   readonly maxRejectedEntries?: number | undefined;
   /**
    * How long a call may take, queueing and retries included; up to 0.1 s longer while the library checks whether this process
-   * has a free thread. Default: 2 000.
+   * has a free thread. Default: 2 000 (2 seconds).
    */
   readonly timeoutMs?: number | undefined;
   /** How many times a failed request is repeated, with jitter, within `timeoutMs`. Default: 1. */
@@ -68,8 +71,8 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly maxConcurrency?: number | undefined;
   /**
    * The circuit breaker; `false` disables it. It opens after 5 failures in a row with evidence of an outage
-   * (`failureThreshold`). Then a control question probes the server every 1 000 (`openMs`), in a long outage every 5 000
-   * (`maxOpenMs`), until it answers. Default: `{ failureThreshold: 5, openMs: 1_000, maxOpenMs: 5_000 }`.
+   * (`failureThreshold`). Then a control question probes the server every 1 000 ms (`openMs`), in a long outage every
+   * 5 000 ms (`maxOpenMs`), until it answers. Default: `{ failureThreshold: 5, openMs: 1_000, maxOpenMs: 5_000 }`.
    */
   readonly breaker?: { readonly [Name in keyof BreakerOptions]?: number | undefined } | false | undefined;
   /**
@@ -84,9 +87,9 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    */
   readonly keyFormat?: KeyFormat | undefined;
   /**
-   * Makes up the key of a control question, see docs/outages.md, for a key server that checks the format of keys before it
-   * looks them up. It must return a new key each time, and never an issued one: the constructor calls it twice. Default:
-   * `keyverify-control-` and 128 random bits.
+   * Makes up the key of a control question, for a key server that checks the format of keys before it looks them up. It must
+   * return a new key each time, and never an issued one: the constructor calls it twice. Default: `keyverify-control-` and
+   * 128 random bits. See https://github.com/keyverify/keyverify/blob/main/docs/outages.md#what-counts-as-an-outage
    */
   readonly controlKey?: (() => string) | undefined;
   /**
@@ -94,7 +97,10 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    * the claims, and of other values only each `Date`, `Map` and `Set` is frozen. Default: claims as they are sent.
    */
   readonly claims?: StandardSchemaV1<unknown, Claims> | undefined;
-  /** How a question and its answer look on the wire. Default: the contract of docs/protocol.md. */
+  /**
+   * How a question and its answer look on the wire. Default: the contract of
+   * https://github.com/keyverify/keyverify/blob/main/docs/protocol.md
+   */
   readonly protocol?: WireProtocol | undefined;
   /**
    * Sends requests with this function. It must not make requests wait for a connection: pass a pool with a limit as
@@ -114,7 +120,7 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    * that starts while the key server is down. Default: none.
    */
   readonly sharedCache?: SharedCache | undefined;
-  /** How long an operation on the shared cache may take, as part of `timeoutMs`. Default: 50. */
+  /** How long an operation on the shared cache may take, as part of `timeoutMs`. Default: 50 (milliseconds). */
   readonly sharedTimeoutMs?: number | undefined;
   /**
    * Verifiers of one key server and scope share verdicts only if this text is the same. Required with `protocol` and
@@ -123,7 +129,7 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
   readonly sharedNamespace?: string | undefined;
   /** Where revocations come from, e.g. `redisRevocations()` or `sseRevocations()`. Not allowed on isolates. Default: none. */
   readonly revocations?: RevocationSource | readonly RevocationSource[] | undefined;
-  /** How long a verdict stays fresh at most while a source of revocations is down. Default: 30 000. */
+  /** How long a new verdict stays fresh at most while a stream of revocations is down. Default: 30 000 (30 seconds). */
   readonly degradedTtlMs?: number | undefined;
   /** Objects that are told what happens, e.g. `otel()`. Default: none. */
   readonly observers?: readonly Observer<Claims>[] | undefined;

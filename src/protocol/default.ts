@@ -10,7 +10,7 @@ export const USER_AGENT = `keyverify/${VERSION}`;
 const needsBody = (status: number): boolean => status === 200;
 
 /**
- * The contract of `docs/protocol.md`. It could be a `defineProtocol()`, and a test holds the two against each other; but
+ * The contract of docs/protocol.md. It could be a `defineProtocol()`, and a test holds the two against each other; but
  * then everybody's bundle would carry what checks and interprets a definition.
  */
 export const defaultProtocol: WireProtocol = {

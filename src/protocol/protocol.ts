@@ -43,8 +43,8 @@ export type ProtocolAnswer =
       /** `rate_limited` refuses this call and is not cached. Default: `rejected`. */
       readonly reason?: string | undefined;
       /**
-       * The response might as well mean that our own token or URL is wrong. When several good keys turn bad at once by such
-       * responses, that counts as `misconfigured`, and not as verdicts.
+       * The response might as well mean that our own token or URL is wrong. When several valid keys turn invalid at once by
+       * such responses, that counts as `misconfigured`, and not as verdicts.
        */
       readonly ambiguous?: boolean | undefined;
     }

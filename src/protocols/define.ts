@@ -66,8 +66,9 @@ export class DefinedProtocol implements WireProtocol {
 }
 
 /**
- * Speaks to a key server that has a contract of its own, see docs/key-server.md. Throws `InvalidOptionsError`, which names
- * every mistake at once.
+ * Speaks to a key server that has a contract of its own, see
+ * https://github.com/keyverify/keyverify/blob/main/docs/key-server.md
+ * Throws `InvalidOptionsError`, which names every mistake at once.
  *
  * In every definition, only a `true` flag (or an identity object) together with a client and a tenant verifies a key; a
  * redirect, a 5xx, an unlisted status, unreadable JSON or an error thrown by a function is never a verdict.
@@ -75,7 +76,7 @@ export class DefinedProtocol implements WireProtocol {
  * @example
  * ```ts
  * const verifier = new KeyVerifier({
- *   verifyUrl: 'https://admin.internal/api/keys/validate',
+ *   verifyUrl: 'https://keys.example.com/api/keys/validate',
  *   protocol: defineProtocol({
  *     auth: { header: 'x-internal-secret' },
  *     key: { in: 'json', name: 'apiKey' },

@@ -52,11 +52,11 @@ export interface RejectRule {
   /** Whether this JSON rejects the key. Without it the status alone rejects, which needs `ambiguous: true`. Default: none. */
   readonly when?: ((json: unknown) => boolean) | undefined;
   /**
-   * Such a response may also mean that our own token or URL is wrong. When several good keys turn bad within five minutes
+   * Such a response may also mean that our own token or URL is wrong. When several valid keys turn invalid within five minutes
    * because of such responses, that counts as `misconfigured`.
    */
   readonly ambiguous?: true | undefined;
-  /** Why the key is bad. Default: what `verdict.reason` names, else `rate_limited` for a 429, else `rejected`. */
+  /** Why the key is rejected. Default: what `verdict.reason` names, else `rate_limited` for a 429, else `rejected`. */
   readonly reason?: string | undefined;
 }
 
@@ -68,11 +68,11 @@ export interface ExpiryDefinition {
   readonly unit: 'iso' | 's' | 'ms' | 'iso-or-s';
 }
 
-/** Where the verdict is in the JSON. Exactly one of `flag` and `identity` says whether the key is good. */
+/** Where the verdict is in the JSON. Exactly one of `flag` and `identity` says whether the key is valid. */
 export interface VerdictDefinition {
-  /** Exactly `true` for a good key, exactly `false` for a bad one; anything else is not a verdict. */
+  /** Exactly `true` for a valid key, exactly `false` for an invalid one; anything else is not a verdict. */
   readonly flag?: FieldSource | undefined;
-  /** An object for a good key, `null` for a bad one; anything else, or nothing, is not a verdict. */
+  /** An object for a valid key, `null` for an invalid one; anything else, or nothing, is not a verdict. */
   readonly identity?: FieldSource | undefined;
   /** Who uses the key, as text. */
   readonly client: FieldSource;

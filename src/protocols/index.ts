@@ -1,4 +1,7 @@
-/** Protocols for key servers that have a contract of their own, see docs/key-server.md. */
+/**
+ * Protocols for key servers that have a contract of their own, see
+ * https://github.com/keyverify/keyverify/blob/main/docs/key-server.md
+ */
 export { defineProtocol, DefinedProtocol } from './define.js';
 export type {
   AuthDefinition,

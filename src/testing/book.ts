@@ -18,7 +18,7 @@ export interface KeyRecord {
   readonly expiresAt?: Date | number | undefined;
   /** Further fields of the verdict. A claim can't have the name of a field of the contract. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
-  /** Rejects the key for this reason. Default: the key is good. */
+  /** Rejects the key for this reason. Default: the key is valid. */
   readonly reason?: Rejected['reason'] | undefined;
 }
 

@@ -18,7 +18,10 @@ import { checkFault, checkKey, checkKeyServer, checkTimes, checkTokens } from '.
 export interface KeyServerOptions extends ListenerOptions {
   /** The keys that it knows at the start, with the client, tenant and claims of each. Default: none. */
   readonly keys?: Readonly<Record<string, KeyRecord>> | undefined;
-  /** The protocol that it speaks. Default: the contract of docs/protocol.md. */
+  /**
+   * The protocol that it speaks. Default: the contract of
+   * https://github.com/keyverify/keyverify/blob/main/docs/protocol.md
+   */
   readonly protocol?: DefinedProtocol | undefined;
   /** Writes the fields that `protocol` reads with functions. Default: none; fields named by path are written anyway. */
   readonly respond?: Respond | undefined;
@@ -26,7 +29,7 @@ export interface KeyServerOptions extends ListenerOptions {
   readonly serviceTokens?: readonly string[] | undefined;
   /** The `Cache-Control` of every verdict. Default: none. */
   readonly cacheControl?: string | undefined;
-  /** How long every response takes. Default: 0. */
+  /** How long every response takes, in milliseconds. Default: 0. */
   readonly delayMs?: number | undefined;
   /** How often the stream of revocations sends a heartbeat, in milliseconds. Default: 1 000. */
   readonly heartbeatMs?: number | undefined;
@@ -40,9 +43,9 @@ export interface KeyServerOptions extends ListenerOptions {
 export interface KeyServerCounts {
   /** Requests that arrived in full, those of control questions included. */
   readonly requests: number;
-  /** Verdicts on good keys. */
+  /** Verdicts on valid keys. */
   readonly valid: number;
-  /** Verdicts on bad keys. */
+  /** Verdicts on invalid keys. */
   readonly rejected: number;
   /** Requests answered with 400, 401, 404, 405 or 413, by the contract. */
   readonly refused: number;

@@ -15,11 +15,11 @@ export interface KeyServerUnderTest {
   readonly verifyUrl: string;
   /** A service token that it accepts. */
   readonly serviceToken: string;
-  /** A good key. */
+  /** A valid key. */
   readonly key: string;
-  /** A scope that this key is good for. */
+  /** A scope that this key is valid for. */
   readonly scope: string;
-  /** A scope that this key is not good for. */
+  /** A scope that this key is not valid for. */
   readonly otherScope: string;
   /** Keys that it rejects, and the reason for each, e.g. `{ 'sk-2': 'revoked' }`. Default: none. */
   readonly rejectedKeys?: Readonly<Record<string, string>> | undefined;
@@ -163,8 +163,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
 };
 
 /**
- * What a key server must do, by the contract of `docs/protocol.md`. Sends a few dozen requests to it, all for keys that you
- * name or that nobody can have issued.
+ * What a key server must do, by the contract of https://github.com/keyverify/keyverify/blob/main/docs/protocol.md
+ * Sends a few dozen requests to it, all for keys that you name or that nobody can have issued.
  *
  * @example
  * ```ts
