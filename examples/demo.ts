@@ -107,7 +107,7 @@ await request('revoked, within the TTL', strict, 'sk-acme-2', `200, valid, sourc
 await wait(TTL_MS);
 await request('revoked, after the TTL', strict, 'sk-acme-2', '401, denied, source server, reason revoked', 1);
 
-say('\nThe key server goes down. Known keys keep working, unknown keys are denied with 503, not 401.');
+say('\nThe key server goes down. Known keys keep working, new keys are denied with 503, not 401.');
 await keyServer.stop();
 await request('a known key', strict, 'sk-acme-1', `200, valid, source stale, ${acme}`, 0);
 await request('a revoked key', strict, 'sk-acme-2', '401, denied, source cache, reason revoked', 0);
