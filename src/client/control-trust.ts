@@ -24,7 +24,7 @@ const FIRST_WEIGHT = 8;
 export class ControlTrust {
   /** Whether they were answered, and can be again: a server may answer 500 to every key that it doesn't know. */
   isCalibrated = false;
-  /** How many have failed since somebody was answered. */
+  /** How many have failed since somebody was answered; one that is in doubt counts for less. */
   failedInRow = 0;
   #contradicted = false;
   /** How many have yet to be answered since a caller was, in what they had shown to be an outage. */
@@ -63,7 +63,7 @@ export class ControlTrust {
     }
     // More were an outage, which is over. It mostly ends with a control question that is answered.
     const most = caller ? MOST_FAILURES : 1;
-    const unlucky = caller === 'before' ? 0 : this.failedInRow;
+    const unlucky = caller === 'before' ? 0 : Math.ceil(this.failedInRow);
     let failures = disputes || this.failedInRow > most ? 0 : unlucky || failedAttempts;
     // And then the answer.
     for (; failures >= 0; failures--) {
@@ -74,8 +74,8 @@ export class ControlTrust {
     this.failedInRow = 0;
   }
 
-  /** `isAlone`: nobody was answered since it was sent. */
-  recordControl({ sentAt, failure }: ControlResult, isAlone: boolean): void {
+  /** `weight`: how much it counts if it failed; 0 if somebody was answered since it was sent. */
+  recordControl({ sentAt, failure }: ControlResult, weight: number): void {
     if (failure === undefined) {
       this.#unconfirmed--;
       if (--this.#untilTrusted <= 0) this.isCalibrated = true;
@@ -84,12 +84,12 @@ export class ControlTrust {
       this.#unconfirmed = 0;
     } else if (mayBeOutage(failure)) {
       // Where others are answered, it is no sign of an outage.
-      if (isAlone) {
-        this.failedInRow++;
+      if (weight > 0) {
+        this.failedInRow += weight;
         this.#untilTrusted = this.#mostUntilTrusted;
       }
       // One that was sent before may still hang from the outage.
-      if (this.isDisputed && (isAlone || sentAt > this.#disputedAt)) {
+      if (this.isDisputed && (weight > 0 || sentAt > this.#disputedAt)) {
         // Callers decide how a control question ends. Each time that it happens takes longer to forget.
         this.#unconfirmed = 0;
         this.isCalibrated = false;

@@ -46,6 +46,9 @@ const QUIET_MS = 5000;
 /** The part of `maxConcurrency` up to which requests in flight are never a backlog. */
 const FEW_RATIO = 1 / 8;
 
+/** Three control questions that hang while callers get responses, though no verdicts, count for one. */
+const DOUBTFUL_WEIGHT = 1 / 3;
+
 /** Over how many answers averages are taken. */
 const WINDOW = 32;
 
@@ -73,6 +76,8 @@ export class OutageEvidence {
   #latestMs = 0;
   /** When the latest question was sent that overtook those before it. */
   #overtakenUntil = -Infinity;
+  /** When the latest question was sent that got a response, though no verdict. */
+  #respondedUntil = -Infinity;
   /** The longest recent latency. Fades with each answer. */
   #longestMs = 0;
   #answers = 0;
@@ -164,7 +169,7 @@ export class OutageEvidence {
   /** Returns the evidence that a failed control question is by itself. */
   recordControl(result: ControlResult): Evidence {
     const { sentAt, failure } = result;
-    this.trust.recordControl(result, this.#lastAnswerAt <= sentAt);
+    this.trust.recordControl(result, this.#lastAnswerAt > sentAt ? 0 : this.#weightOf(result));
     if (this.trust.isDisputed) this.#controls.request();
     this.#wake();
     return this.trust.isOutage() ? this.#grade(failure, failure) : 'none';
@@ -173,6 +178,7 @@ export class OutageEvidence {
   /** Whether a failed question, which has ended, is evidence of an outage. Waits, within its deadline, for what can still be found out. */
   async confirm(call: WatchedCall, failure: AttemptFailure, deadline: Deadline): Promise<Evidence> {
     if (call.firstSentAt === undefined) return 'none';
+    if (failure.status !== undefined) this.#respondedUntil = Math.max(this.#respondedUntil, call.firstSentAt);
     // Some of those that were sent with it may yet be answered: a server that sheds load refuses faster than it answers.
     const begun = this.#begun;
     for (;;) {
@@ -197,12 +203,20 @@ export class OutageEvidence {
       if (!mayBeOutage(last.failure)) return 'none';
       if (this.trust.isOutage()) return this.#grade(failure, last.failure);
     }
-    if (!isOver || pending?.isSent !== true || !this.trust.isOutage(1)) return undefined;
+    if (!isOver || pending?.isSent !== true || !this.trust.isOutage(this.#weightOf(pending))) return undefined;
     const age = this.#options.clock.monotonic() - pending.sentAt;
     // Where another one has failed already, and nobody was answered since, a slow server needs no more time.
     const isLong = this.trust.failedInRow > 0 || age >= Math.max(2 * this.#usualMs, this.#longestMs);
     const hangs = age >= this.#hangMs && isLong && !isOwnLag(pending.lagMs, age);
     return hangs ? this.#grade(failure, undefined) : undefined;
+  }
+
+  /**
+   * How much a control question counts that fails. One that hangs while callers get responses may be at a backend that hangs,
+   * one of several, and callers may be using keys on which the others fail.
+   */
+  #weightOf({ sentAt, failure }: Pick<ControlResult, 'sentAt'> & Partial<ControlResult>): number {
+    return failure?.status === undefined && this.#respondedUntil > sentAt ? DOUBTFUL_WEIGHT : 1;
   }
 
   #grade(failure: AttemptFailure | undefined, control: AttemptFailure | undefined): Evidence {

@@ -290,6 +290,20 @@ const BEFORE: readonly { readonly before: string; readonly fault: (key: string) 
 ];
 
 describe.concurrent('a real outage opens', () => {
+  test.for(crosswise([{}]))(
+    'after three control questions, although a firewall answers the keys of an attacker meanwhile; $way',
+    async ({ options }, context) => {
+      const server = await startServer(context);
+      const verifier = build(context, server.url, { ...options, timeoutMs: TIMEOUT_MS, failOpen: true });
+      await settleIn(verifier);
+      server.fault = (key) => (key.startsWith('sk-made-up-') ? { status: 503 } : 'hang');
+      const attack = during(4 * (TIMEOUT_MS + 1_000), 50, async () => await verifier.verify(madeUp()));
+      const results = await during(4 * (TIMEOUT_MS + 1_000), 200, async () => await verifier.verify(newcomer()));
+      await attack;
+      expect(results.some(isFailedOpen)).toBe(true);
+    },
+  );
+
   test.for(BEFORE)('although $before', async ({ fault }, context) => {
     const server = await startServer(context);
     server.fault = fault;

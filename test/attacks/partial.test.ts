@@ -5,6 +5,7 @@ import { Authority } from '../helpers/authority.js';
 import { Chance } from '../helpers/chance.js';
 import { Proxy } from '../stress/chaos/proxy.js';
 import {
+  CONTROL,
   REPELLED,
   besiege,
   build,
@@ -99,6 +100,18 @@ describe.concurrent('a server that fails in part', () => {
     async (row, context) => {
       const { verifier } = await flaky(context, row, { ...row.options, retries: 1 });
       expect(letIn(await inSequence(2_000, async () => await verifier.verify(madeUp())))).toEqual({});
+    },
+  );
+
+  test.for(everyWay([{}]))(
+    'one backend of three hangs, and an attacker sends keys that the others answer 500; $way, failOpen: $failOpen',
+    async (row, context) => {
+      const { server, verifier } = await lab(context, row.options);
+      const turns = everyThird('hang')();
+      // Keys of the attacker's that hang would prove nothing: they are as slow as the control question.
+      server.fault = (key) => (key.startsWith(CONTROL) ? turns(key) : { status: 500 });
+      const siege = { ms: 5_000, key: madeUp, everyMs: 100, others: false, newcomers: false };
+      expect(await besiege(verifier, siege)).toEqual(REPELLED);
     },
   );
 

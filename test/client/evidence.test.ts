@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { ControlTrust } from '../../src/client/control-trust.js';
 import { Deadline } from '../../src/resilience/deadline.js';
 import { CONTROL_TIMEOUT_MS as TIMEOUT, failure } from '../helpers/control.js';
 import { OUT, REFUSED, watchEvidence } from '../helpers/evidence.js';
@@ -271,6 +272,63 @@ describe('a control question that hangs', () => {
     expect(failed.found).toBeUndefined();
     await clock.advance(1);
     expect(failed.found).toBe('proven');
+  });
+
+  /** Control questions that hang one after the other; in each second, a key gets a response that is no verdict, `afterMs`. */
+  const hangs = async (count: number, afterMs: number, why = failure('server_error', { status: 500 })) => {
+    const { clock, answer, fail, asked, controls, evidence, grades } = watchEvidence();
+    answer();
+    await clock.advance(1);
+    for (let at = 0; at < count; at++) {
+      controls.request();
+      await clock.advance(afterMs);
+      fail(why);
+      await clock.advance(2_000 - afterMs);
+      await asked[at]?.finish(failure('timeout'));
+      await clock.advance(1_000);
+    }
+    return { clock, answer, fail, evidence, grades };
+  };
+
+  test.each([
+    ['none', 1],
+    ['none', 2],
+    ['unproven', 3],
+  ])('while a key sent later gets a response, is %s if it is %d in a row', async (expected, count) => {
+    const { grades } = await hangs(count, 10);
+    expect(grades.at(-1)).toBe(expected);
+  });
+
+  test('is one alone where no key was sent later, or none got a response', async () => {
+    for (const { grades } of [await hangs(1, 0), await hangs(1, 10, failure('timeout')), await hangs(1, 10, REFUSED)])
+      expect(grades).toEqual(['unproven']);
+  });
+
+  test('and that is still open, counts for no more', async () => {
+    const found = async (count: number) => {
+      const { clock, fail } = await hangs(count, 10);
+      const failed = fail(failure('server_error', { status: 500 }), 1_500);
+      await clock.advance(10);
+      fail(failure('server_error', { status: 500 }), 1_500);
+      await clock.advance(1_490);
+      return failed.found;
+    };
+    expect([await found(1), await found(2)]).toEqual(['none', 'unproven']);
+  });
+
+  test('makes a server seem as flaky as any other that failed before an answer', () => {
+    const needed = (weight: number): number => {
+      const trust = new ControlTrust();
+      for (let times = 0; times < 6; times++) {
+        trust.recordControl({ sentAt: 0, durationMs: 1, failure: OUT }, weight);
+        trust.recordAnswer(1, 0, 'after');
+      }
+      let more = 1;
+      while (!trust.isOutage(more)) more++;
+      return more;
+    };
+    expect(needed(1)).toBeGreaterThan(3);
+    expect(needed(1 / 3)).toBe(needed(1));
   });
 
   test('is not a failure to connect, so it needs proof', async () => {
