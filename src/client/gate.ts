@@ -26,6 +26,9 @@ const LEAST_RATIO = 1 / 8;
 /** The questions that hold a slot, by lane. */
 type Calls = Readonly<Record<Lane, InFlight>>;
 
+/** The part of `timeoutMs` within which a server that is down fails at once. */
+const QUICK_RATIO = 1 / 8;
+
 /** How long a 429 without a `Retry-After` pauses us, in milliseconds. */
 const DEFAULT_PAUSE_MS = 1000;
 
@@ -148,6 +151,9 @@ export class Gate {
     // A key that the server can't stand is answered 500, and says nothing about its load.
     else if (status === 503 || status === 429) this.bulkhead.shed();
     else if (lane !== undefined && lateSince !== undefined) this.#reduce(lane, mono, lateSince);
+    // Made-up keys may hold the breaker open, and come in between all others. A server that fails at once bears more of them.
+    if (lane === 'low' && this.#breaker?.failure !== undefined)
+      this.#pacers.low[failure.durationMs < this.#options.timeoutMs * QUICK_RATIO ? 'speedUp' : 'slowDown']();
     if (kind === 'rate_limited') this.#pause(mono, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS), lane);
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { crosswise, during, getsIn, lab, letIn, madeUp, newcomer } from './lab.js';
+import { build, crosswise, during, getsIn, lab, letIn, madeUp, newcomer, settleIn, sleep, startServer } from './lab.js';
 import { GOOD_PREFIX, type Fault } from './server.js';
 
 /** Answers so many questions a second about keys that are not good; the others fail, and count all the same. */
@@ -60,3 +60,43 @@ describe.concurrent(
     );
   },
 );
+
+/** A service where nobody else is answered for a while, so that control questions that fail can open the breaker. */
+const QUIET_MS = 6_000;
+
+describe.concurrent('a flood at a server that fails on every key that it does not know, and answers good ones', () => {
+  test.for(
+    crosswise<{ readonly fails: string; readonly fault: Fault }>([
+      { fails: 'answers 500', fault: { status: 500 } },
+      { fails: 'resets', fault: 'reset' },
+    ]),
+  )('$fails, at a quiet service; $way, failOpen: $failOpen', async ({ fault, options }, context) => {
+    const server = await startServer(context);
+    server.fault = (key) => (key.startsWith(GOOD_PREFIX) ? undefined : fault);
+    const verifier = build(context, server.url, options);
+    await settleIn(verifier);
+    const [flood, newcomers] = await Promise.all([
+      during(QUIET_MS + 4_000, 10, async () => await verifier.verify(madeUp())),
+      sleep(QUIET_MS).then(async () => await during(2_000, 500, async () => await getsIn(verifier, newcomer()))),
+    ]);
+    expect(letIn(flood)).toEqual({});
+    expect(newcomers).toEqual(newcomers.map(() => true));
+  });
+
+  test.for(crosswise([{}]).map((row) => ({ ...row, options: { ...row.options, failOpen: true } })))(
+    'answers 503, once it has answered twenty of them; $way',
+    async ({ options }, context) => {
+      const { server, verifier } = await lab(context, options);
+      let answered = 0;
+      server.fault = (key) => (key.startsWith(GOOD_PREFIX) || answered++ < 20 ? undefined : { status: 503 });
+      const startedAt = performance.now();
+      const timed = async () => ({ at: performance.now() - startedAt, result: await verifier.verify(madeUp()) });
+      const [flood, newcomers] = await Promise.all([
+        during(8_000, 10, timed),
+        during(6_000, 1_000, async () => await getsIn(verifier, newcomer())),
+      ]);
+      expect(newcomers).toEqual(newcomers.map(() => true));
+      expect(letIn(flood.filter(({ at }) => at > 5_000).map(({ result }) => result))).toEqual({});
+    },
+  );
+});

@@ -245,6 +245,39 @@ describe('the trickle', () => {
     expect((await inASecond(given)).low).toBe(5);
   });
 
+  const DOWN = { evidence: 'proven', durationMs: 100 } as const;
+
+  test.each([
+    ['grows with each question about an unknown key that fails at once', 249.9, 25],
+    ['does not grow by one that fails later', 250, 5],
+  ])('in an outage, %s: after %d ms', async (_, durationMs, low) => {
+    const given = setUp();
+    given.record('server_error', DOWN);
+    for (let failed = 0; failed < 4; failed++) given.record('server_error', { ...DOWN, durationMs }, 500, 'low');
+    expect((await inASecond(given)).low).toBe(low);
+  });
+
+  test('shrinks in an outage with each question about an unknown key that fails late, down to what it was', async () => {
+    const given = setUp();
+    given.record('server_error', DOWN);
+    for (let failed = 0; failed < 5; failed++) given.record('server_error', DOWN, 500, 'low');
+    given.record('timeout', { ...DOWN, durationMs: 2_000 }, undefined, 'low');
+    // 21 a second, in steps of 10 ms.
+    expect((await inASecond(given)).low).toBe(20);
+    for (let failed = 0; failed < 9; failed++)
+      given.record('timeout', { ...DOWN, durationMs: 2_000 }, undefined, 'low');
+    expect((await inASecond(given)).low).toBe(5);
+  });
+
+  test('does not grow by failures of known keys, of control questions, or outside of an outage', async () => {
+    const given = setUp();
+    given.record('server_error', { durationMs: 100 }, 500, 'low');
+    given.record('server_error', DOWN);
+    given.record('server_error', DOWN, 500, 'high');
+    given.record('server_error', DOWN, 500);
+    expect((await inASecond(given)).low).toBe(5);
+  });
+
   test('lets known keys through without a breaker, too', () => {
     const { clock, gate } = setUp({ breaker: false });
     expect([1, 2].map(() => gate.tryTrickle('high', clock.monotonic()))).toEqual([true, false]);
