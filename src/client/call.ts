@@ -1,4 +1,5 @@
 import type { Clock, Instant } from '../core/clock.js';
+import { callSafely } from '../core/events.js';
 import type { AttemptFailure } from '../core/failure.js';
 import { mayBeOutage } from '../core/failure.js';
 import { redactError } from '../core/redact.js';
@@ -117,7 +118,12 @@ export class Call<Claims> implements WatchedCall {
 
   /** Whether a request whose answer is still waited for has been handed to a connection. */
   get isSent(): boolean {
-    return this.#open.some(({ exchange }) => exchange?.isSent?.() ?? exchange !== undefined);
+    try {
+      return this.#open.some(({ exchange }) => exchange?.isSent?.() ?? exchange !== undefined);
+    } catch {
+      // What can't be told is no reason to open.
+      return false;
+    }
   }
 
   /**
@@ -166,7 +172,8 @@ export class Call<Claims> implements WatchedCall {
         if (early !== undefined) return early;
       }
     } finally {
-      for (const { exchange } of this.#open) exchange?.abort(new Error('no longer waited for'));
+      for (const { exchange } of this.#open)
+        callSafely((reason) => exchange?.abort(reason), new Error('no longer waited for'));
     }
   }
 

@@ -1,10 +1,15 @@
-import type { Deadline } from '../resilience/deadline.js';
+import { TIMED_OUT, type Deadline } from '../resilience/deadline.js';
 import type { Transport } from '../transport/transport.js';
 
+/** How long a transport may take to find out, in milliseconds. */
+const MOST_MS = 250;
+
 /** Whether this process may be why nothing got through until now. A transport that can't tell is no reason to open. */
-export async function isOverloaded(transport: Transport, { ms, leftMs }: Deadline): Promise<boolean> {
+export async function isOverloaded(transport: Transport, deadline: Deadline): Promise<boolean> {
   try {
-    return (await transport.isOverloaded?.(ms - leftMs)) === true;
+    const asked = Promise.resolve(transport.isOverloaded?.(deadline.ms - deadline.leftMs));
+    const found = await deadline.race(asked, MOST_MS);
+    return found === true || found === TIMED_OUT;
   } catch {
     return true;
   }

@@ -1,4 +1,11 @@
-import { InvalidOptionsError, KeyVerifier, type Transport, VerifyFailure, type VerifyOptions } from 'keyverify';
+import {
+  InvalidOptionsError,
+  KeyVerifier,
+  type Transport,
+  VerifyFailure,
+  type VerifyOptions,
+  type VerifyResult,
+} from 'keyverify';
 import { startKeyServer, stubVerifier } from 'keyverify/testing';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
@@ -41,6 +48,39 @@ describe('claims that do not fit the schema', () => {
       failure: { kind: 'misconfigured', attempts: 1 },
     });
     expect(transport.sent).toBe(1);
+  });
+});
+
+describe('a transport of the caller that', () => {
+  const broken = (): never => {
+    throw new Error('broken');
+  };
+
+  it.each<[string, VerifyResult<unknown, true>['status'], Partial<Transport>, object]>([
+    ['throws when a request is given up is of no account', 'failed-open', {}, { abort: broken }],
+    ['throws when it is asked whether a request was sent denies', 'failed-closed', {}, { isSent: broken }],
+    ['throws when it is asked whether it is overloaded denies', 'failed-closed', { isOverloaded: broken }, {}],
+    [
+      'never says whether it is overloaded denies',
+      'failed-closed',
+      { isOverloaded: async () => await new Promise(() => undefined) },
+      {},
+    ],
+  ])('%s, and costs no slot', async (_, status, methods, fields) => {
+    const healthy = answering({ valid: true, client: 'acme', tenant: 'cust-A' });
+    const state = { hangs: true };
+    const transport: Transport = {
+      ...methods,
+      send: (request) =>
+        state.hangs
+          ? { response: new Promise(() => undefined), abort: () => undefined, ...fields }
+          : healthy.send(request),
+    };
+    await using verifier = new KeyVerifier({ ...base, transport, timeoutMs: 100, failOpen: true, logger: false });
+    expect(await verifier.verify('sk-1')).toMatchObject({ status });
+    state.hangs = false;
+    expect(await verifier.verify('sk-1')).toMatchObject({ status: 'verified' });
+    await vi.waitUntil(() => verifier.stats().active === 0);
   });
 });
 
