@@ -70,7 +70,7 @@ function verifiedProblem(answer: VerifiedAnswer, status: number, secrets: readon
 }
 
 const isUsable = (reason: unknown, secrets: readonly string[]): reason is string =>
-  isText(reason) && reason.length <= MAX_REASON_LENGTH && !containsSecret(reason, secrets);
+  isText(reason) && reason.length <= MAX_REASON_LENGTH && redact(reason, secrets) === reason;
 
 function checkFailure(failure: ProtocolFailure, secrets: readonly string[]): AttemptFailure {
   const { kind, message, status, retryAfterMs, tokenRefused } = failure;

@@ -91,6 +91,17 @@ describe('what no protocol can change', () => {
     });
   });
 
+  test.each([
+    [KEY, `no ${KEY} here`, 'rejected'],
+    // A short secret counts where it is a word of its own.
+    ['abc', 'abc', 'rejected'],
+    ['abc', 'key-abc', 'rejected'],
+    ['abc', 'abcd', 'abcd'],
+  ])('no reason quotes a secret: %s in %s is %s', (secret, reason, expected) => {
+    const context = { ...CONTEXT, secrets: [secret] };
+    expect(decode({ kind: 'rejected', reason }, 200, context)).toMatchObject({ result: { reason: expected } });
+  });
+
   test.each(['unreachable', 'timeout', 'circuit_open', 'overloaded', 'constructor', undefined])(
     'a failure is not of the kind %s: a response cannot be that',
     (kind) => {
