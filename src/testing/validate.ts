@@ -139,9 +139,30 @@ const shapes = lazy(() => {
   };
 });
 
+/** What a name that nobody knows has to look like to be quoted: any other may be a key, which belongs in no message. */
+const NAME = /^[a-z_]{1,20}$/i;
+
+const isRecord = (value: unknown): boolean =>
+  isObject(value) && ['client', 'tenant', 'reason'].some((field) => Object.hasOwn(value, field));
+
+/** One sentence for each mistake, without names that may be keys. */
+function issuesOf(shape: Shape, given: unknown): readonly string[] {
+  const entries = isObject(given) && !Array.isArray(given) ? Object.entries<unknown>({ ...given }) : [];
+  const named = entries.filter(([name, value]) => Object.hasOwn(shape, name) || (NAME.test(name) && !isRecord(value)));
+  if (named.length === entries.length) return optionIssues(shape, given);
+  return [...optionIssues(shape, Object.fromEntries(named)), MAY_BE_KEY];
+}
+
+const MAY_BE_KEY = 'an unknown name is not shown, since it may be a key: write { keys: { [key]: record } }';
+
+function checkWithoutKeys(shape: Shape, options: unknown): void {
+  const issues = issuesOf(shape, options);
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
+}
+
 /** The options of the testing kit. What is checked elsewhere, such as a schema, is only looked at. */
-export const checkKeyServer = (options: unknown): unknown => checkOptions(shapes().keyServer, options);
-export const checkStub = (options: unknown): unknown => checkOptions(shapes().stub, options);
+export const checkKeyServer = (options: unknown): void => checkWithoutKeys(shapes().keyServer, options);
+export const checkStub = (options: unknown): void => checkWithoutKeys(shapes().stub, options);
 export const checkTestClock = (options: unknown): unknown => checkOptions(shapes().clock, options);
 export const checkMemoryFleet = (options: unknown): unknown => checkOptions(shapes().fleet, options);
 export const checkAdvance = (ms: unknown): unknown => checkOptions(shapes().advance, { ms });
@@ -175,7 +196,7 @@ export function recordIssues(record: unknown, rules: RecordRules, place: string)
   const none = notOptions(record, place);
   if (none !== undefined) return [none];
   const { hasScopes, ownerAt, reserved = [] } = rules;
-  const issues = optionIssues(hasScopes ? shapes().record : shapes().stubRecord, record);
+  const issues = issuesOf(hasScopes ? shapes().record : shapes().stubRecord, record);
   const isTwo = issues.length === 0 && ownerAt !== undefined && fieldOf(record, 'client') !== fieldOf(record, 'tenant');
   const owner = isTwo
     ? [`tenant: expected the same text as client, since the protocol reads both from ${ownerAt}`]

@@ -34,7 +34,7 @@ test.each<[unknown, string]>([
   [null, KINDS],
   ['hang', KINDS],
   [{ kind: 'hang', ms: 5 }, 'ms: there is no such option'],
-  [{ kind: 'delay' }, 'ms: expected a number of milliseconds, 0 or more, got nothing'],
+  [{ kind: 'delay' }, 'ms: expected a number of milliseconds, 0 or more, got undefined'],
   [{ kind: 'status', status: 99 }, 'status: expected a status, 200 to 599, got 99'],
   [
     { kind: 'status', status: 503, retryAfter: {} },
@@ -75,7 +75,7 @@ test.each<[object, string]>([
   ],
   [{ port: 70_000 }, 'port: expected a port, 0 to 65535, got 70000'],
   [{ heartbeatMs: 0 }, 'heartbeatMs: expected a positive number of milliseconds, got 0'],
-  [{ keys: { 'sk-1': { client: 'acme' } } }, 'keys, record 1: tenant: expected a string, got nothing'],
+  [{ keys: { 'sk-1': { client: 'acme' } } }, 'keys, record 1: tenant: expected a string, got undefined'],
   [{ keys: { 'sk-1': null } }, 'keys, record 1: expected an object, got null'],
   [
     { keys: { 'sk-1': { ...ACME, expiresAt: 'soon' } } },
@@ -97,7 +97,7 @@ test.each<[object, string]>([
 test('every wrong record is named at once', async () => {
   const keys = { 'sk-1': { client: 'acme' }, 'sk-2': ACME, 'sk-3': { ...ACME, role: 'a', keyId: '' } } as never;
   const issues = [
-    'keys, record 1: tenant: expected a string, got nothing',
+    'keys, record 1: tenant: expected a string, got undefined',
     'keys, record 3: keyId: expected a string that is not empty, got an empty string',
     'keys, record 3: role: there is no such option: put it into claims',
   ];
@@ -116,11 +116,11 @@ test.each(['valid', 'client', 'tenant', 'key_id', 'expires_at'])('a claim %s wou
 });
 
 test.each<[string, (keyServer: Awaited<ReturnType<typeof server>>) => unknown, string]>([
-  ['asked()', (keyServer) => keyServer.asked(undefined as never), 'key: expected a string, got nothing'],
+  ['asked()', (keyServer) => keyServer.asked(undefined as never), 'key: expected a string, got undefined'],
   ['issue()', (keyServer) => keyServer.issue(7 as never, ACME), 'key: expected a string, got 7'],
   ['forget()', (keyServer) => keyServer.forget(null as never), 'key: expected a string, got null'],
-  ['revoke()', (keyServer) => keyServer.revoke(undefined as never), 'key: expected a string, got nothing'],
-  ['reject()', () => stubVerifier().reject(undefined as never), 'key: expected a string, got nothing'],
+  ['revoke()', (keyServer) => keyServer.revoke(undefined as never), 'key: expected a string, got undefined'],
+  ['reject()', () => stubVerifier().reject(undefined as never), 'key: expected a string, got undefined'],
 ])('%s names a key that is none', async (_, call, issue) => {
   const keyServer = await server();
   expect(() => call(keyServer)).toThrow(refused(issue));
@@ -128,10 +128,10 @@ test.each<[string, (keyServer: Awaited<ReturnType<typeof server>>) => unknown, s
 
 test('keyServerCases() names what is wrong with its options', () => {
   const missing = ['verifyUrl', 'serviceToken', 'key', 'scope', 'otherScope'].map(
-    (name) => `${name}: expected a string that is not empty, got nothing`,
+    (name) => `${name}: expected a string that is not empty, got undefined`,
   );
   expect(() => keyServerCases({} as never)).toThrow(refused(...missing));
-  expect(() => keyServerCases(undefined as never)).toThrow(refused('options: expected an object, got nothing'));
+  expect(() => keyServerCases(undefined as never)).toThrow(refused('options: expected an object, got undefined'));
   const right = { verifyUrl: 'http://localhost', serviceToken: 'x', key: 'k', scope: 'a', otherScope: 'b' };
   expect(() => keyServerCases({ ...right, rejectedKeys: ['k'] } as never)).toThrow(
     refused('rejectedKeys: expected an object of keys and reasons, got an array'),
@@ -143,7 +143,7 @@ test('a key server takes tokens in a list, and revokes what was issued', async (
   expect(() => keyServer.setServiceTokens('abc' as never)).toThrow(InvalidOptionsError);
   expect(() => keyServer.revoke('nope')).toThrow(refused('revoke: expected a key that was issued'));
   expect(() => keyServer.issue('sk-2', { client: 'acme' } as never)).toThrow(
-    refused('the record: tenant: expected a string, got nothing'),
+    refused('the record: tenant: expected a string, got undefined'),
   );
   keyServer.revoke('sk-1');
   keyServer.revoke('sk-1', 'disabled');
@@ -156,7 +156,7 @@ test.each<[object, string]>([
   [{ failOpen: 'yes' }, 'failOpen: expected true or false, got "yes"'],
   [{ claims: 1 }, 'claims: expected a Standard Schema, got 1'],
   [{ keys: { 'sk-1': { ...ACME, scopes: ['a'] } } }, 'keys, record 1: scopes: there is no such option'],
-  [{ keys: { 'sk-1': ACME, 'sk-2': { client: 'acme' } } }, 'keys, record 2: tenant: expected a string, got nothing'],
+  [{ keys: { 'sk-1': ACME, 'sk-2': { client: 'acme' } } }, 'keys, record 2: tenant: expected a string, got undefined'],
 ])('a stub with %j is refused', (options, issue) => {
   expect(() => stubVerifier(options)).toThrow(refused(issue));
 });
@@ -195,4 +195,23 @@ test('check() with wrong options finds nothing out', async () => {
     message: expect.stringContaining('signal: expected an AbortSignal') as string,
   };
   expect(await stubVerifier().check({ signal: 'soon' } as never)).toMatchObject({ ok: false, failure });
+});
+
+const MAY_BE_KEY = 'an unknown name is not shown, since it may be a key: write { keys: { [key]: record } }';
+
+test.each<[string, object, readonly string[]]>([
+  ['a key as an option', { 'sk-1': ACME }, [MAY_BE_KEY]],
+  ['a key of letters alone', { secret: ACME, other: { reason: 'revoked' } }, [MAY_BE_KEY]],
+  [
+    'a key with a client',
+    { sk1: 'acme', fialOpen: 1 },
+    ['fialOpen: there is no such option, did you mean failOpen?', MAY_BE_KEY],
+  ],
+  ['a key in a record', { keys: { test: { 'sk-1': ACME, ...ACME } } }, [`keys, record 1: ${MAY_BE_KEY}`]],
+])('%s is not quoted', (_, options, issues) => {
+  expect(() => stubVerifier(options)).toThrow(new InvalidOptionsError(issues));
+});
+
+test('a key server does not quote a key either', async () => {
+  await expect(startKeyServer({ 'sk-1': ACME } as object)).rejects.toThrow(new InvalidOptionsError([MAY_BE_KEY]));
 });
