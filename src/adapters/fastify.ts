@@ -75,7 +75,7 @@ const checked = new WeakSet<object>();
 function optionsOf(config: { readonly keyverify?: RouteOptions }): RouteOptions | undefined {
   if (checked.has(config)) return config.keyverify;
   const wrong = misspeltIn(config);
-  if (wrong !== undefined) return { [wrong]: undefined };
+  if (wrong !== undefined) return { [`config.${wrong}`]: undefined };
   checked.add(config);
   return config.keyverify;
 }

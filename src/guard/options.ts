@@ -7,7 +7,7 @@ import { anything, check, fieldOf, isBoolean, isFunction, isObject, optional } f
 import { KEY_SOURCE, keySourceIssues } from './check-key-sources.js';
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
 import type { KeySource } from './key-sources.js';
-import { withPlace } from './verifier-options.js';
+import { withPlaceForGuard, withPlaceForRoute } from './verifier-options.js';
 
 /** The identity of a caller: `null` is in the type only if the key is optional or the verifier may fail open. */
 export type IdentityOf<Claims, FailOpen extends boolean, Optional extends boolean> =
@@ -94,7 +94,7 @@ export function checkHandler(name: string, handler: unknown): void {
 /** Refuses what would guard a route otherwise than it reads, a misspelt option first of all. */
 export function checkRouteOptions(options: unknown): void {
   const issues = optionIssues(schemas().route, options);
-  if (issues.length > 0) throw new InvalidOptionsError(issues.map(withPlace));
+  if (issues.length > 0) throw new InvalidOptionsError(issues.map(withPlaceForRoute));
 }
 
 const isVerifier = (value: unknown): boolean => isObject(value) && isFunction(Reflect.get(value, 'verify'));
@@ -131,7 +131,7 @@ export function checkGuardOptions(verifier: unknown, options: unknown): void {
   const { guard } = schemas();
   // A plugin takes it as one of its options.
   const shape = isSource ? guard : { ...guard, verifier: optional(anything()) };
-  const issues = optionIssues(shape, options).map(withPlace);
+  const issues = optionIssues(shape, options).map(withPlaceForGuard);
   const sources = fieldOf(options, 'keySources');
   if (Array.isArray(sources)) issues.push(...keySourceIssues(sources));
   // A class is a function, too, but one that can't be called.

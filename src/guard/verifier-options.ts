@@ -33,8 +33,31 @@ export const VERIFIER_OPTIONS = [
   'random',
 ] as const;
 
-/** Says of an option that doesn't exist here where it belongs, or what it is called. */
-export function withPlace(issue: string): string {
+/** What a route can't have. */
+const GUARD_OPTIONS = ['keySources', 'realm', 'onDenied'];
+
+/** Where a key may be: an object in `keySources`. */
+const KEY_SOURCES = ['header', 'query', 'cookie', 'subprotocol'];
+
+/** Of a route of Fastify's: our options are misspelt in its `config`. */
+const MISSPELT = /^(config\..+): there is no such option$/s;
+
+/** Says of an option that no route has where it belongs, or what it is called. */
+export function withPlaceForRoute(issue: string): string {
+  const name = GUARD_OPTIONS.find((option) => issue.startsWith(`${option}: there is no such option`));
+  if (name === undefined) return withPlace(issue.replace(MISSPELT, '$1: did you mean keyverify?'));
+  return `${name}: there is no such option of a route, set it where the guard is made`;
+}
+
+/** Says of an option that no guard has where it belongs, or what it is called. */
+export function withPlaceForGuard(issue: string): string {
+  const name = KEY_SOURCES.find((option) => issue.startsWith(`${option}: there is no such option`));
+  return name === undefined
+    ? withPlace(issue)
+    : `${name}: there is no such option, did you mean keySources: [{ ${name} }]?`;
+}
+
+function withPlace(issue: string): string {
   const isUnknown = (option: string): boolean => issue.startsWith(`${option}: there is no such option`);
   if (isUnknown('required')) return 'required: there is no such option, did you mean optional: true?';
   const name = VERIFIER_OPTIONS.find(isUnknown);

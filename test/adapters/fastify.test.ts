@@ -76,6 +76,10 @@ describe('the plugin for Fastify', () => {
     const route = (keyverify: unknown) => (): unknown =>
       app.get('/', { config: { keyverify: keyverify as { optional: true } } }, () => 'in');
     expect(route({ optinal: true })).toThrow(/optinal: there is no such option, did you mean optional\?/);
+    expect(route({ realm: 'api' })).toThrow(
+      'realm: there is no such option of a route, set it where the guard is made',
+    );
+    expect(route({ scope: 'a' })).toThrow('scope: there is no such option here, it is one of KeyVerifier');
     expect(route({ optional: 'false' })).toThrow(/optional: expected true or false/);
     expect(route(null)).toThrow(/expected an object/);
   });
@@ -118,7 +122,7 @@ describe('the plugin for Fastify', () => {
     expect(warn.mock.calls).toEqual([
       [
         expect.stringContaining(
-          `${wrong} (/): InvalidOptionsError: keyverify: invalid options - keyVerify: there is no`,
+          `${wrong} (/): InvalidOptionsError: keyverify: invalid options - config.keyVerify: did you mean keyverify?`,
         ),
       ],
       [
