@@ -145,5 +145,5 @@ export function apiKeyAuth<
  * optional or the verifier may fail open. Throws, which is a 500, if no guard has run.
  */
 export const Identity = createParamDecorator((_: unknown, context: ExecutionContext) =>
-  identities.of(carrierOf(context) ?? context),
+  identities.of(carrierOf(context) ?? context, 'no guard has admitted this request'),
 );

@@ -55,7 +55,7 @@ describe('the middleware for Express', () => {
     const ask = async (path: string): Promise<unknown> =>
       await (await fetch(url + path, { headers: { 'x-api-key': 'sk-1' } })).json();
     expect(await ask('/orders')).toBe('acme');
-    expect(await ask('/public')).toMatch(/no guard has admitted this request/);
+    expect(await ask('/public')).toMatch(/this guard has not admitted this request/);
     await close();
   });
 

@@ -132,7 +132,7 @@ describe('the interceptor for gRPC', () => {
 
   it('knows nobody of a call that it has not seen', () => {
     const { identityOf } = apiKeyAuth(saying(acme));
-    expect(() => identityOf({ metadata: new grpc.Metadata() })).toThrow(/no guard has admitted this request/);
+    expect(() => identityOf({ metadata: new grpc.Metadata() })).toThrow(/this guard has not admitted this request/);
   });
 });
 
@@ -189,7 +189,7 @@ describe('the interceptor for gRPC, for each call', () => {
       const { told, calls } = await asking(auth, withKey, null, copying(copy));
       expect(told).toEqual({ client: 'acme' });
       // The call is over: nothing is kept of it.
-      expect(() => calls.map((call) => auth.identityOf(call))).toThrow(/no guard has admitted/);
+      expect(() => calls.map((call) => auth.identityOf(call))).toThrow(/this guard has not admitted/);
     }
   });
 
@@ -210,7 +210,7 @@ describe('the interceptor for gRPC, for each call', () => {
     await asking({ ...auth, interceptor: keeping }, withKey, client.signal, auth.interceptor);
     expect(seen.map((metadata) => metadata.get('keyverify-call').length)).toEqual([1]);
     expect(() => seen.map((metadata) => auth.identityOf({ metadata: metadata.clone() }))).toThrow(
-      /no guard has admitted/,
+      /this guard has not admitted/,
     );
   });
 
@@ -225,7 +225,7 @@ describe('the interceptor for gRPC, for each call', () => {
     const verifier = saying(acme);
     const auth = apiKeyAuth(verifier, { exemptMethods: ['/test.Test/me'] });
     const { told, calls } = await asking(auth, { 'keyverify-call': 'forged' }, null);
-    expect(told).toMatch(/no guard has admitted/);
+    expect(told).toMatch(/this guard has not admitted/);
     expect(calls[0]?.metadata.get('keyverify-call')).toEqual([]);
     expect(verifier.asked).toEqual([]);
     expect((await asking(apiKeyAuth(verifier, { exemptMethods: ['/test.Test/you'] }), {}, null)).told).toBe(

@@ -36,7 +36,7 @@ testAdapter('h3 1', async (verifier, handler) => {
 describe('the middleware for h3', () => {
   it('knows nobody of an event that it has not admitted', () => {
     const event = { req: new Request('https://api.test/'), context: { identity: acme } };
-    expect(() => apiKeyAuth(saying(acme)).identityOf(event)).toThrow(/no guard has admitted/);
+    expect(() => apiKeyAuth(saying(acme)).identityOf(event)).toThrow(/this guard has not admitted/);
   });
 
   it.each([{}, { req: null }, { req: { headers: null } }, { node: null }, { node: { req: {} } }])(
