@@ -166,7 +166,7 @@ class RedisRevocations implements RevocationSource {
     const { send, prefix, signingSecret, pollMs, retentionMs } = checkOptions(shape(), options);
     // Otherwise an environment variable that isn't set would silently turn signatures off.
     if (signingSecret === undefined && 'signingSecret' in options)
-      throw new InvalidOptionsError([`signingSecret: expected ${SECRETS}, got nothing`]);
+      throw new InvalidOptionsError([`signingSecret: expected ${SECRETS}, got undefined`]);
     this.#sendCommand = send;
     this.#signer = signingSecret === undefined ? undefined : new Signer(signingSecret);
     this.name = `${prefix}revocations`;

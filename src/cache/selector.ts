@@ -5,7 +5,7 @@ import { FINGERPRINT, SELECTORS, type Selector, type StoredSelector } from '../c
 
 /** What would select nothing, without a word. Not by a RegExp, where it is a key: the engine would keep it, as its input. */
 function wrongValue(name: unknown, value: string): string | undefined {
-  if (name === 'key' && value.slice(0, 7).toLowerCase() === 'bearer ') return 'key: expected the key alone';
+  if (name === 'key' && value.slice(0, 7).toLowerCase() === 'bearer ') return 'key: leave out "Bearer "';
   if (name === 'fingerprint' && !FINGERPRINT.test(value))
     return 'fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits';
   return undefined;

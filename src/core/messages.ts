@@ -57,13 +57,12 @@ const OPEN = /number|true or|^'\w+' or/;
 
 /** Describes a value. It may be a token in the wrong place, so only a short text is quoted, and where none is expected. */
 export function shown(value: unknown, expected = ''): string {
-  if (value === undefined) return 'nothing';
   if (value === '') return 'an empty string';
   if (typeof value === 'string')
     return value.length <= SHORT && OPEN.test(expected) ? JSON.stringify(value) : `a string of ${lengthOf(value)}`;
   // YAML takes a token of digits without quotes for a number.
   const isOpen = typeof value === 'number' && !/visible|random/.test(expected);
-  if (isOpen || typeof value === 'boolean' || value === null) return String(value);
+  if (isOpen || typeof value === 'boolean' || (value ?? null) === null) return String(value);
   if (value instanceof RegExp) return `/…/${value.flags}`;
   if (Array.isArray(value)) return value.length > 0 ? 'an array' : 'an empty array';
   return aType(value);

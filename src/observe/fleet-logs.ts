@@ -3,8 +3,7 @@ import type { Silence, Unsteadiness } from '../fleet/followed-stream.js';
 import { BACK, DOCS, duration, type LogSettings } from './log-lines.js';
 import type { Logs } from './logs.js';
 
-const CHECK_STORE =
-  'Check that it is running and reachable, and that the credentials are right. Another line will say when it is back.';
+const CHECK_STORE = 'Check that it is running and reachable, and that its credentials are right.';
 
 /** The name of a stream may be a URL, with a secret in its query. */
 const named = (source: string): string => source.replace(/[?#].*$/s, '');
@@ -34,7 +33,7 @@ const lines = {
   unsteady: (source: string, { lateMs, error }: Unsteadiness): string =>
     `keyverify: ${named(source)} ends again and again, soon after it was opened${error === undefined ? '' : ` (${error.message})`}. ` +
     `Nothing is lost, but a revocation may take effect ${duration(lateMs)} late. Check the limits of a proxy on how long a ` +
-    'response may take, and what Redis lets this service do. Another line will say when it stays open.',
+    'response may take, and what Redis lets this service do.',
 
   steady: (source: string, ms: number): string =>
     `keyverify: ${named(source)} stays open again after ${duration(ms)}. ${BACK}`,

@@ -51,7 +51,7 @@ const reason = (failure: VerifyFailure): string => because(failure).replace('key
 /** A server that sends JSON without the fields of a verdict is no proxy. */
 const advice = ({ kind, message }: VerifyFailure): string =>
   kind === 'invalid_response' && message.includes('no verdict')
-    ? `Compare its answer with ${DOCS}protocol.md, or with the protocol that is set.`
+    ? `Compare its answer with ${DOCS}protocol.md, or the protocol that is set.`
     : ADVICE[kind];
 
 /** What a guard makes of the failure. */
@@ -70,15 +70,25 @@ export function duration(ms: number): string {
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }
 
+/** The setting that a status names, as in `404: check verifyUrl`: it is not wrong while others are answered. */
+const SETTING = /: check \w+$/;
+
+const OF_KEY = `If unknown keys get this answer, see ${DOCS}key-server.md#401-or-404-for-bad-keys`;
+
 const more = (unsaid: number): string => (unsaid > 0 ? ` ${unsaid} more since the last line like this.` : '');
 
 /** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
 export const lines = {
   /** `isOwn`: others are answered. */
-  failure: (failure: VerifyFailure, { publicUrl, failOpen }: LogSettings, unsaid: number, isOwn: boolean): string =>
-    `${located(failure, publicUrl)}.${more(unsaid)} ` +
-    `${isOwn ? 'Others are answered: only callers with this key and' : 'Callers'} without a cached verdict are ` +
-    `${effect(failure, failOpen)}. ${advice(failure)}`,
+  failure: (failure: VerifyFailure, { publicUrl, failOpen }: LogSettings, unsaid: number, isOwn: boolean): string => {
+    const said = located(failure, publicUrl);
+    const answer = isOwn ? said.replace(SETTING, '') : said;
+    return (
+      `${answer}.${more(unsaid)} ` +
+      `${isOwn ? 'Others are answered: only callers with this key and' : 'Callers'} without a cached verdict are ` +
+      `${effect(failure, failOpen)}. ${answer === said ? advice(failure) : OF_KEY}`
+    );
+  },
 
   again: ({ publicUrl }: LogSettings): string => `keyverify: ${SERVER} ${publicUrl} answers again.`,
 

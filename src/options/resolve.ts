@@ -148,15 +148,15 @@ function keyFormatFor(protocol: WireProtocol, keyFormat: KeyFormat | undefined):
   return (key) => protocol.admits?.(key) === true && isAdmissible(key, keyFormat);
 }
 
-const OWN_TOKEN = 'serviceToken: expected none, since this protocol brings its own credentials, or needs none';
+const OWN_TOKEN = 'serviceToken: expected none, since this protocol has its own credentials, or none';
 
-const NO_SCOPE = 'scope: expected none, since this protocol neither sends it nor compares it with the tenant';
+const NO_SCOPE = 'scope: expected none, since this protocol does not use it';
 
 const NO_DISPATCHER = 'dispatcher: expected none, since undici does not run here: pass fetch or transport';
 
-const NO_STREAMS = 'revocations: expected none, since a stream ends here with the request that opened it';
+const NO_STREAMS = 'revocations: expected none, since here a stream ends with its request';
 
 const NO_NAMESPACE = 'sharedNamespace: expected a name for protocol and its settings';
 
 const IN_BROWSER =
-  'refused in a browser window, where everybody can read serviceToken; else pass dangerouslyAllowBrowser: true';
+  'refused in a browser window, where anyone can read serviceToken; else pass dangerouslyAllowBrowser: true';

@@ -75,7 +75,7 @@ const areSources = (value: unknown): value is RevocationSource | readonly Revoca
   return [value].flat().every(isSource);
 };
 
-const FLEET = '`fleet`, imported from keyverify/fleet of the same version as keyverify';
+const FLEET = '`fleet` of keyverify/fleet, in the same version';
 const SOURCES = `an object with name, heartbeatMs, follow() and ${FLEET}, or an array of them`;
 
 /** The longest delay that timers take; beyond it they fire at once. */

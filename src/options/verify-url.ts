@@ -1,7 +1,7 @@
 import { isLoopback } from '../core/loopback.js';
 import { shown } from '../core/messages.js';
 
-const ABSOLUTE = 'expected an absolute URL such as https://keys.example.com/verify';
+const ABSOLUTE = 'expected a URL with https:// or http://, such as https://keys.example.com/verify';
 
 /** What is wrong with a URL for the key server, as the end of a sentence; it is never quoted, since it may hold a password. */
 export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | undefined {
@@ -13,6 +13,6 @@ export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | und
   if (username !== '' || password !== '') return 'expected no credentials, which belong in serviceToken';
   if (hash !== '') return 'expected no fragment';
   if (protocol === 'http:' && !allowInsecureHttp && !isLoopback(hostname))
-    return `expected https: for ${hostname}, since http: shows every key; else pass allowInsecureHttp: true`;
+    return `expected https: for ${hostname}, since http: is not encrypted; else pass allowInsecureHttp: true`;
   return undefined;
 }

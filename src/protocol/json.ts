@@ -6,7 +6,8 @@ const utf8 = lazy(() => new TextDecoder('utf-8', { fatal: true }));
 /** The JSON of a response, or in a few words what it is instead. */
 export function parseJson(response: WireResponse): { readonly value: unknown } | string {
   const type = response.header('content-type') ?? '';
-  if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(type)) return 'something that is not JSON';
+  if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(type))
+    return `content-type ${type.slice(0, 64) || 'none'}, not application/json`;
   try {
     const value: unknown = JSON.parse(utf8().decode(response.body));
     return { value };

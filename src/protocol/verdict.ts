@@ -25,7 +25,7 @@ const TEXTS = ['client', 'tenant', 'key_id'];
 function wrongFields(issues: readonly $ZodIssue[], json: unknown): string {
   const places = issues.map((issue) => issue.path.join('.')).filter((path) => path !== '');
   if (places.length === 0) return 'not a JSON object';
-  return `missing or wrong: ${places.map((place) => place + whatIsThere(place, json)).join(', ')}`;
+  return `missing or wrong: ${places.map((place) => place + whatIsThere(place, json)).join('; ')}`;
 }
 
 function whatIsThere(place: string, json: unknown): string {
@@ -51,8 +51,9 @@ export function decodeVerdict(json: unknown): ProtocolAnswer {
   const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;
   if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) {
-    const is = typeof expiry === 'number' ? 'looks like milliseconds' : 'is not a time';
-    return invalidResponse(`no verdict: expires_at ${is}: expected epoch seconds or RFC 3339`);
+    // Python's isoformat() leaves the offset out, for one.
+    const is = typeof expiry === 'number' ? ' looks like milliseconds' : '';
+    return invalidResponse(`no verdict: expires_at${is}: expected epoch seconds, or RFC 3339 with Z or an offset`);
   }
   return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims };
 }

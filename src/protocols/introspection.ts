@@ -73,9 +73,9 @@ function credentialIssues({ clientId, clientSecret, auth = 'basic' }: Introspect
   if (!usesSecret) return clientSecret === undefined ? [] : [`clientSecret: expected none for auth: '${auth}'`];
   return [
     ...(clientId === undefined
-      ? [`clientId: expected a string that is not empty for auth: '${auth}', got nothing`]
+      ? [`clientId: expected a string that is not empty for auth: '${auth}', got undefined`]
       : []),
-    ...(clientSecret === undefined ? [`clientSecret: expected a secret for auth: '${auth}', got nothing`] : []),
+    ...(clientSecret === undefined ? [`clientSecret: expected a secret for auth: '${auth}', got undefined`] : []),
   ];
 }
 

@@ -76,7 +76,7 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
       ...(isRecord(rest) ? [] : [placeOf('claims', claims, json)]),
     ];
     // Where one place is read for two fields, it is named once.
-    return invalidResponse(`${none}: missing or wrong: ${[...new Set(wrong)].join(', ')}`);
+    return invalidResponse(`${none}: missing or wrong: ${[...new Set(wrong)].join('; ')}`);
   };
   return { read, reason, fault };
 }

@@ -37,8 +37,7 @@ export const UNCONNECTED: Diagnosis = { ...UNREACHABLE, unconnected: true };
 
 export const TLS_FAILED: Diagnosis = {
   kind: 'misconfigured',
-  message:
-    'keyverify: the TLS handshake failed: check verifyUrl and the certificates (a dispatcher takes a private CA or client certificate)',
+  message: 'keyverify: the TLS handshake failed: check verifyUrl and the certificates',
 };
 
 /**
@@ -57,7 +56,7 @@ export const NOT_HTTP: Diagnosis = {
 
 export const OWN_LIMIT: Diagnosis = {
   kind: 'overloaded',
-  message: 'keyverify: this process is out of sockets, ports, file descriptors or memory, or may be',
+  message: 'keyverify: this process may be out of sockets, ports, file descriptors or memory',
 };
 
 const UNKNOWN: Diagnosis = {

@@ -56,7 +56,7 @@ describe('a selector', () => {
   });
 
   test.each(['Bearer sk-1', 'bearer  sk-1', 'BEARER '])('by key needs the key alone, not %j', (key) => {
-    expect(issues({ key })).toEqual(['invalidate: key: expected the key alone']);
+    expect(issues({ key })).toEqual(['invalidate: key: leave out "Bearer "']);
   });
 
   test.each(['Bearer', 'sk Bearer 1', 'Bearersk-1'])('by key may be a key such as %j', (key) => {

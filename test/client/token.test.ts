@@ -121,7 +121,7 @@ describe('a token that is fetched', () => {
   });
 
   test.each([
-    [undefined, 'nothing'],
+    [undefined, 'undefined'],
     [null, 'null'],
     [42, 'a number'],
     ['', 'an empty string'],

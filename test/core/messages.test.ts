@@ -20,7 +20,7 @@ describe('mistakes', () => {
 
   test('are listed with what was expected and what came', () => {
     expect(messages({ name: text }, { name: 5 })).toEqual(['name: expected a text, got 5']);
-    expect(messages({ name: text }, {})).toEqual(['name: expected a text, got nothing']);
+    expect(messages({ name: text }, {})).toEqual(['name: expected a text, got undefined']);
   });
 
   test('are listed with their place', () => {

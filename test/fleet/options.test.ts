@@ -13,20 +13,20 @@ const DURATION = 'expected a positive number of milliseconds, got';
 
 test.each<[string, (options: never) => object, unknown, readonly string[]]>([
   ['redisCache', redisCache, { send, secret: 'only-a-dozen' }, [`${SECRET}a string of 12 characters`]],
-  ['redisCache', redisCache, { send }, [`${SECRET}nothing`]],
+  ['redisCache', redisCache, { send }, [`${SECRET}undefined`]],
   ['redisCache', redisCache, { send, secret: [] }, [`${SECRET}an empty array`]],
   [
     'redisCache',
     redisCache,
     { sned: send, secret, prefix: 1, retentionMs: 5 },
     [
-      `${SEND} nothing`,
+      `${SEND} undefined`,
       'prefix: expected a string, got 1',
       'sned: there is no such option, did you mean send?',
       'retentionMs: there is no such option',
     ],
   ],
-  ['redisCache', redisCache, { url: 'redis://', secret }, [`${SEND} nothing`, 'url: there is no such option']],
+  ['redisCache', redisCache, { url: 'redis://', secret }, [`${SEND} undefined`, 'url: there is no such option']],
   ['redisCache', redisCache, null, ['options: expected an object, got null']],
   [
     'redisRevocations',

@@ -392,7 +392,7 @@ describe('the options of a guard', () => {
   it('suggest `verifier` if it is misspelt', () => {
     expect(() => createGuard(undefined as never, { verfier: saying(acme) } as never)).toThrow(
       new InvalidOptionsError([
-        'verifier: expected an object with verify(), or a function that returns one, got nothing',
+        'verifier: expected an object with verify(), or a function that returns one, got undefined',
         'verfier: there is no such option, did you mean verifier?',
       ]),
     );
@@ -426,6 +426,11 @@ describe('the options of a guard', () => {
       'a key that is not required',
       { required: false },
       /required: there is no such option, did you mean optional: true\?$/,
+    ],
+    [
+      'a header beside keySources',
+      { header: 'x-api-key' },
+      /header: there is no such option, did you mean keySources: \[\{ header \}\]\?$/,
     ],
     ['a place that is no array', { keySources: 'bearer' }, source],
   ])('are refused for %s', (_, options, message) => {
@@ -481,7 +486,7 @@ describe('the options of a guard', () => {
   });
 
   it.each<[unknown, string]>([
-    [undefined, 'nothing'],
+    [undefined, 'undefined'],
     [null, 'null'],
     [{}, 'an object'],
     [{ verify: true }, 'an object'],

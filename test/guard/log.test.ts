@@ -49,8 +49,8 @@ describe('a guard that answers 500 says why', () => {
     for (let i = 0; i < 3; i++) expect(await status(guard(withKey))).toBe(500);
     expect(lines()).toEqual([
       'keyverify: a guard answers 500, since the function that was passed for the verifier threw, or gave none: InvalidOptionsError: ' +
-        'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/verify, got nothing; pass it, or set KEYVERIFY_URL ' +
-        '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got nothing; ' +
+        'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got undefined; pass it, or set KEYVERIFY_URL ' +
+        '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got undefined; ' +
         'pass it, or set KEYVERIFY_SERVICE_TOKEN',
     ]);
     now.mockReturnValue(60_000);
@@ -66,7 +66,7 @@ describe('a guard that answers 500 says why', () => {
     expect(await status(createGuard(nothing)(withKey))).toBe(500);
     expect(lines()).toEqual([
       expect.stringMatching(/threw, or gave none: TypeError: it returned a promise: await the verifier first$/),
-      expect.stringMatching(/threw, or gave none: TypeError: it returned no object with verify\(\), but nothing$/),
+      expect.stringMatching(/threw, or gave none: TypeError: it returned no object with verify\(\), but undefined$/),
     ]);
   });
 
@@ -187,7 +187,7 @@ test.each<[string, unknown, number]>([
 });
 
 test.each([
-  [undefined, 'nothing'],
+  [undefined, 'undefined'],
   ['yes', 'a string of 3 characters'],
   [1, '1'],
 ])('a guard that answers 403 since authorize() returned %j says so once a minute', async (returned, shown) => {

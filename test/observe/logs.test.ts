@@ -77,7 +77,7 @@ test('a server whose fields do not fit is not taken for a proxy', () => {
     -Infinity,
   );
   expect(lines[0]).toMatch(
-    /Compare its answer with https:\/\/github\.com\/keyverify\/keyverify\/blob\/main\/docs\/protocol\.md, or with the protocol that is set\.$/,
+    /Compare its answer with https:\/\/github\.com\/keyverify\/keyverify\/blob\/main\/docs\/protocol\.md, or the protocol that is set\.$/,
   );
 });
 
@@ -252,9 +252,26 @@ describe('a failure of one key, while others are answered', () => {
     logs.failed(own('misconfigured', 'keyverify: the key server answered 404: check verifyUrl'), 2000, 991);
     logs.answered({ isOk: true }, at(2001));
     expect(lines).toEqual([
-      `warn keyverify: the key server ${URL} answered 404: check verifyUrl. Others are answered: only callers with this ` +
-        'key and without a cached verdict are denied (500). Correct it here or at the key server.',
+      `warn keyverify: the key server ${URL} answered 404. Others are answered: only callers with this key and without a ` +
+        `cached verdict are denied (500). If unknown keys get this answer, see ${DOCS}key-server.md#401-or-404-for-bad-keys`,
     ]);
+  });
+
+  test.each([
+    [
+      'a redirect',
+      'with a redirect, which is not followed: check verifyUrl',
+      'with a redirect, which is not followed. O',
+    ],
+    [
+      'several keys',
+      '401 to several keys: check serviceToken and verifyUrl',
+      '401 to several keys: check serviceToken and v',
+    ],
+  ])('does not blame a setting that is right: %s', (_, said, told) => {
+    const { logs, lines } = logsOf();
+    logs.failed(own('misconfigured', `keyverify: the key server answered ${said}`), 2000, 991);
+    expect(lines).toEqual([expect.stringContaining(`${URL} answered ${told}`)]);
   });
 
   test('is not assumed for long where nobody is answered from now on, such as for a token that is refused', () => {
@@ -464,7 +481,7 @@ describe('what processes share', () => {
     expect(lines).toEqual([
       'warn keyverify: the shared cache is down: connect ECONNREFUSED. Callers notice nothing, but each process asks ' +
         `${URL} by itself, and a process that starts meanwhile knows no keys. Check that it is running and reachable, ` +
-        'and that the credentials are right. Another line will say when it is back.',
+        'and that its credentials are right.',
       'info keyverify: the shared cache is back after 90 s. No action is needed.',
       expect.stringContaining('is down: no answer in time.'),
     ]);
@@ -500,8 +517,7 @@ describe('what processes share', () => {
     expect(lines).toEqual([
       'warn keyverify: revocations do not arrive: sse:https://admin.test/revocations was last heard from 15 s ago ' +
         '(connect ECONNREFUSED). Until it is back, a new verdict is fresh for 30 s at most, ' +
-        `and ${URL} is asked about cached ones again, spread over time: until then a revoked key works. Check that it is running and reachable, and that the credentials are right. ` +
-        'Another line will say when it is back.',
+        `and ${URL} is asked about cached ones again, spread over time: until then a revoked key works. Check that it is running and reachable, and that its credentials are right.`,
       expect.stringContaining('other was first asked 3 s ago, and has not worked yet. Until'),
       'info keyverify: revocations arrive again: sse:https://admin.test/revocations is back after 50 s. No action is needed.',
     ]);

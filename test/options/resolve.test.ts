@@ -163,8 +163,8 @@ describe('the environment', () => {
   test('counts an empty variable as not set', () => {
     for (const name of ['URL', 'SERVICE_TOKEN']) vi.stubEnv(`KEYVERIFY_${name}`, '');
     expect(issues({}, {})).toEqual([
-      'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/verify, got nothing; pass it, or set KEYVERIFY_URL',
-      'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got nothing; pass it, or set KEYVERIFY_SERVICE_TOKEN',
+      'verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got undefined; pass it, or set KEYVERIFY_URL',
+      'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got undefined; pass it, or set KEYVERIFY_SERVICE_TOKEN',
     ]);
   });
 
@@ -183,12 +183,12 @@ test('a wrong value from the environment is shown with its variable', () => {
   vi.stubEnv('KEYVERIFY_SCOPE', 'cust-A');
   const protocol = { encode: vi.fn<WireProtocol['encode']>(), decode: vi.fn<WireProtocol['decode']>() };
   expect(issues({ protocol }, {})).toEqual([
-    'verifyUrl (KEYVERIFY_URL): expected an absolute URL such as https://keys.example.com/verify',
+    'verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify',
     'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got a string of 15 characters, with a line break',
-    'scope (KEYVERIFY_SCOPE): expected none, since this protocol neither sends it nor compares it with the tenant',
+    'scope (KEYVERIFY_SCOPE): expected none, since this protocol does not use it',
   ]);
   expect(issues({ verifyUrl: '', serviceToken: '', scope: '' })).toEqual([
-    'verifyUrl: expected an absolute URL such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL',
+    'verifyUrl: expected a URL with https:// or http://, such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL',
     expect.stringMatching(/^serviceToken: expected /),
     expect.stringMatching(/^scope: expected /),
   ]);
@@ -211,7 +211,7 @@ test.each([
 
 describe('a browser window', () => {
   const REFUSED =
-    'refused in a browser window, where everybody can read serviceToken; else pass dangerouslyAllowBrowser: true';
+    'refused in a browser window, where anyone can read serviceToken; else pass dangerouslyAllowBrowser: true';
 
   test('is refused, unless that is allowed', () => {
     vi.stubGlobal('window', {});

@@ -297,7 +297,7 @@ describe('an observer', () => {
 
 test('mistakes are listed all at once, the URL first', () => {
   expect(issues({ verifyUrl: 'nowhere', serviceToken: '', retries: -1, retry: 1 })).toEqual([
-    'verifyUrl: expected an absolute URL such as https://keys.example.com/verify',
+    'verifyUrl: expected a URL with https:// or http://, such as https://keys.example.com/verify',
     expect.stringMatching(/^serviceToken: /),
     expect.stringMatching(/^retries: /),
     'retry: there is no such option, did you mean retries?',

@@ -9,8 +9,8 @@ afterEach(() => {
 
 describe('the URL of the key server', () => {
   const insecure = (verifyUrl: string): string =>
-    `verifyUrl: expected https: for ${new URL(verifyUrl).hostname}, since http: shows every key; else pass allowInsecureHttp: true`;
-  const ABSOLUTE = 'expected an absolute URL such as https://keys.example.com/verify';
+    `verifyUrl: expected https: for ${new URL(verifyUrl).hostname}, since http: is not encrypted; else pass allowInsecureHttp: true`;
+  const ABSOLUTE = 'expected a URL with https:// or http://, such as https://keys.example.com/verify';
 
   test.each([
     'https://admin.test/verify',
@@ -49,8 +49,8 @@ describe('the URL of the key server', () => {
   });
 
   test('may be missing where the environment has it', () => {
-    expect(urlIssue(undefined, true)).toContain('got nothing');
-    for (const verifyUrl of [null, undefined]) expect(String(issues({ verifyUrl }))).toContain('got nothing');
+    expect(urlIssue(undefined, true)).toContain('got undefined');
+    for (const verifyUrl of [null, undefined]) expect(String(issues({ verifyUrl }))).toContain('got undefined');
     vi.stubEnv('KEYVERIFY_URL', 'https://env.test');
     expect(issues({ verifyUrl: null })).toEqual([]);
   });

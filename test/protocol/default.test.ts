@@ -63,6 +63,7 @@ describe('an answer with status 200', () => {
 
   test.each([
     'text/html',
+    'text/plain; charset=utf-8',
     'text/json',
     'text/plain; was=application/json',
     'application/jsonx',
@@ -71,12 +72,12 @@ describe('an answer with status 200', () => {
   ])('is none if it says it is %j', (type) => {
     expect(kind(GOOD_BODY, { 'content-type': type })).toMatchObject({
       kind: 'invalid_response',
-      message: 'keyverify: the key server answered with something that is not JSON',
+      message: `keyverify: the key server answered with content-type ${type || 'none'}, not application/json`,
     });
   });
 
   test('is none if it does not say what it is', () => {
-    expect(kind(GOOD_BODY, {})).toMatchObject({ message: expect.stringContaining('not JSON') as string });
+    expect(kind(GOOD_BODY, {})).toMatchObject({ message: expect.stringContaining('content-type none, not') as string });
   });
 
   test.each(['', '{"valid":true,"client":"acme","ten', '<html>', Buffer.from([0x22, 0xff, 0x22])])(

@@ -81,7 +81,7 @@ describe('a verdict that is not whole', () => {
     [{ client: 7 }, 'client: expected text, got a number'],
     [{ tenant: null }, 'tenant'],
     [{ tenant: '' }, 'tenant: expected text, got empty text'],
-    [{ client: '', tenant: {} }, 'client: expected text, got empty text, tenant: expected text, got an object'],
+    [{ client: '', tenant: {} }, 'client: expected text, got empty text; tenant: expected text, got an object'],
     [{ key_id: '' }, 'key_id: expected text, got empty text'],
     [{ key_id: 7 }, 'key_id: expected text, got a number'],
     [{ expires_at: true }, 'expires_at'],
@@ -126,10 +126,13 @@ describe('the end of a key', () => {
     const verdict = good({ expires_at: expiresAt });
     return verdict.kind === 'verified' ? verdict.expiresAt : verdict;
   };
-  const UNREADABLE = { kind: 'invalid', problem: 'expires_at is not a time: expected epoch seconds or RFC 3339' };
+  const UNREADABLE = {
+    kind: 'invalid',
+    problem: 'expires_at: expected epoch seconds, or RFC 3339 with Z or an offset',
+  };
   const IMPLAUSIBLE = {
     kind: 'invalid',
-    problem: 'expires_at looks like milliseconds: expected epoch seconds or RFC 3339',
+    problem: 'expires_at looks like milliseconds: expected epoch seconds, or RFC 3339 with Z or an offset',
   };
   const EXPIRED = { kind: 'rejected', result: { status: 'rejected', reason: 'expired' } };
 

@@ -77,7 +77,7 @@ describe('a definition that is wrong', () => {
       "key.in: expected 'json' or 'form' or 'header' or 'query', got \"cookie\"",
       'key.name: expected a name, or names with dots between them, got an empty string',
       "scope: expected { name } or 'enforce-locally', got a string of 4 characters",
-      "verdict.client: expected a path such as 'data.owner.id', or a function, got nothing",
+      "verdict.client: expected a path such as 'data.owner.id', or a function, got undefined",
       "verdict.tenant: expected a path such as 'data.owner.id', or a function, got 7",
       'verdict.clientt: there is no such option, did you mean client?',
     ]);
@@ -94,8 +94,8 @@ describe('a definition that is wrong', () => {
     const get = { method: 'GET', key: { in: 'json', name: 'x' }, auth: { field: 'y' } };
     expect(mistakes({ ...get, accepts: [404], verdict: {} })).toEqual([
       'accepts.0: expected a status from 200 to 299, got 404',
-      "verdict.client: expected a path such as 'data.owner.id', or a function, got nothing",
-      "verdict.tenant: expected a path such as 'data.owner.id', or a function, got nothing",
+      "verdict.client: expected a path such as 'data.owner.id', or a function, got undefined",
+      "verdict.tenant: expected a path such as 'data.owner.id', or a function, got undefined",
       "key.in: expected 'header' or 'query' for a GET, which has no body",
       'auth: expected a header for a GET, which has no body',
     ]);
@@ -133,7 +133,7 @@ describe('a definition that is wrong', () => {
       { auth: 'none', key: { in: 'header', name: 'authorization', prefix: 'Key' } },
       "key.prefix: expected a blank at its end, such as in 'Bearer '",
     ],
-    [{ url: 'keys.internal/verify' }, 'url: expected an absolute URL such as https://'],
+    [{ url: 'keys.internal/verify' }, 'url: expected a URL with https:// or http://, such as https://'],
     [{ url: 'https://a:b@keys.internal/' }, 'url: expected no credentials, which'],
     [{ verdict: { client: 'a', tenant: 'b' } }, 'verdict: expected exactly one of flag and identity'],
     [{ verdict: { ...VERDICT, identity: '.' } }, 'verdict: expected exactly one of flag and identity'],
@@ -225,8 +225,8 @@ describe('a definition that is wrong', () => {
       'ratelimits.1: expected an object, got null',
     ]);
     expect(issuesOf(() => introspection({ tenant: 'org' }))).toEqual([
-      "clientId: expected a string that is not empty for auth: 'basic', got nothing",
-      "clientSecret: expected a secret for auth: 'basic', got nothing",
+      "clientId: expected a string that is not empty for auth: 'basic', got undefined",
+      "clientSecret: expected a secret for auth: 'basic', got undefined",
     ]);
     expect(issuesOf(() => introspection({ tenant: 'org', auth: 'bearer', clientSecret: TOKEN }))).toEqual([
       "clientSecret: expected none for auth: 'bearer'",
@@ -244,7 +244,7 @@ describe('a verifier with a protocol', () => {
     for (const given of [protocol, own]) {
       expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: given }))).toEqual([]);
       expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: given, serviceToken: TOKEN }))).toEqual([
-        'serviceToken: expected none, since this protocol brings its own credentials, or needs none',
+        'serviceToken: expected none, since this protocol has its own credentials, or none',
       ]);
     }
     expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: workos() }))).toEqual([
@@ -262,9 +262,7 @@ describe('a verifier with a protocol', () => {
   test('has no scope where the protocol neither sends nor compares it', () => {
     const build = (given: typeof protocol) => () =>
       new KeyVerifier({ verifyUrl: 'https://admin.test/', protocol: given, scope: 'cust-A' });
-    expect(issuesOf(build(protocol))).toEqual([
-      'scope: expected none, since this protocol neither sends it nor compares it with the tenant',
-    ]);
+    expect(issuesOf(build(protocol))).toEqual(['scope: expected none, since this protocol does not use it']);
     expect(issuesOf(build(defineProtocol({ auth: 'none', scope: { name: 's' }, verdict: VERDICT })))).toEqual([]);
     expect(issuesOf(build(defineProtocol({ auth: 'none', scope: 'enforce-locally', verdict: VERDICT })))).toEqual([]);
   });

@@ -47,13 +47,13 @@ describe('what a verdict function returns', () => {
   });
 
   test.each<[string, unknown]>([
-    ['nothing', undefined],
+    ['undefined', undefined],
     ['null', null],
     ['true', true],
     ['an array', [IDENTITY]],
     ['an empty array', []],
     ['a promise, and has to be synchronous', Promise.resolve(IDENTITY)],
-    ["kind: expected 'verified' or 'rejected', got nothing", {}],
+    ["kind: expected 'verified' or 'rejected', got undefined", {}],
     [`kind: expected 'verified' or 'rejected', got "valid"`, { kind: 'valid' }],
     ['reasons: there is no such field, but reason', { kind: 'rejected', reasons: 'revoked' }],
     ['claims: there is no such field', { kind: 'rejected', claims: {} }],

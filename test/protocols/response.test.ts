@@ -140,10 +140,10 @@ describe('what is picked', () => {
 
   test('is named where it is missing or wrong, together with what is like it, and is never guessed', () => {
     expect(problem(VERDICT, { isValid: true, clientId: 'acme', tenant: 7 })).toBe(
-      'no verdict: missing or wrong: valid (there is isValid), client (there is clientId), tenant: expected text, got a number',
+      'no verdict: missing or wrong: valid (there is isValid); client (there is clientId); tenant: expected text, got a number',
     );
     expect(problem(DEEP, { data: { ...DATA, owner: { user_id: 7 }, org: '', id: 7, ends: 'never' } })).toBe(
-      'no verdict: missing or wrong: data.owner.id (there is user_id), tenant (picked by a function): expected text, got empty text, data.id: expected text, got a number, data.ends: expected epoch milliseconds, got a string of 5 characters',
+      'no verdict: missing or wrong: data.owner.id (there is user_id); tenant (picked by a function): expected text, got empty text; data.id: expected text, got a number; data.ends: expected epoch milliseconds, got a string of 5 characters',
     );
     expect(problem({ ...VERDICT, claims: 'meta' }, { ...GOOD, meta: [] })).toBe('no verdict: missing or wrong: meta');
     expect(problem({ ...VERDICT, flag: 'ok' }, { ...GOOD, ok: 'true' })).toBe(
@@ -162,7 +162,7 @@ describe('what is picked', () => {
 
   test('is named together with the protocol, if that has a name', () => {
     for (const [json, problem] of [
-      [{ valid: true }, 'missing or wrong: client, tenant'],
+      [{ valid: true }, 'missing or wrong: client; tenant'],
       [[], 'not a JSON object'],
     ] as const)
       expect(decode({ name: 'ours', verdict: VERDICT }, 200, json)).toMatchObject({
@@ -328,7 +328,7 @@ describe('what may be left out', () => {
     expect(problem(ends, answer({ expiresAt: 1 }))).toBe(
       'no verdict: missing or wrong: key.expires_at (there is expiresAt)',
     );
-    expect(problem(ends, answer({ ID: 'k-1', expires_at: null, 'expires-at': 1 }))).toContain('key.id, key.expires_at');
+    expect(problem(ends, answer({ ID: 'k-1', expires_at: null, 'expires-at': 1 }))).toContain('key.id; key.expires_at');
   });
 
   test('is left out where it is nowhere, empty, or picked by a function', () => {

@@ -115,7 +115,7 @@ describe('a test clock', () => {
 
   it.each<[unknown, string]>([
     [async () => await Promise.resolve(), 'a function'],
-    [undefined, 'nothing'],
+    [undefined, 'undefined'],
     [{}, 'an object'],
   ])('settles promises, not %s', async (given, got) => {
     await expect(testClock().settle(given as Promise<void>, 10)).rejects.toThrow(

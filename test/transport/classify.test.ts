@@ -130,9 +130,7 @@ describe('on Node', () => {
 
   test('messages say what to look at', () => {
     const message = (code: string) => onNode(coded(code), HTTP).message;
-    expect(message('EMFILE')).toBe(
-      'keyverify: this process is out of sockets, ports, file descriptors or memory, or may be',
-    );
+    expect(message('EMFILE')).toBe('keyverify: this process may be out of sockets, ports, file descriptors or memory');
     expect(message('UND_ERR_CLOSED')).toMatch('the dispatcher refused the request');
     expect(message('UND_ERR_ABORTED')).toMatch('a proxy refused the connection');
     expect(message('CERT_HAS_EXPIRED')).toMatch('the TLS handshake failed');

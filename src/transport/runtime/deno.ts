@@ -2,7 +2,6 @@ import {
   classifier,
   NOT_HTTP,
   OWN_LIMIT,
-  TLS_FAILED,
   UNCONNECTED,
   UNREACHABLE,
   type Diagnosis,
@@ -12,7 +11,7 @@ import { createFetchTransport, globalFetch } from '../fetch.js';
 import { canOpenDescriptor } from './descriptors.js';
 import { callerDispatcherTransport } from './caller-dispatcher.js';
 import type { TransportRuntime } from './runtime.js';
-import { undiciDiagnosis } from './undici-errors.js';
+import { TLS_OF_DISPATCHER, undiciDiagnosis } from './undici-errors.js';
 
 declare const Deno: {
   readonly permissions: { querySync(descriptor: { readonly name: 'read' }): { readonly state: string } };
@@ -31,7 +30,7 @@ export const denoDiagnosis =
     if (LOST.test(message)) return UNREACHABLE;
     if (message.endsWith('(os error 111)')) return UNCONNECTED;
     if (LOOKUP_FAILED.test(message)) return canOpen() === true ? UNCONNECTED : OWN_LIMIT;
-    if (TLS_TEXT.test(message)) return TLS_FAILED;
+    if (TLS_TEXT.test(message)) return TLS_OF_DISPATCHER;
     if (RUBBISH.test(message)) return NOT_HTTP;
     return OWN_LIMIT_TEXT.test(message) ? OWN_LIMIT : undefined;
   };

@@ -1,4 +1,4 @@
-import { UNCONNECTED, UNREACHABLE, type Diagnosis, type ErrorDetails } from '../classify.js';
+import { TLS_FAILED, UNCONNECTED, UNREACHABLE, type Diagnosis, type ErrorDetails } from '../classify.js';
 import { answeredStatus } from '../dispatcher.js';
 import { nodeDiagnosis } from './node-errors.js';
 
@@ -8,6 +8,12 @@ const DISPATCHER_CODE = /^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)
 const DISPATCHER_REFUSED: Diagnosis = {
   kind: 'misconfigured',
   message: 'keyverify: the dispatcher refused the request: it has to be open, and of undici 7 or later',
+};
+
+/** Where undici runs, there is an option for certificates. */
+export const TLS_OF_DISPATCHER: Diagnosis = {
+  ...TLS_FAILED,
+  message: `${TLS_FAILED.message} (a dispatcher takes a private CA or client certificate)`,
 };
 
 /** How undici reports that a proxy can't reach the key server: by the status of its answer to CONNECT. */
@@ -47,7 +53,8 @@ export const undiciDiagnosis = (canOpenDescriptor: () => boolean | undefined, ha
     if (NOT_REACHED.test(error.code) || HTTP2_LOST.test(error.message)) return UNREACHABLE;
     const status = answeredStatus({ code: error.code, statusCode: error.field('statusCode') });
     if (status !== undefined && status >= 500) return UNREACHABLE;
-    return ofNode(error, url);
+    const diagnosis = ofNode(error, url);
+    return diagnosis === TLS_FAILED ? TLS_OF_DISPATCHER : diagnosis;
   };
 };
 
