@@ -1,3 +1,4 @@
+import { callSafely } from '../core/events.js';
 import type { AttemptFailure } from '../core/failure.js';
 import type { Verdict } from '../core/verdict.js';
 import type { Exchange } from '../transport/transport.js';
@@ -19,5 +20,19 @@ export class Attempt<Claims> {
       this.outcome = outcome;
       return this;
     });
+  }
+
+  /** Whether its request has been handed to a connection. */
+  get isSent(): boolean {
+    try {
+      return this.exchange?.isSent?.() ?? this.exchange !== undefined;
+    } catch {
+      // What the caller's own transport can't tell is no reason to open.
+      return false;
+    }
+  }
+
+  abort(): void {
+    callSafely((reason) => this.exchange?.abort(reason), new Error('no longer waited for'));
   }
 }

@@ -1,5 +1,4 @@
 import type { Clock, Instant } from '../core/clock.js';
-import { callSafely } from '../core/events.js';
 import type { AttemptFailure } from '../core/failure.js';
 import { mayBeOutage } from '../core/failure.js';
 import { redactError } from '../core/redact.js';
@@ -118,12 +117,7 @@ export class Call<Claims> implements WatchedCall {
 
   /** Whether a request whose answer is still waited for has been handed to a connection. */
   get isSent(): boolean {
-    try {
-      return this.#open.some(({ exchange }) => exchange?.isSent?.() ?? exchange !== undefined);
-    } catch {
-      // What can't be told is no reason to open.
-      return false;
-    }
+    return this.#open.some((attempt) => attempt.isSent);
   }
 
   /**
@@ -172,8 +166,7 @@ export class Call<Claims> implements WatchedCall {
         if (early !== undefined) return early;
       }
     } finally {
-      for (const { exchange } of this.#open)
-        callSafely((reason) => exchange?.abort(reason), new Error('no longer waited for'));
+      for (const attempt of this.#open) attempt.abort();
     }
   }
 
