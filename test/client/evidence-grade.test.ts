@@ -346,6 +346,16 @@ describe('how long an answer usually takes', () => {
     expect(evidence.usualMs).toBeCloseTo(21, 9);
   });
 
+  test('and the latest one tell what is unusual: where requests queue, the average lags behind', () => {
+    const { evidence, answer } = watchEvidence();
+    const call = { firstSentAt: 0 };
+    for (let count = 0; count < 3; count++) answer(20, 0, call);
+    answer(500, 0, call);
+    expect(evidence.unusualMs).toBe(1_500);
+    answer(20, 0, call);
+    expect(evidence.unusualMs).toBe(3 * evidence.usualMs);
+  });
+
   test('leaves out an answer that a control question or a good new key has overtaken', async () => {
     const { clock, evidence, answer, send } = watchEvidence();
     const call = send();

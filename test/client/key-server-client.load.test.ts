@@ -177,6 +177,24 @@ describe('the question about an unknown key that has hung for longest', () => {
     expect(hung.outcome).toMatchObject(GIVEN_UP);
   });
 
+  // Many callers have a known key, or a made-up one: they may overtake others by being many.
+  test.each([
+    ['a known key', { isKnown: true }, GOOD],
+    ['a made-up key', {}, UNKNOWN],
+  ])('takes longer to be one where %s has overtaken slow ones', async (_, given, reply) => {
+    const { ask, answer, clock } = clientOf({ maxConcurrency: 3 });
+    const hung = await ask('sk-hangs');
+    await ask('sk-slow');
+    await clock.advance(240);
+    await ask('sk-other', given);
+    await answer('sk-other', reply);
+    await answer('sk-slow', UNKNOWN);
+    for (const key of ['sk-2', 'sk-3']) await ask(key);
+    await clock.advance(10);
+    await ask('sk-new');
+    expect(hung.outcome).toBeUndefined();
+  });
+
   test('is not given up for the time that our own event loop was late', async () => {
     const { ask, answer, clock } = clientOf({ maxConcurrency: 2 });
     // Answers usually take no time.
