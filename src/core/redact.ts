@@ -150,5 +150,5 @@ function disableMutators(value: object): void {
 }
 
 function refuseToChange(): never {
-  throw new TypeError('keyverify: claims are read-only: callers share them');
+  throw new TypeError('keyverify: claims are read-only');
 }

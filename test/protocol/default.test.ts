@@ -76,6 +76,13 @@ describe('an answer with status 200', () => {
     });
   });
 
+  test('is shown whole or not at all, since a part of a key would not be recognised', () => {
+    const key = 'sk-0123456789abcdef';
+    const message = (type: string) => String(Reflect.get(Object(kind(GOOD_BODY, { 'content-type': type })), 'message'));
+    expect(message(`text/plain; ${'x'.repeat(51)}`)).toContain(`${'x'.repeat(51)}, not application/json`);
+    expect(message(`text/plain; ${'x'.repeat(40)}${key}`)).not.toContain('sk-');
+  });
+
   test('is none if it does not say what it is', () => {
     expect(kind(GOOD_BODY, {})).toMatchObject({ message: expect.stringContaining('content-type none, not') as string });
   });
