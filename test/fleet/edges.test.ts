@@ -426,10 +426,7 @@ describe('many revocations at once', () => {
 describe('options of a fleet', () => {
   const get = async (): Promise<unknown> => await Promise.resolve();
   test.each([
-    [
-      { sharedCache: {} },
-      'sharedCache: expected an object with get(), put(), lease() and `fleet`, imported from keyverify/fleet',
-    ],
+    [{ sharedCache: {} }, 'sharedCache: expected an object with get(), put(), lease() and `fleet` of keyverify/fleet'],
     [{ revocations: 7 }, 'revocations: expected'],
     [{ revocations: {} }, 'or an array of them, got an object'],
     [{ revocations: null }, 'or an array of them, got null'],
