@@ -151,9 +151,13 @@ export class Gate {
     // A key that the server can't stand is answered 500, and says nothing about its load.
     else if (status === 503 || status === 429) this.bulkhead.shed();
     else if (lane !== undefined && lateSince !== undefined) this.#reduce(lane, mono, lateSince);
-    // Made-up keys may hold the breaker open, and come in between all others. A server that fails at once bears more of them.
-    if (lane === 'low' && this.#breaker?.failure !== undefined)
-      this.#pacers.low[failure.durationMs < this.#options.timeoutMs * QUICK_RATIO ? 'speedUp' : 'slowDown']();
+    // Made-up keys may hold the breaker open, and come in between all others. A server that fails at once bears more of them,
+    // unless it asks for a pause.
+    if (lane === 'low' && this.#breaker?.failure !== undefined) {
+      const isQuick = retryAfterMs === undefined && failure.durationMs < this.#options.timeoutMs * QUICK_RATIO;
+      if (isQuick) this.#pacers.low.speedUp();
+      else this.#pacers.low.slowDown();
+    }
     if (kind === 'rate_limited') this.#pause(mono, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS), lane);
   }
 

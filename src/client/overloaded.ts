@@ -1,4 +1,4 @@
-import { TIMED_OUT, type Deadline } from '../resilience/deadline.js';
+import type { Deadline } from '../resilience/deadline.js';
 import type { Transport } from '../transport/transport.js';
 
 /** How long a transport may take to find out, in milliseconds. */
@@ -7,9 +7,8 @@ const MOST_MS = 250;
 /** Whether this process may be why nothing got through until now. A transport that can't tell is no reason to open. */
 export async function isOverloaded(transport: Transport, deadline: Deadline): Promise<boolean> {
   try {
-    const asked = Promise.resolve(transport.isOverloaded?.(deadline.ms - deadline.leftMs));
-    const found = await deadline.race(asked, MOST_MS);
-    return found === true || found === TIMED_OUT;
+    const asked = Promise.resolve(transport.isOverloaded?.(deadline.ms - deadline.leftMs) ?? false);
+    return (await deadline.race(asked, MOST_MS)) !== false;
   } catch {
     return true;
   }

@@ -73,7 +73,7 @@ export function duration(ms: number): string {
 /** The setting that a status names, as in `404: check verifyUrl`: it is not wrong while others are answered. */
 const SETTING = /: check \w+$/;
 
-const OF_KEY = `If unknown keys get this answer, see ${DOCS}key-server.md#401-or-404-for-invalid-keys`;
+const OF_KEY = `If unknown keys get this answer, see ${DOCS}key-server.md#401-or-404`;
 
 const more = (unsaid: number): string => (unsaid > 0 ? ` ${unsaid} more since the last line like this.` : '');
 

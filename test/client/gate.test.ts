@@ -269,6 +269,14 @@ describe('the trickle', () => {
     expect((await inASecond(given)).low).toBe(5);
   });
 
+  test('does not grow in an outage in which the server asks for a pause', async () => {
+    const given = setUp();
+    given.record('server_error', DOWN);
+    for (let failed = 0; failed < 4; failed++)
+      given.record('server_error', { ...DOWN, retryAfterMs: 20_000 }, 503, 'low');
+    expect((await inASecond(given)).low).toBe(5);
+  });
+
   test('does not grow by failures of known keys, of control questions, or outside of an outage', async () => {
     const given = setUp();
     given.record('server_error', { durationMs: 100 }, 500, 'low');

@@ -253,7 +253,7 @@ describe('a failure of one key, while others are answered', () => {
     logs.answered({ isOk: true }, at(2001));
     expect(lines).toEqual([
       `warn keyverify: the key server ${URL} answered 404. Others are answered: only callers with this key and without a ` +
-        `cached verdict are denied (500). If unknown keys get this answer, see ${DOCS}key-server.md#401-or-404-for-invalid-keys`,
+        `cached verdict are denied (500). If unknown keys get this answer, see ${DOCS}key-server.md#401-or-404`,
     ]);
   });
 

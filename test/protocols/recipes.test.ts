@@ -65,7 +65,7 @@ const RECIPES: Readonly<
     bad: 'rejected server unknown_key',
     expires: true,
   },
-  '401 or 404 for invalid keys': {
+  '401 or 404': {
     answer(request, body) {
       if (!isBearer(request)) return { status: 401, json: { error: 'bad_token' } };
       if (field(body, 'key') !== GOOD) return { status: 404, json: { error: 'unknown_key' } };
