@@ -215,3 +215,12 @@ test.each<[string, object, readonly string[]]>([
 test('a key server does not quote a key either', async () => {
   await expect(startKeyServer({ 'sk-1': ACME } as object)).rejects.toThrow(new InvalidOptionsError([MAY_BE_KEY]));
 });
+
+test.each([
+  [7, '7'],
+  [['sk-1'], 'an array'],
+  ['sk-1', 'a string of 4 characters'],
+])('options that are no object are refused as a whole, and not quoted: %j', (options, shown) => {
+  const issues = [`options: expected an object, got ${shown}`];
+  expect(() => stubVerifier(options as object)).toThrow(new InvalidOptionsError(issues));
+});
