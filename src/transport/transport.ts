@@ -64,7 +64,8 @@ export interface Transport {
   /**
    * Finds out whether this process, not the key server, is why nothing gets through: no free thread, no file descriptor.
    * Asked before a timeout, or a connection that could not be made, counts as an outage. `waitedMs`: how long that took, in
-   * milliseconds. What is refused at once was not waiting for a thread.
+   * milliseconds. What is refused at once was not waiting for a thread. One that has not found out after 250 ms, or that
+   * throws, counts as overloaded, and denies.
    */
   isOverloaded?(waitedMs: number): Promise<boolean>;
 }
