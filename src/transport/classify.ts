@@ -30,7 +30,7 @@ export interface FailureChecks {
 
 export const UNREACHABLE: Diagnosis = {
   kind: 'unreachable',
-  message: 'keyverify: the key server cannot be reached, or hung up',
+  message: 'keyverify: the key server cannot be reached, or closed the connection',
 };
 
 export const UNCONNECTED: Diagnosis = { ...UNREACHABLE, unconnected: true };
@@ -41,12 +41,12 @@ export const TLS_FAILED: Diagnosis = {
 };
 
 /**
- * With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, by hanging up. So it is no
+ * With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, by closing the connection. So it is no
  * outage; but it may be one bad backend of several, and worth another attempt.
  */
 export const CLOSED_AT_ONCE: Diagnosis = {
   kind: 'invalid_response',
-  message: 'keyverify: the key server hung up on a new TLS connection: it may want a client certificate',
+  message: 'keyverify: the key server closed a new TLS connection at once: it may want a client certificate',
 };
 
 export const NOT_HTTP: Diagnosis = {

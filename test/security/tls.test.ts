@@ -76,7 +76,7 @@ function expectMisconfigured(answer: Awaited<ReturnType<typeof ask>>, about: Reg
 
 /** With TLS 1.3 undici only says that the other side hung up, as one bad backend of several does: worth a second attempt. */
 function expectClosedAtOnce(answer: Awaited<ReturnType<typeof ask>>): void {
-  const message = 'keyverify: the key server hung up on a new TLS connection: it may want a client certificate';
+  const message = 'keyverify: the key server closed a new TLS connection at once: it may want a client certificate';
   expectDenied(answer, { kind: 'invalid_response', attempts: 2, message }, /other side closed/);
 }
 

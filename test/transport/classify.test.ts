@@ -135,7 +135,7 @@ describe('on Node', () => {
     expect(message('UND_ERR_ABORTED')).toMatch('a proxy refused the connection');
     expect(message('CERT_HAS_EXPIRED')).toMatch('the TLS handshake failed');
     expect(message('HPE_X')).toMatch('no readable HTTP response');
-    expect(message('ECONNRESET')).toMatch('cannot be reached, or hung up');
+    expect(message('ECONNRESET')).toMatch('cannot be reached, or closed the connection');
     expect(message('X')).toMatch('not known to be an outage');
   });
 });

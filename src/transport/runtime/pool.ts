@@ -76,7 +76,7 @@ const proxyPool =
           return await connect(params);
         } catch (error) {
           if (fieldOf(error, 'code') !== 'UND_ERR_SOCKET') throw error;
-          throw Object.assign(new Error('the proxy hung up'), { code: 'ECONNRESET' });
+          throw Object.assign(new Error('the proxy closed the connection'), { code: 'ECONNRESET' });
         }
       },
     });
