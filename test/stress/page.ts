@@ -21,7 +21,7 @@ const CHAPTERS: readonly Chapter[] = [
     name: 'chaos',
     title: 'Chaos',
     about: `Four verifier processes ask two key servers through a loopback proxy: with the pool, with \`fetch\` and with a
-dispatcher of the caller's, with \`failOpen\` on and off. Outages for everybody (refused, reset, swallowed, 503), attacks and storms take
+custom dispatcher, with \`failOpen\` on and off. Outages for everybody (refused, reset, swallowed, 503), attacks and storms take
 turns, while keys are issued, revoked, deleted and expire.
 
 - In a storm, single servers restart and inject faults, and the proxy cuts, delays, swallows, drips and corrupts.
@@ -35,7 +35,7 @@ Every result is checked against a log of the truth. These are violations; the nu
 
 - a revoked key is verified after its bound, or lives on while the server answers others (3),
 - a call takes longer than its deadline (6),
-- a caller is let in although there is no outage for everybody, or although the key was rejected, has ended or was
+- a caller is let in although there is no outage for everybody, or although the key was rejected, has expired or was
   invalidated (7),
 - a caller with a valid new key waits for more than 2 s while the server answers others, or a valid key stops working (14),
 - a revocation is lost (12),

@@ -50,7 +50,8 @@ export class Checker {
 
   check(verifier: number, seen: Sighting): void {
     this.checked++;
-    const name = `${seen.kind} ${seen.failure ?? seen.source}`;
+    const kind = seen.kind === 'open' || seen.kind === 'closed' ? `fail-${seen.kind}` : seen.kind;
+    const name = `${kind} ${seen.failure ?? seen.source}`;
     this.results[name] = (this.results[name] ?? 0) + 1;
     const attack = this.#world.attackAt(verifier, seen.from);
     for (const wrong of this.#wrongs(verifier, seen))

@@ -183,7 +183,7 @@ const sum = (of: (report: SelfReport) => number): number =>
   reports.reduce((total, report) => total + (report === undefined ? 0 : of(report)), 0);
 const quantiles = (times: readonly number[]): Record<string, number> => {
   const sorted = Float64Array.from(times).sort();
-  return { count: sorted.length, median: percentile(sorted, 0.5), most: percentile(sorted, 1) };
+  return { count: sorted.length, median: percentile(sorted, 0.5), maximum: percentile(sorted, 1) };
 };
 const openings = checker.openings();
 await publish('chaos', {

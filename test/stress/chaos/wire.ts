@@ -46,7 +46,7 @@ export type Attack = (typeof ATTACKS)[number];
 /** Verifiers differ in how they ask, and in what they do in an outage. */
 export const VARIANTS = [
   {
-    name: 'pool, closed',
+    name: 'pool, failOpen off',
     transport: 'pool',
     failOpen: false,
     retries: 1,
@@ -55,7 +55,7 @@ export const VARIANTS = [
     staleIfErrorMs: 4_000,
   },
   {
-    name: 'pool, open',
+    name: 'pool, failOpen on',
     transport: 'pool',
     failOpen: true,
     retries: 1,
@@ -64,7 +64,7 @@ export const VARIANTS = [
     staleIfErrorMs: 4_000,
   },
   {
-    name: 'fetch, open',
+    name: 'fetch, failOpen on',
     transport: 'fetch',
     failOpen: true,
     retries: 2,
@@ -73,7 +73,7 @@ export const VARIANTS = [
     staleIfErrorMs: 4_000,
   },
   {
-    name: 'dispatcher, open, no breaker, no stale',
+    name: 'dispatcher, failOpen on, no breaker, no stale',
     transport: 'dispatcher',
     failOpen: true,
     retries: 0,
