@@ -7,6 +7,7 @@ import { run } from './process.mjs';
 
 const HASHES = { native: '`crypto.hash`', JavaScript: '@noble/hashes' };
 const TRANSPORTS = { undici: 'undici pool', fetch: 'global `fetch`' };
+const FLIGHTS = { shared: 'shared', 'one per caller': 'per caller' };
 const line = (cells) => `| ${cells.join(' | ')} |`;
 const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 
@@ -22,7 +23,7 @@ export async function document(done, compiled, measured) {
       `\`${platform}\``,
       TRANSPORTS[observed.transport],
       HASHES[observed.hash],
-      observed.flights,
+      FLIGHTS[observed.flights],
     ]);
   const names = [...new Set(compiled.map(({ name }) => name))];
   const compilers = [...new Set(compiled.map(({ compiler }) => compiler))].map((version) => [
@@ -36,12 +37,14 @@ export async function document(done, compiled, measured) {
 <!-- Written by \`npm run test:runtimes -- --write\`. Edit test/runtimes/table.mjs, not this page. -->
 
 The same suite ran on each of these runtimes. It installs the packed package and talks to the embedded key server over HTTP.
-\`condition\` is the export condition that selects the \`module\` behind \`#platform\`. Transport, hash and flights are what the
-suite observed. "Shared" flights: concurrent calls with the same key cost one question.
+\`condition\` is the export condition that selects the \`module\` behind \`#platform\`. Transport, hash and single flight are
+what the suite observed. Single flight "shared": concurrent calls with the same key share one question. "Per caller": each asks
+its own.
 
-${table(['runtime', 'as', 'cases', 'condition', 'module', 'transport', 'hash', 'flights'], runtimes)}
+${table(['runtime', 'as', 'cases', 'condition', 'module', 'transport', 'hash', 'single flight'], runtimes)}
 
-On workers and edge functions, requests share the cache, but not flights: see [workers and edge functions](workers.md).
+On workers and edge functions, requests share the cache, but not a question in flight: see [workers and edge
+functions](workers.md).
 
 ## Types
 
