@@ -47,6 +47,7 @@ function service({ rows, nginx, perSecond, seconds }) {
   return `Each service is a process of its own and gets ${whole(perSecond)} requests/s for ${seconds} s in each of ${rows[0].cpuUs.length} rounds, over kept-alive
 connections of another process. We measure processor time per request, not throughput: on two cores that varies by a factor of
 two within a minute on a machine like this. The figure "above bare" is the median of the differences within the rounds.
+Where the ranges of two rows overlap, the difference between them may be noise.
 
 ${table(['', 'CPU per request', 'above bare (interquartile range)', ''], lines)}${missing}
 
