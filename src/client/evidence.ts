@@ -31,8 +31,19 @@ export interface EvidenceOptions {
 /** How many times as long as usual an answer takes that is unusual. */
 const UNUSUAL_FACTOR = 3;
 
+/**
+ * The part of `timeoutMs` after which a wait is suspicious, if it is longer than usual: a slow server has time for the control.
+ */
+const EARLIEST_SUSPICION = 0.25;
+
+/** The part of `timeoutMs` within which no question hangs. */
+const QUICK_RATIO = 1 / 8;
+
 /** The part of `timeoutMs` after which a control question that is not answered counts. */
 const HANG_RATIO = 0.45;
+
+/** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
+const PROBE_TIMEOUT_MS = 750;
 
 /** How often a caller looks for evidence where callers can't wait for each other, in milliseconds. */
 const POLL_MS = 10;
@@ -102,6 +113,28 @@ export class OutageEvidence {
   /** From when on the wait for an answer is unusual, in milliseconds: where requests queue at the server, the latest one tells. */
   get unusualMs(): number {
     return UNUSUAL_FACTOR * Math.max(this.#usualMs, this.#latestMs);
+  }
+
+  /** From when on a wait is suspicious, in milliseconds. */
+  get suspectAfterMs(): number {
+    const { timeoutMs } = this.#options;
+    return Math.max(timeoutMs * EARLIEST_SUSPICION, Math.min(this.unusualMs, timeoutMs / 2));
+  }
+
+  /** How long a control question may take while the breaker is open, in milliseconds. */
+  get probeMs(): number {
+    return Math.min(this.#options.timeoutMs, Math.max(PROBE_TIMEOUT_MS, 2 * this.#usualMs));
+  }
+
+  /** After how many milliseconds a question hangs, where others are answered. */
+  get hangsAfterMs(): number {
+    const { timeoutMs } = this.#options;
+    return Math.min(timeoutMs, Math.max(timeoutMs * QUICK_RATIO, this.unusualMs));
+  }
+
+  /** Whether a question that hangs is no sign of an outage: the server has answered others, or hangs on unknown keys. */
+  isNoSign(call: WatchedCall): boolean {
+    return this.trust.controlsFail || this.answeredSince(call);
   }
 
   /** Whether the server has answered somebody since this question was sent: its failure is then its own. */

@@ -23,6 +23,9 @@ export interface GateOptions {
  */
 const LEAST_RATIO = 1 / 8;
 
+/** The part of `maxConcurrency` that brief questions may use. */
+const BRIEF_RATIO = 1 / 4;
+
 /** The questions that hold a slot, by lane. */
 type Calls = Readonly<Record<Lane, InFlight>>;
 
@@ -58,6 +61,10 @@ export class Gate {
   #pausedUntil = -Infinity;
   /** When the next known key may be asked about while the breaker is open. */
   #nextKnownAt = -Infinity;
+  /** How many questions are asked briefly. */
+  #brief = 0;
+  /** Whether the latest control question that failed was answered with a `Retry-After`. */
+  #asksForPause = false;
   /** How long the latest answers took: an average in which each counts for half of all before it. */
   #latestMs = 0;
   #lastAnswerAt = -Infinity;
@@ -109,6 +116,23 @@ export class Gate {
     return true;
   }
 
+  /**
+   * Takes a slot for a brief question about a new key while the breaker is open. The server may hang on keys that it doesn't know,
+   * and so on control questions, but answer this one.
+   */
+  tryBrief(lane: Lane): boolean {
+    const { maxConcurrency, sharesPromises } = this.#options;
+    if (lane === 'high' || this.#breaker?.failure === undefined || this.#asksForPause || !sharesPromises) return false;
+    if (this.#brief >= maxConcurrency * BRIEF_RATIO || !this.bulkhead.tryExceed(lane)) return false;
+    this.#brief++;
+    return true;
+  }
+
+  /** A brief question has its outcome. */
+  endBrief(): void {
+    this.#brief--;
+  }
+
   /** Takes a slot, or waits for one; the failure if there is none. */
   async enter(lane: Lane): Promise<VerifyFailure | undefined> {
     const { clock, timeoutMs } = this.#options;
@@ -146,6 +170,7 @@ export class Gate {
   /** `status` is that of the response, if there was one; `lateSince` says when it was asked, if there was none in time. */
   recordFailure(failure: VerifyFailure, mono: number, status?: number, lane?: Lane, lateSince?: number): void {
     const { kind, evidence, retryAfterMs } = failure;
+    if (lane === undefined) this.#asksForPause = retryAfterMs !== undefined;
     // A firewall may answer a key of a caller's choice with any Retry-After, so that of a control question counts here.
     if (evidence !== 'none') this.#breaker?.recordFailure(failure, mono, lane === undefined ? retryAfterMs : undefined);
     // A key that the server can't stand is answered 500, and says nothing about its load.

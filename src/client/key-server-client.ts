@@ -8,7 +8,7 @@ import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
 import { ProbeTimer } from '../resilience/probe-timer.js';
 import type { AttemptOutcome } from './attempt.js';
 import { AmbiguousRejections } from './ambiguity.js';
-import { controlOutcome, outcomeOf, type FetchedVerdict, type KeyQuestion } from './question.js';
+import { controlOutcome, outcomeOf, type Asked, type KeyQuestion } from './question.js';
 import { CONGESTED, EXHAUSTED, NO_SLOT } from './call-failures.js';
 import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
@@ -37,16 +37,8 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   ) => Promise<Asked>;
 }
 
-/** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
-const PROBE_TIMEOUT_MS = 750;
-
 /** The part of `timeoutMs` within which no question hangs. */
 const QUICK_RATIO = 1 / 8;
-
-/**
- * The part of `timeoutMs` after which a wait is suspicious, if it is longer than usual: a slow server has time for the control.
- */
-const EARLIEST_SUSPICION = 0.25;
 
 /** Asks the key server: gate, attempts, evidence. Its promises never reject. */
 export class KeyServerClient<Claims> {
@@ -73,7 +65,8 @@ export class KeyServerClient<Claims> {
         if (state === 'open') this.#probes?.start();
         onBreaker(state, failure);
       });
-    if (this.#breaker && sharesPromises) this.#probes = new ProbeTimer(clock, this.#breaker, this.#probe.bind(this));
+    const probe = (): void => this.#controls.request(this.#evidence.probeMs);
+    if (this.#breaker && sharesPromises) this.#probes = new ProbeTimer(clock, this.#breaker, probe);
     this.#lag = new LoopLag(clock);
     this.#gate = new Gate({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.#breaker);
     this.#controls = new ControlQuestions({
@@ -107,14 +100,16 @@ export class KeyServerClient<Claims> {
   }
 
   /** Asks, unless the gate refuses; with `trickle`, although it does. */
-  ask(question: KeyQuestion, trickle = false): Promise<FetchedVerdict<Claims> | VerifyFailure> {
+  ask(question: KeyQuestion, trickle = false): Promise<Asked<Claims>> {
     const mono = this.#options.clock.monotonic();
     const lane = laneOf(question.isKnown);
     const blocked = trickle ? undefined : this.#gate.blockedBy(mono);
-    if (blocked !== undefined && !this.#gate.tryTrickle(lane, mono)) return Promise.resolve(blocked);
+    const isBrief = blocked !== undefined && !this.#gate.tryTrickle(lane, mono);
+    if (isBrief && !this.#gate.tryBrief(lane)) return Promise.resolve(blocked);
     // What is asked during a pause is asked once.
     const retries = trickle || blocked !== undefined ? 0 : this.#options.retries;
-    return this.#options.onAsk(question.event, () => this.#ask(question, lane, retries), outcomeOf);
+    const ask = () => (isBrief ? this.#askBriefly(question, lane) : this.#ask(question, lane, retries));
+    return this.#options.onAsk(question.event, ask, outcomeOf);
   }
 
   /** Asks a control question as soon as the interval allows. */
@@ -127,42 +122,49 @@ export class KeyServerClient<Claims> {
     this.#controls.close();
   }
 
+  /** A new key, while the breaker is open. Unless it is answered at once, the server is as down as before. */
+  async #askBriefly(question: KeyQuestion, lane: Lane): Promise<Asked<Claims>> {
+    const outcome = await this.#call(question, lane, 0, this.#evidence.hangsAfterMs);
+    this.#gate.endBrief();
+    if (!(outcome instanceof VerifyFailure) || rulesOutOutage(outcome)) return outcome;
+    return this.#gate.blockedBy(this.#options.clock.monotonic()) ?? outcome;
+  }
+
   /** Only a question that has to wait for a slot pays for the waiting. */
-  #ask(question: KeyQuestion, lane: Lane, retries: number): Promise<FetchedVerdict<Claims> | VerifyFailure> {
+  #ask(question: KeyQuestion, lane: Lane, retries: number): Promise<Asked<Claims>> {
     const isFree = this.#gate.bulkhead.tryAcquire(lane);
     return isFree ? this.#call(question, lane, retries) : this.#queue(question, lane, retries);
   }
 
-  async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<FetchedVerdict<Claims> | VerifyFailure> {
-    if (this.#gate.bulkhead.gainsFromLow(lane)) this.#makeRoom();
+  async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<Asked<Claims>> {
+    const isNoSign = (call: WatchedCall): boolean => this.#evidence.isNoSign(call);
+    if (this.#gate.bulkhead.gainsFromLow(lane))
+      this.#calls.low.makeRoom(this.#options.clock.monotonic(), this.#evidence.hangsAfterMs, isNoSign);
     const failure = await this.#gate.enter(lane);
     return await (failure === undefined
       ? this.#call(question, lane, retries)
       : this.#refused(failure, question.startedAt));
   }
 
-  #makeRoom(): void {
-    const { clock, timeoutMs } = this.#options;
-    const hangsAfterMs = Math.max(timeoutMs * QUICK_RATIO, this.#evidence.unusualMs);
-    this.#calls.low.makeRoom(clock.monotonic(), hangsAfterMs, (call) => this.#evidence.answeredSince(call));
-  }
-
-  async #call(question: KeyQuestion, lane: Lane, retries: number): Promise<FetchedVerdict<Claims> | VerifyFailure> {
+  /** `briefMs`: how long it may take, if not `timeoutMs`. */
+  async #call(question: KeyQuestion, lane: Lane, retries: number, briefMs?: number): Promise<Asked<Claims>> {
     const { clock, timeoutMs } = this.#options;
     const { key, startedAt, wasGood, onSent } = question;
     this.#calibration.isNeeded ||= question.mayOpen;
     const ambiguity = this.#ambiguity;
-    const deadline = new Deadline(clock, timeoutMs, startedAt);
+    const deadline = new Deadline(clock, briefMs ?? timeoutMs, startedAt);
     const onSuspect = (): void => this.#suspect(call);
     // Where others are answered, and more are asked than the server bears, a retry would make it worse.
     const mayRetry = (): boolean =>
       !this.#isCongested &&
       !this.#evidence.isBacklogged &&
       !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
-    const suspectAfterMs = Math.max(timeoutMs * EARLIEST_SUSPICION, Math.min(this.#evidence.unusualMs, timeoutMs / 2));
+    const { suspectAfterMs } = this.#evidence;
     const context = { key, retries, deadline, suspectAfterMs, wasGood, ambiguity, onSent, onSuspect, mayRetry };
     const call = new Call(this.#options, this.#deps, context);
-    this.#evidence.begin(call, startedAt);
+    // A brief question gives a server that is down no time to work on it, and so makes no backlog.
+    const isBrief = briefMs !== undefined;
+    if (!isBrief) this.#evidence.begin(call, startedAt);
     // Without a limit there is nothing to adapt.
     const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#watchLag();
     const held = { call, lag };
@@ -173,7 +175,7 @@ export class KeyServerClient<Claims> {
     lag.stop();
     this.#gate.bulkhead.release(lane);
     this.#calls[lane].remove(held);
-    this.#evidence.end(call, 'kind' in outcome ? outcome.kind : undefined);
+    if (!isBrief) this.#evidence.end(call, 'kind' in outcome ? outcome.kind : undefined);
     const { attempts, clockSkewMs } = call;
     if (!('kind' in outcome)) {
       const mono = clock.monotonic();
@@ -211,10 +213,6 @@ export class KeyServerClient<Claims> {
     const evidence = mayBeOutage(outcome) ? await this.#confirm(outcome, call, deadline) : 'none';
     const durationMs = this.#options.clock.monotonic() - startedAt;
     return new VerifyFailure(outcome.kind, outcome.message, { ...outcome, attempts, durationMs, evidence });
-  }
-
-  #probe(): void {
-    this.#controls.request(Math.min(this.#options.timeoutMs, Math.max(PROBE_TIMEOUT_MS, 2 * this.#evidence.usualMs)));
   }
 
   #suspect(call: WatchedCall): void {

@@ -41,10 +41,13 @@ export interface FetchedVerdict<Claims> {
   readonly clockSkewMs: number | undefined;
 }
 
+/** The outcome of a question. */
+export type Asked<Claims> = FetchedVerdict<Claims> | VerifyFailure;
+
 /** The outcome of a load. */
 export type LoadOutcome<Claims> = Verified<Claims> | Rejected | VerifyFailure;
 
-export function outcomeOf(asked: FetchedVerdict<unknown> | VerifyFailure): AskOutcome {
+export function outcomeOf(asked: Asked<unknown>): AskOutcome {
   const { attempts, durationMs } = asked;
   if (asked instanceof VerifyFailure) return { outcome: 'failed', failure: asked, attempts, durationMs };
   return { outcome: asked.verdict.result.status, failure: undefined, attempts, durationMs };

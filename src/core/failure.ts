@@ -123,6 +123,6 @@ export function mayBeOutage({ kind, status = 500 }: Pick<AttemptFailure, 'kind' 
 }
 
 /** Whether a failure shows that there is no outage, as a 429 or a refused service token does. Our own load shows nothing. */
-export function rulesOutOutage(failure: AttemptFailure): boolean {
+export function rulesOutOutage(failure: Pick<AttemptFailure, 'kind' | 'status'>): boolean {
   return !mayBeOutage(failure) && failure.kind !== 'overloaded';
 }

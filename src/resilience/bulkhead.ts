@@ -72,6 +72,13 @@ export class Bulkhead {
     return true;
   }
 
+  /** Takes a free slot, even beyond the limit of the lane. */
+  tryExceed(lane: Lane): boolean {
+    if (this.active >= this.#maxConcurrency) return false;
+    this.#active[lane]++;
+    return true;
+  }
+
   /** Waits up to `ms` for a slot, and then for as long as `moreMs` says; `false` if the lane is full or no slot was free in time. */
   async acquire(lane: Lane, ms: number, moreMs: () => number): Promise<boolean> {
     const waiters = this.#waiters[lane];

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
+import { isVerified } from 'keyverify';
+
 import { build, crosswise, during, getsIn, lab, letIn, madeUp, newcomer, settleIn, sleep, startServer } from './lab.js';
 import { GOOD_PREFIX, type Fault } from './server.js';
 
@@ -82,6 +84,25 @@ describe.concurrent('a flood at a server that fails on every key that it does no
     expect(letIn(flood)).toEqual({});
     expect(newcomers).toEqual(newcomers.map(() => true));
   });
+
+  test.for(crosswise([{}]))(
+    'hangs, at a quiet service: newcomers get in at the first call; $way, failOpen: $failOpen',
+    async ({ options }, context) => {
+      const server = await startServer(context);
+      server.fault = (key) => (key.startsWith(GOOD_PREFIX) ? undefined : 'hang');
+      const verifier = build(context, server.url, options);
+      await settleIn(verifier);
+      // How long an answer takes without a new connection is known.
+      for (let asked = 0; asked < 100; asked++) await verifier.verify(newcomer());
+      const [flood, newcomers] = await Promise.all([
+        during(QUIET_MS + 4_000, 50, async () => await verifier.verify(madeUp())),
+        sleep(QUIET_MS).then(async () => await during(4_000, 250, async () => await verifier.verify(newcomer()))),
+      ]);
+      expect(letIn(flood)).toEqual({});
+      // Not every one: this machine may be as slow as the server that hangs.
+      expect(newcomers.filter(isVerified).length).toBeGreaterThan(newcomers.length / 2);
+    },
+  );
 
   test.for(crosswise([{}]).map((row) => ({ ...row, options: { ...row.options, failOpen: true } })))(
     'answers 503, once it has answered twenty of them; $way',

@@ -146,6 +146,25 @@ describe('the question about an unknown key that has hung for longest', () => {
     expect([one.outcome, other.outcome]).toEqual([undefined, undefined]);
   });
 
+  test('is given up where nobody is answered, once the server is known to fail on unknown keys alone', async () => {
+    const { ask, answer, answerAll, clock, transport } = clientOf({ maxConcurrency: 3 });
+    answerAll(response(500));
+    await ask('sk-made-up');
+    transport.script = () => undefined;
+    await ask('sk-good');
+    await answer('sk-good', GOOD);
+    await clock.advance(2_000);
+    const one = await ask('sk-hangs-1');
+    await ask('sk-hangs-2');
+    await ask('sk-hangs-3');
+    await clock.advance(249);
+    await ask('sk-early');
+    expect(one.outcome).toBeUndefined();
+    await clock.advance(1);
+    await ask('sk-new');
+    expect(one.outcome).toMatchObject(GIVEN_UP);
+  });
+
   test('is one that takes three times as long as usual', async () => {
     const { ask, answer, clock } = clientOf({ maxConcurrency: 2 });
     const slow = await ask('sk-slow');

@@ -195,7 +195,7 @@ describe('the breaker', () => {
   };
 
   test('refuses all but a trickle while it is open, whose failures take its evidence', async () => {
-    const { ask, blocked, keys, client, clock } = await opened();
+    const { ask, blocked, keys, client, clock } = await opened({ sharesPromises: false });
     expect(blocked()).toMatchObject({ kind: 'circuit_open', isOutage: true });
     expect((await ask('sk-2')).outcome).toMatchObject({ kind: 'server_error', isOutage: true });
     expect((await ask('sk-3')).outcome).toBe(blocked());
