@@ -743,6 +743,18 @@ describe('the life of a verifier', () => {
     expect(brief(await verifier.verify(GOOD))).toBe('closed misconfigured');
   });
 
+  test('denies after close() with one line in the log', async () => {
+    const { build } = await rig();
+    const lines: string[] = [];
+    const verifier = build({ logger: { warn: (line) => lines.push(line) } });
+    await verifier.verify(GOOD);
+    await verifier.close();
+    await verifier.verify(GOOD);
+    expect(lines).toEqual([]);
+    for (const key of [OTHER, OTHER, 'sk-3']) expect(brief(await verifier.verify(key))).toBe('closed misconfigured');
+    expect(lines).toEqual(['keyverify: this verifier is closed, so keys without a cached verdict are denied (500).']);
+  });
+
   test('close() before the first question opens nothing, and a hit after it refreshes nothing', async () => {
     const { server, clock, build } = await rig();
     await build().close();

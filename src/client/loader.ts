@@ -125,7 +125,7 @@ export class VerdictLoader<Claims> {
     if (flight !== undefined) {
       this.#coalesced++;
       this.#observers.tell((o) => o.onJoin?.(flight.event));
-    }
+    } else if (this.#closed) this.logs.closed();
     const { outcome } = flight ?? this.#start(fingerprint, key, call, 'verify');
     if (call.signal === undefined) return outcome;
     return unlessAborted(outcome, call.signal).catch((reason: unknown) => {

@@ -11,6 +11,7 @@ export interface LogSettings {
   readonly rejectedTtlMs: number;
   readonly staleIfErrorMs: number;
   readonly timeoutMs: number;
+  readonly sharedTimeoutMs: number;
   readonly degradedTtlMs: number;
   readonly breaker: BreakerOptions | false;
 }
@@ -121,6 +122,8 @@ export const lines = {
   clock: ({ publicUrl }: LogSettings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
     `${publicUrl}, so keys expire too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both (NTP).`,
+
+  afterClose: 'keyverify: this verifier is closed, so keys without a cached verdict are denied (500).',
 
   durations: (short: readonly (readonly [name: string, ms: number, ...unknown[]])[]): string => {
     const meant = short.map(([name, ms]) => `${name}: ${ms} ms; if you meant ${ms} s, pass ${ms} * 1000`);

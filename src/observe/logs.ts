@@ -9,7 +9,7 @@ import { Throttle } from '../core/throttle.js';
 import type { Freshness } from '../core/verdict.js';
 import { lines, type LogSettings } from './log-lines.js';
 
-type Once = 'caching' | 'clock' | 'durations' | 'transport';
+type Once = 'caching' | 'clock' | 'closed' | 'durations' | 'transport';
 
 /** The service token, while there is one. */
 interface Token {
@@ -27,13 +27,14 @@ const looksLikeHours = (value: number): boolean => value <= 86_400 && value % 18
 
 /** The durations that are probably meant in seconds: nobody who counts in milliseconds has a use for them. */
 function inSeconds(settings: LogSettings) {
-  const { cacheTtlMs, staleIfErrorMs, rejectedTtlMs, degradedTtlMs, timeoutMs, breaker } = settings;
+  const { cacheTtlMs, staleIfErrorMs, rejectedTtlMs, degradedTtlMs, timeoutMs, sharedTimeoutMs, breaker } = settings;
   const { openMs = 0, maxOpenMs = 0 }: Partial<BreakerOptions> = breaker === false ? {} : breaker;
   const durations = [
     ['cacheTtlMs', cacheTtlMs, 1000],
     ['rejectedTtlMs', rejectedTtlMs, 100],
     ['staleIfErrorMs', staleIfErrorMs, 1000],
     ['timeoutMs', timeoutMs, 50],
+    ['sharedTimeoutMs', sharedTimeoutMs, 1],
     ['degradedTtlMs', degradedTtlMs, 100],
     ['breaker.openMs', openMs, 100],
     ['breaker.maxOpenMs', maxOpenMs, 100],
@@ -142,6 +143,11 @@ export class Logs {
   /** Another transport stands in for the best one. */
   transport(message: string): void {
     this.#once('transport', () => message);
+  }
+
+  /** A call that has to ask came after `close()`. */
+  closed(): void {
+    this.#once('closed', () => lines.afterClose);
   }
 
   /** What a guard has to say. It may quote what a callback threw, which may hold anything. */

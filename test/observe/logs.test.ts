@@ -19,6 +19,7 @@ const SETTINGS = {
   rejectedTtlMs: 10_000,
   staleIfErrorMs: 3_600_000,
   timeoutMs: 2_000,
+  sharedTimeoutMs: 50,
   breaker: BREAKER as BreakerOptions | false,
   degradedTtlMs: 30_000,
 };
@@ -416,6 +417,7 @@ test.each<[Partial<typeof SETTINGS>, string]>([
   [{ staleIfErrorMs: 600 }, 'staleIfErrorMs: 600 ms; if you meant 600 s, pass 600 * 1000'],
   [{ rejectedTtlMs: 10 }, 'rejectedTtlMs: 10 ms; if you meant 10 s, pass 10 * 1000'],
   [{ timeoutMs: 30 }, 'timeoutMs: 30 ms; if you meant 30 s, pass 30 * 1000'],
+  [{ sharedTimeoutMs: 0.05 }, 'sharedTimeoutMs: 0.05 ms; if you meant 0.05 s, pass 0.05 * 1000'],
   [{ degradedTtlMs: 30 }, 'degradedTtlMs: 30 ms; if you meant 30 s, pass 30 * 1000'],
   [{ breaker: { ...BREAKER, openMs: 1 } }, 'breaker.openMs: 1 ms; if you meant 1 s, pass 1 * 1000'],
   [{ breaker: { ...BREAKER, maxOpenMs: 5 } }, 'breaker.maxOpenMs: 5 ms; if you meant 5 s, pass 5 * 1000'],
@@ -424,7 +426,8 @@ test.each<[Partial<typeof SETTINGS>, string]>([
 });
 
 test.each<Partial<typeof SETTINGS>>([
-  { staleIfErrorMs: 0, cacheTtlMs: 1_000, timeoutMs: 50, rejectedTtlMs: 100, degradedTtlMs: 100 },
+  { staleIfErrorMs: 0, cacheTtlMs: 1_000, timeoutMs: 50, sharedTimeoutMs: 1, rejectedTtlMs: 100 },
+  { degradedTtlMs: 100 },
   { breaker: { failureThreshold: 1, openMs: 100, maxOpenMs: 100 } },
   { breaker: false },
   { cacheTtlMs: 2_500, staleIfErrorMs: 9_000, timeoutMs: 1_800, rejectedTtlMs: 3_600 },
