@@ -7,10 +7,10 @@ export type KeyFormat = RegExp | ((key: string) => boolean);
 export const MAX_KEY_LENGTH = 4096;
 
 /**
- * Control characters have no place in a header. Half a surrogate pair is hashed as U+FFFD, like any other half; with
+ * Control characters have no place in a header, and a scheme no place in a key. Half a surrogate pair is hashed as U+FFFD, like any other half; with
  * U+FFFD itself refused too, no two keys share a fingerprint.
  */
-const FORBIDDEN_CHARACTERS = /[\p{Cc}\p{Cs}\uFFFD]/u;
+const FORBIDDEN = /[\p{Cc}\p{Cs}\uFFFD]|^bearer /iu;
 const EMPTY = /^(?:)/;
 
 /** Whether this can be a key at all: checked before it costs a hash. */
@@ -22,7 +22,7 @@ export function isHashable(key: unknown): key is string {
 export function isAdmissible(key: string, keyFormat: KeyFormat | undefined): boolean {
   // The engine keeps the last text that matched as RegExp.input, so match another. The result is used, since bundlers drop
   // a test whose result is not.
-  if (FORBIDDEN_CHARACTERS.test(key) && EMPTY.test('')) return false;
+  if (FORBIDDEN.test(key) && EMPTY.test('')) return false;
   if (typeof keyFormat === 'function') {
     const isKey = fits(key, keyFormat);
     return EMPTY.test('') && isKey;

@@ -27,7 +27,7 @@ export interface VerifyOptions<FailOpen extends boolean | undefined = undefined>
 /** `VerifyOptions` of any kind: the call may fail open. */
 export type AnyVerifyOptions = VerifyOptions<boolean | undefined>;
 
-/** A key as it comes from a request: it may be missing. */
+/** A key as it comes from a request: it may be missing. Without a scheme: `Bearer sk-1` is rejected as `malformed_key`. */
 export type PresentedKey = string | null | undefined;
 
 /**

@@ -28,6 +28,14 @@ describe('a key', () => {
     expect(isAdmissible(`k${key}k`, undefined)).toBe(false);
   });
 
+  test.each(['Bearer sk-1', 'bearer  sk-1', 'BEARER '])('has no scheme: %j', (key) => {
+    expect(isAdmissible(key, undefined)).toBe(false);
+  });
+
+  test.each(['Bearer', 'sk Bearer 1', 'Bearersk-1', ' Bearer sk-1'])('may be %j', (key) => {
+    expect(isAdmissible(key, undefined)).toBe(true);
+  });
+
   test.each(['\ud800', 'a\ud83d', '\udd11a', '\udd11\ud83d', 'a\ufffd'])(
     'has no half of a surrogate pair, nor the character that it is hashed as: %j',
     (key) => {
@@ -70,6 +78,7 @@ describe('keyFormat', () => {
     ['a function that returns true', 'sk-0123456789', (key) => /^sk-(\d+)$/.test(key)],
     ['a function that returns false', 'sk-0123456789', (key) => !/^sk-(\d+)$/.test(key)],
     ['a control character', 'sk-0123456789\n', undefined],
+    ['a scheme', 'Bearer sk-0123456789', undefined],
   ])('does not leave the key behind in what the engine remembers of the last match: %s', (_, key, format) => {
     isAdmissible(key, format);
     const { input, lastMatch, leftContext, $1 } = RegExp as unknown as Record<string, string>;
