@@ -1,5 +1,6 @@
 import { InvalidOptionsError } from '../core/errors.js';
 import { fromHex } from '../core/fingerprint.js';
+import { meant } from '../core/messages.js';
 import { isText } from '../core/schema.js';
 import { FINGERPRINT, SELECTORS, type Selector, type StoredSelector } from '../core/selector.js';
 
@@ -11,13 +12,19 @@ function wrongValue(name: unknown, value: string): string | undefined {
   return undefined;
 }
 
+/** Names an unknown field that is like a known one: any other may be a key. */
+function typo([name]: readonly [string, unknown]): string {
+  const hint = SELECTORS.includes(name) ? '' : meant(name, SELECTORS);
+  return hint && `; ${name}: there is no such field${hint}`;
+}
+
 /** Checks a selector, and replaces a key by its fingerprint. */
 export function parseSelector(selector: Selector, sha256: (key: string) => string, method: string): StoredSelector {
   const entries = Object.entries<unknown>({ ...selector });
-  const [[name, value] = []] = entries;
+  const [[name, value] = ['', undefined]] = entries;
   const issue =
     entries.length !== 1 || !SELECTORS.includes(name) || !isText(value)
-      ? `expected one of ${SELECTORS.join(', ')}, with a string`
+      ? `expected exactly one of ${SELECTORS.join(', ')}, with a string${entries.map(typo).join('')}`
       : wrongValue(name, value);
   if (issue !== undefined) throw new InvalidOptionsError([`${method}: ${issue}`]);
   if ('key' in selector) return { fingerprint: sha256(selector.key) };

@@ -26,12 +26,21 @@ export function issueMessages(
 export const sentence = (option: string, expected: string, value: unknown): string =>
   `${option}: expected ${expected}, got ${shown(value, expected)}${hint(option, value)}`;
 
+/** However a URL is called: `baseUrl`, `endpoint`. */
+const URL_NAME = /(?:url|endpoint)$/i;
+
 /** Asks whether another name was meant, if one is like it. */
 export function meant(key: string, names: readonly string[]): string {
   const end = bare(key) || key;
-  const from = (name: string): number => leven(name.toLowerCase(), key.toLowerCase());
+  // A name that the key ends with is meant, even if others are as near: `retries` with `maxRetries`.
+  const from = (name: string): number => (end.endsWith(bare(name)) ? 0 : leven(name.toLowerCase(), key.toLowerCase()));
   const [closest] = names
-    .filter((name) => isNear(name, key) || 4 * leven(bare(name).slice(-end.length), end) <= end.length)
+    .filter(
+      (name) =>
+        isNear(name, key) ||
+        4 * leven(bare(name).slice(-end.length), end) <= end.length ||
+        (URL_NAME.test(name) && URL_NAME.test(key)),
+    )
     .toSorted((a, b) => from(a) - from(b));
   return closest === undefined ? '' : `, did you mean ${closest}?`;
 }

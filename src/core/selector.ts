@@ -10,7 +10,7 @@ export type Selector =
   | { readonly tenant: string };
 
 /** The names of a selector. */
-export const SELECTORS: readonly unknown[] = ['key', 'fingerprint', 'keyId', 'client', 'tenant'];
+export const SELECTORS: readonly string[] = ['key', 'fingerprint', 'keyId', 'client', 'tenant'];
 
 /** A fingerprint as it is written: 64 lower-case hexadecimal digits. */
 export const FINGERPRINT = /^[0-9a-f]{64}$/;

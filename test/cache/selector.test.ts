@@ -8,7 +8,7 @@ import { parseSelector } from '../../src/cache/selector.js';
 
 const sha256 = (key: string): string => createHash('sha256').update(key).digest('binary');
 const FINGERPRINT = createHash('sha256').update('sk-1').digest('hex');
-const ONE_OF = 'invalidate: expected one of key, fingerprint, keyId, client, tenant, with a string';
+const ONE_OF = 'invalidate: expected exactly one of key, fingerprint, keyId, client, tenant, with a string';
 
 const parse = (selector: Selector) => parseSelector(selector, sha256, 'invalidate');
 
@@ -53,6 +53,15 @@ describe('a selector', () => {
     { keyId: 'k-1', client: 'acme' },
   ])('needs exactly one known name with a string: %o is refused', (selector) => {
     expect(issues(selector)).toEqual([ONE_OF]);
+  });
+
+  test.each([
+    [{ tennant: 'x' }, '; tennant: there is no such field, did you mean tenant?'],
+    [{ key: 'sk-1', cleint: 'x' }, '; cleint: there is no such field, did you mean client?'],
+    ['sk-1', ''],
+    [{ 'sk-0123456789': 'x' }, ''],
+  ])('names an unknown field that is like a known one: %j', (selector, typo) => {
+    expect(issues(selector)).toEqual([ONE_OF + typo]);
   });
 
   test.each(['Bearer sk-1', 'bearer  sk-1', 'BEARER '])('by key needs the key alone, not %j', (key) => {

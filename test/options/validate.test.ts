@@ -195,6 +195,11 @@ describe('an unknown option', () => {
     ['cacheTtlSeconds', 'cacheTtlMs'],
     ['cache', 'sharedCache'],
     ['concurency', 'maxConcurrency'],
+    ['maxRetries', 'retries'],
+    ['baseUrl', 'verifyUrl'],
+    ['endpoint', 'verifyUrl'],
+    ['serverUrl', 'verifyUrl'],
+    ['keyServerUrl', 'verifyUrl'],
   ])('%s is taken for a typo of %s', (typo, meant) => {
     expect(issues({ [typo]: 1 })).toEqual([`${typo}: there is no such option, did you mean ${meant}?`]);
   });
