@@ -69,8 +69,9 @@ export function resolveOptions<Claims = DefaultClaims>(
   const { refreshAheadRatio = options.sharedCache === undefined ? undefined : SHARED_REFRESH_RATIO } = options;
   const given = {
     ...options,
-    verifyUrl: options.verifyUrl ?? fromEnv(ENV.verifyUrl) ?? protocol.url,
-    serviceToken: ownToken ?? options.serviceToken ?? fromEnv(ENV.serviceToken),
+    // An empty variable counts as not set, but is named if nothing else is given.
+    verifyUrl: options.verifyUrl ?? fromEnv(ENV.verifyUrl) ?? protocol.url ?? env(ENV.verifyUrl),
+    serviceToken: ownToken ?? options.serviceToken ?? env(ENV.serviceToken),
     // Neither `null` nor an empty variable is none: without a scope, keys of every scope are verified.
     scope,
     // Its parts have defaults of their own.
@@ -159,4 +160,4 @@ const NO_STREAMS = 'revocations: expected none, since here a stream ends with it
 const NO_NAMESPACE = 'sharedNamespace: expected a name for protocol and its settings';
 
 const IN_BROWSER =
-  'refused in a browser window, where anyone can read serviceToken; else pass dangerouslyAllowBrowser: true';
+  'refused in a browser window, where anyone can read serviceToken; or pass dangerouslyAllowBrowser: true';

@@ -13,6 +13,6 @@ export function urlIssue(url: unknown, allowInsecureHttp: boolean): string | und
   if (username !== '' || password !== '') return 'expected no credentials, which belong in serviceToken';
   if (hash !== '') return 'expected no fragment';
   if (protocol === 'http:' && !allowInsecureHttp && !isLoopback(hostname))
-    return `expected https: for ${hostname}, since http: is not encrypted; else pass allowInsecureHttp: true`;
+    return `expected https: for ${hostname}, since http: is not encrypted; or pass allowInsecureHttp: true`;
   return undefined;
 }

@@ -49,14 +49,13 @@ describe('a guard that answers 500 says why', () => {
     for (let i = 0; i < 3; i++) expect(await status(guard(withKey))).toBe(500);
     expect(lines()).toEqual([
       'keyverify: a guard answers 500, since the function that was passed for the verifier threw, or gave none: InvalidOptionsError: ' +
-        'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got undefined; pass it, or set KEYVERIFY_URL ' +
-        '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got undefined; ' +
-        'pass it, or set KEYVERIFY_SERVICE_TOKEN',
+        'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL ' +
+        '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got an empty string',
     ]);
     now.mockReturnValue(60_000);
     await guard(withKey);
     expect(lines()).toHaveLength(2);
-    expect(lines()[1]).toMatch(/KEYVERIFY_SERVICE_TOKEN \(2 more since the last line like this\)$/);
+    expect(lines()[1]).toMatch(/an empty string \(2 more since the last line like this\)$/);
   });
 
   test('if the function for the verifier returns something else', async () => {

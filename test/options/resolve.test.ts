@@ -163,8 +163,8 @@ describe('the environment', () => {
   test('counts an empty variable as not set', () => {
     for (const name of ['URL', 'SERVICE_TOKEN']) vi.stubEnv(`KEYVERIFY_${name}`, '');
     expect(issues({}, {})).toEqual([
-      'verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got undefined; pass it, or set KEYVERIFY_URL',
-      'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got undefined; pass it, or set KEYVERIFY_SERVICE_TOKEN',
+      'verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL',
+      'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible characters without a line break, or a function that returns them, got an empty string',
     ]);
   });
 
@@ -211,7 +211,7 @@ test.each([
 
 describe('a browser window', () => {
   const REFUSED =
-    'refused in a browser window, where anyone can read serviceToken; else pass dangerouslyAllowBrowser: true';
+    'refused in a browser window, where anyone can read serviceToken; or pass dangerouslyAllowBrowser: true';
 
   test('is refused, unless that is allowed', () => {
     vi.stubGlobal('window', {});

@@ -9,7 +9,7 @@ afterEach(() => {
 
 describe('the URL of the key server', () => {
   const insecure = (verifyUrl: string): string =>
-    `verifyUrl: expected https: for ${new URL(verifyUrl).hostname}, since http: is not encrypted; else pass allowInsecureHttp: true`;
+    `verifyUrl: expected https: for ${new URL(verifyUrl).hostname}, since http: is not encrypted; or pass allowInsecureHttp: true`;
   const ABSOLUTE = 'expected a URL with https:// or http://, such as https://keys.example.com/verify';
 
   test.each([
