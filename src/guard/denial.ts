@@ -67,7 +67,7 @@ export const DENIALS = {
   'invalid-key': { status: 401, title: 'The API key is not valid', reason: 'rejected', challenge: 'invalid_token' },
   'ambiguous-key': {
     status: 400,
-    title: 'One API key is expected, given once, with no scheme, blank or comma in it',
+    title: 'Send exactly one API key, without a scheme, spaces or commas',
     reason: 'ambiguous_key',
     challenge: 'invalid_request',
   },

@@ -51,7 +51,7 @@ const reason = (failure: VerifyFailure): string => because(failure).replace('key
 
 /** A server that sends JSON without the fields of a verdict is no proxy. */
 const advice = ({ kind, message }: VerifyFailure): string =>
-  kind === 'invalid_response' && message.includes('no verdict')
+  kind === 'invalid_response' && message.includes('not a verdict')
     ? `Compare its answer with ${DOCS}protocol.md, or the protocol that is set.`
     : ADVICE[kind];
 

@@ -6,7 +6,7 @@ import type { Freshness } from '../core/verdict.js';
 import type { WireResponse } from '../transport/transport.js';
 import { freshnessOf } from './freshness.js';
 import type { DecodeContext, DecodedVerdict, ProtocolAnswer, ProtocolFailure, WireProtocol } from './protocol.js';
-import { isNeverVerdict, RESPONSE_FAILURES, statusFailure } from './status.js';
+import { isNeverVerdict, notVerdict, RESPONSE_FAILURES, statusFailure } from './status.js';
 import { isPlausibleTime } from './time.js';
 
 export type Decoded = DecodedVerdict | { readonly failure: AttemptFailure };
@@ -46,7 +46,7 @@ export function checkAnswer(
   if (answer.kind === 'rejected')
     return reject(isUsable(answer.reason, context.secrets) ? answer.reason : 'rejected', answer.ambiguous === true);
   const problem = verifiedProblem(answer, status, context.secrets);
-  if (problem !== undefined) return invalid(`no verdict: ${problem}`);
+  if (problem !== undefined) return notVerdict(problem);
   const { client, tenant, keyId, expiresAt, claims } = answer;
   if (expiresAt !== undefined && expiresAt <= context.askedAt) return reject('expired');
   if (context.scope !== undefined && tenant !== context.scope) return reject('scope_mismatch');
@@ -61,8 +61,8 @@ function verifiedProblem(answer: VerifiedAnswer, status: number, secrets: readon
   const kind: string = answer.kind;
   if (kind !== 'verified') return 'the protocol says neither verified nor rejected';
   if (status >= 300) return `the status is ${status}`;
-  if (!isText(client) || !isText(tenant)) return 'client and tenant have to be text';
-  if (keyId !== undefined && !isText(keyId)) return 'the key id has to be text';
+  if (!isText(client) || !isText(tenant)) return 'client and tenant have to be strings';
+  if (keyId !== undefined && !isText(keyId)) return 'the key id has to be a string';
   if ([client, tenant, keyId ?? ''].some((field) => containsSecret(field, secrets)))
     return 'client, tenant or key id holds a secret';
   if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) return 'the expiry is not a time before the year 10000';

@@ -39,11 +39,9 @@ export function nearMiss(name: string, json: unknown): string {
 }
 
 /** What stands where something else is expected; empty if nothing does. */
-export function notText(value: unknown, expected = 'text'): string {
+export function notText(value: unknown, expected = 'a string'): string {
   if (value === undefined || value === null) return '';
-  const text = value === '' ? 'empty text' : 'text';
-  const got = typeof value === 'string' ? text : aType(value);
-  return `: expected ${expected}, got ${got}`;
+  return `: expected ${expected}, got ${value === '' ? 'an empty string' : aType(value)}`;
 }
 
 export const notFlag = (value: unknown): string => notText(value, 'true or false');

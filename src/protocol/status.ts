@@ -43,3 +43,10 @@ export function statusFailure(response: WireResponse, wall: number): ProtocolFai
 export function invalidResponse(what: string): { readonly failure: ProtocolFailure } {
   return { failure: { kind: 'invalid_response', message: `keyverify: the key server answered with ${what}` } };
 }
+
+/** JSON without a verdict in it, and why. `name`: that of the protocol, if it has one. */
+export function notVerdict(problem: string, name?: string): { readonly failure: ProtocolFailure } {
+  const of = name === undefined ? '' : ` of protocol "${name}"`;
+  const message = `keyverify: the response of the key server is not a verdict${of}: ${problem}`;
+  return { failure: { kind: 'invalid_response', message } };
+}

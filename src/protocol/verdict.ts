@@ -4,7 +4,7 @@ import { lazy } from '../core/lazy.js';
 import { fieldOf, isText, loose, optional, parse, check } from '../core/schema.js';
 import { isMisspelt, nearMiss, notFlag, notText } from './near-miss.js';
 import type { ProtocolAnswer } from './protocol.js';
-import { invalidResponse } from './status.js';
+import { notVerdict } from './status.js';
 import { isPlausibleTime, parseRfc3339 } from './time.js';
 
 const isTime = (value: unknown): value is string | number => typeof value === 'string' || Number.isFinite(value);
@@ -43,17 +43,17 @@ export function decodeVerdict(json: unknown): ProtocolAnswer {
     return { kind: 'rejected', reason: isText(reason) ? reason : undefined };
   }
   const read = parse(identity(), json);
-  if (!read.success) return invalidResponse(`no verdict: ${wrongFields(read.error.issues, json)}`);
+  if (!read.success) return notVerdict(wrongFields(read.error.issues, json));
   const misspelt = OPTIONAL.filter((name) => isMisspelt(name, json));
   if (misspelt.length > 0)
-    return invalidResponse(`no verdict: missing: ${misspelt.map((name) => name + nearMiss(name, json)).join(', ')}`);
+    return notVerdict(`missing: ${misspelt.map((name) => name + nearMiss(name, json)).join(', ')}`);
   // A field that has no place of its own in the result is a claim.
   const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;
   if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) {
     // Python's isoformat() leaves the offset out, for one.
     const is = typeof expiry === 'number' ? ' looks like milliseconds' : '';
-    return invalidResponse(`no verdict: expires_at${is}: expected epoch seconds, or RFC 3339 with Z or an offset`);
+    return notVerdict(`expires_at${is}: expected epoch seconds, or RFC 3339 with Z or an offset`);
   }
   return { kind: 'verified', client, tenant, keyId: keyId ?? undefined, expiresAt, claims };
 }

@@ -55,7 +55,7 @@ function requestIssues(definition: RightParts['request']): readonly string[] {
     ...when(method === 'GET' && hasBody, "key.in: expected 'header' or 'query' for a GET, which has no body"),
     ...when(method === 'GET' && body !== undefined, 'body: expected none for a GET'),
     ...when(method === 'GET' && inBody, 'auth: expected a header for a GET, which has no body'),
-    ...when(key.in === 'form' && !isFlat, 'body: expected texts, numbers or booleans for a form'),
+    ...when(key.in === 'form' && !isFlat, 'body: expected strings, numbers or booleans for a form'),
     ...when(
       key.in === 'query' && dangerouslyAllowKeyInQuery !== true,
       "key.in: 'query' puts keys into access logs; dangerouslyAllowKeyInQuery: true allows it",

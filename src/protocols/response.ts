@@ -1,18 +1,17 @@
 import { isText } from '../core/schema.js';
 import { parseJson } from '../protocol/json.js';
 import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
-import { invalidResponse, statusFailure } from '../protocol/status.js';
+import { invalidResponse, notVerdict, statusFailure } from '../protocol/status.js';
 import type { WireResponse } from '../transport/transport.js';
 import type { ProtocolDefinition, RejectRule } from './definition.js';
 import { FunctionError, named, returnedProblem } from './functions.js';
-import { noVerdict, verdictReader, type VerdictReader } from './verdict.js';
+import { verdictReader, type VerdictReader } from './verdict.js';
 
 /** Reads responses as the definition has them. `credentials`: the options to check when the server refuses them. */
 export function decoderOf(definition: ProtocolDefinition, credentials?: string) {
   const { name, auth, accepts = [200], rejects = [], verdict } = definition;
-  const none = noVerdict(name);
   const toCheck = credentials ?? (auth === 'none' ? 'auth' : 'serviceToken');
-  const reader = typeof verdict === 'function' ? functionReader(verdict, none) : verdictReader(verdict, name);
+  const reader = typeof verdict === 'function' ? functionReader(verdict, name) : verdictReader(verdict, name);
   const rules = rejects.map((rule, at) => ({ ...rule, when: rule.when && named(`rejects.${at}.when`, rule.when) }));
   const picksReason = typeof verdict === 'object' && verdict.reason !== undefined;
   const needsBody = (status: number): boolean =>
@@ -47,7 +46,7 @@ export function decoderOf(definition: ProtocolDefinition, credentials?: string) 
     try {
       return read(response, context);
     } catch (error) {
-      if (error instanceof FunctionError) return invalidResponse(`${none}: ${error.message}`);
+      if (error instanceof FunctionError) return notVerdict(error.message, name);
       throw error;
     }
   };
@@ -57,14 +56,14 @@ export function decoderOf(definition: ProtocolDefinition, credentials?: string) 
 /** Reads by a function, which has to return what it means to. */
 function functionReader(
   verdict: Extract<ProtocolDefinition['verdict'], (...args: never) => unknown>,
-  none: string,
+  name: string | undefined,
 ): VerdictReader {
   const call = named('verdict', verdict);
   return {
     read(json, context) {
       const answer = call(json, context);
       const problem = returnedProblem(answer);
-      return problem === undefined ? answer : invalidResponse(`${none}: verdict() returned ${problem}`);
+      return problem === undefined ? answer : notVerdict(`verdict() returned ${problem}`, name);
     },
   };
 }

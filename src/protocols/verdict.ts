@@ -2,7 +2,7 @@ import { isNear, shown } from '../core/messages.js';
 import { isText } from '../core/schema.js';
 import { isMisspelt, nearMiss, notFlag, notText, plain } from '../protocol/near-miss.js';
 import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
-import { invalidResponse } from '../protocol/status.js';
+import { notVerdict } from '../protocol/status.js';
 import { isPlausibleTime, parseRfc3339 } from '../protocol/time.js';
 import type { ExpiryDefinition, FieldSource, VerdictDefinition } from './definition.js';
 import { isEpochMs, NAME } from './functions.js';
@@ -17,14 +17,9 @@ export interface VerdictReader {
   fault?(json: unknown, context: DecodeContext): ProtocolAnswer | undefined;
 }
 
-/** What a response is that is no verdict of the protocol with this name. */
-export const noVerdict = (name: string | undefined): string =>
-  name === undefined ? 'no verdict' : `no verdict of ${name}`;
-
 /** Reads as the definition has it. `name`: that of the protocol, for messages. */
 export function verdictReader(verdict: VerdictDefinition, name?: string): VerdictReader {
   const { flag, identity, client, tenant, keyId, expires, claims = WHOLE, faults = [] } = verdict;
-  const none = noVerdict(name);
   const isGood = flag === undefined ? identityReader(identity) : pickerOf(flag, 'verdict.flag');
   const pickClient = pickerOf(client, 'verdict.client');
   const pickTenant = pickerOf(tenant, 'verdict.tenant');
@@ -47,7 +42,7 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
   };
 
   const read = (json: unknown, context: DecodeContext): ProtocolAnswer => {
-    if (!isRecord(json)) return invalidResponse(`${none}: not a JSON object`);
+    if (!isRecord(json)) return notVerdict('not a JSON object', name);
     const ownFault = fault(json, context);
     if (ownFault !== undefined) return ownFault;
     const good = isGood(json, context);
@@ -76,7 +71,7 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
       ...(isRecord(rest) ? [] : [placeOf('claims', claims, json)]),
     ];
     // Where one place is read for two fields, it is named once.
-    return invalidResponse(`${none}: missing or wrong: ${[...new Set(wrong)].join('; ')}`);
+    return notVerdict(`missing or wrong: ${[...new Set(wrong)].join('; ')}`, name);
   };
   return { read, reason, fault };
 }

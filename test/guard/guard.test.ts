@@ -103,7 +103,7 @@ describe('a guard', () => {
     expect(two.headers['www-authenticate']).toBe('Bearer realm="api", error="invalid_request"');
     const withScheme = await denied(guard(requestWith({ 'x-api-key': ['Bearer sk-1'] })));
     expect(problemOf(withScheme)).toMatchObject({
-      title: 'One API key is expected, given once, with no scheme, blank or comma in it',
+      title: 'Send exactly one API key, without a scheme, spaces or commas',
       reason: 'ambiguous_key',
     });
     expect(verifier.asked).toEqual([]);

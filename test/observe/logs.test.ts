@@ -73,7 +73,10 @@ test.each(KINDS)('a first failure, %s, is told with the URL, the cause, the effe
 test('a server whose fields do not fit is not taken for a proxy', () => {
   const { logs, lines } = logsOf();
   logs.failed(
-    new VerifyFailure('invalid_response', 'keyverify: answered with no verdict: missing or wrong: client'),
+    new VerifyFailure(
+      'invalid_response',
+      'keyverify: the response of the key server is not a verdict: missing or wrong: client',
+    ),
     0,
     -Infinity,
   );

@@ -100,7 +100,7 @@ describe('an answer with status 200', () => {
   test('is none if it has the wrong shape, and the message says where', () => {
     expect(kind({ valid: true, client: 'acme' }, { 'content-type': JSON_TYPE })).toMatchObject({
       kind: 'invalid_response',
-      message: 'keyverify: the key server answered with no verdict: missing or wrong: tenant',
+      message: 'keyverify: the response of the key server is not a verdict: missing or wrong: tenant',
     });
   });
 

@@ -13,7 +13,10 @@ const decode = (json: unknown) =>
 const read = (json: unknown) => {
   const decoded = decode(json);
   return 'failure' in decoded
-    ? { kind: 'invalid' as const, problem: decoded.failure.message.replace(/^.*answered with (?:no verdict: )?/, '') }
+    ? {
+        kind: 'invalid' as const,
+        problem: decoded.failure.message.replace(/^.*(?:answered with |is not a verdict: )/, ''),
+      }
     : decoded;
 };
 const good = (fields: Record<string, unknown>) => read({ ...GOOD_BODY, ...fields });
@@ -73,17 +76,20 @@ describe('a verdict that is not whole', () => {
   test.each<[Record<string, unknown>, string]>([
     [{ valid: undefined }, 'valid'],
     [{ valid: null }, 'valid'],
-    [{ valid: 'true' }, 'valid: expected true or false, got text'],
+    [{ valid: 'true' }, 'valid: expected true or false, got a string'],
     [{ valid: 1 }, 'valid: expected true or false, got a number'],
     [{ valid: [] }, 'valid: expected true or false, got an object'],
     [{ client: undefined }, 'client'],
-    [{ client: '' }, 'client: expected text, got empty text'],
-    [{ client: 7 }, 'client: expected text, got a number'],
+    [{ client: '' }, 'client: expected a string, got an empty string'],
+    [{ client: 7 }, 'client: expected a string, got a number'],
     [{ tenant: null }, 'tenant'],
-    [{ tenant: '' }, 'tenant: expected text, got empty text'],
-    [{ client: '', tenant: {} }, 'client: expected text, got empty text; tenant: expected text, got an object'],
-    [{ key_id: '' }, 'key_id: expected text, got empty text'],
-    [{ key_id: 7 }, 'key_id: expected text, got a number'],
+    [{ tenant: '' }, 'tenant: expected a string, got an empty string'],
+    [
+      { client: '', tenant: {} },
+      'client: expected a string, got an empty string; tenant: expected a string, got an object',
+    ],
+    [{ key_id: '' }, 'key_id: expected a string, got an empty string'],
+    [{ key_id: 7 }, 'key_id: expected a string, got a number'],
     [{ expires_at: true }, 'expires_at'],
     [{ expires_at: {} }, 'expires_at'],
   ])('for %o is refused, and what is wrong is named: %s', (fields, named) => {

@@ -153,7 +153,10 @@ describe('a definition that is wrong', () => {
       { method: 'GET', key: { in: 'header', name: 'x-key' }, auth: { field: 'secret' } },
       'auth: expected a header for a GET',
     ],
-    [{ key: { in: 'form', name: 'k' }, body: { a: { b: 1 } } }, 'body: expected texts, numbers or booleans for a form'],
+    [
+      { key: { in: 'form', name: 'k' }, body: { a: { b: 1 } } },
+      'body: expected strings, numbers or booleans for a form',
+    ],
     [
       { key: { in: 'query', name: 'k' } },
       "key.in: 'query' puts keys into access logs; dangerouslyAllowKeyInQuery: true",

@@ -20,7 +20,7 @@ function problem(definition: ProtocolDefinition, status?: number): string {
   const decoded = decode(definition, status);
   if (!('failure' in decoded)) return decoded.kind;
   expect(decoded.failure.kind).toBe('invalid_response');
-  return decoded.failure.message.replace('keyverify: the key server answered with ', '');
+  return decoded.failure.message.replace('keyverify: the response of the key server is ', '');
 }
 
 describe('what a verdict function returns', () => {
@@ -43,7 +43,7 @@ describe('what a verdict function returns', () => {
     ['expiresAt: expected epoch milliseconds, got NaN', { expiresAt: NaN }],
     ['claims: expected an object, got an empty array', { claims: [] }],
   ])('is no verdict: %s', (said, fields) => {
-    expect(problem(by({ ...IDENTITY, ...fields }))).toBe(`no verdict: verdict() returned ${said}`);
+    expect(problem(by({ ...IDENTITY, ...fields }))).toBe(`not a verdict: verdict() returned ${said}`);
   });
 
   test.each<[string, unknown]>([
@@ -65,7 +65,9 @@ describe('what a verdict function returns', () => {
       { failure: { kind: 'down', message: 'x' } },
     ],
   ])('is no verdict: %s', (said, returned) => {
-    expect(problem({ name: 'ours', ...by(returned) })).toContain(`no verdict of ours: verdict() returned ${said}`);
+    expect(problem({ name: 'ours', ...by(returned) })).toContain(
+      `not a verdict of protocol "ours": verdict() returned ${said}`,
+    );
   });
 
   test('is no verdict if it cannot be looked at', () => {
@@ -74,7 +76,7 @@ describe('what a verdict function returns', () => {
         return expect.fail('no');
       },
     };
-    expect(problem(by(broken))).toBe('something the protocol could not read');
+    expect(problem(by(broken))).toBe('keyverify: the key server answered with something the protocol could not read');
   });
 
   test('is one with every field that there is, or without those that may be left out', () => {
@@ -109,9 +111,9 @@ describe('a function that throws is named', () => {
     ['verdict.reason', { verdict: { ...VERDICT, reason: fails }, rejects: [{ status: 404, ambiguous: true }] }, 404],
     ['rejects.1.when', { verdict: VERDICT, rejects: [{ status: 403, ambiguous: true }, { status: 404, when: fails }] }, 404], // prettier-ignore
   ])('%s', (place, definition, status) => {
-    expect(problem(definition, status)).toBe(`no verdict: ${place}() threw: no [redacted] here`);
+    expect(problem(definition, status)).toBe(`not a verdict: ${place}() threw: no [redacted] here`);
     expect(problem({ name: 'ours', ...definition }, status)).toBe(
-      `no verdict of ours: ${place}() threw: no [redacted] here`,
+      `not a verdict of protocol "ours": ${place}() threw: no [redacted] here`,
     );
   });
 });
@@ -142,6 +144,6 @@ test('a typo is named with the field that is there', () => {
   };
   expect(said('owner.logn')).toBe('owner.logn (there is login)');
   expect(said('owner.it')).toBe('owner.it');
-  expect(said('owner.id')).toBe('owner.id: expected text, got a number');
+  expect(said('owner.id')).toBe('owner.id: expected a string, got a number');
   expect(said('valid.logn')).toBe('valid.logn');
 });

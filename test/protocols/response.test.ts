@@ -16,7 +16,9 @@ const decode = (definition: ProtocolDefinition, status: number, body?: unknown) 
 const read = (verdict: VerdictDefinition, body: unknown) => decode({ verdict }, 200, body);
 const problem = (verdict: VerdictDefinition, body: unknown): string => {
   const decoded = read(verdict, body);
-  return 'failure' in decoded ? decoded.failure.message.replace('keyverify: the key server answered with ', '') : '';
+  return 'failure' in decoded
+    ? decoded.failure.message.replace('keyverify: the response of the key server is ', '')
+    : '';
 };
 
 describe('a flag', () => {
@@ -34,7 +36,7 @@ describe('a flag', () => {
 
   test('is not inherited', () => {
     expect(problem({ ...VERDICT, flag: 'constructor.name' }, GOOD)).toBe(
-      'no verdict: missing or wrong: constructor.name',
+      'not a verdict: missing or wrong: constructor.name',
     );
     expect(read({ ...VERDICT, flag: '__proto__.valid' }, JSON.parse('{"__proto__":{"valid":true},"client":"a","tenant":"b"}'))).toMatchObject({ kind: 'verified', claims: {} }); // prettier-ignore
   });
@@ -92,7 +94,7 @@ describe('an identity', () => {
       tenant: 'acme',
       claims: { plan: 'pro' },
     });
-    for (const body of ['null', '[]', '7']) expect(problem(whole, body)).toBe('no verdict: not a JSON object');
+    for (const body of ['null', '[]', '7']) expect(problem(whole, body)).toBe('not a verdict: not a JSON object');
   });
 
   test.each(['valid', 'active', 'isActive', 'success'])(
@@ -140,23 +142,25 @@ describe('what is picked', () => {
 
   test('is named where it is missing or wrong, together with what is like it, and is never guessed', () => {
     expect(problem(VERDICT, { isValid: true, clientId: 'acme', tenant: 7 })).toBe(
-      'no verdict: missing or wrong: valid (there is isValid); client (there is clientId); tenant: expected text, got a number',
+      'not a verdict: missing or wrong: valid (there is isValid); client (there is clientId); tenant: expected a string, got a number',
     );
     expect(problem(DEEP, { data: { ...DATA, owner: { user_id: 7 }, org: '', id: 7, ends: 'never' } })).toBe(
-      'no verdict: missing or wrong: data.owner.id (there is user_id); tenant (picked by a function): expected text, got empty text; data.id: expected text, got a number; data.ends: expected epoch milliseconds, got a string of 5 characters',
+      'not a verdict: missing or wrong: data.owner.id (there is user_id); tenant (picked by a function): expected a string, got an empty string; data.id: expected a string, got a number; data.ends: expected epoch milliseconds, got a string of 5 characters',
     );
-    expect(problem({ ...VERDICT, claims: 'meta' }, { ...GOOD, meta: [] })).toBe('no verdict: missing or wrong: meta');
+    expect(problem({ ...VERDICT, claims: 'meta' }, { ...GOOD, meta: [] })).toBe(
+      'not a verdict: missing or wrong: meta',
+    );
     expect(problem({ ...VERDICT, flag: 'ok' }, { ...GOOD, ok: 'true' })).toBe(
-      'no verdict: missing or wrong: ok: expected true or false, got text',
+      'not a verdict: missing or wrong: ok: expected true or false, got a string',
     );
     expect(problem({ ...VERDICT, flag: () => 1 }, GOOD)).toBe(
-      'no verdict: missing or wrong: good (picked by a function): expected true or false, got a number',
+      'not a verdict: missing or wrong: good (picked by a function): expected true or false, got a number',
     );
   });
 
   test('is named once where it is read for two fields', () => {
     expect(problem({ flag: 'valid', client: 'user', tenant: 'user' }, { valid: true, user: 7 })).toBe(
-      'no verdict: missing or wrong: user: expected text, got a number',
+      'not a verdict: missing or wrong: user: expected a string, got a number',
     );
   });
 
@@ -166,7 +170,9 @@ describe('what is picked', () => {
       [[], 'not a JSON object'],
     ] as const)
       expect(decode({ name: 'ours', verdict: VERDICT }, 200, json)).toMatchObject({
-        failure: { message: `keyverify: the key server answered with no verdict of ours: ${problem}` },
+        failure: {
+          message: `keyverify: the response of the key server is not a verdict of protocol "ours": ${problem}`,
+        },
       });
   });
 
@@ -175,7 +181,7 @@ describe('what is picked', () => {
     expect(read({ ...DEEP, flag: () => true }, {})).toMatchObject({
       failure: {
         kind: 'invalid_response',
-        message: expect.stringMatching(/no verdict: verdict\.tenant\(\) threw: Cannot read/) as string,
+        message: expect.stringMatching(/not a verdict: verdict\.tenant\(\) threw: Cannot read/) as string,
       },
     });
   });
@@ -326,7 +332,7 @@ describe('what may be left out', () => {
 
   test('is no verdict where it is there under another spelling', () => {
     expect(problem(ends, answer({ expiresAt: 1 }))).toBe(
-      'no verdict: missing or wrong: key.expires_at (there is expiresAt)',
+      'not a verdict: missing or wrong: key.expires_at (there is expiresAt)',
     );
     expect(problem(ends, answer({ ID: 'k-1', expires_at: null, 'expires-at': 1 }))).toContain('key.id; key.expires_at');
   });
