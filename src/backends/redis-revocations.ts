@@ -30,9 +30,9 @@ export interface RedisRevocationsOptions {
    * counts; `undefined`, as of a variable that isn't set, is refused.
    */
   readonly signingSecret?: string | readonly string[];
-  /** How often the stream is read, in milliseconds. Default: 1 000. */
+  /** How often the stream is read, in milliseconds, at least 10. Default: 1 000. */
   readonly pollMs?: number | undefined;
-  /** How long events are kept, in milliseconds. Default: 86 400 000 (a day). */
+  /** How long events are kept, in milliseconds, at least 300 000. Default: 86 400 000 (a day). */
   readonly retentionMs?: number | undefined;
 }
 
@@ -50,6 +50,9 @@ const MAX_BACKLOG = 5_000;
 
 /** How many entries are kept of a stream that can't be trimmed by time. */
 const MAX_UNTRIMMED = 100_000;
+
+/** The shortest retention: a day in seconds is less. */
+const LEAST_RETENTION_MS = 300_000;
 
 /** How often the stream is trimmed, by one process of all. */
 const TRIM_EVERY_MS = 60_000;
@@ -143,13 +146,14 @@ interface Page {
 const SECRETS = 'at least 32 bytes of random text, or a list of such secrets';
 
 const shape = lazy(() => {
-  const duration = number((ms) => ms > 0, 'a positive number of milliseconds');
+  // Less would be meant in seconds.
+  const atLeast = (least: number) => number((ms) => ms >= least, `a number of milliseconds, at least ${least}`);
   return {
     send: sendOption(),
     prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
     signingSecret: optional(check(areSecrets, SECRETS)),
-    pollMs: withDefault(duration, 1_000),
-    retentionMs: withDefault(duration, 86_400_000),
+    pollMs: withDefault(atLeast(10), 1_000),
+    retentionMs: withDefault(atLeast(LEAST_RETENTION_MS), 86_400_000),
   };
 });
 

@@ -27,7 +27,7 @@ export interface SseRevocationsOptions {
   readonly url?: string | URL | undefined;
   /** The token to send as `X-Service-Token`, or a function that fetches it. Default: the verifier's service token. */
   readonly token?: string | (() => string | Promise<string>) | undefined;
-  /** How often the key server sends a heartbeat at least, in milliseconds. Default: 5 000. */
+  /** How often the key server sends a heartbeat at least, in milliseconds, from 100 on. Default: 5 000. */
   readonly heartbeatMs?: number | undefined;
   /** Opens the stream. Default: the runtime's `fetch`. */
   readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
@@ -44,7 +44,7 @@ const shape = lazy(() => ({
     check(isSafe, 'a URL without credentials: https:, or http: to this machine, since others could read the token'),
   ),
   token: optional(check(isToken, 'visible characters without a line break, or a function that returns them')),
-  heartbeatMs: optional(number((ms) => ms > 0, 'a positive number of milliseconds')),
+  heartbeatMs: optional(number((ms) => ms >= 100, 'a number of milliseconds, at least 100')),
   fetch: optional(func<NonNullable<SseRevocationsOptions['fetch']>>()),
 }));
 

@@ -9,7 +9,7 @@ const secret = 'a-secret-of-32-characters-or-more';
 
 const SECRET = 'secret: expected at least 32 bytes of random text, or a list of such secrets, got ';
 const SEND = 'send: expected a function such as (command) => redis.call(...command), got';
-const DURATION = 'expected a positive number of milliseconds, got';
+const AT_LEAST = 'expected a number of milliseconds, at least';
 
 test.each<[string, (options: never) => object, unknown, readonly string[]]>([
   ['redisCache', redisCache, { send, secret: 'only-a-dozen' }, [`${SECRET}a string of 12 characters`]],
@@ -31,14 +31,16 @@ test.each<[string, (options: never) => object, unknown, readonly string[]]>([
   [
     'redisRevocations',
     redisRevocations,
-    { send: 7, pollMs: 0, retentionMs: '5', poolMs: 1 },
+    { send: 7, pollMs: 1, retentionMs: '5', poolMs: 1 },
     [
       `${SEND} 7`,
-      `pollMs: ${DURATION} 0`,
-      `retentionMs: ${DURATION} "5"`,
+      `pollMs: ${AT_LEAST} 10, got 1`,
+      `retentionMs: ${AT_LEAST} 300000, got "5"`,
       'poolMs: there is no such option, did you mean pollMs?',
     ],
   ],
+  ['redisRevocations', redisRevocations, { send, retentionMs: 86_400 }, [`retentionMs: ${AT_LEAST} 300000, got 86400`]],
+  ['sseRevocations', sseRevocations, { heartbeatMs: 5 }, [`heartbeatMs: ${AT_LEAST} 100, got 5`]],
   [
     'sseRevocations',
     sseRevocations,
@@ -46,7 +48,7 @@ test.each<[string, (options: never) => object, unknown, readonly string[]]>([
     [
       'url: expected a URL without credentials: https:, or http: to this machine, since others could read the token, got a string of 17 characters',
       'token: expected visible characters without a line break, or a function that returns them, got a string of 2 characters, with a line break',
-      `heartbeatMs: ${DURATION} NaN`,
+      `heartbeatMs: ${AT_LEAST} 100, got NaN`,
       'fetch: expected a function, got 1',
       'heartBeat: there is no such option, did you mean heartbeatMs?',
     ],
@@ -55,7 +57,7 @@ test.each<[string, (options: never) => object, unknown, readonly string[]]>([
   expect(() => build(options as never)).toThrow(new InvalidOptionsError(issues));
 });
 
-test.each([undefined, {}, { token: () => 'token', url: new URL('https://keys.test/'), heartbeatMs: 5 }])(
+test.each([undefined, {}, { token: () => 'token', url: new URL('https://keys.test/'), heartbeatMs: 100 }])(
   'sseRevocations(%j) is right',
   (options) => {
     expect(sseRevocations(options).heartbeatMs).toBe(options?.heartbeatMs ?? 5_000);

@@ -128,7 +128,7 @@ describe('revocations as server-sent events', () => {
 
   test('of a stream that is refused are missing', async () => {
     const server = await rig();
-    const verifier = build(server, { revocations: sseRevocations({ token: 'wrong', heartbeatMs: 10 }) });
+    const verifier = build(server, { revocations: sseRevocations({ token: 'wrong', heartbeatMs: 100 }) });
     void verifier.warmUp();
     await until(() => verifier.stats().revocations.down);
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
@@ -138,7 +138,7 @@ describe('revocations as server-sent events', () => {
     const server = await rig();
     const lines: string[] = [];
     const verifier = build(server, {
-      revocations: sseRevocations({ token: () => 'token-0123456789\n', heartbeatMs: 10 }),
+      revocations: sseRevocations({ token: () => 'token-0123456789\n', heartbeatMs: 100 }),
       logger: { warn: (line) => lines.push(line) },
     });
     void verifier.warmUp();
@@ -185,7 +185,7 @@ describe('a token of a stream is in no line of the log', () => {
       const verifier = new KeyVerifier({
         verifyUrl: `${origin}/verify`,
         serviceToken,
-        revocations: sseRevocations({ token, heartbeatMs: 20 }),
+        revocations: sseRevocations({ token, heartbeatMs: 100 }),
         logger: { warn: (line) => lines.push(line) },
       });
       onTestFinished(async () => await verifier.close());
@@ -232,7 +232,7 @@ describe('a stream that misbehaves', () => {
     const options = {
       verifyUrl: `${origin}/verify`,
       serviceToken: TOKEN,
-      revocations: sseRevocations({ heartbeatMs: 20 }),
+      revocations: sseRevocations({ heartbeatMs: 100 }),
     };
     const verifier = new KeyVerifier(options);
     onTestFinished(async () => await verifier.close());
@@ -280,7 +280,7 @@ describe('a stream that misbehaves', () => {
     const options = {
       verifyUrl: `${origin}/verify`,
       serviceToken: TOKEN,
-      revocations: sseRevocations({ heartbeatMs: 20 }),
+      revocations: sseRevocations({ heartbeatMs: 100 }),
     };
     const verifier = new KeyVerifier({ ...options, timeoutMs: 100 });
     onTestFinished(async () => await verifier.close());
