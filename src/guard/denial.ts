@@ -1,5 +1,6 @@
 import { isHeaderName } from '../core/header.js';
 import { shown } from '../core/messages.js';
+import { redact } from '../core/redact.js';
 import { type FailedClosed, isRejected, type Rejected } from '../core/result.js';
 import type { KeyFound } from './key-sources.js';
 import type { GuardRequest } from './request.js';
@@ -111,7 +112,7 @@ export function denialTypeOf(result: Rejected | FailedClosed): DenialType {
 
 /** The reason for a caller to see, never with the key in it; `undefined` stands for that of the table. */
 export function reasonOf(result: Rejected | FailedClosed, key: string | null): string | undefined {
-  if (!isRejected(result) || key === null || result.reason.includes(key)) return undefined;
+  if (!isRejected(result) || key === null || redact(result.reason, [key]) !== result.reason) return undefined;
   return REASON.test(result.reason) ? result.reason : undefined;
 }
 

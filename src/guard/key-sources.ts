@@ -1,3 +1,4 @@
+import { shown } from '../core/messages.js';
 import type { GuardRequest } from './request.js';
 
 /**
@@ -89,10 +90,21 @@ export function hasBearer(value: string): boolean {
   return value.split(',').some((part) => isBearer(part.trimStart()));
 }
 
+/** A request that an adapter made wrongly. The message quotes nothing of it. */
+export class WrongRequest extends TypeError {}
+
+/** A text would be read letter by letter, and a header that was sent twice not be noticed. */
+function headerOf(request: GuardRequest, name: string): readonly string[] {
+  const values = request.header(name);
+  const isList: boolean = Array.isArray(values);
+  if (!isList) throw new WrongRequest(`header() must return an array of strings, got ${shown(values)}`);
+  return values;
+}
+
 /** `undefined` for a header that was sent twice, even if one of the two is empty: frameworks differ in which they keep. */
 function candidates(request: GuardRequest, source: KeySource): readonly string[] | undefined {
   if (source === 'bearer') {
-    const values = request.header('authorization');
+    const values = headerOf(request, 'authorization');
     // By their places: to take an array apart in a pattern makes an iterator.
     const value = values[0] ?? '';
     if (values.length === 1 && isBearer(value)) return [value.slice(BEARER_LENGTH).trimStart()];
@@ -100,12 +112,12 @@ function candidates(request: GuardRequest, source: KeySource): readonly string[]
     return values.some(hasBearer) ? undefined : [];
   }
   if ('header' in source) {
-    const values = request.header(source.header.toLowerCase());
+    const values = headerOf(request, source.header.toLowerCase());
     return values.length > 1 ? undefined : values;
   }
   if ('query' in source) return fromQuery(request.url, source.query);
-  if ('cookie' in source) return fromCookies(request.header('cookie'), source.cookie);
-  return subprotocols(request.header('sec-websocket-protocol'))
+  if ('cookie' in source) return fromCookies(headerOf(request, 'cookie'), source.cookie);
+  return subprotocols(headerOf(request, 'sec-websocket-protocol'))
     .filter((name) => name.startsWith(source.subprotocol))
     .map((name) => name.slice(source.subprotocol.length));
 }

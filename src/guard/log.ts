@@ -6,7 +6,7 @@ import { fieldOf, isFunction, isObject, isString } from '../core/schema.js';
 import { Throttle } from '../core/throttle.js';
 import { WARN } from '../core/verifier.js';
 import type { DenialOverrides } from './denial.js';
-import type { KeyFound } from './key-sources.js';
+import { type KeyFound, WrongRequest } from './key-sources.js';
 import type { GuardRequest } from './request.js';
 import type { AnyVerifier } from './verifier.js';
 
@@ -35,6 +35,11 @@ const pathOf = (request: GuardRequest | undefined): string =>
     .replaceAll(/[^!-~]/g, '')
     .slice(0, MOST_PATH);
 
+const withoutHeader = (part: Part, request: GuardRequest | undefined): string =>
+  part === 'request' && request !== undefined && !isFunction(fieldOf(request, 'header'))
+    ? ': expected a request with header()'
+    : '';
+
 const FIELDS = ['status', 'headers', 'body'];
 
 /** Tells on the verifier's log why a guard answers 500: the caller must not see it, and each request may be another one. */
@@ -47,7 +52,8 @@ export class GuardLog {
   threw(part: Part, error: unknown, found: KeyFound, request?: GuardRequest): void {
     const secrets = 'key' in found ? [found.key ?? ''] : [];
     const { name, message } = redactError(error, secrets);
-    const what = 'key' in found ? `${name}: ${message}` : name;
+    const isQuoted = 'key' in found || error instanceof WrongRequest;
+    const what = isQuoted ? `${name}: ${message}` : name + withoutHeader(part, request);
     // One route must not hide another: which is meant, no option of it says.
     const at = part === 'route' && 'key' in found ? ` (${redact(pathOf(request), secrets)})` : '';
     this.#warn(part, `a guard answers 500, since ${PARTS[part]}${at}: ${what}`, part === 'route' ? message : '');

@@ -77,6 +77,15 @@ describe('the table from results to answers', () => {
     expect(reasonOf(rejected('no_such_key_sk_live_1'), 'sk_live_2')).toBe('no_such_key_sk_live_1');
   });
 
+  it.each([
+    ['key', 'unknown_key', 'unknown_key'],
+    ['no', 'unknown_key', 'unknown_key'],
+    ['known', 'unknown_key', 'unknown_key'],
+    ['revoked', 'revoked', undefined],
+  ])('has a short key %s in %s only as a word of its own', (key, reason, passed) => {
+    expect(reasonOf(rejected(reason), key)).toBe(passed);
+  });
+
   it('has a heading for every type on the page that the type leads to', () => {
     const page = readFileSync('docs/adapters.md', 'utf8');
     const headings = [...page.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);

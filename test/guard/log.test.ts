@@ -110,6 +110,18 @@ describe('a guard that answers 500 says why', () => {
     ]);
   });
 
+  test.each<[string, object]>([
+    ['header() must return an array of strings, got a string of 25 characters', { header: () => `Bearer ${KEY}` }],
+    ['header() must return an array of strings, got null', { header: () => null }],
+    ['expected a request with header()', { header: undefined }],
+    ['expected a request with header()', { header: 'x' }],
+  ])('if the request is made wrongly: %s', async (why, wrong) => {
+    for (const keySources of [undefined, [{ header: 'x-api-key' }], [{ cookie: 'key' }], [{ subprotocol: 'key.' }]])
+      expect(await status(createGuard(saying(acme), { keySources })({ ...withKey, ...wrong }))).toBe(500);
+    const line = `keyverify: a guard answers 500, since the request could not be read: TypeError: ${why}`;
+    expect(lines()).toEqual([line, line, line, line]);
+  });
+
   test('on the log of the verifier, without its secrets', async () => {
     await using server = await startKeyServer({
       serviceTokens: [TOKEN],
