@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 
 import { InvalidOptionsError } from '../core/errors.js';
 import type { Rejected } from '../core/result.js';
-import { checkKey, recordIssues, type RecordRules } from './validate.js';
+import { checkKey, keysIssues, recordIssues, type RecordRules } from './validate.js';
 
 /** What the key server knows about a key. */
 export interface KeyRecord {
@@ -49,7 +49,7 @@ export class KeyBook {
 
   constructor(keys: Readonly<Record<string, KeyRecord>> = {}, rules: RecordRules) {
     this.#rules = rules;
-    const issues = Object.values(keys).flatMap((record, at) => recordIssues(record, rules, `keys, record ${at + 1}`));
+    const issues = keysIssues(keys, rules);
     if (issues.length > 0) throw new InvalidOptionsError(issues);
     for (const [key, record] of Object.entries(keys)) this.#add(key, record);
   }

@@ -34,9 +34,8 @@ const isClock = (value: unknown): value is object =>
 
 const shapes = lazy(() => {
   const record: Shape = {
-    // Empty ones are no verdict, which may be what is tested.
-    client: check(isString, 'a string'),
-    tenant: check(isString, 'a string'),
+    client: text(),
+    tenant: text(),
     keyId: optional(text()),
     expiresAt: optional(time()),
     claims: optional(object()),
@@ -155,14 +154,16 @@ function issuesOf(shape: Shape, given: unknown): readonly string[] {
 
 const MAY_BE_KEY = 'an unknown name is not shown, since it may be a key: write { keys: { [key]: record } }';
 
-function checkWithoutKeys(shape: Shape, options: unknown): void {
+/** Once there is a mistake in the options, those in the records of `keys` are listed, too. */
+function checkWithoutKeys(shape: Shape, options: unknown, hasScopes: boolean): void {
   const issues = issuesOf(shape, options);
-  if (issues.length > 0) throw new InvalidOptionsError(issues);
+  if (issues.length > 0)
+    throw new InvalidOptionsError([...issues, ...keysIssues(fieldOf(options, 'keys'), { hasScopes })]);
 }
 
 /** The options of the testing kit. What is checked elsewhere, such as a schema, is only looked at. */
-export const checkKeyServer = (options: unknown): void => checkWithoutKeys(shapes().keyServer, options);
-export const checkStub = (options: unknown): void => checkWithoutKeys(shapes().stub, options);
+export const checkKeyServer = (options: unknown): void => checkWithoutKeys(shapes().keyServer, options, true);
+export const checkStub = (options: unknown): void => checkWithoutKeys(shapes().stub, options, false);
 export const checkTestClock = (options: unknown): unknown => checkOptions(shapes().clock, options);
 export const checkMemoryFleet = (options: unknown): unknown => checkOptions(shapes().fleet, options);
 export const checkAdvance = (ms: unknown): unknown => checkOptions(shapes().advance, { ms });
@@ -208,6 +209,12 @@ export function recordIssues(record: unknown, rules: RecordRules, place: string)
   const hinted = issues.map((issue) => issue.replace(/^(?!scopes:)(.+no such option)$/, '$1: put it into claims'));
   return [...hinted, ...owner, ...claimed].map((issue) => `${place}: ${issue}`);
 }
+
+/** What is wrong with the records of several keys. */
+export const keysIssues = (keys: unknown, rules: RecordRules): readonly string[] =>
+  Object.values<unknown>(isObject(keys) ? { ...keys } : {}).flatMap((record, at) =>
+    recordIssues(record, rules, `keys, record ${at + 1}`),
+  );
 
 /** A fault that would be none is a test that tests nothing. */
 export function checkFault(fault: unknown): void {

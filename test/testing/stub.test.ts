@@ -53,10 +53,8 @@ describe('the verdicts of a stub', () => {
     expect(stub.stats()).toMatchObject({ results, entries });
   });
 
-  it.each([
-    { ...known, client: '' },
-    { ...known, client: 'sk-long-1' },
-  ])('are failures if they are none: %o', async (record) => {
+  it('are failures if they are none', async () => {
+    const record = { ...known, client: 'sk-long-1' };
     const result = await stubVerifier({ keys: { 'sk-long-1': record }, failOpen: true }).verify('sk-long-1');
     expect(result).toMatchObject({ status: 'failed-closed', failure: { kind: 'invalid_response' } });
   });

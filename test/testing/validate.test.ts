@@ -75,7 +75,10 @@ test.each<[object, string]>([
   ],
   [{ port: 70_000 }, 'port: expected a port, 0 to 65535, got 70000'],
   [{ heartbeatMs: 0 }, 'heartbeatMs: expected a positive number of milliseconds, got 0'],
-  [{ keys: { 'sk-1': { client: 'acme' } } }, 'keys, record 1: tenant: expected a string, got undefined'],
+  [
+    { keys: { 'sk-1': { client: 'acme' } } },
+    'keys, record 1: tenant: expected a string that is not empty, got undefined',
+  ],
   [{ keys: { 'sk-1': null } }, 'keys, record 1: expected an object, got null'],
   [
     { keys: { 'sk-1': { ...ACME, expiresAt: 'soon' } } },
@@ -97,12 +100,24 @@ test.each<[object, string]>([
 test('every wrong record is named at once', async () => {
   const keys = { 'sk-1': { client: 'acme' }, 'sk-2': ACME, 'sk-3': { ...ACME, role: 'a', keyId: '' } } as never;
   const issues = [
-    'keys, record 1: tenant: expected a string, got undefined',
+    'keys, record 1: tenant: expected a string that is not empty, got undefined',
     'keys, record 3: keyId: expected a string that is not empty, got an empty string',
     'keys, record 3: role: there is no such option: put it into claims',
   ];
   await expect(startKeyServer({ keys })).rejects.toEqual(refused(...issues));
   expect(() => stubVerifier({ keys })).toThrow(refused(...issues));
+});
+
+test('wrong options and wrong records are named at once, and an owner without a name is wrong', async () => {
+  const options = { keys: { 'sk-1': { client: '', tenant: '' } }, foo: 1 } as never;
+  const issues = [
+    'foo: there is no such option',
+    'keys, record 1: client: expected a string that is not empty, got an empty string',
+    'keys, record 1: tenant: expected a string that is not empty, got an empty string',
+  ];
+  await expect(startKeyServer(options)).rejects.toEqual(refused(...issues));
+  expect(() => stubVerifier(options)).toThrow(refused(...issues));
+  await expect(startKeyServer({ keys: 7 } as never)).rejects.toEqual(refused('keys: expected an object, got 7'));
 });
 
 test.each(['valid', 'client', 'tenant', 'key_id', 'expires_at'])('a claim %s would be lost', async (name) => {
@@ -143,7 +158,7 @@ test('a key server takes tokens in a list, and revokes what was issued', async (
   expect(() => keyServer.setServiceTokens('abc' as never)).toThrow(InvalidOptionsError);
   expect(() => keyServer.revoke('nope')).toThrow(refused('revoke: expected a key that was issued'));
   expect(() => keyServer.issue('sk-2', { client: 'acme' } as never)).toThrow(
-    refused('the record: tenant: expected a string, got undefined'),
+    refused('the record: tenant: expected a string that is not empty, got undefined'),
   );
   keyServer.revoke('sk-1');
   keyServer.revoke('sk-1', 'disabled');
@@ -156,7 +171,10 @@ test.each<[object, string]>([
   [{ failOpen: 'yes' }, 'failOpen: expected true or false, got "yes"'],
   [{ claims: 1 }, 'claims: expected a Standard Schema, got 1'],
   [{ keys: { 'sk-1': { ...ACME, scopes: ['a'] } } }, 'keys, record 1: scopes: there is no such option'],
-  [{ keys: { 'sk-1': ACME, 'sk-2': { client: 'acme' } } }, 'keys, record 2: tenant: expected a string, got undefined'],
+  [
+    { keys: { 'sk-1': ACME, 'sk-2': { client: 'acme' } } },
+    'keys, record 2: tenant: expected a string that is not empty, got undefined',
+  ],
 ])('a stub with %j is refused', (options, issue) => {
   expect(() => stubVerifier(options)).toThrow(refused(issue));
 });
