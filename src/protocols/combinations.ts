@@ -25,7 +25,7 @@ export function combinationIssues({ request, rules, verdict }: RightParts): read
   return [
     ...requestIssues(request),
     ...credentialIssues(request),
-    ...when(verdict !== undefined && flagsOf(verdict) !== 1, 'verdict: expected exactly one of flag and identity'),
+    ...when(verdict !== undefined && flagsOf(verdict) !== 1, NO_FLAG),
     ...reasonIssues(verdict),
     ...rules.flatMap(({ at, rule: { status, when: fits, ambiguous } }) =>
       when(
@@ -35,6 +35,9 @@ export function combinationIssues({ request, rules, verdict }: RightParts): read
     ),
   ];
 }
+
+/** What is wrong with a verdict that says nowhere, or in two places, whether the key is good. */
+export const NO_FLAG = 'verdict: expected exactly one of flag and identity';
 
 const flagsOf = (verdict: ProtocolDefinition['verdict']): number =>
   isFunction(verdict) ? 1 : [verdict.flag, verdict.identity].filter((pick) => pick !== undefined).length;

@@ -7,7 +7,7 @@ import { isNeverVerdict } from '../protocol/status.js';
 import { isPlainObject, isRecord } from './pick.js';
 import { isPath, kinds } from './preset.js';
 import { explain, isAccepted } from './explain.js';
-import { combinationIssues, type RightParts } from './combinations.js';
+import { combinationIssues, NO_FLAG, type RightParts } from './combinations.js';
 import type { ProtocolDefinition } from './definition.js';
 
 const oneOf = <T extends string>(...values: readonly T[]) =>
@@ -136,7 +136,16 @@ export function definitionIssues(definition: ProtocolDefinition): readonly strin
     issues.push(...issueMessages(read.error.issues, ruleNames).map((issue) => placed(`rejects.${at}`, issue)));
     return [];
   });
-  return [...issues, ...issuesOfRightParts(definition, issues, rules)];
+  return [...issues, ...missingFlag(verdict, issues), ...issuesOfRightParts(definition, issues, rules)];
+}
+
+const OF_FLAG = /^verdict\.(?:flag|identity)\b|did you mean (?:flag|identity)\?/;
+
+/** A verdict with other mistakes may lack its flag, too, unless that is what is misspelt. */
+function missingFlag(verdict: unknown, issues: readonly string[]): readonly string[] {
+  const own = issues.filter((issue) => headOf(issue) === 'verdict');
+  if (own.length === 0 || !isRecord(verdict) || own.some((issue) => OF_FLAG.test(issue))) return [];
+  return (verdict['flag'] === undefined) === (verdict['identity'] === undefined) ? [NO_FLAG] : [];
 }
 
 /** What is wrong with the parts that have no issue of their own, together. */

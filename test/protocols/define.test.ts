@@ -96,6 +96,7 @@ describe('a definition that is wrong', () => {
       'accepts.0: expected a status from 200 to 299, got 404',
       "verdict.client: expected a path such as 'data.owner.id', or a function, got undefined",
       "verdict.tenant: expected a path such as 'data.owner.id', or a function, got undefined",
+      'verdict: expected exactly one of flag and identity',
       "key.in: expected 'header' or 'query' for a GET, which has no body",
       'auth: expected a header for a GET, which has no body',
     ]);
@@ -103,6 +104,12 @@ describe('a definition that is wrong', () => {
       expect.stringMatching(/^accepts.0: /),
       expect.stringMatching(/^key.in: /),
     ]);
+  });
+
+  test('lacks its flag in spite of a name that nobody knows', () => {
+    const neither = ['verdict.valid: there is no such option', 'verdict: expected exactly one of flag and identity'];
+    expect(mistakes({ verdict: { valid: 'ok', client: 'a', tenant: 'b' } })).toEqual(neither);
+    expect(mistakes({ verdict: { ...VERDICT, identity: 'c', valid: 'ok' } })).toEqual(neither);
   });
 
   test('has no mistake named that a misspelt or wrong part only seems to make', () => {
@@ -113,6 +120,12 @@ describe('a definition that is wrong', () => {
     ]);
     expect(mistakes({ verdict: { client: 'a', tenant: 'b', flg: 'c' } })).toEqual([
       expect.stringMatching(/^verdict.flg: /),
+    ]);
+    expect(mistakes({ verdict: { client: 'a', tenant: 'b', flag: 7 } })).toEqual([
+      expect.stringMatching(/^verdict.flag: /),
+    ]);
+    expect(mistakes({ verdict: { client: 'a', tenant: 'b', flag: 'c', valid: 'd' } })).toEqual([
+      'verdict.valid: there is no such option',
     ]);
     expect(mistakes({ rejects: 7, verdict: VERDICT })).toEqual([expect.stringMatching(/^rejects: /)]);
   });
