@@ -17,20 +17,27 @@ const env = { ...process.env, PORT: '0', TSX_TSCONFIG_PATH: 'tsconfig.node.json'
 
 /** Starts an example on a free port, and stops it in the end. */
 async function withExample(name: string, drive: (port: number) => Promise<void>): Promise<void> {
-  await withProcess([...command, name], drive);
+  const lines = await withProcess([...command, name], drive);
+  const way = { grpc: 'call /shop.Orders/List', ws: 'npx wscat' }[name] ?? 'curl';
+  expect(lines[0]).toMatch(`The only valid key is sk-demo-1. To try it: ${way} `);
 }
 
-async function withProcess(args: readonly string[], drive: (port: number) => Promise<void>): Promise<void> {
+/** Gives the lines that it wrote until it listened. */
+async function withProcess(args: readonly string[], drive: (port: number) => Promise<void>): Promise<string[]> {
   const child = spawn(process.execPath, args, {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   try {
-    let line = '';
-    for await (line of createInterface(child.stdout)) if (line.startsWith('listening') || line.includes('port:')) break;
-    const port = Number(/(?:port: |:)(\d+)/.exec(line)?.[1]);
+    const lines: string[] = [];
+    for await (const line of createInterface(child.stdout)) {
+      lines.push(line);
+      if (line.startsWith('listening') || line.includes('port:')) break;
+    }
+    const port = Number(/(?:port: |:)(\d+)/.exec(lines.at(-1) ?? '')?.[1]);
     expect(port).toBeGreaterThan(0);
     await drive(port);
+    return lines;
   } finally {
     child.kill();
     await once(child, 'close');
