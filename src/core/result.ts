@@ -81,24 +81,31 @@ export type VerifyResult<Claims = DefaultClaims, FailOpen extends boolean = fals
 
 type AnyResult<Claims> = VerifyResult<Claims, boolean>;
 
+/** Without a compiler, it may be the promise of `verify()`, which would count as neither valid nor rejected. */
+function has(result: AnyResult<unknown>, status: AnyResult<unknown>['status']): boolean {
+  const given: unknown = result.status;
+  if (given === undefined) throw new TypeError('keyverify: expected a result: await verify() first');
+  return given === status;
+}
+
 /** Whether the key is good, so that there is an identity. */
 export function isVerified<Claims>(result: AnyResult<Claims>): result is Verified<Claims> {
-  return result.status === 'verified';
+  return has(result, 'verified');
 }
 
 /** Whether the key is known to be bad: answer 401 (403 for `scope_mismatch`, 429 for `rate_limited`). */
 export function isRejected(result: AnyResult<unknown>): result is Rejected {
-  return result.status === 'rejected';
+  return has(result, 'rejected');
 }
 
 /** Whether there is no verdict, be the caller let in or denied. It is not the caller's fault: never answer 401. */
 export function isUnavailable(result: AnyResult<unknown>): result is FailedOpen | FailedClosed {
-  return result.status === 'failed-open' || result.status === 'failed-closed';
+  return has(result, 'failed-open') || has(result, 'failed-closed');
 }
 
 /** Whether the caller is let in without an identity. */
 export function isFailedOpen(result: AnyResult<unknown>): result is FailedOpen {
-  return result.status === 'failed-open';
+  return has(result, 'failed-open');
 }
 
 /** Whose key it is, and since when that is known. */

@@ -51,6 +51,11 @@ describe('the guards', () => {
   });
 });
 
+test.each([isVerified, isRejected, isUnavailable, isFailedOpen])('%o refuses a promise', (is) => {
+  const promise = Promise.resolve(verified()) as never;
+  expect(() => is(promise)).toThrow(new TypeError('keyverify: expected a result: await verify() first'));
+});
+
 describe('a result is frozen, and has exactly its fields:', () => {
   test.each<[string, VerifyResult<unknown, boolean>, object]>([
     ['verified', verify('cache', IDENTITY), VERIFIED],
