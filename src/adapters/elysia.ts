@@ -14,13 +14,14 @@ export type { KeySource } from '../guard/key-sources.js';
 export type { GuardOptions, IdentityOf } from '../guard/options.js';
 export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
-/** Elysia answers with the response of an error that has one. */
-class DeniedError extends Error {
-  override readonly name = 'DeniedError';
+/** Elysia answers with the response of what is thrown, if it has one; `@elysiajs/node` doesn't if that is an `Error`. */
+class Denied {
+  readonly name = 'Denied';
+  readonly message: string;
   readonly #response: Response;
 
   constructor(reason: string, response: Response) {
-    super(reason);
+    this.message = reason;
     this.#response = response;
   }
 
@@ -110,7 +111,8 @@ export function apiKeyAuth<
     })
     .derive({ as: 'scoped' }, async ({ request }) => {
       const decision = await (decisions.get(request) ?? authenticate(request));
-      if (!decision.allowed) throw new DeniedError(decision.denial.reason, toResponse(decision.denial, request));
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- see there
+      if (!decision.allowed) throw new Denied(decision.denial.reason, toResponse(decision.denial, request));
       const { identity }: { identity: Identity } = decision;
       return { identity };
     });

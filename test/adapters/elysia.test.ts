@@ -1,5 +1,8 @@
-import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
+import { node } from '@elysiajs/node';
 import { getRequestListener } from '@hono/node-server';
 import { Elysia, t } from 'elysia';
 import type { Verified } from 'keyverify';
@@ -18,6 +21,26 @@ testAdapter('Elysia', async (verifier, handler) => {
   const toNode = getRequestListener(async (request) => await app.handle(request));
   return await listen(createServer((req, res) => void toNode(req, res)));
 });
+
+// Its adapter for Node.js has its own way of making responses.
+testAdapter('Elysia on Node.js', async (verifier, handler) => {
+  const app = new Elysia({ adapter: node() });
+  for (const [path, options] of Object.entries(adapterRoutes))
+    app.use(new Elysia().use(apiKeyAuth(verifier, options)).all(path, ({ identity }) => handler(identity)));
+  const server = await new Promise<Server>((resolve) => {
+    app.listen({ port: 0, hostname: '127.0.0.1' }, (info: object) => resolve(nodeServerOf(info)));
+  });
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    server.close();
+    await once(server, 'close');
+  };
+  return { url: `http://127.0.0.1:${port}`, close };
+});
+
+const nodeServerOf = (info: object): Server =>
+  (info as { readonly raw: { readonly node: { readonly server: Server } } }).raw.node.server;
 
 describe('the plugin for Elysia', () => {
   it('types the identity, and guards no route before it', async () => {
