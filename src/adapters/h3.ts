@@ -36,7 +36,8 @@ export interface H3Auth<Identity> {
 }
 
 /**
- * A middleware that admits only requests with a valid key. Throws `InvalidOptionsError` for wrong options.
+ * A middleware that admits only requests with a valid key. h3 1 calls no middleware before it opens a WebSocket: guard that in
+ * its `upgrade` hook. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

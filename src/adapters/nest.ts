@@ -67,8 +67,9 @@ function toException({ status, body, content }: Denial): HttpException {
 
 /**
  * A guard that admits only requests with a valid key: for a route, a resolver, a gateway or a controller, or with
- * `app.useGlobalGuards(apiKeyAuth(verifier))` for all of them. It denies all calls of microservices. Throws
- * `InvalidOptionsError` for wrong options.
+ * `app.useGlobalGuards(apiKeyAuth(verifier))` for all routes and resolvers. Nest 10 and 11 call no global guard for gateways,
+ * and no version calls one for a microservice that is connected without `inheritAppConfig: true`. Where it is called for
+ * a microservice, it denies. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts

@@ -11,14 +11,16 @@ import * as fetchAdapter from '../../src/adapters/fetch.js';
 /** The recipe under a heading, as the module that it is. `keyverify` is the source under test. */
 function recipe(heading: string, file: string): Record<string, (...args: never[]) => unknown> {
   const [, section = ''] = readFileSync('docs/frameworks.md', 'utf8').split(`\n## ${heading}\n`);
-  const code = [...String(section.split('\n## ')[0]).matchAll(/```ts\n([^]*?)```/g)]
+  const code = [...String(section.split('\n## ')[0]).matchAll(/```[jt]s\n([^]*?)```/g)]
     .map(([, block = '']) => block)
     .find((block) => block.startsWith(`// ${file}\n`));
   const { outputText } = ts.transpileModule(String(code), {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
   });
   const exports = {};
-  const require = (name: string): unknown => ({ keyverify: { KeyVerifier }, 'keyverify/fetch': fetchAdapter })[name];
+  const h3 = { defineWebSocketHandler: (hooks: object): object => hooks };
+  const require = (name: string): unknown =>
+    ({ keyverify: { KeyVerifier }, 'keyverify/fetch': fetchAdapter, h3 })[name];
   Reflect.apply(compileFunction(outputText, ['exports', 'require']), undefined, [exports, require]);
   return exports;
 }
@@ -83,6 +85,27 @@ describe('the recipes of docs/frameworks.md', () => {
       expect(await (await onRequest(context, next)).text()).toBe('page');
       expect(context.locals.identity?.client).toBe('acme');
       expect((await onRequest({ request: withoutKey(), locals: {} }, next)).status).toBe(401);
+    });
+  });
+
+  test('h3 1: an upgrade to a WebSocket goes on with the identity, or is answered by the denial', async () => {
+    interface Upgrade {
+      readonly url: string;
+      readonly headers: Headers;
+      readonly context: { identity?: Verified };
+    }
+    const { default: hooks } = recipe('h3, Nitro and Nuxt', 'server/routes/socket.js') as unknown as {
+      default: { upgrade: (upgrade: Upgrade) => Promise<void>; open: (peer: object) => void };
+    };
+    await withSecrets(async () => {
+      const send = vi.fn();
+      const context: Upgrade['context'] = {};
+      await hooks.upgrade({ url: 'https://app.test/', headers: withKey().headers, context });
+      hooks.open({ context, send });
+      expect(send).toHaveBeenCalledExactlyOnceWith('hello acme');
+      const denied = hooks.upgrade({ url: 'https://app.test/', headers: withoutKey().headers, context: {} });
+      await expect(denied).rejects.toMatchObject({ status: 401 });
+      await expect(denied).rejects.toBeInstanceOf(Response);
     });
   });
 });
