@@ -100,9 +100,12 @@ function readInnermost(error: unknown): ErrorText {
 /**
  * Makes what the server said safe to keep and to share: deeply frozen, nothing that could pollute a prototype, and no
  * secret should the server echo one. Works in place and without recursion: the tree may be as deep as a response is long.
+ * Returns how many levels it has.
  */
-export function sanitize<T extends object>(tree: T, secrets: readonly string[]): T {
-  const nodes: object[] = [tree];
+export function sanitize(tree: object, secrets: readonly string[]): number {
+  const nodes = [tree];
+  let levels = 0;
+  let last: object | undefined = tree;
   // Each node comes once, in a circle too. Most trees have but one.
   let known: Set<object> | undefined;
   const add = (value: unknown): void => {
@@ -124,8 +127,13 @@ export function sanitize<T extends object>(tree: T, secrets: readonly string[]):
     if (node instanceof Set) for (const item of node) add(item);
     disableMutators(node);
     Object.freeze(node);
+    // The last one of its level: all of the next level have been added.
+    if (node === last) {
+      levels += 1;
+      last = nodes.at(-1);
+    }
   }
-  return tree;
+  return levels;
 }
 
 /** What a schema may make of claims and what is frozen with them; instances of other classes are the schema's own. */

@@ -15,6 +15,9 @@ type VerifiedAnswer = Extract<ProtocolAnswer, { readonly kind: 'verified' }>;
 /** A reason is kept for as long as the rejection, so its length is bounded, in UTF-16 code units. */
 const MAX_REASON_LENGTH = 128;
 
+/** What callers do with claims may be recursive, as `JSON.stringify()` is: a response has room for 30 000 levels. */
+const MAX_LEVELS = 64;
+
 /** What a response says, checked: here is what no protocol can change. */
 export function decodeResponse(protocol: WireProtocol, response: WireResponse, context: DecodeContext): Decoded {
   if (isNeverVerdict(response.status)) return { failure: statusFailure(response, context.askedAt) };
@@ -51,7 +54,9 @@ export function checkAnswer(
   if (expiresAt !== undefined && expiresAt <= context.askedAt) return reject('expired');
   if (context.scope !== undefined && tenant !== context.scope) return reject('scope_mismatch');
   // Not by spreading: V8 gives each object that was made so a hidden class of its own when it is frozen, which is 120 bytes.
-  const safeClaims = sanitize(Object.fromEntries(Object.entries(claims ?? {})), context.secrets);
+  const safeClaims = Object.fromEntries(Object.entries(claims ?? {}));
+  if (sanitize(safeClaims, context.secrets) > MAX_LEVELS)
+    return invalid(`no verdict: the claims are nested deeper than ${MAX_LEVELS} levels`);
   return { kind: 'verified', client, tenant, keyId, expiresAt, claims: safeClaims, freshness };
 }
 

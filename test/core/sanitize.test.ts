@@ -1,8 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { sanitize } from '../../src/core/redact.js';
+import { sanitize as sanitizeInPlace } from '../../src/core/redact.js';
 
 const KEY = 'sk-0123456789';
+
+function sanitize<T extends object>(tree: T, secrets: readonly string[]): T {
+  sanitizeInPlace(tree, secrets);
+  return tree;
+}
 
 describe('what is sanitized', () => {
   test('has its secrets redacted, and fields dropped that are named by one', () => {
@@ -34,6 +39,18 @@ describe('what is sanitized', () => {
     let node: unknown = tree;
     while (Array.isArray(node)) [node] = node as unknown[];
     expect(node).toBe('[redacted]');
+  });
+
+  test.each([
+    [1, {}],
+    [1, { a: 1, b: 'text', c: null }],
+    [2, { a: 1, b: {}, c: [], d: 1 }],
+    [3, { a: {}, b: { c: [1], d: [2] }, e: {} }],
+    [4, [[[[]], []], [[]], {}]],
+    [4, { map: new Map([[{ k: 1 }, [[]]]]) }],
+    [30_000, JSON.parse('['.repeat(30_000) + ']'.repeat(30_000)) as unknown[]],
+  ])('is known to have %i levels', (levels, tree) => {
+    expect(sanitizeInPlace(tree, [])).toBe(levels);
   });
 
   test('may be circular', () => {

@@ -82,6 +82,18 @@ describe('what no protocol can change', () => {
     expect(claims.echo).toBe(KEY);
   });
 
+  test('claims are 64 levels deep at most, so that what reads them may be recursive', () => {
+    const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
+    expect(decode({ ...GOOD, claims: { x: nested(63) } })).toMatchObject({ kind: 'verified' });
+    for (const levels of [64, 3_000, 30_000])
+      expect(decode({ ...GOOD, claims: { x: nested(levels), y: 1 } })).toEqual({
+        failure: {
+          kind: 'invalid_response',
+          message: 'keyverify: the key server answered with no verdict: the claims are nested deeper than 64 levels',
+        },
+      });
+  });
+
   test('a rejection needs no reason, and may be ambiguous', () => {
     expect(decode({ kind: 'rejected' })).toMatchObject({ result: { reason: 'rejected' }, ambiguous: false });
     expect(decode({ kind: 'rejected', ambiguous: true })).toMatchObject({ ambiguous: true });
