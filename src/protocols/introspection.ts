@@ -29,7 +29,7 @@ export interface IntrospectionOptions {
    */
   readonly ignoreCacheControl?: boolean | undefined;
   /**
-   * What `token_type` may be, in any case; it may also be missing. A refresh token is never accepted.
+   * What `token_type` may be, in any case; it may also be missing. A refresh token or an ID token is never accepted.
    * Default: `['Bearer', 'access_token']`.
    */
   readonly tokenTypes?: readonly string[] | undefined;
@@ -132,10 +132,11 @@ function basicCredentials(clientId: string, clientSecret: TokenSource = ''): Tok
 
 const TOKEN_TYPES: readonly string[] = ['Bearer', 'access_token'];
 
-/** Where servers say that it is a refresh token: by RFC 7662, or as Hydra and Keycloak do. */
+/** Where servers say that it is no access token: by RFC 7662, or as Hydra and Keycloak do. */
 const KINDS = ['token_type', 'token_use', 'typ'];
 
-const isRefresh = (kind: unknown): boolean => isText(kind) && /^refresh/i.test(kind);
+/** Keycloak calls a refresh token that outlives its session an offline one. */
+const isOfOtherUse = (kind: unknown): boolean => isText(kind) && /^(?:refresh|offline$|id(?:_token)?$)/i.test(kind);
 const isSame = (accepted: string, type: unknown): boolean =>
   isText(type) && accepted.toLowerCase() === type.toLowerCase();
 
@@ -147,7 +148,7 @@ function rejectionReason(json: unknown, { askedAt }: DecodeContext, options: Int
   if (notBefore * 1000 > askedAt) return 'not_yet_valid';
   if (!allowSenderConstrained && (ownField(json, 'cnf') ?? null) !== null) return 'sender_constrained';
   const type = ownField(json, 'token_type') ?? null;
-  if (KINDS.some((name) => isRefresh(ownField(json, name)))) return 'wrong_token_type';
+  if (KINDS.some((name) => isOfOtherUse(ownField(json, name)))) return 'wrong_token_type';
   if (type !== null && !tokenTypes.some((accepted) => isSame(accepted, type))) return 'wrong_token_type';
   const found = ownField(json, 'aud');
   const audiences: readonly unknown[] = Array.isArray(found) ? found : [found];

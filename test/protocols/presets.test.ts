@@ -342,16 +342,20 @@ describe('introspection', () => {
     expect(brief(await ask({ ...bound, token_type: 'DPoP' }, checked))).toBe('valid server');
   });
 
-  test('rejects a token of another type, and a refresh token of any', async () => {
+  test('rejects a token of another type, and a refresh token or an ID token of any', async () => {
     for (const type of ['Bearer', 'bearer', 'access_token', null])
       expect(brief(await ask({ ...good, token_type: type }))).toBe('valid server');
+    for (const kind of [{ token_use: 'access' }, { token_use: 'access_token' }, { typ: 'Bearer' }, { typ: 'idp+jwt' }])
+      expect(brief(await ask({ ...good, token_type: 'Bearer', ...kind }))).toBe('valid server');
     for (const type of ['DPoP', 'N_A', 'refresh_token', '', 7, ['Bearer']])
       expect(brief(await ask({ ...good, token_type: type }))).toBe('rejected server wrong_token_type');
-    for (const kind of [{ token_use: 'refresh_token' }, { typ: 'Refresh' }])
+    const refresh = [{ token_use: 'refresh_token' }, { typ: 'Refresh' }, { typ: 'Offline' }];
+    for (const kind of [...refresh, { token_use: 'id' }, { token_use: 'id_token' }, { typ: 'ID' }])
       expect(brief(await ask({ ...good, token_type: 'Bearer', ...kind }))).toBe('rejected server wrong_token_type');
-    expect(brief(await ask({ ...good, token_type: 'refresh_token' }, { tokenTypes: ['refresh_token'] }))).toBe(
-      'rejected server wrong_token_type',
-    );
+    for (const type of ['refresh_token', 'id_token'])
+      expect(brief(await ask({ ...good, token_type: type }, { tokenTypes: [type] }))).toBe(
+        'rejected server wrong_token_type',
+      );
   });
 
   test('has no verdict on anything else', async () => {
