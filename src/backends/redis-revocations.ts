@@ -64,7 +64,7 @@ const TRIM_EVERY_MS = 60_000;
  * or they are more than a day ahead of the clock, so that it isn't trimmed, and it has become long. The generation is the name
  * of a consumer group, since that lives and ends with the stream; a caller who found a gap ends it and begins another one. A
  * caller of a generation that the stream doesn't know has read another stream, and is given all of this one. Entries that are
- * too long to be an event are not sent.
+ * too long to be an event, or have two, are not sent.
  */
 const READ = `local key, from, own, isEnded, page, begin, retain = KEYS[1], unpack(ARGV)
 local time = redis.call('TIME')
@@ -103,13 +103,13 @@ end
 if not isKnown then from = string.format('%.0f', math.max(0, now - retain)) end
 local entries = {}
 for _, entry in ipairs(redis.call('XRANGE', key, from, '+', 'COUNT', page)) do
-  local event, signature = '', ''
+  local event, signature = nil, ''
   for i = 1, #entry[2], 2 do
-    if entry[2][i] == 'event' then event = entry[2][i + 1] end
+    if entry[2][i] == 'event' then event = event and '' or entry[2][i + 1] end
     if entry[2][i] == 'signature' then signature = entry[2][i + 1] end
   end
   entries[#entries + 1] = entry[1]
-  entries[#entries + 1] = #event <= ${MAX_EVENT} and event or ''
+  entries[#entries + 1] = event and #event <= ${MAX_EVENT} and event or ''
   entries[#entries + 1] = string.sub(signature, 1, ${MAX_SIGNATURE + 1})
 end
 return {generation, last, deleted, entries, since}`;

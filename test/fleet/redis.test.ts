@@ -240,6 +240,10 @@ describe.skipIf(withoutRedis)('the stream of revocations in Redis', { timeout: 6
     'an event of an unknown selector': async ({ send }) =>
       await send(['XADD', STREAM, '*', 'event', '{"v":1,"type":"revoked","select":{"colour":"red"}}'], STREAM),
     'an entry without an event': async ({ send }) => await send(['XADD', STREAM, '*', 'other', 'x'], STREAM),
+    'an entry with two events': async ({ send }) => {
+      const event = '{"v":1,"type":"revoked","select":{"keyId":"other"}}';
+      await send(['XADD', STREAM, '*', 'event', event, 'event', event], STREAM);
+    },
     'a reset': async ({ send }) => await send(['XADD', STREAM, '*', 'event', '{"v":1,"type":"reset"}'], STREAM),
   };
 
