@@ -117,8 +117,8 @@ export class Gate {
   }
 
   /**
-   * Takes a slot for a brief question about a new key while the breaker is open. The server may hang on keys that it doesn't know,
-   * and so on control questions, but answer this one.
+   * Takes a slot for a brief question about a new key while the breaker is open. The server may hang on keys that it doesn't
+   * know, and so on control questions, but answer this one.
    */
   tryBrief(lane: Lane): boolean {
     const { maxConcurrency, sharesPromises } = this.#options;

@@ -7,8 +7,8 @@ export type KeyFormat = RegExp | ((key: string) => boolean);
 export const MAX_KEY_LENGTH = 4096;
 
 /**
- * Control characters have no place in a header, and a scheme no place in a key. Half a surrogate pair is hashed as U+FFFD, like any other half; with
- * U+FFFD itself refused too, no two keys share a fingerprint.
+ * Control characters have no place in a header, and a scheme has none in a key. Half a surrogate pair is hashed as U+FFFD, like
+ * any other half; with U+FFFD itself refused too, no two keys share a fingerprint.
  */
 const FORBIDDEN = /[\p{Cc}\p{Cs}\uFFFD]|^bearer /iu;
 const EMPTY = /^(?:)/;
