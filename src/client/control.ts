@@ -80,10 +80,14 @@ export class ControlQuestions {
     return this.#last;
   }
 
-  /** Asks as soon as the interval allows, unless one is being asked or is due already. */
-  request(timeoutMs = this.#options.timeoutMs): void {
-    if (this.#closed || this.pending !== undefined || this.#cancelTimer !== undefined) return;
+  /**
+   * Asks as soon as the interval allows, unless one is being asked or is due already. A probe comes after the one that is being
+   * asked, if that ends in time: it shows what has changed meanwhile.
+   */
+  request(timeoutMs = this.#options.timeoutMs, isProbe = false): void {
+    if (this.#closed || this.#cancelTimer !== undefined) return;
     const waitMs = this.#nextAt - this.#options.clock.monotonic();
+    if (this.pending !== undefined && !(isProbe && waitMs > 0)) return;
     if (waitMs <= 0) void this.#ask(timeoutMs);
     else {
       this.#cancelTimer = this.#options.clock.after(

@@ -42,8 +42,11 @@ const QUICK_RATIO = 1 / 8;
 /** The part of `timeoutMs` after which a control question that is not answered counts. */
 const HANG_RATIO = 0.45;
 
-/** While the breaker is open, a control question gets less time: one that hangs would delay the recovery. */
-const PROBE_TIMEOUT_MS = 750;
+/** While the breaker is open, a control question gets less time: one that hangs must not delay the next one. */
+const PROBE_TIMEOUT_MS = 1200;
+
+/** After an outage of that length the server may be slower than before, so a control question gets all the time. */
+const LONG_OUTAGE_MS = 10_000;
 
 /** How often a caller looks for evidence where callers can't wait for each other, in milliseconds. */
 const POLL_MS = 10;
@@ -85,6 +88,8 @@ export class OutageEvidence {
   /** How long the server works on one question, in milliseconds: the latency divided by the questions in flight meanwhile. */
   #workMs = 0;
   #latestMs = 0;
+  /** How long the latest control question took that was answered. */
+  #controlMs = 0;
   /** When the latest question was sent that overtook those before it. */
   #overtakenUntil = -Infinity;
   /** When the latest question was sent that got a response, though no verdict. */
@@ -121,9 +126,10 @@ export class OutageEvidence {
     return Math.max(timeoutMs * EARLIEST_SUSPICION, Math.min(this.unusualMs, timeoutMs / 2));
   }
 
-  /** How long a control question may take while the breaker is open, in milliseconds. */
-  get probeMs(): number {
-    return Math.min(this.#options.timeoutMs, Math.max(PROBE_TIMEOUT_MS, 2 * this.#usualMs));
+  /** How long a control question may take while the breaker is open, as it has been for `openMs`; in milliseconds. */
+  probeMs(openMs: number): number {
+    const { timeoutMs } = this.#options;
+    return openMs > LONG_OUTAGE_MS ? timeoutMs : Math.min(timeoutMs, Math.max(PROBE_TIMEOUT_MS, 2 * this.#usualMs));
   }
 
   /** After how many milliseconds a question hangs, where others are answered. */
@@ -181,7 +187,10 @@ export class OutageEvidence {
     const isOld = (call?.firstSentAt ?? Infinity) < (this.#controls.last?.sentAt ?? -Infinity);
     this.trust.recordAnswer(mono, failedAttempts, call && (isOld ? 'before' : 'after'));
     if (this.trust.isDisputed) this.#controls.request();
-    if (!call) this.overtake(mono - latencyMs);
+    if (!call) {
+      this.overtake(mono - latencyMs);
+      this.#controlMs = latencyMs;
+    }
     // The second one replaces the first, which had to wait for a connection.
     const answers = Math.min(this.#answers++, WINDOW) || 1;
     if (mono - latencyMs >= this.#overtakenUntil) {
@@ -239,7 +248,8 @@ export class OutageEvidence {
     if (!isOver || pending?.isSent !== true || !this.trust.isOutage(this.#weightOf(pending))) return undefined;
     const age = this.#options.clock.monotonic() - pending.sentAt;
     // Where another one has failed already, and nobody was answered since, a slow server needs no more time.
-    const isLong = this.trust.failedInRow > 0 || age >= Math.max(2 * this.#usualMs, this.#longestMs);
+    const usualMs = Math.max(this.#usualMs, this.#controlMs);
+    const isLong = this.trust.failedInRow > 0 || age >= Math.max(2 * usualMs, this.#longestMs);
     const hangs = age >= this.#hangMs && isLong && !isOwnLag(pending.lagMs, age);
     return hangs ? this.#grade(failure, undefined) : undefined;
   }

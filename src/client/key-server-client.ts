@@ -65,7 +65,7 @@ export class KeyServerClient<Claims> {
         if (state === 'open') this.#probes?.start();
         onBreaker(state, failure);
       });
-    const probe = (): void => this.#controls.request(this.#evidence.probeMs);
+    const probe = (openMs: number): void => this.#controls.request(this.#evidence.probeMs(openMs), true);
     if (this.#breaker && sharesPromises) this.#probes = new ProbeTimer(clock, this.#breaker, probe);
     this.#lag = new LoopLag(clock);
     this.#gate = new Gate({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.#breaker);

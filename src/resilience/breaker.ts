@@ -39,6 +39,11 @@ export class Breaker<Failure> {
     return this.#failure;
   }
 
+  /** When it last opened, on the monotonic clock. */
+  get openedAt(): number {
+    return this.#openedAt;
+  }
+
   /** When the next probe is due, on the monotonic clock. */
   get probeAt(): number {
     return this.#probeAt;

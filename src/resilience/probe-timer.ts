@@ -1,16 +1,16 @@
 import type { Clock } from '../core/clock.js';
 import type { Breaker } from './breaker.js';
 
-type Probed = Pick<Breaker<unknown>, 'state' | 'probeAt' | 'beginProbe'>;
+type Probed = Pick<Breaker<unknown>, 'state' | 'openedAt' | 'probeAt' | 'beginProbe'>;
 
-/** Probes in the background for as long as a breaker is open. */
+/** Probes in the background for as long as a breaker is open; a probe is told for how many milliseconds it has been. */
 export class ProbeTimer {
   readonly #clock: Clock;
   readonly #breaker: Probed;
-  readonly #probe: () => void;
+  readonly #probe: (openMs: number) => void;
   #cancel: (() => void) | undefined;
 
-  constructor(clock: Clock, breaker: Probed, probe: () => void) {
+  constructor(clock: Clock, breaker: Probed, probe: (openMs: number) => void) {
     this.#clock = clock;
     this.#breaker = breaker;
     this.#probe = probe;
@@ -22,8 +22,9 @@ export class ProbeTimer {
     const breaker = this.#breaker;
     const probe = (): void => {
       if (breaker.state === 'closed') return;
-      breaker.beginProbe(this.#clock.monotonic());
-      this.#probe();
+      const mono = this.#clock.monotonic();
+      breaker.beginProbe(mono);
+      this.#probe(mono - breaker.openedAt);
       this.start();
     };
     this.#cancel = this.#clock.after(Math.max(0, breaker.probeAt - this.#clock.monotonic()), probe, true);

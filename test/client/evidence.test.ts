@@ -216,7 +216,7 @@ describe('a control question that hangs', () => {
   ])('counts only after as long as the latest answer took: %i ms, %s', async (ms, expected) => {
     const { clock, answer, fail } = watchEvidence();
     for (let count = 0; count < 31; count++) answer(10);
-    answer(1_200);
+    answer(1_200, 0, { firstSentAt: 0 });
     await clock.advance(2_000);
     const failed = fail(failure('timeout'), ms);
     await clock.advance(ms);
@@ -237,6 +237,22 @@ describe('a control question that hangs', () => {
     await clock.advance(ms);
     expect(failed.found).toBe(expected);
   });
+
+  test.each([
+    [1_300, 'unproven'],
+    [1_299, 'none'],
+  ])(
+    'counts only after twice as long as the latest control question took, though callers are answered sooner: %i ms, %s',
+    async (ms, expected) => {
+      const { clock, answer, fail } = watchEvidence();
+      answer(650);
+      for (let count = 0; count < 200; count++) answer(10, 0, { firstSentAt: 0 });
+      await clock.advance(2_000);
+      const failed = fail(failure('timeout'), ms);
+      await clock.advance(ms);
+      expect(failed.found).toBe(expected);
+    },
+  );
 
   test('needs no more time at a slow server where another one has failed since the last answer', async () => {
     const { clock, answer, fail, asked } = watchEvidence();

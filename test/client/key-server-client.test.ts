@@ -266,9 +266,9 @@ describe('the breaker', () => {
   });
 
   test.each([
-    ['three quarters of a second', 2_000, 0, 750],
+    ['1.2 seconds', 2_000, 0, 1_200],
     ['no more than timeoutMs', 500, 0, 500],
-    ['twice as long as an answer usually takes', 2_000, 600, 1_200],
+    ['twice as long as an answer usually takes', 2_000, 700, 1_400],
   ])('gives its probe %s', async (_, timeoutMs, usualMs, probeMs) => {
     const { ask, answer, answerAll, clock, events, transport } = clientOf({
       timeoutMs,
@@ -287,6 +287,28 @@ describe('the breaker', () => {
     expect(events).toEqual([]);
     await clock.advance(1);
     expect(events.at(-1)).toMatch(new RegExp(`^(?:control timeout \\w+ ${String(probeMs)}|breaker open timeout)$`));
+  });
+
+  test('is probed again as soon as the interval allows where a probe hangs', async () => {
+    const { clock, keys, transport } = await opened();
+    transport.script = () => undefined;
+    await clock.advance(1_000 + 1_249);
+    expect(keys()).toEqual(['control-2']);
+    await clock.advance(1);
+    expect(keys()).toEqual(['control-2', 'control-3']);
+  });
+
+  test('is closed by a probe that takes all of timeoutMs where it has been open for ten seconds', async () => {
+    const { clock, client, transport } = await opened();
+    // It has become slow.
+    transport.script = (request) => {
+      clock.after(1_999, () => request.answer(UNKNOWN));
+      return undefined;
+    };
+    await clock.advance(10_000);
+    expect(client.counts.breaker).not.toBe('closed');
+    await clock.advance(5_000);
+    expect(client.counts.breaker).toBe('closed');
   });
 
   test('is probed by a caller where timers end with their request', async () => {
