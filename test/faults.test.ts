@@ -48,7 +48,8 @@ const ROWS: readonly Row[] = [
     outage: true,
     asks: false,
     break: async ({ server, clock }, verifier) => {
-      server.injectFault({ kind: 'status', status: 500 });
+      // Without a Retry-After, new keys are asked about briefly.
+      server.injectFault({ kind: 'status', status: 503, retryAfter: 1 });
       // The breaker is open before the last of them, which is asked about all the same: one in each lane now and then is.
       for (const key of [...STRANGERS.slice(0, 5), ...FILLERS.slice(0, 1)])
         await settle(verifier.verify(key), clock, 5_000);

@@ -334,12 +334,12 @@ describe('in an outage', () => {
     const { server, clock, build } = await rig();
     const changes: BreakerEvent[] = [];
     const verifier = build({ retries: 0, observers: [{ onBreaker: (event) => changes.push(event) }] });
-    server.injectFault({ kind: 'status', status: 500 });
+    server.injectFault({ kind: 'status', status: 503, retryAfter: 1 });
     // Each failed question counts, and so does the control question that the first of them brings about.
     for (let i = 0; i < 4; i++) expect(brief(await verifier.verify(`sk-${i}`))).toBe('closed server_error');
     expect(verifier.stats()).toMatchObject({ breaker: 'open', controls: 1 });
     expect(server.counts.requests).toBe(5);
-    // One unknown key is asked about during the pause, and then another only after 250 ms.
+    // One unknown key is asked about during the pause that the server asks for, and then another only after 250 ms.
     expect(brief(await verifier.verify('sk-trickle'))).toBe('closed server_error');
     const open = await verifier.verify(GOOD);
     expect(open).toMatchObject({ failure: { kind: 'circuit_open', retryAfterMs: 1_000, attempts: 0 } });

@@ -61,6 +61,8 @@ export class ControlQuestions {
   #closed = false;
   #count = 0;
   #clockSkewMs: number | undefined;
+  /** The time that a probe gets which comes next. */
+  #probeMs: number | undefined;
 
   constructor(options: ControlOptions) {
     this.#options = options;
@@ -82,12 +84,15 @@ export class ControlQuestions {
 
   /**
    * Asks as soon as the interval allows, unless one is being asked or is due already. A probe comes after the one that is being
-   * asked, if that ends in time: it shows what has changed meanwhile.
+   * asked, if that fails: the server may have recovered meanwhile.
    */
   request(timeoutMs = this.#options.timeoutMs, isProbe = false): void {
     if (this.#closed || this.#cancelTimer !== undefined) return;
+    if (this.pending !== undefined) {
+      if (isProbe) this.#probeMs = timeoutMs;
+      return;
+    }
     const waitMs = this.#nextAt - this.#options.clock.monotonic();
-    if (this.pending !== undefined && !(isProbe && waitMs > 0)) return;
     if (waitMs <= 0) void this.#ask(timeoutMs);
     else {
       this.#cancelTimer = this.#options.clock.after(
@@ -119,6 +124,9 @@ export class ControlQuestions {
     this.#pending = undefined;
     this.#nextAt = Math.min(clock.monotonic() + CONTROL_INTERVAL_MS, this.#nextAt);
     this.#last = { sentAt, durationMs: clock.monotonic() - sentAt, failure, clockSkewMs: this.#clockSkewMs };
+    const probeMs = this.#probeMs;
+    this.#probeMs = undefined;
+    if (failure !== undefined && probeMs !== undefined) this.request(probeMs);
     onResult(this.#last);
   }
 
