@@ -169,7 +169,8 @@ export class KeyServerClient<Claims> {
     const lag = this.#options.maxConcurrency === Infinity ? NO_LAG : this.#watchLag();
     const held = { call, lag };
     this.#calls[lane].add(held);
-    const ended = this.#conclude(call, await call.run(), deadline);
+    // Why a brief one got no answer makes no difference.
+    const ended = this.#conclude(call, await call.run(), isBrief ? undefined : deadline);
     const outcome = ended instanceof Promise ? await ended : ended;
     const lagMs = lag.ms;
     lag.stop();
@@ -241,12 +242,12 @@ export class KeyServerClient<Claims> {
    * Counts a call that has ended. Where nothing gets through because this process is out of threads or descriptors, that is
    * what failed.
    */
-  #conclude(call: Call<Claims>, outcome: AttemptOutcome<Claims>, deadline: Deadline): Concluded<Claims> {
+  #conclude(call: Call<Claims>, outcome: AttemptOutcome<Claims>, deadline?: Deadline): Concluded<Claims> {
     this.#totals.requests += call.attempts;
     this.#totals.retries += Math.max(0, call.attempts - 1);
     // A connection that was reset had been made.
     const isSilent = 'kind' in outcome && (outcome.kind === 'timeout' || outcome.unconnected === true);
-    if (!isSilent) return outcome;
+    if (!isSilent || deadline === undefined) return outcome;
     return isOverloaded(this.#deps.transport, deadline).then((overloaded) => (overloaded ? EXHAUSTED : outcome));
   }
 
