@@ -37,7 +37,7 @@ const UNUSUAL_FACTOR = 3;
 const EARLIEST_SUSPICION = 0.25;
 
 /** The part of `timeoutMs` within which no question hangs. */
-const QUICK_RATIO = 1 / 8;
+export const QUICK_RATIO = 1 / 8;
 
 /** The part of `timeoutMs` after which a control question that is not answered counts. */
 const HANG_RATIO = 0.45;

@@ -14,7 +14,7 @@ import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
 import { ControlCall } from './control-call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
-import { OutageEvidence, type WatchedCall } from './evidence.js';
+import { OutageEvidence, QUICK_RATIO, type WatchedCall } from './evidence.js';
 import { Gate } from './gate.js';
 import { isOverloaded } from './overloaded.js';
 import { LaneCalls } from './lane-calls.js';
@@ -36,9 +36,6 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
     toOutcome: (asked: Asked) => AskOutcome,
   ) => Promise<Asked>;
 }
-
-/** The part of `timeoutMs` within which no question hangs. */
-const QUICK_RATIO = 1 / 8;
 
 /** Asks the key server: gate, attempts, evidence. Its promises never reject. */
 export class KeyServerClient<Claims> {

@@ -9,7 +9,7 @@ import { fieldOf, isText } from './schema.js';
  * - `server_error`: a 5xx, 408, 421 or 425.
  * - `rate_limited`: a 429, the key server limits this service.
  * - `overloaded`: this process is at its limit, such as `maxConcurrency`.
- * - `circuit_open`: the circuit breaker is open, so nothing was sent.
+ * - `circuit_open`: the circuit breaker is open, so nothing was sent, or only a brief question about a new key.
  * - `misconfigured`: wrong options, a refused service token, another 4xx, a redirect, a TLS failure or an unknown error.
  * - `invalid_response`: a 200 that is not a verdict, or a new TLS connection that was closed at once.
  */

@@ -56,7 +56,7 @@ export function checkAnswer(
   // Not by spreading: V8 gives each object that was made so a hidden class of its own when it is frozen, which is 120 bytes.
   const safeClaims = Object.fromEntries(Object.entries(claims ?? {}));
   if (sanitize(safeClaims, context.secrets) > MAX_LEVELS)
-    return invalid(`no verdict: the claims are nested deeper than ${MAX_LEVELS} levels`);
+    return notVerdict(`the claims are nested deeper than ${MAX_LEVELS} levels`);
   return { kind: 'verified', client, tenant, keyId, expiresAt, claims: safeClaims, freshness };
 }
 

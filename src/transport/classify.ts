@@ -41,8 +41,8 @@ export const TLS_FAILED: Diagnosis = {
 };
 
 /**
- * With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, by closing the connection. So it is no
- * outage; but it may be one bad backend of several, and worth another attempt.
+ * With TLS 1.3 a server that wants a client certificate says so when the handshake is over for us, by closing the connection.
+ * So it is no outage; but it may be one bad backend of several, and worth another attempt.
  */
 export const CLOSED_AT_ONCE: Diagnosis = {
   kind: 'invalid_response',

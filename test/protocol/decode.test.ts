@@ -89,7 +89,8 @@ describe('what no protocol can change', () => {
       expect(decode({ ...GOOD, claims: { x: nested(levels), y: 1 } })).toEqual({
         failure: {
           kind: 'invalid_response',
-          message: 'keyverify: the key server answered with no verdict: the claims are nested deeper than 64 levels',
+          message:
+            'keyverify: the response of the key server is not a verdict: the claims are nested deeper than 64 levels',
         },
       });
   });
