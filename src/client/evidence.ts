@@ -191,15 +191,16 @@ export class OutageEvidence {
       this.overtake(mono - latencyMs);
       this.#controlMs = latencyMs;
     }
-    // The second one replaces the first, which had to wait for a connection.
+    // The quicker one of the first two stands for both: they had to wait for connections.
+    const countedMs = this.#answers === 1 ? Math.min(latencyMs, this.#latestMs) : latencyMs;
     const answers = Math.min(this.#answers++, WINDOW) || 1;
     if (mono - latencyMs >= this.#overtakenUntil) {
-      this.#usualMs += (latencyMs - this.#usualMs) / answers;
+      this.#usualMs += (countedMs - this.#usualMs) / answers;
       this.#latestMs = latencyMs;
     }
     // Keys on which the server hangs may not keep it busy at all. A control question that is answered quickly beside many of
     // them shows that, so it counts for half of the average.
-    this.#workMs += (latencyMs / this.#overlapping(call) - this.#workMs) / (call ? answers : Math.min(answers, 2));
+    this.#workMs += (countedMs / this.#overlapping(call) - this.#workMs) / (call ? answers : Math.min(answers, 2));
     this.#lastAnswerAt = mono;
     // Shorter ones make no difference to `confirm()`.
     if (latencyMs > this.#hangMs || this.#longestMs > this.#hangMs)
@@ -248,8 +249,8 @@ export class OutageEvidence {
     if (!isOver || pending?.isSent !== true || !this.trust.isOutage(this.#weightOf(pending))) return undefined;
     const age = this.#options.clock.monotonic() - pending.sentAt;
     // Where another one has failed already, and nobody was answered since, a slow server needs no more time.
-    const usualMs = Math.max(this.#usualMs, this.#controlMs);
-    const isLong = this.trust.failedInRow > 0 || age >= Math.max(2 * usualMs, this.#longestMs);
+    const slowMs = Math.max(2 * this.#usualMs, 2 * this.#controlMs, this.#longestMs);
+    const isLong = this.trust.failedInRow > 0 || age >= slowMs;
     const hangs = age >= this.#hangMs && isLong && !isOwnLag(pending.lagMs, age);
     return hangs ? this.#grade(failure, undefined) : undefined;
   }
@@ -259,7 +260,7 @@ export class OutageEvidence {
    * one of several, and callers may be using keys on which the others fail.
    */
   #weightOf({ sentAt, failure }: Pick<ControlResult, 'sentAt'> & Partial<ControlResult>): number {
-    return failure?.status === undefined && this.#respondedUntil > sentAt ? DOUBTFUL_WEIGHT : 1;
+    return this.#respondedUntil > sentAt && (!failure || failure.kind === 'timeout') ? DOUBTFUL_WEIGHT : 1;
   }
 
   #grade(failure: AttemptFailure | undefined, control: AttemptFailure | undefined): Evidence {

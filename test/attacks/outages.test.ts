@@ -167,6 +167,8 @@ describe.concurrent('a real outage opens, and ends without anybody asking', () =
     const server = await startServer(context);
     const verifier = build(context, server.url, { ...row.options, ...OPTIONS, failOpen: true });
     await settleIn(verifier);
+    // The first answers connected, while eleven other verifiers began: they make the server seem slow, and 64 a backlog.
+    for (let count = 0; count < 8; count++) await verifier.verify(newcomer());
     // The control question of the beginning was asked just now, and there is one a second.
     await sleep(1_250);
     await row.begin(server);

@@ -291,7 +291,12 @@ describe('a control question that hangs', () => {
   });
 
   /** Control questions that hang one after the other; in each second, a key gets a response that is no verdict, `afterMs`. */
-  const hangs = async (count: number, afterMs: number, why = failure('server_error', { status: 500 })) => {
+  const hangs = async (
+    count: number,
+    afterMs: number,
+    why = failure('server_error', { status: 500 }),
+    control = failure('timeout'),
+  ) => {
     const { clock, answer, fail, asked, controls, evidence, grades } = watchEvidence();
     answer();
     await clock.advance(1);
@@ -300,7 +305,7 @@ describe('a control question that hangs', () => {
       await clock.advance(afterMs);
       fail(why);
       await clock.advance(2_000 - afterMs);
-      await asked[at]?.finish(failure('timeout'));
+      await asked[at]?.finish(control);
       await clock.advance(1_000);
     }
     return { clock, answer, fail, evidence, grades };
@@ -318,6 +323,11 @@ describe('a control question that hangs', () => {
   test('is one alone where no key was sent later, or none got a response', async () => {
     for (const { grades } of [await hangs(1, 0), await hangs(1, 10, failure('timeout')), await hangs(1, 10, REFUSED)])
       expect(grades).toEqual(['unproven']);
+  });
+
+  test('is one alone that was refused or reset, however callers fail', async () => {
+    const { grades } = await hangs(1, 10, failure('server_error', { status: 503 }), REFUSED);
+    expect(grades).toEqual(['proven']);
   });
 
   test('and that is still open, counts for no more', async () => {
@@ -402,9 +412,12 @@ describe('a backlog', () => {
     expect(evidence.isBacklogged).toBe(counts);
   });
 
-  test('takes the average of the answers, without the first, which had to wait for a connection', async () => {
+  test.each([
+    [1_000, 50],
+    [50, 1_000],
+  ])('takes the average of the answers, without the slower of %d and %d: both connected first', async (...first) => {
     const { clock, evidence, send } = watchEvidence();
-    for (const latencyMs of [1_000, 50, 150]) evidence.recordAnswer(clock.monotonic(), latencyMs, 0);
+    for (const latencyMs of [...first, 150]) evidence.recordAnswer(clock.monotonic(), latencyMs, 0);
     for (let count = 0; count < 20; count++) send();
     await clock.advance(1.25 * 20 * 100 - 1);
     expect(evidence.isBacklogged).toBe(true);
