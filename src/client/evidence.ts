@@ -37,7 +37,7 @@ const UNUSUAL_FACTOR = 3;
 const EARLIEST_SUSPICION = 0.25;
 
 /** The part of `timeoutMs` within which no question hangs. */
-export const QUICK_RATIO = 1 / 8;
+const QUICK_RATIO = 1 / 8;
 
 /** The part of `timeoutMs` after which a control question that is not answered counts. */
 const HANG_RATIO = 0.45;
@@ -57,7 +57,8 @@ const POLL_MS = 10;
  */
 const QUIET_MS = 5000;
 
-/** The part of `maxConcurrency` up to which requests in flight are never a backlog. */
+/** Up to so many requests in flight, or this part of a lower `maxConcurrency`, are never a backlog. */
+const FEW = 8;
 const FEW_RATIO = 1 / 8;
 
 /** Three control questions that hang while callers get responses, though no verdicts, count for one. */
@@ -102,7 +103,9 @@ export class OutageEvidence {
     this.#options = options;
     this.#controls = controls;
     this.#hangMs = options.timeoutMs * HANG_RATIO;
-    this.#backlog = new Backlog(options.timeoutMs, options.maxConcurrency * FEW_RATIO);
+    // On isolates, one whose request was ended would count for ever.
+    const few = options.sharesPromises ? Math.min(FEW, options.maxConcurrency * FEW_RATIO) : Infinity;
+    this.#backlog = new Backlog(options.timeoutMs, few);
   }
 
   /** When the latest verdict came, on the monotonic clock; `-Infinity` if none has come yet. */

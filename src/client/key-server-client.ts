@@ -14,7 +14,7 @@ import { Calibration } from './calibration.js';
 import { Call, type CallDeps, type CallOptions } from './call.js';
 import { ControlCall } from './control-call.js';
 import { ControlQuestions, type ControlResult } from './control.js';
-import { OutageEvidence, QUICK_RATIO, type WatchedCall } from './evidence.js';
+import { OutageEvidence, type WatchedCall } from './evidence.js';
 import { Gate } from './gate.js';
 import { isOverloaded } from './overloaded.js';
 import { LaneCalls } from './lane-calls.js';
@@ -253,9 +253,8 @@ export class KeyServerClient<Claims> {
     this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.trust.controlsFail;
-    // Where somebody is answered quickly, only a few keys may be slow: a control question that is answered ends the congestion.
-    const isDoubtful = this.#gate.isCongested(mono) && latencyMs < this.#options.timeoutMs * QUICK_RATIO;
-    if (isDoubtful || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono, !call)))
+    // Only a few keys may be slow: a control question that is answered ends the congestion.
+    if (this.#isCongested || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono, !call)))
       this.#controls.request();
   }
 

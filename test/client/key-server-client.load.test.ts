@@ -301,25 +301,25 @@ describe('a congested server', () => {
     expect(late.outcome).toMatchObject({ kind: 'timeout', evidence: 'unproven' });
   });
 
-  test.each([
-    ['quickly', 249, 2],
-    ['late', 250, 1],
-  ])('is asked a control question where somebody is answered %s', async (_, latencyMs, expected) => {
-    const { clock, ask, answer, client } = clientOf({ maxConcurrency: 100 });
-    await ask('sk-first');
-    await answer('sk-first', GOOD);
-    const asked = [];
-    for (let count = 0; count < 40; count++) asked.push(await ask(`sk-${String(count)}`));
-    await clock.advance(500);
-    await answer('control-1', GOOD);
-    await clock.advance(1);
-    await answer('sk-0', GOOD);
-    await ask('sk-new');
-    await clock.advance(latencyMs);
-    await answer('sk-new', GOOD);
-    await clock.advance(1_000);
-    expect(client.counts.controls).toBe(expected);
-  });
+  test.each([249, 250, 900])(
+    'is asked a control question where somebody is answered after %d ms: only a few keys may be slow',
+    async (latencyMs) => {
+      const { clock, ask, answer, client } = clientOf({ maxConcurrency: 100 });
+      await ask('sk-first');
+      await answer('sk-first', GOOD);
+      const asked = [];
+      for (let count = 0; count < 40; count++) asked.push(await ask(`sk-${String(count)}`));
+      await clock.advance(500);
+      await answer('control-1', GOOD);
+      await clock.advance(1);
+      await answer('sk-0', GOOD);
+      await ask('sk-new');
+      await clock.advance(latencyMs);
+      await answer('sk-new', GOOD);
+      await clock.advance(1_000);
+      expect(client.counts.controls).toBe(2);
+    },
+  );
 
   test('counts as down if no connection can be made', async () => {
     const { ask, answerAll, client, clock } = await after();
