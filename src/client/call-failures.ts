@@ -26,7 +26,7 @@ export const BUSY: AttemptFailure = {
 
 export const UNSENT: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: no answer in time, but the question still waited for a connection',
+  message: 'keyverify: no answer in time, but the question waited for a connection',
 };
 
 export const ABANDONED: AttemptFailure = {
@@ -45,7 +45,7 @@ export const UNUSABLE = misconfigured(
 
 export const NO_SLOT: AttemptFailure = {
   kind: 'timeout',
-  message: 'keyverify: the key server answers nobody, and too many questions wait for it already',
+  message: 'keyverify: the key server answers nobody, and too many questions wait for it',
 };
 
 export const EXHAUSTED: AttemptFailure = {

@@ -214,7 +214,7 @@ export class Gate {
 
 const newPacers = () => ({ high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(NEW_PER_SECOND) });
 
-const OVERLOADED = 'keyverify: too many questions wait for the key server already, see maxConcurrency';
+const OVERLOADED = 'keyverify: too many questions wait for the key server, see maxConcurrency';
 
 function rateLimited(retryAfterMs: number): VerifyFailure {
   const message = 'keyverify: the key server limits our rate, so only a few questions are asked for a while';

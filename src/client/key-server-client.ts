@@ -254,7 +254,7 @@ export class KeyServerClient<Claims> {
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.trust.controlsFail;
     // Only a few keys may be slow: a control question that is answered ends the congestion.
-    if (this.#isCongested || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono, !call)))
+    if (this.#gate.isCongested(mono) || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono, !call)))
       this.#controls.request();
   }
 

@@ -321,7 +321,7 @@ describe('the queue', () => {
     await clock.advance(1);
     expect(await entered).toMatchObject({
       kind: 'overloaded',
-      message: 'keyverify: too many questions wait for the key server already, see maxConcurrency',
+      message: 'keyverify: too many questions wait for the key server, see maxConcurrency',
       durationMs: 1_000,
     });
     expect(gate.bulkhead).toMatchObject({ active: 1, queued: 0 });

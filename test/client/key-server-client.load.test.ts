@@ -23,7 +23,7 @@ describe('a question that waits for a slot', () => {
     expect([keys(), waiting.outcome]).toEqual([['sk-first', 'control-1'], undefined]);
     await clock.advance(30);
     await answer('control-1', UNKNOWN);
-    const message = 'keyverify: too many questions wait for the key server already, see maxConcurrency';
+    const message = 'keyverify: too many questions wait for the key server, see maxConcurrency';
     expect(waiting.outcome).toMatchObject({ kind: 'overloaded', message, attempts: 0, isOutage: false });
   });
 
@@ -31,7 +31,7 @@ describe('a question that waits for a slot', () => {
     const { clock, answer, waiting } = await full();
     await clock.advance(1_500);
     await answer('control-1', OUT);
-    const message = 'keyverify: the key server answers nobody, and too many questions wait for it already';
+    const message = 'keyverify: the key server answers nobody, and too many questions wait for it';
     const failure = { kind: 'timeout', message, isOutage: false, attempts: 0 };
     expect(waiting.outcome).toBeUndefined();
     await clock.advance(500);
