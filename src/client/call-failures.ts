@@ -26,7 +26,7 @@ export const BUSY: AttemptFailure = {
 
 export const UNSENT: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: no answer in time, but the question waited for a connection',
+  message: 'keyverify: no connection in time',
 };
 
 export const ABANDONED: AttemptFailure = {

@@ -103,7 +103,7 @@ export class OutageEvidence {
     this.#options = options;
     this.#controls = controls;
     this.#hangMs = options.timeoutMs * HANG_RATIO;
-    // On isolates, one whose request was ended would count for ever.
+    // On isolates, a question whose request was ended would count for ever.
     const few = options.sharesPromises ? Math.min(FEW, options.maxConcurrency * FEW_RATIO) : Infinity;
     this.#backlog = new Backlog(options.timeoutMs, few);
   }

@@ -306,6 +306,8 @@ describe('a control question that hangs', () => {
       fail(why);
       await clock.advance(2_000 - afterMs);
       await asked[at]?.finish(control);
+      // One that is reset is repeated.
+      if (control.kind === 'unreachable') await asked[at + 1]?.finish(control);
       await clock.advance(1_000);
     }
     return { clock, answer, fail, evidence, grades };
@@ -325,9 +327,12 @@ describe('a control question that hangs', () => {
       expect(grades).toEqual(['unproven']);
   });
 
-  test('is one alone that was refused or reset, however callers fail', async () => {
-    const { grades } = await hangs(1, 10, failure('server_error', { status: 503 }), REFUSED);
-    expect(grades).toEqual(['proven']);
+  test.each([
+    ['refused', 'proven', REFUSED],
+    ['reset', 'unproven', failure('unreachable')],
+  ])('is one alone if it was %s, however callers fail: %s', async (_, expected, control) => {
+    const { grades } = await hangs(1, 10, failure('server_error', { status: 503 }), control);
+    expect(grades).toEqual([expected]);
   });
 
   test('and that is still open, counts for no more', async () => {
