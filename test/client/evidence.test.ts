@@ -430,6 +430,20 @@ describe('a backlog', () => {
     expect(evidence.isBacklogged).toBe(false);
   });
 
+  test.each([
+    { maxConcurrency: 16, few: 2 },
+    { maxConcurrency: 64, few: 8 },
+    { maxConcurrency: 512, few: 8 },
+  ])('is no $few questions where maxConcurrency is $maxConcurrency, but one more', async ({ maxConcurrency, few }) => {
+    const { clock, evidence, answer, send } = watchEvidence({ maxConcurrency });
+    answer(1_000);
+    for (let count = 0; count < few; count++) send();
+    await clock.advance(1_000);
+    expect(evidence.isBacklogged).toBe(false);
+    send();
+    expect(evidence.isBacklogged).toBe(true);
+  });
+
   test('takes a control question for half of the average, since it shows how little work keys are that hang', async () => {
     const { clock, evidence, send } = watchEvidence();
     for (let count = 0; count < 10; count++) {

@@ -21,6 +21,7 @@ describe('a question', () => {
     await clock.advance(50);
     await answer('sk-1', GOOD);
     expect(asked.outcome).toMatchObject({ verdict: { result: { client: 'acme' } }, attempts: 2, durationMs: 70 });
+    expect(client.counts).toMatchObject({ requests: 2, retries: 1 });
     expect(onSent).toHaveBeenCalledOnce();
     expect(client.counts).toMatchObject({ active: 0, queued: 0 });
   });
@@ -247,6 +248,16 @@ describe('the breaker', () => {
     expect(blocked()).toBeUndefined();
     await clock.advance(60_000);
     expect([keys().length, clock.pending]).toEqual([2, 0]);
+  });
+
+  test.each([
+    ['closes where its probe gets a 404', 404, 'closed'],
+    ['stays open where its probe gets a 503', 503, 'open'],
+  ])('%s', async (_, status, state) => {
+    const { answerAll, clock, client } = await opened();
+    answerAll(response(status));
+    await clock.advance(1_000);
+    expect(client.counts.breaker).toBe(state);
   });
 
   test('is probed over a new connection: an old one may lead nowhere since the outage', async () => {

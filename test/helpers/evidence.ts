@@ -9,7 +9,7 @@ export const OUT = failure('server_error');
 export const REFUSED = failure('unreachable', { unconnected: true });
 
 /** Evidence over control questions that the test answers. */
-export function watchEvidence({ sharesPromises = true } = {}) {
+export function watchEvidence({ sharesPromises = true, maxConcurrency = 64 } = {}) {
   const clock = testClock();
   const grades: Evidence[] = [];
   const { controls, asked } = fakeControls(clock, {
@@ -19,7 +19,7 @@ export function watchEvidence({ sharesPromises = true } = {}) {
     },
   });
   const evidence = new OutageEvidence(
-    { clock, timeoutMs: CONTROL_TIMEOUT_MS, maxConcurrency: 64, sharesPromises },
+    { clock, timeoutMs: CONTROL_TIMEOUT_MS, maxConcurrency, sharesPromises },
     controls,
   );
   const answer = (latencyMs = 10, failedAttempts = 0, call?: WatchedCall): void =>
