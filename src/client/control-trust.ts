@@ -89,7 +89,7 @@ export class ControlTrust {
         this.#untilTrusted = this.#mostUntilTrusted;
       }
       // One that was sent before may still hang from the outage.
-      if (this.isDisputed && (weight > 0 || sentAt > this.#disputedAt)) {
+      if (this.isDisputed && sentAt >= this.#disputedAt) {
         // Callers decide how a control question ends. Each time that it happens takes longer to forget.
         this.#unconfirmed = 0;
         this.isCalibrated = false;

@@ -59,6 +59,18 @@ describe('a control question', () => {
     expect([asked.length, controls.count]).toEqual([1, 1]);
   });
 
+  test.each([
+    ['comes next where it fails', failure('timeout'), ['control-1', 'control-2']],
+    ['is not needed where it is answered', undefined, ['control-1']],
+  ])('makes a probe wait that %s', async (_, outcome, keys) => {
+    const { clock, controls, asked } = setUp();
+    controls.request();
+    controls.request(100, true);
+    await asked[0]?.finish(outcome);
+    await clock.advance(10_000);
+    expect(asked.map(({ key }) => key)).toEqual(keys);
+  });
+
   test('may be given less time, also where it has to wait for the interval', async () => {
     const { clock, controls, asked } = setUp();
     controls.request(750);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { ControlTrust } from '../../src/client/control-trust.js';
+import type { AttemptFailure } from '../../src/core/failure.js';
 import { Deadline } from '../../src/resilience/deadline.js';
 import { CONTROL_TIMEOUT_MS as TIMEOUT, failure } from '../helpers/control.js';
 import { OUT, REFUSED, watchEvidence } from '../helpers/evidence.js';
@@ -360,6 +361,21 @@ describe('a control question that hangs', () => {
     };
     expect(needed(1)).toBeGreaterThan(3);
     expect(needed(1 / 3)).toBe(needed(1));
+  });
+
+  test('that is no sign of an outage, since others were answered, interrupts no series of those that are answered', () => {
+    const trust = new ControlTrust();
+    const record = (sentAt: number, why?: AttemptFailure, weight = 1): void =>
+      trust.recordControl({ sentAt, durationMs: 1, failure: why }, weight);
+    record(0);
+    record(1, OUT);
+    trust.recordAnswer(10, 0, 'after');
+    record(10, OUT);
+    expect(trust.isCalibrated).toBe(false);
+    record(11);
+    record(12, OUT, 0);
+    record(13);
+    expect(trust.isCalibrated).toBe(true);
   });
 
   test('is not a failure to connect, so it needs proof', async () => {
