@@ -50,6 +50,17 @@ describe('a question', () => {
     });
   });
 
+  test('compares our clock in the middle between question and answer with the server’s', async () => {
+    const { answer, call, clock, startedAt, end } = startCall();
+    await clock.advance(1_000);
+    const headers = { 'content-type': 'application/json', date: new Date(startedAt.wall).toUTCString() };
+    await answer(0, response(200, GOOD_BODY, headers));
+    await end();
+    // `Date` names the second that began then.
+    const second = Math.floor(startedAt.wall / 1_000) * 1_000;
+    expect(call.clockSkewMs).toBe(Math.round(startedAt.wall + 500 - (second + 500)));
+  });
+
   test('counts as handed to a connection while its answer is waited for', async () => {
     const { answer, call, end } = startCall();
     expect(call.isSent).toBe(true);
