@@ -179,6 +179,14 @@ describe('a token that the server refuses', () => {
     expect(calls).toHaveLength(2);
   });
 
+  test('is still refused when the one before it is taken, by an answer that comes late', async () => {
+    const { token, renews } = await inHand();
+    expect(await renews(0)).toBe(true);
+    expect(token.renew('t-1', 500, true)).toBeUndefined();
+    token.accept('t-0', false);
+    expect(await renews(1_500)).toBe(true);
+  });
+
   test('stays in use if there is no other one', async () => {
     const { calls, token } = await inHand();
     const renewal = token.renew('t-0', 0, true);
