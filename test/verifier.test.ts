@@ -706,7 +706,7 @@ describe('the life of a verifier', () => {
     await expect(hopeless.warmUp()).rejects.toMatchObject({
       kind: 'misconfigured',
       message: 'keyverify: serviceToken() failed',
-      cause: { message: 'expected a string of visible characters, got an empty string' },
+      cause: { message: 'expected a string of visible ASCII characters, got an empty string' },
     });
   });
 

@@ -6,6 +6,9 @@ const CLOSE = 3;
 /** The longest text that is ever shown: no token is as short. */
 const SHORT = 10;
 
+/** What the name of an option that nobody knows has to look like to be shown: any other may be a key or a token. */
+export const MAY_BE_SHOWN = /^[a-z_.]{1,32}$/i;
+
 /** One sentence for each mistake: the option, what was expected and what came. `names`: the known options, by place. */
 export function issueMessages(
   issues: readonly $ZodIssue[],
@@ -15,8 +18,10 @@ export function issueMessages(
     const { path, input, message } = issue;
     const option = path.join('.');
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map(
-        (key) => `${[...path, key].join('.')}: there is no such option${meant(key, names[option] ?? [])}`,
+      return issue.keys.map((key) =>
+        MAY_BE_SHOWN.test(key)
+          ? `${[...path, key].join('.')}: there is no such option${meant(key, names[option] ?? [])}`
+          : `${option && `${option}: `}there is no such option; its name is not shown, since it may be a key`,
       );
     return sentence(option, message, input);
   });
@@ -73,6 +78,7 @@ export function shown(value: unknown, expected = ''): string {
   const isOpen = typeof value === 'number' && !/visible|random/.test(expected);
   if (isOpen || typeof value === 'boolean' || (value ?? null) === null) return String(value);
   if (value instanceof RegExp) return `/…/${value.flags}`;
+  if (typeof value === 'function' && expected.includes('function that')) return 'a function that does not';
   if (Array.isArray(value)) return value.length > 0 ? 'an array' : 'an empty array';
   return aType(value);
 }

@@ -24,7 +24,7 @@ export const kinds = lazy(() => ({
   ),
   token: check(
     (value): value is TokenSource => isFunction(value) || isHeaderValue(value),
-    'visible characters, or a function',
+    'visible ASCII characters, or a function',
   ),
   texts: check(
     (value): value is readonly string[] => Array.isArray(value) && value.every(isText),

@@ -1,7 +1,7 @@
 import { checkOptions, notOptions, optionIssues } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
-import { meant } from '../core/messages.js';
+import { MAY_BE_SHOWN, meant } from '../core/messages.js';
 import { noFailures } from '../observe/stats.js';
 import {
   check,
@@ -138,16 +138,15 @@ const shapes = lazy(() => {
   };
 });
 
-/** What a name that nobody knows has to look like to be quoted: any other may be a key, which belongs in no message. */
-const NAME = /^[a-z_]{1,20}$/i;
-
 const isRecord = (value: unknown): boolean =>
   isObject(value) && ['client', 'tenant', 'reason'].some((field) => Object.hasOwn(value, field));
 
 /** One sentence for each mistake, without names that may be keys. */
 function issuesOf(shape: Shape, given: unknown): readonly string[] {
   const entries = isObject(given) && !Array.isArray(given) ? Object.entries<unknown>({ ...given }) : [];
-  const named = entries.filter(([name, value]) => Object.hasOwn(shape, name) || (NAME.test(name) && !isRecord(value)));
+  const named = entries.filter(
+    ([name, value]) => Object.hasOwn(shape, name) || (MAY_BE_SHOWN.test(name) && !isRecord(value)),
+  );
   if (named.length === entries.length) return optionIssues(shape, given);
   return [...optionIssues(shape, Object.fromEntries(named)), MAY_BE_KEY];
 }
