@@ -1,5 +1,6 @@
 import leven from 'leven';
 import type { $ZodIssue } from 'zod/v4/core';
+import { REDACTED } from './redact.js';
 
 /** How far a typo may be from the name that was meant. */
 const CLOSE = 3;
@@ -18,11 +19,10 @@ export function issueMessages(
     const { path, input, message } = issue;
     const option = path.join('.');
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) =>
-        MAY_BE_SHOWN.test(key)
-          ? `${[...path, key].join('.')}: there is no such option${meant(key, names[option] ?? [])}`
-          : `${option && `${option}: `}there is no such option; its name is not shown, since it may be a key`,
-      );
+      return issue.keys.map((key) => {
+        const name = MAY_BE_SHOWN.test(key) ? key : REDACTED;
+        return `${[...path, name].join('.')}: there is no such option${meant(name, names[option] ?? [])}`;
+      });
     return sentence(option, message, input);
   });
 }
@@ -78,7 +78,7 @@ export function shown(value: unknown, expected = ''): string {
   const isOpen = typeof value === 'number' && !/visible|random/.test(expected);
   if (isOpen || typeof value === 'boolean' || (value ?? null) === null) return String(value);
   if (value instanceof RegExp) return `/…/${value.flags}`;
-  if (typeof value === 'function' && expected.includes('function that')) return 'a function that does not';
+  if (typeof value === 'function' && expected.includes('function that')) return 'one that does not';
   if (Array.isArray(value)) return value.length > 0 ? 'an array' : 'an empty array';
   return aType(value);
 }

@@ -2,7 +2,7 @@ import { dropFrames } from './errors.js';
 import { formEncode } from './form.js';
 import { isObject, isString, isText } from './schema.js';
 
-const REDACTED = '[redacted]';
+export const REDACTED = '[redacted]';
 
 /** Shorter secrets would be found in every other word of a claim; no key or token worth its name is that short. */
 const SHORTEST_SECRET = 8;

@@ -50,7 +50,7 @@ describe('a guard that answers 500 says why', () => {
     expect(lines()).toEqual([
       'keyverify: a guard answers 500, since the function that was passed for the verifier threw, or gave none: InvalidOptionsError: ' +
         'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL ' +
-        '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible ASCII characters without a line break, or a function that returns them, got an empty string',
+        '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible ASCII characters, or a function that returns them, got an empty string',
     ]);
     now.mockReturnValue(60_000);
     await guard(withKey);
