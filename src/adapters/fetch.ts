@@ -57,7 +57,9 @@ function isExecutionContext(value: unknown): value is ExecutionContext {
  * const { protect } = apiKeyAuth(
  *   () => new KeyVerifier({ verifyUrl: env.KEYVERIFY_URL, serviceToken: env.KEYVERIFY_SERVICE_TOKEN }),
  * );
- * const handler = protect((request, identity) => Response.json({ tenant: identity.tenant }));
+ * const handler = protect((_request, identity, _bindings: Env, _ctx: ExecutionContext) =>
+ *   Response.json({ tenant: identity.tenant }),
+ * );
  *
  * export default {
  *   fetch(request: Request, bindings: Env, ctx: ExecutionContext) {

@@ -13,7 +13,7 @@ export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 
 /**
  * A listener that calls the handler only for requests with a valid key, with the caller's identity, and answers the others
- * itself. Throws `InvalidOptionsError` for wrong options.
+ * itself. Throws `InvalidOptionsError` for wrong options. It catches no error of the handler, as `createServer()` by itself doesn't.
  *
  * @example
  * ```ts

@@ -158,10 +158,10 @@ const contextOf = (name: string, { namespace }: SharedKey, fence: number): strin
  *
  * @example
  * ```ts
- * const redis = new Redis(process.env.REDIS_URL); // ioredis
- * const send = (command) => redis.call(...command);
+ * const redis = new Redis('redis://localhost:6379'); // ioredis
+ * const send = (command: [string, ...string[]]) => redis.call(...command);
  * const verifier = new KeyVerifier({
- *   sharedCache: redisCache({ send, secret: process.env.KEYVERIFY_SECRET }),
+ *   sharedCache: redisCache({ send, secret: process.env['KEYVERIFY_SECRET'] ?? '' }),
  *   revocations: redisRevocations({ send }),
  * });
  * ```

@@ -170,7 +170,8 @@ export class KeyServer {
   /**
    * Injects a fault into the responses to the next `times` requests (default: all, until `clearFaults()`). It replaces the
    * previous fault. A function is called for each request; if it returns `undefined`, that request is answered normally.
-   * Throws `InvalidOptionsError` for an unknown fault or wrong fields.
+   * Throws `InvalidOptionsError` for an unknown fault or wrong fields. Where a function returns such a fault, or throws, that is an
+   * uncaught exception: it fails the test run.
    *
    * @example
    * ```ts

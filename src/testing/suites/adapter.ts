@@ -13,7 +13,8 @@ import type { ContractCase } from './contract-case.js';
  *     app.all(path, apiKeyAuth(verifier, options), (req, res) => void res.json(handler(res.locals.identity)));
  *   const server = app.listen(0);
  *   await once(server, 'listening');
- *   return { url: `http://127.0.0.1:${server.address().port}`, close: () => promisify(server.close.bind(server))() };
+ *   const { port } = server.address() as AddressInfo;
+ *   return { url: `http://127.0.0.1:${port}`, close: () => promisify(server.close.bind(server))() };
  * };
  * for (const { name, run } of adapterCases({ serve })) test(name, run);
  * ```
