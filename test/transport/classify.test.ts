@@ -50,6 +50,17 @@ const TLS_CODES = [
 ];
 
 describe('on Node', () => {
+  test.each([
+    ['-unreachable', coded('ENOENT', { syscall: 'connect' })],
+    ['unreachable', coded('EAGAIN', { syscall: 'connect' })],
+    ['misconfigured', coded('ENOENT', { syscall: 'open' })],
+    ['unreachable', coded('UND_ERR_RESPONSE', { statusCode: 500 })],
+    ['unreachable', coded('UND_ERR_REQ_RETRY', { statusCode: 503 })],
+    ['misconfigured', coded('UND_ERR_RESPONSE', { statusCode: 499 })],
+  ])('is %s: %o', (expected, error) => {
+    expect(brief(onNode, error)).toBe(expected);
+  });
+
   test.each<[string, readonly string[]]>([
     ['-unreachable', ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']],
     ['unreachable', ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']],

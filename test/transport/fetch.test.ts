@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 
 import { describe, expect, test, vi } from 'vitest';
 
@@ -43,6 +44,17 @@ describe("a caller's own fetch", () => {
     const exchange = fetchTransport(hanging).send(ask(URL_));
     exchange.abort(reason);
     await expect(exchange.response).rejects.toMatchObject({ kind: 'misconfigured', cause: reason });
+  });
+
+  test('that is over by a timeout of its own is waited for all the same, since ours decides', async () => {
+    const timeout = new DOMException('the time is up', 'TimeoutError');
+    const others = [new DOMException('gone', 'AbortError'), Object.assign(new Error('late'), { name: 'TimeoutError' })];
+    const outcome = async (error: Error): Promise<unknown> => {
+      const asked = fetchTransport(async () => await Promise.reject(error)).send(ask(URL_)).response;
+      return await Promise.race([asked.catch(() => 'failed'), setImmediate('waits')]);
+    };
+    expect(await outcome(timeout)).toBe('waits');
+    for (const other of others) expect(await outcome(other)).toBe('failed');
   });
 
   test('is no outage where it throws or gives something else', async () => {
