@@ -5,8 +5,8 @@ import type { Entry } from './entry.js';
 const BACKOFF_MS = 1000;
 
 /**
- * For how long a key that was itself answered 429 isn't asked about during a pause, at first and at most, in milliseconds. Each
- * further 429 doubles it.
+ * For how long a key that was itself answered 429, or on which the server hung, isn't asked about during a pause, at first and at
+ * most, in milliseconds. Each further time doubles it.
  */
 const LIMITED_MS = 250;
 const MOST_LIMITED_MS = 30_000;
@@ -18,7 +18,7 @@ const MOST_LIMITED = 1_000;
 export class Backoffs<Claims> {
   /** The oldest first. */
   readonly #entries = new Set<Entry<Claims>>();
-  /** By fingerprint. A key that is limited again and again would get all the questions that are asked during a pause. */
+  /** By fingerprint. A key that fails again and again would get all the questions that are asked during a pause. */
   readonly #limited = new Map<string, { readonly ms: number; readonly until: number }>();
 
   /** Whether a key has to wait before it is asked about during a pause. */
@@ -44,11 +44,12 @@ export class Backoffs<Claims> {
       if (oldest.backoff !== undefined) oldest.backoff.failure = undefined;
       this.#entries.delete(oldest);
     }
-    if (failure.kind === 'rate_limited' && failure.attempts > 0) this.#limit(fingerprint, mono);
+    // Others were answered meanwhile.
+    const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
+    if ((failure.kind === 'rate_limited' || isOwn) && failure.attempts > 0) this.#limit(fingerprint, mono);
     if (entry === undefined) return;
     const since = entry.backoff?.since ?? mono;
-    // Others were answered meanwhile. It may have hung in an outage that is over: only the second time it is this key.
-    const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
+    // It may have hung in an outage that is over: only the second time it is this key.
     const backoffMs = isOwn && entry.backoff?.isOwn !== true ? 0 : BACKOFF_MS * (1 - random / 2);
     entry.backoff = { until: mono + backoffMs, since, failure, isOwn };
     this.#entries.delete(entry);

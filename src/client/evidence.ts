@@ -244,7 +244,7 @@ export class OutageEvidence {
   #controlEvidence(sentAt: number, failure: AttemptFailure, isOver: boolean): Evidence | undefined {
     const { last, pending } = this.#controls;
     const isRecent = last !== undefined && last.sentAt >= sentAt - CONTROL_INTERVAL_MS;
-    if (last?.failure === undefined && (last?.sentAt ?? -Infinity) >= sentAt) return 'none';
+    if (last && !last.failure && last.sentAt >= sentAt) return 'none';
     if (isRecent && last.failure !== undefined) {
       if (!mayBeOutage(last.failure)) return 'none';
       if (this.trust.isOutage()) return this.#grade(failure, last.failure);

@@ -117,7 +117,11 @@ setInterval(() => {
 const lived = (): number => livedMs;
 
 /** Whether a caller with this key who tries again and again is known by name in time. */
-export async function getsIn(verifier: KeyVerifier<boolean>, key: string, ms = NEWCOMER_MS): Promise<boolean> {
+export async function getsIn(
+  verifier: { verify: (key: string) => Promise<Result> },
+  key: string,
+  ms = NEWCOMER_MS,
+): Promise<boolean> {
   const end = lived() + ms;
   do {
     if (isVerified(await verifier.verify(key))) return lived() < end + SLACK_MS;

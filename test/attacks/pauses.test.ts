@@ -57,6 +57,33 @@ describe.concurrent('one key that was good, is answered 429 and asked about each
   });
 });
 
+describe.concurrent('one key that was good, hangs and is asked about each time, during a pause', () => {
+  const KNOWN = Array.from({ length: 24 }, newcomer);
+
+  test.for(crosswise([{}]))('keeps no known key out; $way, failOpen: $failOpen', async ({ options }, context) => {
+    const { server, verifier } = await lab(context, { ...options, timeoutMs: 2_000 });
+    const hanging = newcomer();
+    for (const key of [...KNOWN, hanging]) await verifier.verify(key);
+    server.fault = (key) => {
+      if (key === hanging) return 'hang';
+      return key.startsWith('sk-made-up-') ? { status: 429, headers: { 'retry-after': '30' } } : undefined;
+    };
+    const ms = 10_000;
+    const attacks = [
+      during(ms, 1_000 / 30, async () => await verifier.verify(madeUp())),
+      during(ms, 4, async () => await verifier.verify(hanging, { maxAgeMs: 0 })),
+    ];
+    let use = 0;
+    await sleep(1_500);
+    const used = await during(ms - 1_500, 500, async () => {
+      const key = KNOWN[use++ % KNOWN.length] ?? '';
+      return await getsIn({ verify: async (text) => await verifier.verify(text, { maxAgeMs: 0 }) }, key);
+    });
+    expect(used.filter((gotIn) => !gotIn)).toEqual([]);
+    expect(letIn((await Promise.all(attacks)).flat())).toEqual({});
+  });
+});
+
 describe.concurrent('a 503 with Retry-After: 20', () => {
   test.for(everyWay([{}]))('keeps the breaker quiet; $way, failOpen: $failOpen', async (row, context) => {
     const breaker = { failureThreshold: 3, openMs: 20, maxOpenMs: 20 };

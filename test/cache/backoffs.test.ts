@@ -63,16 +63,17 @@ test('a key is failing since the first failure in a row', () => {
   expect(failing.failingMs(3500)).toBe(2500);
 });
 
-describe('a key that the server limits', () => {
+describe('a key that the server limits, or on which it hangs', () => {
   const LIMITED = new VerifyFailure('rate_limited', 'failed', { attempts: 1 });
+  const HUNG = new VerifyFailure('timeout', 'failed', { attempts: 1, evidence: 'none' });
   const limit = (backoffs: Backoffs<unknown>, mono: number, failure = LIMITED): void =>
     backoffs.begin('of a key', undefined, failure, mono, 0);
 
-  test('is left alone twice as long each time, up to 30 s', () => {
+  test.each([LIMITED, HUNG])('is left alone twice as long each time, up to 30 s: $kind', (failure) => {
     const backoffs = new Backoffs<unknown>();
     let mono = 0;
     const waits = Array.from({ length: 9 }, () => {
-      limit(backoffs, mono);
+      limit(backoffs, mono, failure);
       const limitedAt = mono;
       while (backoffs.isLimited('of a key', mono)) mono += 50;
       return mono - limitedAt;
@@ -92,7 +93,8 @@ describe('a key that the server limits', () => {
   test('is not, if it was not asked about, or failed in another way', () => {
     const backoffs = new Backoffs<unknown>();
     limit(backoffs, 0, fails('rate_limited'));
-    limit(backoffs, 0, new VerifyFailure('timeout', 'failed', { attempts: 1 }));
+    limit(backoffs, 0, new VerifyFailure('timeout', 'failed', { attempts: 1, evidence: 'proven' }));
+    limit(backoffs, 0, new VerifyFailure('server_error', 'failed', { attempts: 1, evidence: 'none' }));
     expect(backoffs.isLimited('of a key', 0)).toBe(false);
   });
 
