@@ -22,7 +22,7 @@ function problem([name, { status, title, challenge }]) {
     ...(status === 503 ? ['`Retry-After`'] : []),
   ];
   const sent = headers.length === 0 ? '' : ` Sent with ${headers.join(' and ')}.`;
-  return `## ${name}\n\n**${status}** "${title}". ${WHEN[name]}${sent}\n`;
+  return `### ${name}\n\n**${status}** "${title}". ${WHEN[name]}${sent}\n`;
 }
 
 const hasSilent = (rows) => rows.some(({ responses }) => responses.some(({ status }) => status === null));
@@ -49,8 +49,10 @@ export function page(rows, timeoutMs) {
 
 All adapters send the same denials, as \`application/problem+json\` (RFC 9457) with \`Cache-Control: no-store\` and \`X-Request-Id\`.
 The \`type\` is the URN \`urn:keyverify:problem:\` followed by one of the names below, and never changes. \`reason\` is more specific.
-\`requestId\` is the framework's id of the request, else the caller's \`X-Request-Id\` if it is well-formed, else a new UUID. \`Retry-After\` is rounded up to
-5, 30 or 60 seconds, so that it doesn't show exactly when the key server is asked next.
+\`requestId\` is the framework's id of the request, else the caller's \`X-Request-Id\` if it is well-formed, else a new UUID.
+\`Retry-After\` is rounded up to 5, 30 or 60 seconds, so that it doesn't show exactly when the key server is asked next.
+
+## Problems
 
 ${Object.entries(DENIALS).map(problem).join('\n')}
 ## Other guards
