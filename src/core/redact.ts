@@ -50,9 +50,14 @@ export function containsSecret(text: string, secrets: readonly string[]): boolea
 /** The ways in which a text is quoted: as it is, in JSON, in a URL, in a form. */
 function quotedForms(secret: string): readonly string[] {
   // JSON and URLs escape nothing that a form leaves as it is. Not by a RegExp: the engine would keep the secret, as its input.
-  const inForm = formEncode(secret);
-  if (inForm === secret) return [secret];
-  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), inForm];
+  const inJson = JSON.stringify(secret).slice(1, -1);
+  try {
+    const inForm = formEncode(secret);
+    return inForm === secret ? [secret] : [secret, inJson, encodeURIComponent(secret), inForm];
+  } catch {
+    // Half a surrogate pair fits into no URL.
+    return [secret, inJson];
+  }
 }
 
 /** Reduces an error of any kind to a name, a code and a message without secrets, so that it can be shown. */
