@@ -21,7 +21,7 @@ export const TIMEOUT: AttemptFailure = { kind: 'timeout', message: 'keyverify: t
 
 export const BUSY: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: no answer in time, but the event loop of this process was blocked',
+  message: 'keyverify: the event loop of this process was blocked',
 };
 
 export const UNSENT: AttemptFailure = {
@@ -45,12 +45,12 @@ export const UNUSABLE = misconfigured(
 
 export const NO_SLOT: AttemptFailure = {
   kind: 'timeout',
-  message: 'keyverify: the key server answers nobody, and too many questions wait for it',
+  message: 'keyverify: too many questions wait for the key server, and it answers nobody',
 };
 
 export const EXHAUSTED: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: no answer: this process is out of threads or file descriptors',
+  message: 'keyverify: this process is out of threads or file descriptors',
 };
 
 /** A transport classifies its own errors. Any other error is a mistake in the transport, and denies. */

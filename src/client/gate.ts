@@ -217,12 +217,12 @@ const newPacers = () => ({ high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(NEW
 const OVERLOADED = 'keyverify: too many questions wait for the key server, see maxConcurrency';
 
 function rateLimited(retryAfterMs: number): VerifyFailure {
-  const message = 'keyverify: the key server limits our rate, so only a few questions are asked for a while';
+  const message = 'keyverify: the key server limits our rate, so only a few questions are asked for now';
   return new VerifyFailure('rate_limited', message, { retryAfterMs });
 }
 
 function circuitOpen(retryAfterMs: number, { evidence, cause }: VerifyFailure): VerifyFailure {
-  const message = 'keyverify: the key server is down, so only a few questions are asked until it answers again';
+  const message = 'keyverify: the key server is down, so only a few questions are asked for now';
   return new VerifyFailure('circuit_open', message, {
     retryAfterMs,
     evidence,

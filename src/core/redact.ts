@@ -1,5 +1,5 @@
 import { dropFrames } from './errors.js';
-import { formEncode } from './form.js';
+import { formEncode, isUnreserved } from './form.js';
 import { isObject, isString, isText } from './schema.js';
 
 export const REDACTED = '[redacted]';
@@ -7,26 +7,27 @@ export const REDACTED = '[redacted]';
 /** Shorter secrets would be found in every other word of a claim; no key or token worth its name is that short. */
 const SHORTEST_SECRET = 8;
 
-/** Replaces the secrets in a text, in every form in which they may be quoted. */
+/**
+ * Replaces the secrets in a text, in every form in which they may be quoted. All are found before any is replaced: a key that is
+ * a part of the token would cut it up, and what is left of it would stay.
+ */
 export function redact(text: string, secrets: readonly string[]): string {
-  let clean = text;
-  for (const secret of secrets)
-    for (const form of quotedForms(secret))
-      clean = form.length < SHORTEST_SECRET ? redactWord(clean, form) : clean.replaceAll(form, REDACTED);
-  return clean;
-}
-
-/** A short secret is replaced only where it is a word of its own: the key `SOCKET` must not cut up `UND_ERR_SOCKET`. */
-function redactWord(text: string, word: string): string {
-  if (word === '') return text;
-  let clean = '';
-  let from = 0;
-  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
-    if (isWordCharacter(text[at - 1]) || isWordCharacter(text[at + word.length])) continue;
-    clean += text.slice(from, at) + REDACTED;
-    from = at + word.length;
+  const found: (readonly [from: number, to: number])[] = [];
+  for (const form of secrets.flatMap(quotedForms)) {
+    const { length } = form;
+    for (let at = text.indexOf(form); length > 0 && at >= 0; at = text.indexOf(form, at + length)) {
+      // A short one only as a word of its own: the key `SOCKET` must not cut up `UND_ERR_SOCKET`.
+      const isPart = isWordCharacter(text[at - 1]) || isWordCharacter(text[at + length]);
+      if (length >= SHORTEST_SECRET || !isPart) found.push([at, at + length]);
+    }
   }
-  return clean + text.slice(from);
+  let clean = '';
+  let end = 0;
+  for (const [from, to] of found.sort(([a], [b]) => a - b)) {
+    if (from >= end) clean += text.slice(end, from) + REDACTED;
+    end = Math.max(end, to);
+  }
+  return clean + text.slice(end);
 }
 
 /** Without a RegExp: the engine would keep the text, as RegExp.input. */
@@ -49,15 +50,15 @@ export function containsSecret(text: string, secrets: readonly string[]): boolea
 
 /** The ways in which a text is quoted: as it is, in JSON, in a URL, in a form. */
 function quotedForms(secret: string): readonly string[] {
-  // JSON and URLs escape nothing that a form leaves as it is. Not by a RegExp: the engine would keep the secret, as its input.
-  const inJson = JSON.stringify(secret).slice(1, -1);
+  // JSON and URLs escape nothing that a form leaves as it is.
+  if (isUnreserved(secret)) return [secret];
+  const forms = [secret, JSON.stringify(secret).slice(1, -1)];
   try {
-    const inForm = formEncode(secret);
-    return inForm === secret ? [secret] : [secret, inJson, encodeURIComponent(secret), inForm];
+    forms.push(encodeURIComponent(secret), formEncode(secret));
   } catch {
-    // Half a surrogate pair fits into no URL.
-    return [secret, inJson];
+    // No URL can hold half a surrogate pair.
   }
+  return forms;
 }
 
 /** Reduces an error of any kind to a name, a code and a message without secrets, so that it can be shown. */

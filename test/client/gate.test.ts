@@ -7,8 +7,8 @@ import type { Lane } from '../../src/resilience/bulkhead.js';
 import { testClock } from 'keyverify/testing';
 
 const LANES = ['high', 'low'] as const;
-const CIRCUIT_OPEN = 'keyverify: the key server is down, so only a few questions are asked until it answers again';
-const RATE_LIMITED = 'keyverify: the key server limits our rate, so only a few questions are asked for a while';
+const CIRCUIT_OPEN = 'keyverify: the key server is down, so only a few questions are asked for now';
+const RATE_LIMITED = 'keyverify: the key server limits our rate, so only a few questions are asked for now';
 
 function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly breaker?: boolean } = {}) {
   const clock = testClock();

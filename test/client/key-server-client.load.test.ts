@@ -31,7 +31,7 @@ describe('a question that waits for a slot', () => {
     const { clock, answer, waiting } = await full();
     await clock.advance(1_500);
     await answer('control-1', OUT);
-    const message = 'keyverify: the key server answers nobody, and too many questions wait for it';
+    const message = 'keyverify: too many questions wait for the key server, and it answers nobody';
     const failure = { kind: 'timeout', message, isOutage: false, attempts: 0 };
     expect(waiting.outcome).toBeUndefined();
     await clock.advance(500);
@@ -507,7 +507,7 @@ describe('a retry', () => {
 });
 
 describe('a process that is out of threads or file descriptors', () => {
-  const MESSAGE = 'keyverify: no answer: this process is out of threads or file descriptors';
+  const MESSAGE = 'keyverify: this process is out of threads or file descriptors';
 
   test.each<[string, () => Promise<boolean>, boolean]>([
     ['says so', async () => await Promise.resolve(true), true],

@@ -41,6 +41,32 @@ describe('redact', () => {
   });
 });
 
+describe('several secrets', () => {
+  const TOKEN = 'sk-live-4f9a8b7c6d5e';
+
+  test.each(['sk', 'live', 'sk-live-', 'live-4f9a8b7', '4f9a8b7c6d5e', '6d5e and more', TOKEN])(
+    'are all replaced where the key %s is a part of the token, or reaches into it',
+    (key) => {
+      for (const secrets of [
+        [key, TOKEN],
+        [TOKEN, key],
+      ])
+        expect(redact(`bad ${TOKEN} and more`, secrets)).toMatch(/^bad \[redacted\](?: and more)?$/);
+    },
+  );
+
+  test('are replaced each by itself where they stand side by side', () => {
+    expect(redact(`${KEY}${TOKEN}`, [TOKEN, KEY])).toBe('[redacted][redacted]');
+  });
+});
+
+test.each(['\ud800abcdefgh', 'abcdefgh\udc00'])('half a surrogate pair in a key is no reason to throw: %j', (key) => {
+  expect(redact(`as it is: ${key}, in JSON: ${JSON.stringify(key)}`, [key])).toBe(
+    'as it is: [redacted], in JSON: "[redacted]"',
+  );
+  expect(containsSecret(`<${key}>`, [key])).toBe(true);
+});
+
 describe('containsSecret', () => {
   test('finds a secret anywhere in the text', () => {
     expect(containsSecret(`x${KEY}x`, ['other-secret', KEY])).toBe(true);
