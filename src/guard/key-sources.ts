@@ -1,4 +1,5 @@
 import { shown } from '../core/messages.js';
+import { fieldOf } from '../core/schema.js';
 import type { GuardRequest } from './request.js';
 
 /**
@@ -91,7 +92,10 @@ export function hasBearer(value: string): boolean {
 }
 
 /** A request that an adapter made wrongly. The message quotes nothing of it. */
-export class WrongRequest extends TypeError {}
+class WrongRequest extends TypeError {}
+
+/** Not by `instanceof`: anything may be thrown, such as a proxy on which that throws. */
+export const isWrongRequest = (error: unknown): boolean => fieldOf(error, 'constructor') === WrongRequest;
 
 /** A text would be read letter by letter, and a header that was sent twice not be noticed. */
 function headerOf(request: GuardRequest, name: string): readonly string[] {

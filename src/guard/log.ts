@@ -6,7 +6,7 @@ import { fieldOf, isFunction, isObject, isString } from '../core/schema.js';
 import { Throttle } from '../core/throttle.js';
 import { WARN } from '../core/verifier.js';
 import type { DenialOverrides } from './denial.js';
-import { type KeyFound, WrongRequest } from './key-sources.js';
+import { isWrongRequest, type KeyFound } from './key-sources.js';
 import type { GuardRequest } from './request.js';
 import type { AnyVerifier } from './verifier.js';
 
@@ -42,6 +42,9 @@ const withoutHeader = (part: Part, request: GuardRequest | undefined): string =>
 
 const FIELDS = ['status', 'headers', 'body'];
 
+/** What the name of an error has to look like to be shown where its message isn't. */
+const ERROR_NAME = /^[A-Za-z]{0,40}Error$/;
+
 /** Tells on the verifier's log why a guard answers 500: the caller must not see it, and each request may be another one. */
 export class GuardLog {
   readonly #throttle = new Throttle<Kind>();
@@ -52,8 +55,10 @@ export class GuardLog {
   threw(part: Part, error: unknown, found: KeyFound, request?: GuardRequest): void {
     const secrets = 'key' in found ? [found.key ?? ''] : [];
     const { name, message } = redactError(error, secrets);
-    const isQuoted = 'key' in found || error instanceof WrongRequest;
-    const what = isQuoted ? `${name}: ${message}` : name + withoutHeader(part, request);
+    const isQuoted = 'key' in found || isWrongRequest(error);
+    const what = isQuoted
+      ? `${name}: ${message}`
+      : (ERROR_NAME.test(name) ? name : 'Error') + withoutHeader(part, request);
     // One route must not hide another: which is meant, no option of it says.
     const at = part === 'route' && 'key' in found ? ` (${redact(pathOf(request), secrets)})` : '';
     this.#warn(part, `a guard answers 500, since ${PARTS[part]}${at}: ${what}`, part === 'route' ? message : '');

@@ -21,8 +21,15 @@ const withKey = requestWith({ 'x-api-key': [KEY] });
 const withoutKey = requestWith({});
 const withTwo = requestWith({ 'x-api-key': [KEY, 'sk-other'] });
 
-const throwing = (message: string) => (): never => {
-  throw new Error(message);
+const throwing = (message: string) => throwingAny(new Error(message));
+const throwingAny = (error: unknown) => (): never => {
+  throw error;
+};
+/** Whatever is done with it throws, `instanceof` too. */
+const revoked = (): object => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
 };
 
 const warn = vi.spyOn(console, 'warn');
@@ -92,10 +99,30 @@ describe('a guard that answers 500 says why', () => {
     ],
     // It has the keys, and we don't know which of them is one.
     ['onDenied() threw, or returned what cannot be sent: Error', { onDenied: throwing(`not ${KEY}`) }, withTwo],
+    [
+      'onDenied() threw, or returned what cannot be sent: Error',
+      { onDenied: throwingAny(Object.assign(new Error(), { name: KEY })) },
+      withTwo,
+    ],
+    [
+      'onDenied() threw, or returned what cannot be sent: RangeError',
+      { onDenied: throwingAny(new RangeError(KEY)) },
+      withTwo,
+    ],
+    ['onDenied() threw, or returned what cannot be sent: Error', { onDenied: throwingAny(revoked()) }, withTwo],
+    ['authorize() threw: Error: no message', { authorize: throwingAny(revoked()) }, withKey],
   ])('if %s', async (why, options, request) => {
     const guard = createGuard(saying(acme), options);
     for (let i = 0; i < 2; i++) expect(await status(guard(request))).toBe(500);
     expect(lines()).toEqual([`keyverify: a guard answers 500, since ${why}`]);
+  });
+
+  test('and denies a key with half a surrogate pair like any other that is malformed', async () => {
+    const verifier = new KeyVerifier({ verifyUrl: 'http://127.0.0.1:1/', serviceToken: TOKEN });
+    onTestFinished(async () => await verifier.close());
+    const decision = await createGuard(verifier)(requestWith({ 'x-api-key': ['\ud800abcdefgh'] }));
+    expect(JSON.parse(decision.denial?.body ?? '')).toMatchObject({ status: 401, reason: 'malformed_key' });
+    expect(lines()).toEqual([]);
   });
 
   test('if verify(), the options of a route or the request are to blame', async () => {
