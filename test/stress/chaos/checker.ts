@@ -125,9 +125,11 @@ export class Checker {
   }
 
   *#unavailable(verifier: number, { at, failure = 'overloaded', evidence, maxAgeMs = Infinity, ...seen }: Sighting) {
-    // While others are answered, what befalls one key alone is no reason to honour its verdict for long.
+    // While others are answered, what befalls one key alone is no reason to honour its verdict for long. A key fails since its
+    // last verdict at the longest, and what was answered a timeout later was asked after that.
     const isAnswering = at - seen.answeredAt < SETTINGS.cacheTtlMs + SLACK_MS;
-    const isOwnDoing = OWN_DOING.has(failure) || (evidence === 'none' && (OUTAGES.has(failure) || isAnswering));
+    const othersWereAnswered = isAnswering || seen.answeredAt > seen.freshSince + SETTINGS.timeoutMs;
+    const isOwnDoing = OWN_DOING.has(failure) || (evidence === 'none' && (OUTAGES.has(failure) || othersWereAnswered));
     const stale = isOwnDoing ? Math.min(staleMs(verifier), ttlMs(seen.wasRejected)) : staleMs(verifier);
     const isUsable = seen.freshUntil + stale > at && seen.freshSince > at - maxAgeMs;
     if (isUsable && !seen.stalled) yield 'policy: no verdict though there was a usable one';
