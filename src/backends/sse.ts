@@ -20,6 +20,7 @@ import {
   type PositionedMessage,
   type RevocationSource,
 } from '../fleet/revocation.js';
+import { secretsIn, withoutQuery } from '../fleet/stream-url.js';
 
 /** The options of `sseRevocations()`. */
 export interface SseRevocationsOptions {
@@ -132,18 +133,6 @@ function isSafe(url: unknown): url is string | URL {
   // `fetch` refuses them, and quotes them in its error.
   if (username !== '' || password !== '') return false;
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
-}
-
-/** The query may contain a secret, and observers are told the name. */
-function withoutQuery(url: string | URL): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname;
-}
-
-/** What an error may quote of a URL that nobody else must know: its query, and the values in it. */
-function secretsIn(url: string): readonly string[] {
-  const { search, searchParams } = new URL(url);
-  return [search.slice(1), ...searchParams.values()];
 }
 
 /** What comes instead of a stream. */

@@ -13,6 +13,7 @@ import {
 } from './revocation.js';
 import { StreamBackoff } from './stream-backoff.js';
 import { StreamPlace } from './stream-place.js';
+import { secretsIn } from './stream-url.js';
 
 /** A revocation, and where it stands in the stream of its source. */
 export interface FollowedRevocation extends Revocation, StreamPosition {
@@ -82,6 +83,7 @@ export class FollowedStream {
   #okSince: number;
   #delay = { ms: 0, until: -Infinity };
   #token = '';
+  readonly #urlSecrets: readonly string[];
   #error: Error | undefined;
   readonly #backoff: StreamBackoff;
   #unsteadySince: number | undefined;
@@ -97,6 +99,7 @@ export class FollowedStream {
     this.source = source;
     this.#options = options;
     this.#okSince = options.clock.wall();
+    this.#urlSecrets = secretsIn(options.verifyUrl);
     this.#backoff = new StreamBackoff(source.heartbeatMs, options.random);
     this.place = new StreamPlace(options.clock, (reason, problem) => options.onGap(source.name, reason, problem));
   }
@@ -144,7 +147,7 @@ export class FollowedStream {
 
   /** What a source may quote. */
   get #secrets(): readonly string[] {
-    return [this.#token, this.#options.verifyUrl];
+    return [this.#token, ...this.#urlSecrets];
   }
 
   get #silentMs(): number {

@@ -265,7 +265,7 @@ describe('a source of revocations', () => {
         random: () => 0,
         scope: undefined,
         retainMs: 1,
-        verifyUrl: '',
+        verifyUrl: 'https://keys.test/verify',
         token: async () => await Promise.resolve(''),
         onGap: () => told.push('gap'),
         onSilent: () => undefined,

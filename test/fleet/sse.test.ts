@@ -217,6 +217,47 @@ describe('a token of a stream is in no line of the log', () => {
     expect(quoted.join(' ')).toMatch(/one-own-token.*two-own-token/);
   });
 
+  test.each<[string, (verifyUrl: string) => string | undefined]>([
+    ['under verifyUrl', (verifyUrl) => `${verifyUrl}/nope`],
+    ['verifyUrl itself', (verifyUrl) => verifyUrl],
+    ['with a value that is in its address, too', (verifyUrl) => `${verifyUrl}?x=1&host=verify&token=of-the-url`],
+    ['beside verifyUrl', () => undefined],
+  ])('while its address is shown, if it is wrong: %s', async (_, urlOf) => {
+    const { origin } = await serve((response) => response.writeHead(404).end());
+    const lines: string[] = [];
+    const verifyUrl = `${origin}/verify`;
+    const url = urlOf(verifyUrl);
+    const verifier = new KeyVerifier({
+      verifyUrl,
+      serviceToken: TOKEN,
+      revocations: sseRevocations({ url, heartbeatMs: 100 }),
+      logger: { warn: (line) => lines.push(line) },
+    });
+    onTestFinished(async () => await verifier.close());
+    void verifier.warmUp();
+    await until(() => lines.length > 0);
+    expect(lines[0]).toContain(`(${url?.replace(/[?].*/, '') ?? `${origin}/revocations`} answered 404)`);
+  });
+
+  test('nor can the query of verifyUrl, if a source of your own quotes it', async () => {
+    const lines: string[] = [];
+    const source = sseRevocations({ heartbeatMs: 100 });
+    const verifier = new KeyVerifier({
+      verifyUrl: 'https://keys.test/verify?secret=of-verify-url',
+      serviceToken: TOKEN,
+      revocations: {
+        ...source,
+        name: 'own',
+        follow: async ({ verifyUrl }) => await Promise.reject(new Error(`${verifyUrl} is down, of-verify-url`)),
+      },
+      logger: { warn: (line) => lines.push(line) },
+    });
+    onTestFinished(async () => await verifier.close());
+    void verifier.warmUp();
+    await until(() => lines.length > 0);
+    expect(lines[0]).toContain('(https://keys.test/verify?[redacted] is down, [redacted])');
+  });
+
   test('and a URL has no password', () => {
     expect(() => sseRevocations({ url: 'https://name:password@admin.test/events' })).toThrow(
       /^(?!.*password@).*url: expected a URL without credentials/s,

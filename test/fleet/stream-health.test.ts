@@ -102,7 +102,10 @@ describe('the health of streams', () => {
     expect(follower.health.status).toBe('ok');
     await clock.advance(1_001);
     expect(follower.health).toEqual({ status: 'down', since: START + 100, lagMs: 4_000 });
-    expect(told).toEqual(['gap: silent', 's silent for 3000 ms: refused at [redacted] with [redacted]']);
+    expect(told).toEqual([
+      'gap: silent',
+      's silent for 3000 ms: refused at https://admin.test/verify?[redacted] with [redacted]',
+    ]);
     await clock.advance(10_000);
     expect(told.length).toBeGreaterThan(2);
     told.length = 0;
