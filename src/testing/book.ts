@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 
 import { InvalidOptionsError } from '../core/errors.js';
 import type { Rejected } from '../core/result.js';
-import { checkKey, keysIssues, recordIssues, type RecordRules } from './validate.js';
+import { checkKey, checkReason, keyIssues, keysIssues, recordIssues, type RecordRules } from './validate.js';
 
 /** What the key server knows about a key. */
 export interface KeyRecord {
@@ -56,7 +56,7 @@ export class KeyBook {
 
   issue(key: string, record: KeyRecord): void {
     checkKey(key);
-    const issues = recordIssues(record, this.#rules, 'the record');
+    const issues = [...keyIssues(key, 'key'), ...recordIssues(record, this.#rules, 'the record')];
     if (issues.length > 0) throw new InvalidOptionsError(issues);
     this.#add(key, record);
   }
@@ -90,6 +90,9 @@ export class KeyBook {
 
   reject(key: string, reason: Rejected['reason']): void {
     checkKey(key);
+    checkReason(reason);
+    const issues = keyIssues(key, 'key');
+    if (issues.length > 0) throw new InvalidOptionsError(issues);
     this.#rejected.set(key, reason);
   }
 

@@ -1,3 +1,4 @@
+import { isAdmissible, isHashable } from '../core/admit.js';
 import { checkOptions, notOptions, optionIssues } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
@@ -26,8 +27,21 @@ const texts = () =>
 const ms = () => number((value) => value >= 0, 'a number of milliseconds, 0 or more');
 const status = () => number((value) => value >= 200 && value <= 599 && Number.isInteger(value), 'a status, 200 to 599');
 const object = () => check(isObject, 'an object');
+const isDate = (value: unknown): boolean => Object.prototype.toString.call(value) === '[object Date]';
 const time = () =>
-  check((value): value is Date | number => !Number.isNaN(Number(value)), 'a Date, or epoch milliseconds');
+  check(
+    // A text or `null` would be read as a number, and be another time.
+    (value): value is Date | number =>
+      (typeof value === 'number' || isDate(value)) && !Number.isNaN(new Date(Number(value)).getTime()),
+    'a Date, or epoch milliseconds',
+  );
+
+/** What is known of it says how the server speaks it: one with encode() and decode() of its own is no such protocol. */
+const isDefined = (value: unknown): value is object => {
+  const verdict = fieldOf(fieldOf(value, 'definition'), 'verdict');
+  return isObject(verdict) || isFunction(verdict);
+};
+const isPublisher = (value: unknown): value is object => isFunction(fieldOf(value, 'publish'));
 
 const isClock = (value: unknown): value is object =>
   isObject(value) && ['wall', 'monotonic', 'after'].every((name) => isFunction(Reflect.get(value, name)));
@@ -76,13 +90,13 @@ const shapes = lazy(() => {
   };
   const keyServer: Shape = {
     keys: optional(object()),
-    protocol: optional(object()),
+    protocol: optional(check(isDefined, 'what defineProtocol() or a preset returns, such as workos()')),
     respond: optional(func()),
     serviceTokens: optional(texts()),
     cacheControl: optional(text()),
     delayMs: optional(ms()),
     heartbeatMs: optional(number((value) => value > 0, 'a positive number of milliseconds')),
-    publishTo: optional(object()),
+    publishTo: optional(check(isPublisher, 'a source of revocations with publish(), such as redisRevocations()')),
     now: optional(func()),
     port: optional(number((value) => Number.isInteger(value) && value >= 0 && value <= 65_535, 'a port, 0 to 65535')),
     host: optional(text()),
@@ -116,6 +130,7 @@ const shapes = lazy(() => {
     fleet: { clock: optional(check(isClock, 'an object with wall(), monotonic() and after()')) },
     failure: { kind },
     key: { key: check(isString, 'a string') },
+    reason: { reason: text() },
     underTest: {
       verifyUrl: text(),
       serviceToken: text(),
@@ -169,6 +184,7 @@ export const checkAdvance = (ms: unknown): unknown => checkOptions(shapes().adva
 export const checkSettle = (promise: unknown, atMostMs: unknown, stepMs: unknown): unknown =>
   checkOptions(shapes().settle, { promise, atMostMs, stepMs });
 export const checkKey = (key: unknown): unknown => checkOptions(shapes().key, { key });
+export const checkReason = (reason: unknown): unknown => checkOptions(shapes().reason, { reason });
 export const checkJump = (ms: unknown): unknown => checkOptions(shapes().jump, { ms });
 export const checkKind = (kind: unknown): unknown => checkOptions(shapes().failure, { kind });
 export const checkTimes = (options: unknown): unknown => checkOptions(shapes().times, options);
@@ -209,11 +225,23 @@ export function recordIssues(record: unknown, rules: RecordRules, place: string)
   return [...hinted, ...owner, ...claimed].map((issue) => `${place}: ${issue}`);
 }
 
-/** What is wrong with the records of several keys. */
+/** What is wrong with a key that is issued or rejected: a verifier would deny it without a question. */
+export function keyIssues(key: string, place: string): readonly string[] {
+  if (isHashable(key) && isAdmissible(key, undefined)) return [];
+  const isBearer = key.slice(0, SCHEME.length).toLowerCase() === SCHEME;
+  return [
+    `${place}: ${isBearer ? 'leave out "Bearer "' : 'expected up to 4096 characters, not blank, without control characters'}`,
+  ];
+}
+
+const SCHEME = 'bearer ';
+
+/** What is wrong with several keys and their records. */
 export const keysIssues = (keys: unknown, rules: RecordRules): readonly string[] =>
-  Object.values<unknown>(isObject(keys) ? { ...keys } : {}).flatMap((record, at) =>
-    recordIssues(record, rules, `keys, record ${at + 1}`),
-  );
+  Object.entries<unknown>(isObject(keys) ? { ...keys } : {}).flatMap(([key, record], at) => [
+    ...keyIssues(key, `keys, key ${at + 1}`),
+    ...recordIssues(record, rules, `keys, record ${at + 1}`),
+  ]);
 
 /** A fault that would be none is a test that tests nothing. */
 export function checkFault(fault: unknown): void {

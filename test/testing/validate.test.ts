@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
 
 import { InvalidOptionsError } from 'keyverify';
-import { defineProtocol } from 'keyverify/protocols';
+import { defineProtocol, workos } from 'keyverify/protocols';
+import { sseRevocations } from 'keyverify/sse';
 import {
   keyServerCases,
   memoryFleet,
@@ -67,6 +68,9 @@ test('a fault is injected some times, not at some time', async () => {
   );
 });
 
+const PROTOCOL = 'protocol: expected what defineProtocol() or a preset returns, such as workos()';
+const PUBLISHER = 'publishTo: expected a source of revocations with publish(), such as redisRevocations()';
+
 test.each<[object, string]>([
   [{ serviceToken: 'x' }, 'serviceToken: there is no such option, did you mean serviceTokens?'],
   [
@@ -88,6 +92,27 @@ test.each<[object, string]>([
     { keys: { 'sk-1': { ...ACME, scope: 'a' } } },
     'keys, record 1: scope: there is no such option, did you mean scopes?',
   ],
+  [
+    { keys: { 'sk-1': { ...ACME, expiresAt: '2030' } } },
+    'keys, record 1: expiresAt: expected a Date, or epoch milliseconds, got a string of 4 characters',
+  ],
+  [
+    { keys: { 'sk-1': { ...ACME, expiresAt: null } } },
+    'keys, record 1: expiresAt: expected a Date, or epoch milliseconds, got null',
+  ],
+  [
+    { keys: { 'sk-1': { ...ACME, expiresAt: Infinity } } },
+    'keys, record 1: expiresAt: expected a Date, or epoch milliseconds, got Infinity',
+  ],
+  [{ keys: { 'sk-1': { ...ACME, reason: 5 } } }, 'keys, record 1: reason: expected a string that is not empty, got 5'],
+  [{ keys: { 'sk-1': ACME, 'bearer sk-2': ACME } }, 'keys, key 2: leave out "Bearer "'],
+  [{ keys: { ' ': ACME } }, 'keys, key 1: expected up to 4096 characters, not blank, without control characters'],
+  [{ protocol: {} }, `${PROTOCOL}, got an object`],
+  [{ protocol: { definition: {} } }, `${PROTOCOL}, got an object`],
+  [{ protocol: { encode: () => undefined, decode: () => undefined } }, `${PROTOCOL}, got an object`],
+  [{ protocol: workos }, `${PROTOCOL}, got a function`],
+  [{ publishTo: {} }, `${PUBLISHER}, got an object`],
+  [{ publishTo: sseRevocations() }, `${PUBLISHER}, got an object`],
   [{ keys: { 'sk-1': { ...ACME, role: 'a' } } }, 'keys, record 1: role: there is no such option: put it into claims'],
   [
     { keys: { 'sk-1': { ...ACME, claims: { plan: 'pro', client: 'other' } } } },
@@ -136,9 +161,28 @@ test.each<[string, (keyServer: Awaited<ReturnType<typeof server>>) => unknown, s
   ['forget()', (keyServer) => keyServer.forget(null as never), 'key: expected a string, got null'],
   ['revoke()', (keyServer) => keyServer.revoke(undefined as never), 'key: expected a string, got undefined'],
   ['reject()', () => stubVerifier().reject(undefined as never), 'key: expected a string, got undefined'],
+  ['issue()', (keyServer) => keyServer.issue('Bearer sk-2', ACME), 'key: leave out "Bearer "'],
+  ['reject()', () => stubVerifier().reject('Bearer sk-1'), 'key: leave out "Bearer "'],
+  [
+    'reject()',
+    () => stubVerifier().reject('sk\n1'),
+    'key: expected up to 4096 characters, not blank, without control characters',
+  ],
 ])('%s names a key that is none', async (_, call, issue) => {
   const keyServer = await server();
   expect(() => call(keyServer)).toThrow(refused(issue));
+});
+
+test('a reason is a text', async () => {
+  const keyServer = await server();
+  for (const [reason, got] of [
+    [5, '5'],
+    ['', 'an empty string'],
+  ] as const) {
+    const issue = `reason: expected a string that is not empty, got ${got}`;
+    expect(() => keyServer.revoke('sk-1', reason as never)).toThrow(refused(issue));
+    expect(() => stubVerifier().reject('sk-1', reason as never)).toThrow(refused(issue));
+  }
 });
 
 test('keyServerCases() names what is wrong with its options', () => {
@@ -185,6 +229,11 @@ test.each<[string, () => unknown, string]>([
     'testClock()',
     () => testClock({ wall: new Date('soon') }),
     'wall: expected a Date, or epoch milliseconds, got an object',
+  ],
+  [
+    'testClock()',
+    () => testClock({ wall: '2030' as never }),
+    'wall: expected a Date, or epoch milliseconds, got a string of 4 characters',
   ],
   [
     'memoryFleet()',
