@@ -1,17 +1,24 @@
+import { InvalidOptionsError } from '../core/errors.js';
 import { defineProtocol, type DefinedProtocol } from './define.js';
 import { ownField, valueAt } from './pick.js';
+import { presetChecker } from './preset.js';
+
+const issuesOf = presetChecker(() => ({}));
 
 /**
  * Keys kept at WorkOS; the option `serviceToken` is the secret key of the environment. The client is the id of the key's
  * owner. The tenant is the organization: the owner itself, or the one that the owner belongs to. The verifier's `scope` is
- * compared with the tenant.
+ * compared with the tenant. It takes no options, and throws `InvalidOptionsError` for any.
  *
  * @example
  * ```ts
  * const verifier = new KeyVerifier({ serviceToken: process.env.WORKOS_API_KEY, protocol: workos() });
  * ```
  */
-export function workos(): DefinedProtocol {
+export function workos(): DefinedProtocol;
+export function workos(options: unknown = {}): DefinedProtocol {
+  const issues = issuesOf(options);
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
   return defineProtocol({
     name: 'workos',
     url: 'https://api.workos.com/api_keys/validations',

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { KeyVerifier, type VerifyResult, type WireProtocol } from 'keyverify';
+import { InvalidOptionsError, KeyVerifier, type VerifyResult, type WireProtocol } from 'keyverify';
 import { clerk, introspection, unkey, workos } from 'keyverify/protocols';
 
 import { serve } from '../helpers/http.js';
@@ -205,6 +205,15 @@ describe('workos', () => {
       ...owners.map((owner) => ({ api_key: { ...good, owner } })),
     ])
       expect(await ask(json)).toMatchObject({ failure: { kind: 'invalid_response' } });
+  });
+
+  test.each<[unknown, string]>([
+    [{ tenant: 'api_key.name' }, 'tenant: there is no such option'],
+    ['org_1', 'options: expected an object, got a string of 5 characters'],
+  ])('takes no options: %j', (options, issue) => {
+    const build: (options: unknown) => WireProtocol = workos;
+    expect(() => build(options)).toThrow(new InvalidOptionsError([issue]));
+    expect(build({}).url).toBe(workos().url);
   });
 
   test.each([
