@@ -160,7 +160,8 @@ export class VerdictLoader<Claims> {
 
   /** Publishes to every process that follows the same streams. */
   async publish(selector: StoredSelector): Promise<void> {
-    if (this.#fleet === undefined) throw new NotPublishedError('keyverify: revoke() needs the option revocations');
+    if (this.#fleet === undefined)
+      throw new NotPublishedError('keyverify: revoke() needs the option revocations; forgotten in this process only');
     await this.#fleet.publish(selector);
   }
 

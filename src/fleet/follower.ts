@@ -1,8 +1,10 @@
+import { InvalidOptionsError } from '../core/errors.js';
 import type { RevocationsHealth } from '../core/health.js';
 import { FollowedStream, type FollowerOptions } from './followed-stream.js';
 import { NOWHERE, type Positions } from './position.js';
 import type { RevocationSource } from './revocation.js';
 import { comparePositions, type KnownPositions, type StreamPlace } from './stream-place.js';
+import { publicName } from './stream-url.js';
 
 /** Follows the streams of revocations, from when it is started until it is closed. */
 export class RevocationFollower {
@@ -10,7 +12,10 @@ export class RevocationFollower {
   #started = false;
   #allCaughtUp: Promise<unknown> = Promise.resolve();
 
+  /** Throws `InvalidOptionsError` if two sources have the same name: positions are told apart by it. */
   constructor(sources: readonly RevocationSource[], options: FollowerOptions) {
+    const issues = nameIssues(sources);
+    if (issues.length > 0) throw new InvalidOptionsError(issues);
     this.#streams = sources.map((source) => new FollowedStream(source, options));
   }
 
@@ -70,3 +75,13 @@ export class RevocationFollower {
     for (const stream of this.#streams) stream.close();
   }
 }
+
+function nameIssues(sources: readonly RevocationSource[]): readonly string[] {
+  return sources.flatMap(({ name }, at) => {
+    const first = sources.findIndex((source) => source.name === name);
+    if (first === at) return [];
+    return [`revocations.${at}: has the name of revocations.${first}, ${publicName(name)}; ${OWN_NAME}`];
+  });
+}
+
+const OWN_NAME = 'give each a url (without its query) or a prefix of its own';

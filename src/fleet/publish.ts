@@ -19,7 +19,10 @@ export async function publishRevocation(
   redacted: (error: unknown) => Error,
 ): Promise<void> {
   const publishers = revocations.filter((source) => source.publish !== undefined);
-  if (publishers.length === 0) throw new NotPublishedError('keyverify: none of the sources in revocations can publish');
+  if (publishers.length === 0)
+    throw new NotPublishedError(
+      'keyverify: none of the sources in revocations can publish; forgotten in this process only',
+    );
   const message = { type: 'revoked' as const, select, at: clock.wall() };
   if (parseMessage(toJson(message)) === undefined)
     throw new NotPublishedError('keyverify: a name is too long to be published, more than 512 characters');

@@ -11,3 +11,6 @@ export function secretsIn(url: string | URL): readonly string[] {
   const values = [...searchParams.values()].filter((value) => !withoutQuery(url).includes(value));
   return [search.slice(1), ...values];
 }
+
+/** The name of a source, which may be a URL, as it may be shown. */
+export const publicName = (source: string): string => source.replace(/[?#].*$/s, '');

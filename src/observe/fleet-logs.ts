@@ -1,12 +1,10 @@
 import { Throttle } from '../core/throttle.js';
 import type { Silence, Unsteadiness } from '../fleet/followed-stream.js';
+import { publicName } from '../fleet/stream-url.js';
 import { BACK, DOCS, duration, type LogSettings } from './log-lines.js';
 import type { Logs } from './logs.js';
 
 const CHECK_STORE = 'Check that it is running and reachable, and that its credentials are right.';
-
-/** The name of a stream may be a URL, with a secret in its query. */
-const named = (source: string): string => source.replace(/[?#].*$/s, '');
 
 const asked = (url: string): string =>
   `Callers notice nothing; ${url} is asked about every verdict again, spread over time.`;
@@ -23,27 +21,27 @@ const lines = {
   sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
 
   silent: (source: string, { ms, wasHeard, error }: Silence, { publicUrl, degradedTtlMs }: LogSettings): string =>
-    `keyverify: revocations do not arrive: ${named(source)} ${wasHeard ? 'was last heard from' : 'was first asked'} ` +
+    `keyverify: revocations do not arrive: ${publicName(source)} ${wasHeard ? 'was last heard from' : 'was first asked'} ` +
     `${duration(ms)} ago${wasHeard ? '' : ', and has not worked yet'}${error === undefined ? '' : ` (${error.message})`}. Until it is back, a new verdict is fresh for ${duration(degradedTtlMs)} at most, ` +
     `and ${publicUrl} is asked about cached ones again, spread over time: until then a revoked key works. ${CHECK_STORE}`,
 
   heard: (source: string, ms: number): string =>
-    `keyverify: revocations arrive again: ${named(source)} is back after ${duration(ms)}. ${BACK}`,
+    `keyverify: revocations arrive again: ${publicName(source)} is back after ${duration(ms)}. ${BACK}`,
 
   unsteady: (source: string, { lateMs, error }: Unsteadiness): string =>
-    `keyverify: ${named(source)} ends again and again, soon after it was opened${error === undefined ? '' : ` (${error.message})`}. ` +
+    `keyverify: ${publicName(source)} ends again and again, soon after it was opened${error === undefined ? '' : ` (${error.message})`}. ` +
     `Nothing is lost, but a revocation may take effect ${duration(lateMs)} late. Check the limits of a proxy on how long a ` +
     'response may take, and what Redis lets this service do.',
 
   steady: (source: string, ms: number): string =>
-    `keyverify: ${named(source)} stays open again after ${duration(ms)}. ${BACK}`,
+    `keyverify: ${publicName(source)} stays open again after ${duration(ms)}. ${BACK}`,
 
   lost: (source: string, { publicUrl }: LogSettings): string =>
-    `keyverify: revocations may have been lost in ${named(source)}: it was trimmed, emptied or failed over. ${asked(publicUrl)} ` +
+    `keyverify: revocations may have been lost in ${publicName(source)}: it was trimmed, emptied or failed over. ${asked(publicUrl)} ` +
     'If it happens again, keep more history in the stream.',
 
   unreadable: (source: string, { publicUrl }: LogSettings, problem = ''): string =>
-    `keyverify: an event in ${named(source)} cannot be read (${problem}), so it may have been a revocation. ` +
+    `keyverify: an event in ${publicName(source)} cannot be read (${problem}), so it may have been a revocation. ` +
     `${asked(publicUrl)} Correct what publishes it: ${DOCS}fleet.md#publishing-revocations has the format.`,
 };
 

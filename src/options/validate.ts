@@ -156,8 +156,6 @@ export function validateOptions(given: unknown) {
   if (parsed.success) {
     const { openMs, maxOpenMs } = parsed.data.breaker;
     if (openMs > maxOpenMs) issues.push(`breaker.openMs: expected at most maxOpenMs, ${maxOpenMs}, got ${openMs}`);
-    const names = [parsed.data.revocations].flat().map(({ name }) => name);
-    if (new Set(names).size < names.length) issues.push('revocations: expected different names');
   }
   const observers = fieldOf(given, 'observers');
   if (areObservers(observers)) issues.push(...observerIssues(observers));

@@ -347,7 +347,7 @@ describe('the trickle', () => {
 test('a revocation is not published where nothing follows one', async () => {
   const { loader } = loaderOf();
   await expect(loader.publish({ keyId: 'k-1' })).rejects.toThrow(
-    new NotPublishedError('keyverify: revoke() needs the option revocations'),
+    new NotPublishedError('keyverify: revoke() needs the option revocations; forgotten in this process only'),
   );
 });
 

@@ -424,6 +424,23 @@ describe('many revocations at once', () => {
 });
 
 describe('options of a fleet', () => {
+  test.each([
+    [[sseRevocations(), sseRevocations()], 'revocations.1: has the name of revocations.0, sse'],
+    [
+      [
+        sseRevocations(),
+        sseRevocations({ url: 'https://keys.test/events?token=a' }),
+        sseRevocations({ url: 'https://keys.test/events?token=b' }),
+      ],
+      'revocations.2: has the name of revocations.1, sse:https://keys.test/events',
+    ],
+  ])('names sources with one name, in which positions could not be told apart: %#', (revocations, issue) => {
+    const build = () => new KeyVerifier({ verifyUrl: 'https://keys.test/verify', serviceToken: TOKEN, revocations });
+    expect(build).toThrow(
+      new InvalidOptionsError([`${issue}; give each a url (without its query) or a prefix of its own`]),
+    );
+  });
+
   const get = async (): Promise<unknown> => await Promise.resolve();
   test.each([
     [{ sharedCache: {} }, 'sharedCache: expected an object with get(), put(), lease() and `fleet` of keyverify/fleet'],
@@ -432,7 +449,6 @@ describe('options of a fleet', () => {
     [{ revocations: null }, 'or an array of them, got null'],
     [{ revocations: [{ fleet, name: '', heartbeatMs: 1, follow: () => undefined }] }, 'revocations: expected'],
     [{ revocations: [{ fleet, name: 's', heartbeatMs: 0, follow: () => undefined }] }, 'revocations: expected'],
-    [{ revocations: [sseRevocations(), sseRevocations()] }, 'revocations: expected different names'],
     // The code for fleets comes with what is shared, and works with the inside of a verifier of its own version.
     [{ sharedCache: { get, put: get, lease: get } }, 'sharedCache: expected'],
     [{ sharedCache: { fleet: { ...fleet, version: '9.9.9' }, get, put: get, lease: get } }, 'sharedCache: expected'],

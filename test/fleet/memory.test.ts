@@ -474,7 +474,9 @@ describe('a revocation', () => {
       heartbeatMs: 1_000,
       follow: async () => await new Promise<void>(() => undefined),
     };
-    await expect(member({ revocations: source }).revoke({ keyId: 'k' })).rejects.toThrow('none of the sources');
+    await expect(member({ revocations: source }).revoke({ keyId: 'k' })).rejects.toThrow(
+      'none of the sources in revocations can publish; forgotten in this process only',
+    );
     const publish = async () => await Promise.reject(new Error(`${TOKEN} is refused`));
     const refused = member({ revocations: [{ ...source, publish }] }).revoke({ keyId: 'k' });
     await expect(refused).rejects.toThrow('may not have reached');
