@@ -2,6 +2,7 @@
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 
 import { InvalidOptionsError } from '../core/errors.js';
+import { sentence } from '../core/messages.js';
 import { isObject } from '../core/schema.js';
 import { proceed } from '../guard/decision.js';
 import type { Denial } from '../guard/denial.js';
@@ -84,7 +85,7 @@ export function apiKeyAuth<
   verifier: VerifierSource<V>,
   options: GrpcOptions<ClaimsOf<V>, FailOpen, Optional> = {},
 ): GrpcAuth<IdentityOf<ClaimsOf<V>, FailOpen, Optional>> {
-  if (!isObject(options)) throw new InvalidOptionsError(['options: expected an object']);
+  if (!isObject(options)) throw new InvalidOptionsError([sentence('options', 'an object', options)]);
   const { exemptMethods = [], ...guardOptions } = options;
   const guard = createGuard<V, FailOpen, Optional>(verifier, guardOptions);
   checkExemptions(exemptMethods);

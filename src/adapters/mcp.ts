@@ -10,6 +10,7 @@ import {
 import type { OAuthTokenVerifier } from '@modelcontextprotocol/sdk/server/auth/provider.js';
 
 import { InvalidOptionsError } from '../core/errors.js';
+import { sentence } from '../core/messages.js';
 import type { Verified } from '../core/result.js';
 import { isFunction, isObject } from '../core/schema.js';
 import type { Denial } from '../guard/denial.js';
@@ -41,12 +42,12 @@ function toError({ status, reason }: Denial): OAuthError {
 const DECIDED = ['keySources', 'optional', 'failOpen', 'realm'];
 
 function checkMcpOptions(options: unknown): void {
-  if (!isObject(options)) throw new InvalidOptionsError(['options: expected an object']);
+  if (!isObject(options)) throw new InvalidOptionsError([sentence('options', 'an object', options)]);
   const issues = DECIDED.filter((name) => Reflect.get(options, name) !== undefined).map(
     (name) => `${name}: expected nothing, the SDK decides this`,
   );
   const scopes: unknown = Reflect.get(options, 'scopes');
-  if (scopes !== undefined && !isFunction(scopes)) issues.push('scopes: expected a function');
+  if (scopes !== undefined && !isFunction(scopes)) issues.push(sentence('scopes', 'a function', scopes));
   if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
 

@@ -7,6 +7,7 @@ import { Throttle } from '../core/throttle.js';
 import { WARN } from '../core/verifier.js';
 import type { DenialOverrides } from './denial.js';
 import { isWrongRequest, type KeyFound } from './key-sources.js';
+import { isNoVerifier } from './options.js';
 import type { GuardRequest } from './request.js';
 import type { AnyVerifier } from './verifier.js';
 
@@ -14,7 +15,7 @@ import type { AnyVerifier } from './verifier.js';
 const PARTS = {
   request: 'the request could not be read',
   route: 'the options of this route are wrong',
-  source: 'the function that was passed for the verifier threw, or gave none',
+  source: 'the function that creates the verifier threw',
   verify: 'verify() threw, or gave no result',
   authorize: 'authorize() threw',
   onDenied: 'onDenied() threw, or returned what cannot be sent',
@@ -61,7 +62,8 @@ export class GuardLog {
       : (ERROR_NAME.test(name) ? name : 'Error') + withoutHeader(part, request);
     // One route must not hide another: which is meant, no option of it says.
     const at = part === 'route' && 'key' in found ? ` (${redact(pathOf(request), secrets)})` : '';
-    this.#warn(part, `a guard answers 500, since ${PARTS[part]}${at}: ${what}`, part === 'route' ? message : '');
+    const why = isNoVerifier(error) ? message : `${PARTS[part]}${at}: ${what}`;
+    this.#warn(part, `a guard answers 500, since ${why}`, part === 'route' ? message : '');
   }
 
   /** What `onDenied()` returned, without what has no effect, which is named. */

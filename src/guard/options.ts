@@ -2,7 +2,7 @@ import { optionIssues } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
 import type { DefaultClaims, Verified } from '../core/result.js';
-import { shown } from '../core/messages.js';
+import { sentence, shown } from '../core/messages.js';
 import { anything, check, fieldOf, isBoolean, isFunction, isObject, optional } from '../core/schema.js';
 import { KEY_SOURCE, keySourceIssues } from './check-key-sources.js';
 import type { DenialContext, DenialOverrides, ProblemDetails } from './denial.js';
@@ -88,7 +88,7 @@ const schemas = lazy(() => {
 
 /** Refuses what is no handler: else it would be missed only by the first request that is admitted. */
 export function checkHandler(name: string, handler: unknown): void {
-  if (!isFunction(handler)) throw new InvalidOptionsError([`${name}: expected a function`]);
+  if (!isFunction(handler)) throw new InvalidOptionsError([sentence(name, 'a function', handler)]);
 }
 
 /** Refuses what would guard a route otherwise than it reads, a misspelt option first of all. */
@@ -110,11 +110,22 @@ function verifierIssue(given: unknown): string {
   return isOptions ? `${wrong}: write new KeyVerifier({ verifyUrl, serviceToken })` : wrong;
 }
 
+/** What a function returned in place of a verifier. The message is a whole sentence. */
+class NoVerifier extends TypeError {}
+
+/** Not by `instanceof`: anything may be thrown, such as a proxy on which that throws. */
+export const isNoVerifier = (error: unknown): boolean => fieldOf(error, 'constructor') === NoVerifier;
+
 /** Refuses what a function returned in place of a verifier. */
 export function checkVerifier<V>(verifier: V): V {
   if (isVerifier(verifier)) return verifier;
-  if (isPromise(verifier)) throw new TypeError('it returned a promise: await the verifier first');
-  throw new TypeError(`it returned no object with verify(), but ${shown(verifier)}`);
+  throw new NoVerifier(`the function that creates the verifier returned ${inPlaceOf(verifier)}`);
+}
+
+function inPlaceOf(verifier: unknown): string {
+  if (isPromise(verifier)) return 'a promise: await the verifier first';
+  const got = shown(verifier);
+  return got === 'an object' ? 'an object without verify()' : `${got}, not an object with verify()`;
 }
 
 /** As for a route, and the rest, the verifier included. */

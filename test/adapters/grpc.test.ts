@@ -238,7 +238,7 @@ describe('the interceptor for gRPC, for each call', () => {
     (exempt) => {
       const options = { exemptMethods: exempt as string[] };
       expect(() => apiKeyAuth(saying(acme), options)).toThrow(/exemptMethods: expected an array of paths/);
-      expect(() => apiKeyAuth(saying(acme), null as never)).toThrow(/options: expected an object/);
+      expect(() => apiKeyAuth(saying(acme), null as never)).toThrow(/options: expected an object, got null$/);
     },
   );
 });

@@ -206,8 +206,9 @@ describe('a verifier of access tokens for MCP', () => {
 
   it.each<[string, unknown, RegExp]>([
     ['a name it does not know', { scope: () => [] }, /scope: there is no such option/],
-    ['scopes that are no function', { scopes: ['read'] }, /scopes: expected a function/],
-    ['null for scopes', { scopes: null }, /scopes: expected a function/],
+    ['scopes that are no function', { scopes: ['read'] }, /scopes: expected a function, got an array$/],
+    ['null for scopes', { scopes: null }, /scopes: expected a function, got null$/],
+    ['options that are none', 7, /options: expected an object, got 7$/],
     [
       'what the SDK decides',
       { optional: true, failOpen: true },

@@ -1,3 +1,4 @@
+import { InvalidOptionsError } from 'keyverify';
 import { apiKeyAuth as forFetch } from 'keyverify/fetch';
 import { apiKeyAuth as forLambda } from 'keyverify/lambda';
 import { apiKeyAuth as forNode } from 'keyverify/node';
@@ -14,6 +15,13 @@ it.each<[string, (handler: never) => unknown, string]>([
   ['fetch', (handler) => forFetch(saying(acme)).protect(handler), 'handler'],
   ['Lambda', (handler) => forLambda(saying(acme)).protect(handler), 'handler'],
 ])('the adapter for %s refuses what is no handler', (_, build, name) => {
-  for (const handler of [undefined, null, {}, 'handler'])
-    expect(() => build(handler as never)).toThrow(`${name}: expected a function`);
+  for (const [handler, got] of [
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [{}, 'an object'],
+    ['handler', 'a string of 7 characters'],
+  ] as const)
+    expect(() => build(handler as never)).toThrow(
+      new InvalidOptionsError([`${name}: expected a function, got ${got}`]),
+    );
 });

@@ -55,7 +55,7 @@ describe('a guard that answers 500 says why', () => {
     const guard = createGuard(() => new KeyVerifier());
     for (let i = 0; i < 3; i++) expect(await status(guard(withKey))).toBe(500);
     expect(lines()).toEqual([
-      'keyverify: a guard answers 500, since the function that was passed for the verifier threw, or gave none: InvalidOptionsError: ' +
+      'keyverify: a guard answers 500, since the function that creates the verifier threw: InvalidOptionsError: ' +
         'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL ' +
         '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible ASCII characters, or a function that returns them, got an empty string',
     ]);
@@ -66,13 +66,16 @@ describe('a guard that answers 500 says why', () => {
   });
 
   test('if the function for the verifier returns something else', async () => {
-    const source = (async () => await Promise.resolve(saying(acme))) as unknown as () => DefaultVerifier;
-    expect(await status(createGuard(source)(withKey))).toBe(500);
-    const nothing = (() => undefined) as unknown as () => DefaultVerifier;
-    expect(await status(createGuard(nothing)(withKey))).toBe(500);
+    const sources = [async () => await Promise.resolve(saying(acme)), () => undefined, () => ({}), () => 'verifier'];
+    for (const source of sources) {
+      expect(await status(createGuard(source as unknown as () => DefaultVerifier)(withKey))).toBe(500);
+    }
+    const returned = 'keyverify: a guard answers 500, since the function that creates the verifier returned';
     expect(lines()).toEqual([
-      expect.stringMatching(/threw, or gave none: TypeError: it returned a promise: await the verifier first$/),
-      expect.stringMatching(/threw, or gave none: TypeError: it returned no object with verify\(\), but undefined$/),
+      `${returned} a promise: await the verifier first`,
+      `${returned} undefined, not an object with verify()`,
+      `${returned} an object without verify()`,
+      `${returned} a string of 8 characters, not an object with verify()`,
     ]);
   });
 
