@@ -1,12 +1,11 @@
 import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
-import { lazy } from '../core/lazy.js';
-import { check, isString, number, optional, withDefault } from '../core/schema.js';
+import { check, fieldOf, isString, number, optional, withDefault } from '../core/schema.js';
 import { deliver, sleep } from '../fleet/deliver.js';
 import { commandError, scriptReply, sendOption, type SendCommand } from '../fleet/redis-command.js';
 import { generationOf, isBefore, isPosition } from '../fleet/position.js';
-import { areSecrets } from '../fleet/seal.js';
+import { SECRETS, secretsOption } from '../fleet/seal.js';
 import { MAX_SIGNATURE, Signer } from '../fleet/signer.js';
 import {
   MAX_EVENT,
@@ -143,19 +142,17 @@ interface Page {
   readonly messages: readonly PositionedMessage[];
 }
 
-const SECRETS = 'at least 32 bytes of random text, or a list of such secrets';
-
-const shape = lazy(() => {
+const shapeFor = (given: unknown) => {
   // Less would be meant in seconds.
   const atLeast = (least: number) => number((ms) => ms >= least, `a number of milliseconds, at least ${least}`);
   return {
     send: sendOption(),
     prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
-    signingSecret: optional(check(areSecrets, SECRETS)),
+    signingSecret: optional(secretsOption(fieldOf(given, 'signingSecret'))),
     pollMs: withDefault(atLeast(10), 1_000),
     retentionMs: withDefault(atLeast(LEAST_RETENTION_MS), 86_400_000),
   };
-});
+};
 
 class RedisRevocations implements RevocationSource {
   readonly fleet = fleet;
@@ -167,7 +164,7 @@ class RedisRevocations implements RevocationSource {
   readonly #retentionMs: number;
 
   constructor(options: RedisRevocationsOptions) {
-    const { send, prefix, signingSecret, pollMs, retentionMs } = checkOptions(shape(), options);
+    const { send, prefix, signingSecret, pollMs, retentionMs } = checkOptions(shapeFor(options), options);
     // Otherwise an environment variable that isn't set would silently turn signatures off.
     if (signingSecret === undefined && 'signingSecret' in options)
       throw new InvalidOptionsError([`signingSecret: expected ${SECRETS}, got undefined`]);

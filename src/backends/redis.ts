@@ -5,11 +5,10 @@
  */
 import { fleet } from './fleet.js';
 import { checkOptions } from '../core/check-options.js';
-import { lazy } from '../core/lazy.js';
-import { check, isString, withDefault } from '../core/schema.js';
+import { check, fieldOf, isString, withDefault } from '../core/schema.js';
 import { whenReady } from '../core/when-ready.js';
 import { scriptReply, sendOption, type SendCommand } from '../fleet/redis-command.js';
-import { areSecrets, sealers, type Sealer } from '../fleet/seal.js';
+import { sealers, secretsOption, type Sealer } from '../fleet/seal.js';
 import type { SharedCache, SharedEntry, SharedGet, SharedKey, SharedPut, SharedRead } from '../fleet/shared-cache.js';
 import { StoreClock } from '../fleet/store-clock.js';
 
@@ -52,11 +51,11 @@ return '1'`;
 
 const VALUE = /^(\d{1,16}):([\w-]+)$/;
 
-const shape = lazy(() => ({
+const shapeFor = (given: unknown) => ({
   send: sendOption(),
-  secret: check(areSecrets, 'at least 32 bytes of random text, or a list of such secrets'),
+  secret: secretsOption(fieldOf(given, 'secret')),
   prefix: withDefault(check(isString, 'a string'), 'keyverify:'),
-}));
+});
 
 class RedisCache implements SharedCache {
   readonly fleet = fleet;
@@ -68,7 +67,7 @@ class RedisCache implements SharedCache {
   #finds = false;
 
   constructor(options: RedisCacheOptions) {
-    const { send, secret, prefix } = checkOptions(shape(), options);
+    const { send, secret, prefix } = checkOptions(shapeFor(options), options);
     this.#send = send;
     this.#prefix = prefix;
     this.#sealers = sealers(secret);

@@ -1,4 +1,13 @@
-import { $ZodCustom, $ZodDefault, $ZodNever, $ZodObject, $ZodUnknown, safeParse, type $ZodType } from 'zod/v4/core';
+import {
+  $ZodArray,
+  $ZodCustom,
+  $ZodDefault,
+  $ZodNever,
+  $ZodObject,
+  $ZodUnknown,
+  safeParse,
+  type $ZodType,
+} from 'zod/v4/core';
 
 // Of zod only the core: each schema of zod/mini has a dozen methods, which weigh 1 kB in a browser and are not called here.
 
@@ -26,6 +35,10 @@ export const strict = <S extends Shape>(shape: S, expected?: string) =>
 /** An object of these fields, and of any others beside them. */
 export const loose = <S extends Shape>(shape: S) =>
   typed<Fields<S> & Readonly<Record<string, unknown>>>(new $ZodObject({ type: 'object', shape, catchall: anything() }));
+
+/** An array of these, which must be one already. */
+export const list = <T extends readonly unknown[]>(element: Schema<T[number]>) =>
+  typed<T>(new $ZodArray({ type: 'array', element }));
 
 export const anything = () => typed<unknown>(new $ZodUnknown({ type: 'unknown' }));
 

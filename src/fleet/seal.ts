@@ -1,4 +1,5 @@
 import { lazy } from '../core/lazy.js';
+import { check, list } from '../core/schema.js';
 import { whenReady } from '../core/when-ready.js';
 import { cryptoOfRuntime, type SealingCrypto } from './crypto.js';
 import type { SharedKey } from './shared-cache.js';
@@ -70,8 +71,14 @@ export type Secrets = string | readonly [string, ...string[]];
 
 const isSecret = (value: unknown): value is string => typeof value === 'string' && value.length >= MIN_SECRET;
 
-export const areSecrets = (value: unknown): value is Secrets =>
-  Array.isArray(value) ? value.length > 0 && value.every(isSecret) : isSecret(value);
+const SECRET = 'at least 32 bytes of random text';
+export const SECRETS = `${SECRET}, or a list of such secrets`;
+
+/** What an option for secrets has to be. In a list, the one that is wrong is named. */
+export const secretsOption = (given: unknown) =>
+  Array.isArray(given) && given.length > 0
+    ? list<Secrets & readonly string[]>(check(isSecret, SECRET))
+    : check((value): value is Secrets => isSecret(value), SECRETS);
 
 /** One sealer for each secret: the first seals, all open. */
 export function sealers(secrets: Secrets): readonly [Sealer, ...Sealer[]] {

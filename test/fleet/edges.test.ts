@@ -442,7 +442,7 @@ describe('options of a fleet', () => {
   });
 
   const get = async (): Promise<unknown> => await Promise.resolve();
-  test.each([
+  test.each<[object, string]>([
     [{ sharedCache: {} }, 'sharedCache: expected an object with get(), put(), lease() and `fleet` of keyverify/fleet'],
     [{ revocations: 7 }, 'revocations: expected'],
     [{ revocations: {} }, 'or an array of them, got an object'],

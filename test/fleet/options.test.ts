@@ -18,6 +18,22 @@ test.each<[string, (options: never) => object, unknown, readonly string[]]>([
   [
     'redisCache',
     redisCache,
+    { send, secret: [secret, '', 'only-a-dozen', secret, undefined] },
+    [
+      'secret.1: expected at least 32 bytes of random text, got an empty string',
+      'secret.2: expected at least 32 bytes of random text, got a string of 12 characters',
+      'secret.4: expected at least 32 bytes of random text, got undefined',
+    ],
+  ],
+  [
+    'redisRevocations',
+    redisRevocations,
+    { send, signingSecret: [12_345_678, secret], pollMs: 1 },
+    ['signingSecret.0: expected at least 32 bytes of random text, got a number', `pollMs: ${AT_LEAST} 10, got 1`],
+  ],
+  [
+    'redisCache',
+    redisCache,
     { sned: send, secret, prefix: 1, retentionMs: 5 },
     [
       `${SEND} undefined`,

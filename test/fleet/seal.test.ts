@@ -1,12 +1,14 @@
 import { describe, expect, test, vi } from 'vitest';
 
+import { parse } from '../../src/core/schema.js';
 import { cryptoOfRuntime, webCrypto, type SealingCrypto } from '../../src/fleet/crypto.js';
-import { areSecrets, Sealer, sealers } from '../../src/fleet/seal.js';
+import { Sealer, sealers, secretsOption } from '../../src/fleet/seal.js';
 
 const SECRET = 'a-secret-of-at-least-thirty-two-characters';
 const KEY = { fingerprint: 'ab'.repeat(32), namespace: 'n' };
 const DAY = 86_400_000;
 const native = cryptoOfRuntime();
+const isRight = (secret: unknown): boolean => parse(secretsOption(secret), secret).success;
 
 describe('sealing', () => {
   test('is the same by node:crypto and by WebCrypto', async () => {
@@ -81,11 +83,11 @@ describe('sealing', () => {
 });
 
 test.each([undefined, '', 'short', [], [SECRET, 'short'], [SECRET, 7], 7])('a secret is refused: %j', (secret) => {
-  expect(areSecrets(secret)).toBe(false);
+  expect(isRight(secret)).toBe(false);
 });
 
 test('a secret may be one text or a list', () => {
-  expect([SECRET, [SECRET], [SECRET, SECRET]].map(areSecrets)).toEqual([true, true, true]);
+  expect([SECRET, [SECRET], [SECRET, SECRET]].map(isRight)).toEqual([true, true, true]);
   expect(sealers(SECRET)).toHaveLength(1);
   expect(sealers([SECRET, `${SECRET}!`])).toHaveLength(2);
 });
