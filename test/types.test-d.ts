@@ -14,6 +14,7 @@ import {
   type Exchange,
   type FleetSupport,
   type Rejected,
+  type Revocation,
   type RevocationSink,
   type RevocationSource,
   type RevocationsHealth,
@@ -32,6 +33,7 @@ import {
 } from 'keyverify';
 import type { RedisRevocationsOptions } from 'keyverify/redis';
 import { fleet } from 'keyverify/fleet';
+import { createGuard } from 'keyverify/guard';
 import type { Fault, KeyServer, KeyServerOptions } from 'keyverify/testing';
 
 declare const closed: KeyVerifier;
@@ -159,6 +161,20 @@ describe('options and the narrow interface', () => {
     closed.invalidate({});
     // @ts-expect-error it is keyId
     closed.invalidate({ keyID: 'k' });
+  });
+
+  test('a selector has one field, and a place for a key has one name: with two, it would not be clear which', async () => {
+    closed.invalidate({ key: 'a' });
+    await closed.revoke({ tenant: 'a' });
+    // @ts-expect-error one of the two
+    closed.invalidate({ key: 'a', tenant: 'b' });
+    // @ts-expect-error one of the two
+    await closed.revoke({ client: 'a', tenant: 'b' });
+    // @ts-expect-error all, or those of a tenant
+    expectTypeOf({ tenant: 'a', all: true } as const).toExtend<Revocation['select']>();
+    createGuard(closed, { keySources: ['bearer', { header: 'a' }, { query: 'b' }, { subprotocol: 'c' }] });
+    // @ts-expect-error two sources
+    createGuard(closed, { keySources: [{ header: 'a', query: 'b' }] });
   });
 
   test('a key format may be a pattern or a function, a breaker an object or false', () => {

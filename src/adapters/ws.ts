@@ -39,7 +39,7 @@ function watchEnd(socket: Duplex): () => void {
 function hideKey(request: IncomingMessage, { keySources = [] }: Pick<GuardOptions, 'keySources'>): void {
   const offered = request.headers['sec-websocket-protocol'];
   const prefixes = keySources.flatMap((source) =>
-    typeof source === 'object' && 'subprotocol' in source ? source.subprotocol : [],
+    typeof source === 'object' && source.subprotocol !== undefined ? source.subprotocol : [],
   );
   if (offered === undefined || prefixes.length === 0) return;
   const others = subprotocols([offered]).filter((name) => !prefixes.some((prefix) => name.startsWith(prefix)));

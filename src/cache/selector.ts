@@ -2,7 +2,7 @@ import { InvalidOptionsError } from '../core/errors.js';
 import { fromHex } from '../core/fingerprint.js';
 import { meant } from '../core/messages.js';
 import { isText } from '../core/schema.js';
-import { FINGERPRINT, SELECTORS, type Selector, type StoredSelector } from '../core/selector.js';
+import { FINGERPRINT, SELECTORS, type StoredSelector } from '../core/selector.js';
 
 /** What would select nothing, without a word. Not by a RegExp, where it is a key: the engine would keep it, as its input. */
 function wrongValue(name: unknown, value: string): string | undefined {
@@ -19,7 +19,11 @@ function typo([name]: readonly [string, unknown]): string {
 }
 
 /** Checks a selector, and replaces a key by its fingerprint. */
-export function parseSelector(selector: Selector, sha256: (key: string) => string, method: string): StoredSelector {
+export function parseSelector(
+  selector: { readonly key: string } | StoredSelector,
+  sha256: (key: string) => string,
+  method: string,
+): StoredSelector {
   const entries = Object.entries<unknown>({ ...selector });
   const [[name, value] = ['', undefined]] = entries;
   const issue =

@@ -235,8 +235,8 @@ const isBroad = (selector: CacheRevocation['selector']): boolean =>
 
 function toCacheRevocation({ select, source, position, gaps }: FollowedRevocation): CacheRevocation {
   const stream = { source, position, gaps };
-  if ('all' in select) return { selector: 'all', stream };
-  return { selector: 'fingerprint' in select ? { fingerprint: fromHex(select.fingerprint) } : select, stream };
+  if (select.all === true) return { selector: 'all', stream };
+  return { selector: select.fingerprint !== undefined ? { fingerprint: fromHex(select.fingerprint) } : select, stream };
 }
 
 const createFleet = <Claims>(

@@ -1,13 +1,16 @@
+import type { OneOf } from './one-of.js';
+
 /**
  * Which verdicts to forget: exactly one of these. `fingerprint` is the SHA-256 of the key as 64 hexadecimal digits, as
  * `fingerprint(key)` gives it.
  */
-export type Selector =
-  | { readonly key: string }
-  | { readonly fingerprint: string }
-  | { readonly keyId: string }
-  | { readonly client: string }
-  | { readonly tenant: string };
+export type Selector = OneOf<{
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly keyId: string;
+  readonly client: string;
+  readonly tenant: string;
+}>;
 
 /** The names of a selector. */
 export const SELECTORS: readonly string[] = ['key', 'fingerprint', 'keyId', 'client', 'tenant'];
@@ -16,4 +19,8 @@ export const SELECTORS: readonly string[] = ['key', 'fingerprint', 'keyId', 'cli
 export const FINGERPRINT = /^[0-9a-f]{64}$/;
 
 /** A selector in the only form that is kept: a key is replaced by its fingerprint. */
-export type StoredSelector = Exclude<Selector, { readonly key: string }>;
+export type StoredSelector =
+  | { readonly fingerprint: string }
+  | { readonly keyId: string }
+  | { readonly client: string }
+  | { readonly tenant: string };

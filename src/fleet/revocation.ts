@@ -1,12 +1,19 @@
 import type { Clock } from '../core/clock.js';
 import { check, fieldOf, isObject, isText, loose, optional, parse } from '../core/schema.js';
 import { lazy } from '../core/lazy.js';
-import { FINGERPRINT, SELECTORS, type StoredSelector } from '../core/selector.js';
+import type { OneOf } from '../core/one-of.js';
+import { FINGERPRINT, SELECTORS } from '../core/selector.js';
 import { isPosition } from './position.js';
 import type { FleetSupport } from './support.js';
 
 /** Which verdicts a revocation is about: exactly one of these. `fingerprint` is a SHA-256 as 64 hexadecimal digits. */
-export type RevocationSelector = StoredSelector | { readonly all: true };
+export type RevocationSelector = OneOf<{
+  readonly fingerprint: string;
+  readonly keyId: string;
+  readonly client: string;
+  readonly tenant: string;
+  readonly all: true;
+}>;
 
 /**
  * What happened to keys. `revoked`: they are denied until the key server has been asked again. `changed`: they are asked

@@ -1,4 +1,5 @@
 import { shown } from '../core/messages.js';
+import type { OneOf } from '../core/one-of.js';
 import { fieldOf } from '../core/schema.js';
 import type { GuardRequest } from './request.js';
 
@@ -14,19 +15,21 @@ import type { GuardRequest } from './request.js';
  */
 export type KeySource =
   | 'bearer'
-  | { readonly header: string }
-  | { readonly query: string }
-  | { readonly cookie: string }
-  | { readonly subprotocol: string };
+  | OneOf<{
+      readonly header: string;
+      readonly query: string;
+      readonly cookie: string;
+      readonly subprotocol: string;
+    }>;
 
 /** Where a key is looked for by default. */
 const DEFAULT_SOURCES: readonly KeySource[] = ['bearer', { header: 'x-api-key' }];
 
 function placeOf(source: KeySource): string {
   if (source === 'bearer') return 'Authorization: Bearer <key>';
-  if ('header' in source) return `the header ${source.header}`;
-  if ('query' in source) return `the query parameter ${source.query}`;
-  if ('cookie' in source) return `the cookie ${source.cookie}`;
+  if (source.header !== undefined) return `the header ${source.header}`;
+  if (source.query !== undefined) return `the query parameter ${source.query}`;
+  if (source.cookie !== undefined) return `the cookie ${source.cookie}`;
   return `the subprotocol ${source.subprotocol}<key>`;
 }
 
@@ -115,12 +118,12 @@ function candidates(request: GuardRequest, source: KeySource): readonly string[]
     // Other schemes are not ours, however often they come.
     return values.some(hasBearer) ? undefined : [];
   }
-  if ('header' in source) {
+  if (source.header !== undefined) {
     const values = headerOf(request, source.header.toLowerCase());
     return values.length > 1 ? undefined : values;
   }
-  if ('query' in source) return fromQuery(request.url, source.query);
-  if ('cookie' in source) return fromCookies(headerOf(request, 'cookie'), source.cookie);
+  if (source.query !== undefined) return fromQuery(request.url, source.query);
+  if (source.cookie !== undefined) return fromCookies(headerOf(request, 'cookie'), source.cookie);
   return subprotocols(headerOf(request, 'sec-websocket-protocol'))
     .filter((name) => name.startsWith(source.subprotocol))
     .map((name) => name.slice(source.subprotocol.length));
