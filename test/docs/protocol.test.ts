@@ -126,9 +126,16 @@ describe('docs/protocol.openapi.json', () => {
     [{ valid: true, client: 'acme', tenant: 'cust-A', key_id: '' }],
     [{ valid: true, client: 'acme', tenant: 'cust-A', expires_at: 'soon' }],
     [{ valid: true, client: 'acme', tenant: 'cust-A', expires_at: 4_102_444_800_000 }],
+    [{ valid: true, client: 'acme', tenant: 'cust-A', expires_at: 253_402_300_800 }],
   ])('%j fits no schema, and the client refuses it', async (value) => {
     expect(verdicts && schemaOf(verdicts).safeParse(value).success).toBe(false);
     expect(await read(value)).toBe('invalid_response');
+  });
+
+  test('the latest expires_at fits the schema, and the client reads it', async () => {
+    const value = { valid: true, client: 'acme', tenant: 'cust-A', expires_at: 253_402_300_799 };
+    expect(verdicts && schemaOf(verdicts).safeParse(value).success).toBe(true);
+    expect(await read(value)).toBe('verified');
   });
 
   test.each([[undefined], ['cust-A']])('the client sends what is documented, with scope %s', async (scope) => {
