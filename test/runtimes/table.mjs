@@ -8,6 +8,8 @@ import { run } from './process.mjs';
 const HASHES = { native: '`crypto.hash`', JavaScript: '@noble/hashes' };
 const TRANSPORTS = { undici: 'undici pool', fetch: 'global `fetch`' };
 const FLIGHTS = { shared: 'shared', 'one per caller': 'per caller' };
+const SIZES = `A bundle has everything that \`keyverify\` exports (\`export * from 'keyverify'\`) and is minified by esbuild. With
+\`KeyVerifier\` alone, it is 0.4 kB smaller. An install is \`keyverify\` and undici. 1 kB is 1000 bytes, and 1 MB a million.`;
 const line = (cells) => `| ${cells.join(' | ')} |`;
 const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 
@@ -61,7 +63,9 @@ The declarations need the names of \`fetch\` and \`AsyncDisposable\`. Install \`
 
 ## Size and cost
 
-Node.js ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}, load average ${loadavg()[0].toFixed(1)}. Times are processor time, medians of 25 rounds of one run. [Performance](performance.md#start-up) compares the
+Node.js ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}, load average ${loadavg()[0].toFixed(1)}. ${SIZES}
+
+Times are processor time, medians of 25 rounds of one run. [Performance](performance.md#start-up) compares the
 import with that of more packages, in another run. Processor times of different runs differ with the speed of the machine at that
 time, so compare only figures of one run.
 
