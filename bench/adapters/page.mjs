@@ -5,7 +5,7 @@ const WHEN = {
   'missing-key': 'The request has no key, and the key is not `optional`.',
   'invalid-key': 'The key is rejected; `reason` says why, such as `unknown_key`, `revoked` or `expired`.',
   'ambiguous-key':
-    'The request may have more than one key: it has two headers, one header twice, or a blank or comma in the key, as in `X-API-Key: Bearer sk-1`.',
+    'The request may have more than one key: it has two headers, one header twice, or whitespace or a comma in the key, as in `X-API-Key: Bearer sk-1`.',
   'insufficient-scope': 'The key is valid, but not for the scope of this service.',
   forbidden: 'The key is valid, but `authorize()` denied the request.',
   'rate-limited': 'The key server says that this key was used too often.',

@@ -29,7 +29,7 @@ export type Fault =
   | { readonly kind: 'truncated-json' }
   /** Answers 200 with JSON that is not a verdict. */
   | { readonly kind: 'wrong-shape' }
-  /** Answers with the right JSON after `bytes` bytes of white space, chunked. Default: 10 MB (10 000 000 bytes). */
+  /** Answers with the right JSON after `bytes` bytes of whitespace, chunked. Default: 10 MB (10 000 000 bytes). */
   | { readonly kind: 'huge-body'; readonly bytes?: number | undefined }
   /** Answers with the right JSON as `text/plain`. */
   | { readonly kind: 'wrong-content-type' }

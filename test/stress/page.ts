@@ -21,8 +21,9 @@ const CHAPTERS: readonly Chapter[] = [
     name: 'chaos',
     title: 'Chaos',
     about: `Four verifier processes ask two key servers through a loopback proxy: with the pool, with \`fetch\` and with a
-custom dispatcher, with \`failOpen\` on and off. Outages for everybody (refused, reset, swallowed, 503), attacks and storms take
-turns, while keys are issued, revoked, deleted and expire.
+custom dispatcher, with \`failOpen\` on and off. Outages for everybody (\`gone\`: connections are refused; \`reset\`;
+\`black-hole\`: requests are swallowed; \`unavailable\`: 503), attacks and storms take turns, while keys are issued, revoked,
+deleted and expire.
 
 - In a storm, single servers restart and inject faults, and the proxy cuts, delays, swallows, drips and corrupts.
 - In an attack, the server is healthy and callers are hostile: poison keys (500 for keys over 2 048 bytes; a firewall that
