@@ -10,7 +10,7 @@ import { apiKeyAuth } from 'keyverify/node';
 import { startKeyServer } from 'keyverify/testing';
 
 const TTL_MS = 1_000;
-const colour = (style: 'bold' | 'dim' | 'green' | 'red', text: string): string =>
+const color = (style: 'bold' | 'dim' | 'green' | 'red', text: string): string =>
   process.stdout.isTTY ? styleText(style, text) : text;
 const say = (text = ''): void => void process.stdout.write(`${text}\n`);
 const wait = async (ms: number): Promise<void> => await new Promise((resolve) => void setTimeout(resolve, ms));
@@ -84,12 +84,12 @@ async function request(title: string, service: Server, key: string, expected: st
   const saw = `${response.status}, ${response.headers.get('x-verify') ?? ''}`;
   const right = saw === expected && asked === asks;
   steps.push({ title, saw, asked, ms, right });
-  say(`  ${right ? colour('green', 'ok ') : colour('red', 'BAD')} ${title}`);
-  say(colour('dim', `      ${saw}; key server asked ${asked === 1 ? 'once' : `${asked} times`}; ${ms.toFixed(1)} ms`));
+  say(`  ${right ? color('green', 'ok ') : color('red', 'BAD')} ${title}`);
+  say(color('dim', `      ${saw}; key server asked ${asked === 1 ? 'once' : `${asked} times`}; ${ms.toFixed(1)} ms`));
   if (!right) say(`      expected: ${expected}; key server asked ${asks} times`);
 }
 
-say(colour('bold', 'A key server, and a service guarded by keyverify/node. Both are real, on loopback.'));
+say(color('bold', 'A key server, and a service guarded by keyverify/node. Both are real, on loopback.'));
 say(`key server ${keyServer.verifyUrl}, scope cust-A, cacheTtlMs ${TTL_MS}`);
 
 say('\nThe key server answers. It is asked once for each key; then the verdict is cached.');
@@ -121,7 +121,7 @@ await request('the known key', strict, 'sk-acme-1', `200, valid, source server, 
 await request('the key never seen', strict, 'sk-unseen', '401, denied, source server, reason unknown_key', 1);
 
 const width = Math.max(...steps.map(({ title }) => title.length));
-say(`\n${colour('bold', `${'what'.padEnd(width)}  ask   time  result`)}`);
+say(`\n${color('bold', `${'what'.padEnd(width)}  ask   time  result`)}`);
 for (const { title, saw, asked, ms, right } of steps)
   say(
     `${title.padEnd(width)}  ${String(asked).padStart(3)} ${ms.toFixed(1).padStart(6)}  ${saw}${right ? '' : '  WRONG'}`,

@@ -12,7 +12,7 @@ app.get('/orders', apiKeyAuth(verifier), (_, res) => {
   res.json({ tenant: res.locals.identity.tenant });
 });
 
-app.get('/catalogue', apiKeyAuth(verifier, { optional: true }), (_, res) => {
+app.get('/catalog', apiKeyAuth(verifier, { optional: true }), (_, res) => {
   res.json({ tenant: res.locals.identity?.tenant ?? null });
 });
 

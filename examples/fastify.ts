@@ -12,7 +12,7 @@ await app.register(apiKeyAuth, { verifier });
 
 app.get('/orders', (request) => ({ tenant: request.identity.tenant }));
 
-app.get('/catalogue', { config: { keyverify: { optional: true } } }, (request) => ({
+app.get('/catalog', { config: { keyverify: { optional: true } } }, (request) => ({
   tenant: request.identity?.tenant ?? null,
 }));
 

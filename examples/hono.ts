@@ -9,9 +9,7 @@ const verifier = new KeyVerifier({ verifyUrl: server.verifyUrl, serviceToken: 's
 
 const app = new Hono()
   .get('/orders', apiKeyAuth(verifier), (c) => c.json({ tenant: c.var.identity.tenant }))
-  .get('/catalogue', apiKeyAuth(verifier, { optional: true }), (c) =>
-    c.json({ tenant: c.var.identity?.tenant ?? null }),
-  );
+  .get('/catalog', apiKeyAuth(verifier, { optional: true }), (c) => c.json({ tenant: c.var.identity?.tenant ?? null }));
 
 serve({ fetch: app.fetch, port: Number(process.env['PORT'] ?? 3000), hostname: '127.0.0.1' }, (address) => {
   console.log('listening', address);

@@ -17,9 +17,9 @@ class OrdersController {
     return { tenant: identity.tenant };
   }
 
-  @Get('/catalogue')
+  @Get('/catalog')
   @UseGuards(apiKeyAuth(verifier, { optional: true }))
-  catalogue(@Identity() identity: Verified | null): { tenant: string | null } {
+  catalog(@Identity() identity: Verified | null): { tenant: string | null } {
     return { tenant: identity?.tenant ?? null };
   }
 }

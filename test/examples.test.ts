@@ -54,10 +54,10 @@ const acme = { status: 200, body: { tenant: 'cust-A' } };
 
 describe('the examples', { timeout: 30_000 }, () => {
   it.each([
-    ['express', '/catalogue'],
-    ['fastify', '/catalogue'],
-    ['hono', '/catalogue'],
-    ['nest', '/catalogue'],
+    ['express', '/catalog'],
+    ['fastify', '/catalog'],
+    ['hono', '/catalog'],
+    ['nest', '/catalog'],
     ['koa', null],
     ['node', null],
     ['fetch', null],

@@ -9,7 +9,7 @@ import { startKeyServer } from 'keyverify/testing';
 
 import { startStore } from './store.js';
 
-const colour = (style: 'bold' | 'dim' | 'green' | 'red', text: string): string =>
+const color = (style: 'bold' | 'dim' | 'green' | 'red', text: string): string =>
   process.stdout.isTTY ? styleText(style, text) : text;
 const say = (text = ''): void => void process.stdout.write(`${text}\n`);
 
@@ -43,8 +43,8 @@ function record(title: string, results: readonly VerifyResult[], expected: strin
   const saw = results.map(({ status, source }) => `${status} (${source})`).join(', ');
   const right = results.every(({ status }) => status === expected);
   steps.push({ title, saw, asked, ms, right });
-  say(`  ${right ? colour('green', 'ok ') : colour('red', 'BAD')} ${title}`);
-  say(colour('dim', `      ${saw}; key server asked ${asked === 1 ? 'once' : `${asked} times`}; ${ms.toFixed(1)} ms`));
+  say(`  ${right ? color('green', 'ok ') : color('red', 'BAD')} ${title}`);
+  say(color('dim', `      ${saw}; key server asked ${asked === 1 ? 'once' : `${asked} times`}; ${ms.toFixed(1)} ms`));
 }
 
 /** Each service verifies a key, one after the other. */
@@ -77,7 +77,7 @@ async function refused(title: string, key: string): Promise<void> {
   }
 }
 
-say(colour('bold', `A key server, three services, and ${store.name}. All on loopback.`));
+say(color('bold', `A key server, three services, and ${store.name}. All on loopback.`));
 
 say('\nOne service asks, and all know. What they share is sealed.');
 await verify('a key, at three services', 'sk-acme-1', 'verified');
@@ -107,7 +107,7 @@ for (const { title, run } of store.disturbances) {
 }
 
 const width = Math.max(...steps.map(({ title }) => title.length));
-say(`\n${colour('bold', `${'what'.padEnd(width)}  ask    time  result`)}`);
+say(`\n${color('bold', `${'what'.padEnd(width)}  ask    time  result`)}`);
 for (const { title, saw, asked, ms, right } of steps)
   say(
     `${title.padEnd(width)}  ${String(asked).padStart(3)} ${ms.toFixed(1).padStart(7)}  ${saw}${right ? '' : '  WRONG'}`,

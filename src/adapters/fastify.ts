@@ -68,7 +68,7 @@ function checkRoute(route: { readonly config?: { readonly keyverify?: unknown } 
   if (config.keyverify !== undefined) checkRouteOptions(config.keyverify);
 }
 
-/** The `config` of routes in which nothing is misspelt. */
+/** The `config` of routes in which nothing is misspelled. */
 const checked = new WeakSet<object>();
 
 /** What differs for a route. One that was added before the plugin was loaded has not been checked: the guard denies it. */
@@ -132,7 +132,7 @@ const USE = 'use app.register(apiKeyAuth, { verifier }), apiKeyAuth is the plugi
  * await app.register(apiKeyAuth, { verifier });
  *
  * app.get('/orders', (request) => ({ tenant: request.identity.tenant }));
- * app.get('/catalogue', { config: { keyverify: { optional: true } } }, (request) => ({
+ * app.get('/catalog', { config: { keyverify: { optional: true } } }, (request) => ({
  *   tenant: request.identity?.tenant ?? null,
  * }));
  * ```

@@ -59,7 +59,7 @@ export class Entry<Claims> {
   /** How old it has to be for a refresh ahead of its expiry, in whole milliseconds. A rejection is never refreshed. */
   refreshAtAge: number;
   #result: Verified<Claims> | Rejected;
-  /** What `ttlMs` was when it was written: how long it is honoured while there is no other verdict counts from here. */
+  /** What `ttlMs` was when it was written: how long it is honored while there is no other verdict counts from here. */
   readonly fullTtlMs: number;
   /** Bits, and above them the fraction of `mono`: each field of its own would be 8 bytes for each entry. */
   readonly #details: number;

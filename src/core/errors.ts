@@ -28,7 +28,7 @@ export abstract class KeyVerifyError extends Error {
 }
 
 /**
- * Whether this library created the error. Unlike `instanceof`, it also recognises errors of another copy of the library:
+ * Whether this library created the error. Unlike `instanceof`, it also recognizes errors of another copy of the library:
  * ESM beside CJS, or another realm.
  */
 export function isKeyVerifyError(error: unknown): error is KeyVerifyError {

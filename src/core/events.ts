@@ -24,7 +24,7 @@ export interface FailureEvent {
   readonly failure: VerifyFailure;
 }
 
-/** A verdict past its TTL was honoured because of this failure. */
+/** A verdict past its TTL was honored because of this failure. */
 export interface StaleEvent<Claims> extends FailureEvent {
   readonly result: Verified<Claims> | Rejected;
 }

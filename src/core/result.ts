@@ -9,7 +9,7 @@ export interface Verified<Claims = DefaultClaims> {
   readonly valid: true;
   /**
    * `server`: asked just now. `cache`: a verdict within its TTL. `shared`: the same, asked for by another process. `stale`: a
-   * verdict past its TTL, honoured because the key server gave no new one.
+   * verdict past its TTL, honored because the key server gave no new one.
    */
   readonly source: 'server' | 'cache' | 'shared' | 'stale';
   /** Who uses the key, as the key server names them: a person, a service or an application. */

@@ -29,7 +29,7 @@ export interface Denial {
   readonly headers: Readonly<Record<string, string>>;
   /** The body as text. Leave it out in the response to a `HEAD`. */
   readonly body: string;
-  /** The body before it became text, for a framework that serialises it itself. */
+  /** The body before it became text, for a framework that serializes it itself. */
   readonly content: unknown;
   /** As in `ProblemDetails`. */
   readonly reason: string;

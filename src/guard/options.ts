@@ -91,7 +91,7 @@ export function checkHandler(name: string, handler: unknown): void {
   if (!isFunction(handler)) throw new InvalidOptionsError([sentence(name, 'a function', handler)]);
 }
 
-/** Refuses what would guard a route otherwise than it reads, a misspelt option first of all. */
+/** Refuses what would guard a route otherwise than it reads, a misspelled option first of all. */
 export function checkRouteOptions(options: unknown): void {
   const issues = optionIssues(schemas().route, options);
   if (issues.length > 0) throw new InvalidOptionsError(issues.map(withPlaceForRoute));

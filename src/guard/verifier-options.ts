@@ -39,7 +39,7 @@ const GUARD_OPTIONS = ['keySources', 'realm', 'onDenied'];
 /** Where a key may be: an object in `keySources`. */
 const KEY_SOURCES = ['header', 'query', 'cookie', 'subprotocol'];
 
-/** Of a route of Fastify's: our options are misspelt in its `config`. */
+/** Of a route of Fastify's: our options are misspelled in its `config`. */
 const MISSPELT = /^(config\..+): there is no such option$/s;
 
 /** Says of an option that no route has where it belongs, or what it is called. */

@@ -58,7 +58,7 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    */
   readonly maxRejectedEntries?: number | undefined;
   /**
-   * How long a call may take, queueing and retries included; up to 0.1 s longer while the library checks whether this process
+   * How long a call may take, queuing and retries included; up to 0.1 s longer while the library checks whether this process
    * has a free thread. Default: 2 000 (2 seconds).
    */
   readonly timeoutMs?: number | undefined;

@@ -9,7 +9,7 @@ const MOST_SHOWN = 64;
 export function parseJson(response: WireResponse): { readonly value: unknown } | string {
   const type = response.header('content-type') ?? '';
   if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(type))
-    // Whole or not at all: it may repeat a secret, and a part of one is not recognised.
+    // Whole or not at all: it may repeat a secret, and a part of one is not recognized.
     return `content-type ${(type.length > MOST_SHOWN ? '' : type) || 'none'}, not application/json`;
   try {
     const value: unknown = JSON.parse(utf8().decode(response.body));

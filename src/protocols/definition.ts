@@ -94,7 +94,7 @@ export interface VerdictDefinition {
 
 /** Describes the contract of a key server, for `defineProtocol()`. */
 export interface ProtocolDefinition {
-  /** The protocol's name, in the message about a response that is no verdict. The key server of `keyverify/testing` recognises presets by it. Default: none. */
+  /** The protocol's name, in the message about a response that is no verdict. The key server of `keyverify/testing` recognizes presets by it. Default: none. */
   readonly name?: string | undefined;
   /** The URL of the key server, unless the verifier has a `verifyUrl`. Default: none. */
   readonly url?: string | undefined;

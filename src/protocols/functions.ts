@@ -35,7 +35,7 @@ export const NAME = /^[\w-]{1,40}$/;
 
 /**
  * What is wrong with what a verdict function returned. A field of another name would be dropped without a word, and a key
- * whose end is misspelt would not end.
+ * whose end is misspelled would not end.
  */
 export function returnedProblem(answer: unknown): string | undefined {
   if (!isRecord(answer)) return shown(answer);

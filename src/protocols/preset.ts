@@ -36,7 +36,7 @@ export const kinds = lazy(() => ({
   ),
 }));
 
-/** Finds the mistakes in the options of a preset. One that is misspelt would silently not be enforced. */
+/** Finds the mistakes in the options of a preset. One that is misspelled would silently not be enforced. */
 export function presetChecker(shape: (is: ReturnType<typeof kinds>) => Shape): (options: unknown) => string[] {
   const schema = lazy(() => {
     const fields = shape(kinds());

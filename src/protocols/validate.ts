@@ -141,7 +141,7 @@ export function definitionIssues(definition: ProtocolDefinition): readonly strin
 
 const OF_FLAG = /^verdict\.(?:flag|identity)\b|did you mean (?:flag|identity)\?/;
 
-/** A verdict with other mistakes may lack its flag, too, unless that is what is misspelt. */
+/** A verdict with other mistakes may lack its flag, too, unless that is what is misspelled. */
 function missingFlag(verdict: unknown, issues: readonly string[]): readonly string[] {
   const own = issues.filter((issue) => headOf(issue) === 'verdict');
   if (own.length === 0 || !isRecord(verdict) || own.some((issue) => OF_FLAG.test(issue))) return [];
@@ -164,7 +164,7 @@ function issuesOfRightParts(
   const read = parse(verdictSchema, own);
   const verdict = typeof own === 'function' ? own : read.success ? read.data : undefined;
   const isMisspelt = Object.keys(definition).some((name) => !names[''].includes(name));
-  // Of a part that is misspelt or wrong, not its default is meant.
+  // Of a part that is misspelled or wrong, not its default is meant.
   return combinationIssues({ request: request.data, rules, verdict }).filter((issue) => {
     const part = headOf(issue);
     return part === 'rejects' || Object.hasOwn(right, part) || (!isMisspelt && !isWrong(part));

@@ -49,7 +49,7 @@ export class Breaker<Failure> {
     return this.#probeAt;
   }
 
-  /** `minPauseMs` is what the failure itself asks for; it is honoured up to the longest pause. */
+  /** `minPauseMs` is what the failure itself asks for; it is honored up to the longest pause. */
   recordFailure(failure: Failure, mono: number, minPauseMs = 0): void {
     this.#failures++;
     if (this.#state === 'closed') {

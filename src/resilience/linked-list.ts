@@ -1,4 +1,4 @@
-/** What a list needs to hold an item: the item keeps its neighbours itself, so it is in one list at a time. */
+/** What a list needs to hold an item: the item keeps its neighbors itself, so it is in one list at a time. */
 export interface Linked<Item> {
   older?: Item | undefined;
   newer?: Item | undefined;
@@ -31,7 +31,7 @@ export class LinkedList<Item extends Linked<Item>> {
     else older.newer = newer;
     if (newer === undefined) this.newest = older;
     else newer.older = older;
-    // An item in the old generation would keep its neighbours alive, and they theirs.
+    // An item in the old generation would keep its neighbors alive, and they theirs.
     item.older = undefined;
     item.newer = undefined;
     this.size--;

@@ -197,7 +197,7 @@ export function checkKeyServerUnderTest(options: unknown): void {
   if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
 
-/** What a record has to fulfil besides its types. */
+/** What a record has to fulfill besides its types. */
 export interface RecordRules {
   /** Whether it may have `scopes`. */
   readonly hasScopes: boolean;

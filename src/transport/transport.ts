@@ -114,7 +114,7 @@ export class TransportError extends Error {
   }
 }
 
-/** Also recognises an error of another copy of this library. */
+/** Also recognizes an error of another copy of this library. */
 export function isTransportError(error: unknown): error is TransportError {
   return fieldOf(error, BRAND) === true;
 }
