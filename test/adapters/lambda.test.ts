@@ -14,7 +14,9 @@ const hidesValues = [
   'refuses a header that is sent twice, also where one of the two has no key',
 ];
 
-for (const version of ['1.0', '2.0', 'ALB', 'ALB, several values', 'Lattice'] satisfies EventVersion[]) {
+const VERSIONS = ['1.0', '2.0', 'ALB', 'ALB, several values', 'Lattice'] as const satisfies EventVersion[];
+
+for (const version of VERSIONS) {
   testAdapter(
     `Lambda, events of version ${version}`,
     (verifier, handler) => {
@@ -81,6 +83,35 @@ describe('a protected function', () => {
       [],
     ]);
   });
+
+  it.each(VERSIONS)('denies a HEAD without a body, and a GET with one, for an event of version %s', async (version) => {
+    const call = { url: '', path: '/', headers: [] };
+    const [head] = await reading(eventOf({ ...call, method: 'HEAD' }, version));
+    expect(head).toMatchObject({ statusCode: 401, body: '' });
+    const [get] = await reading(eventOf({ ...call, method: 'GET' }, version));
+    expect(get).toMatchObject({ statusCode: 401, body: expect.stringContaining('"missing_key"') as string });
+  });
+
+  it.each(VERSIONS)(
+    'denies with lists of headers only where they are read, for an event of version %s',
+    async (version) => {
+      const event = eventOf({ url: '', path: '/', method: 'GET', headers: [['x-request-id', 'req-7']] }, version);
+      const [denial] = await reading(event);
+      const headers = {
+        'content-type': 'application/problem+json',
+        'www-authenticate': 'Bearer realm="api"',
+        'cache-control': 'no-store',
+        'x-request-id': 'req-7',
+      };
+      const lists = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]));
+      expect(denial).toStrictEqual({
+        statusCode: 401,
+        headers,
+        ...(version === 'ALB, several values' && { multiValueHeaders: lists }),
+        body: expect.any(String) as string,
+      });
+    },
+  );
 
   it('denies with the id that API Gateway gave the request', async () => {
     const [denial] = await reading({ headers: {}, requestContext: { requestId: 'c6af9ac6-7b61' } });

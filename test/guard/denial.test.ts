@@ -52,7 +52,18 @@ describe('the table from results to answers', () => {
   it('answers our own misconfiguration with 500 and no detail', () => {
     const answer = answerTo(failedClosed('misconfigured'));
     expect(answer).toMatchObject({ status: 500, title: 'Internal server error', reason: 'internal_error' });
+    expect(answer.headers).toEqual({ 'content-type': 'application/problem+json' });
     expect(JSON.stringify(answer)).not.toMatch(/detail|token|misconfigured/);
+  });
+
+  it('has no field for a detail where there is none', () => {
+    expect(problemDetails('unavailable', 'id-1')).toStrictEqual({
+      type: 'urn:keyverify:problem:unavailable',
+      title: 'API keys cannot be verified at the moment',
+      status: 503,
+      reason: 'unavailable',
+      requestId: 'id-1',
+    });
   });
 
   it.each([

@@ -254,6 +254,15 @@ describe('the request id of a denial', () => {
     expect(await idFor('req-sk-1')).toMatch(UUID);
   });
 
+  it('is a new one where the key could not be read, since it may be the key', async () => {
+    const header = (name: string): string[] => {
+      if (name === 'x-request-id') return ['sk-1'];
+      throw new Error('inside');
+    };
+    const denial = await denied(createGuard(saying(acme))({ url: '/', header }));
+    expect(denial).toMatchObject({ status: 500, headers: { 'x-request-id': expect.stringMatching(UUID) as string } });
+  });
+
   it.each<[string, Record<string, string | string[]>]>([
     ['there is none', {}],
     ['it came twice', { 'x-request-id': ['req-7', 'req-8'] }],
@@ -358,6 +367,16 @@ describe('what differs for a route', () => {
     expect((await denied(guard(withoutKey, nothing as unknown as RouteOptions))).reason).toBe('missing_key');
   });
 
+  it('is read at the first request, and not checked again with each', async () => {
+    const optional = vi.fn(() => true);
+    const route = Object.defineProperty({}, 'optional', { get: optional, enumerable: true });
+    const guard = createGuard(saying(acme));
+    expect(await guard(withoutKey, route)).toEqual({ allowed: true, identity: null });
+    const { length } = optional.mock.calls;
+    expect(await guard(withoutKey, route)).toEqual({ allowed: true, identity: null });
+    expect(optional).toHaveBeenCalledTimes(length);
+  });
+
   it.each<[string, unknown]>([
     ['null', null],
     ['a string for a boolean', { optional: 'false' }],
@@ -369,6 +388,24 @@ describe('what differs for a route', () => {
     const denial = await denied(createGuard(saying(acme), { onDenied })(withKey, route as RouteOptions));
     expect(denial.status).toBe(500);
     expect(onDenied).toHaveBeenCalledWith(expect.anything(), { error: expect.any(InvalidOptionsError) as Error });
+  });
+});
+
+describe('an option that no route has', () => {
+  it.each<[object, string]>([
+    [{ keySources: ['bearer'] }, 'keySources: there is no such option of a route, set it where the guard is made'],
+    [{ realm: 'api' }, 'realm: there is no such option of a route, set it where the guard is made'],
+    [{ onDenied: () => undefined }, 'onDenied: there is no such option of a route, set it where the guard is made'],
+    [{ scope: 'a' }, 'scope: there is no such option here, it is one of KeyVerifier'],
+    [{ required: false }, 'required: there is no such option, did you mean optional: true?'],
+    [{ myrealm: 'api' }, 'myrealm: there is no such option'],
+    [{ myscope: 'a' }, 'myscope: there is no such option'],
+    [{ unrequired: true }, 'unrequired: there is no such option'],
+  ])('is named, and where it belongs: %o', async (route, issue) => {
+    const onDenied = vi.fn(() => undefined);
+    await createGuard(saying(acme), { onDenied })(withKey, route);
+    const error = new InvalidOptionsError([issue]);
+    expect(onDenied).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ status: 500 }), { error });
   });
 });
 
@@ -387,7 +424,23 @@ describe('the options of a guard', () => {
       );
     const verify = (): DefaultVerifier => saying(acme);
     expect(() => createGuard(verify)).not.toThrow();
+    const maker = (name: string) =>
+      Object.defineProperties(() => saying(acme), { name: { value: name }, length: { value: 1 } });
+    for (const name of ['verifyLater', 'reverify', 'bound reverify'])
+      expect(() => createGuard(maker(name) as never)).not.toThrow();
   });
+
+  it.each([{ headers: {} }, { req: { headers: {} } }])(
+    'refuse the request %j, with which a framework calls what is passed to it',
+    (request) => {
+      expect(() => createGuard(request as never)).toThrow(
+        new InvalidOptionsError([
+          'verifier: got a request: write apiKeyAuth(verifier), not apiKeyAuth, as the handler',
+        ]),
+      );
+      expect(() => createGuard({ ...request, ...saying(acme) })).not.toThrow();
+    },
+  );
 
   it('suggest `verifier` if it is misspelt', () => {
     expect(() => createGuard(undefined as never, { verfier: saying(acme) } as never)).toThrow(
@@ -432,6 +485,7 @@ describe('the options of a guard', () => {
       { header: 'x-api-key' },
       /header: there is no such option, did you mean keySources: \[\{ header \}\]\?$/,
     ],
+    ['a name that ends like a place', { myquery: 'key' }, /myquery: there is no such option$/],
     ['a place that is no array', { keySources: 'bearer' }, source],
   ])('are refused for %s', (_, options, message) => {
     expect(() => createGuard(saying(acme), options as GuardOptions)).toThrow(InvalidOptionsError);

@@ -4,6 +4,7 @@ import { KeyVerifier } from 'keyverify';
 import { startKeyServer } from 'keyverify/testing';
 
 import { systemClock } from '../../src/core/clock.js';
+import { VERIFY_NOW } from '../../src/core/verifier.js';
 import { createGuard } from '../../src/guard/guard.js';
 import type { GuardOptions, RouteOptions } from '../../src/guard/options.js';
 import type { GuardRequest } from '../../src/guard/request.js';
@@ -138,6 +139,50 @@ describe('a guard that answers 500 says why', () => {
         'keyverify: invalid options - optinal: there is no such option, did you mean optional?',
       'keyverify: a guard answers 500, since the request could not be read: Error',
     ]);
+  });
+
+  test.each<[string, () => unknown]>([
+    ['Error: inside', throwing('inside')],
+    ['TypeError: keyverify: the verifier gave no result', () => undefined],
+  ])('if a verifier of somebody else’s is to blame, at once or later: %s', async (why, answer) => {
+    const verify = async () => await Promise.resolve(answer() as typeof acme);
+    const cachedOnly = { verify, [VERIFY_NOW]: () => answer() as typeof acme };
+    for (const verifier of [{ verify }, cachedOnly]) expect(await status(createGuard(verifier)(withKey))).toBe(500);
+    const line = `keyverify: a guard answers 500, since verify() threw, or gave no result: ${why}`;
+    expect(lines()).toEqual([line, line]);
+  });
+
+  test.each([
+    ['/orders', '/orders'],
+    [`/orders?key=${KEY}`, '/orders'],
+    ['/orders#x?y', '/orders'],
+    ['/orders?a#b\nc', '/orders'],
+    ['/or ders\r\n\u001b[31m\u00e9', '/orders[31m'],
+    [`/keys/${KEY}`, '/keys/[redacted]'],
+    [`/${'x'.repeat(300)}`, `/${'x'.repeat(199)}`],
+  ])('of the route of %j it names the path %s', async (url, path) => {
+    await createGuard(saying(acme))({ ...withKey, url }, { optinal: true } as RouteOptions);
+    expect(lines()).toEqual([
+      `keyverify: a guard answers 500, since the options of this route are wrong (${path}): InvalidOptionsError: ` +
+        'keyverify: invalid options - optinal: there is no such option, did you mean optional?',
+    ]);
+  });
+
+  test('of each route whose options are wrong, so that one does not hide another', async () => {
+    const guard = createGuard(saying(acme));
+    for (const route of [{ optinal: true }, { maxAgeMs: -1 }, { optinal: true }])
+      expect(await status(guard(withKey, route as RouteOptions))).toBe(500);
+    expect(lines()).toEqual([
+      expect.stringMatching(/optinal: there is no such option, did you mean optional\?$/),
+      expect.stringMatching(/maxAgeMs: expected a number of milliseconds, 0 or more, got -1$/),
+    ]);
+  });
+
+  test('if only the request id could not be read, without blame for the rest of the request', async () => {
+    const header = (name: string): readonly string[] =>
+      name === 'x-request-id' ? throwing(KEY)() : withTwo.header(name);
+    expect(await status(createGuard(saying(acme))({ ...withTwo, header }))).toBe(500);
+    expect(lines()).toEqual(['keyverify: a guard answers 500, since the request could not be read: Error']);
   });
 
   test.each<[string, object]>([

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { describe, expect, it } from 'vitest';
 
 import { createGuard } from '../../src/guard/guard.js';
+import type { KeySource } from '../../src/guard/key-sources.js';
 import { guardNode, type NodeRequest, sendDenial } from '../../src/guard/node.js';
 import { VERIFY_NOW } from '../../src/core/verifier.js';
 import { listen } from '../adapters/listen.js';
@@ -97,6 +98,49 @@ describe('a request of node:http', () => {
   ])('has %s', async (_, request, reason) => {
     const guard = createGuard(saying(rejected('revoked')));
     expect(await guardNode(guard, request, new EventEmitter())).toMatchObject({ denial: { reason } });
+  });
+
+  it.each<[string, NodeRequest, KeySource]>([
+    [
+      'what middleware has set in place of what was sent',
+      { headers: { 'x-api-key': 'sk-1' }, rawHeaders: ['Host', 'here', 'X-Api-Key', 'sk-2'] },
+      { header: 'x-api-key' },
+    ],
+    [
+      'the values of a header that came twice, and of no other',
+      {
+        headers: { cookie: 'a=1; key=sk-1' },
+        rawHeaders: ['Cookie', 'a=1', 'X-Note', 'key=sk-2', 'cookie', 'key=sk-1'],
+      },
+      { cookie: 'key' },
+    ],
+    [
+      'no value that is called like a header as its name',
+      {
+        headers: { 'sec-websocket-protocol': 'v1, key.sk-1' },
+        rawHeaders: [
+          ...['Sec-WebSocket-Protocol', 'v1'],
+          ...['X-Note', 'sec-websocket-protocol'],
+          ...['key.sk-2', 'x'],
+          ...['Sec-WebSocket-Protocol', 'key.sk-1'],
+        ],
+      },
+      { subprotocol: 'key.' },
+    ],
+  ])('has %s', async (_, request, source) => {
+    const verifier = saying(acme);
+    await guardNode(createGuard(verifier, { keySources: [source] }), request, new EventEmitter());
+    expect(verifier.asked).toMatchObject([{ key: 'sk-1' }]);
+  });
+
+  it('has the id that a framework gave it, if it is a text', async () => {
+    const idFor = async (id: unknown) => {
+      const headers = { 'x-request-id': 'req-7' };
+      const { denial } = await guardNode(createGuard(saying(acme)), { headers, id }, new EventEmitter());
+      return denial?.headers['x-request-id'];
+    };
+    expect(await idFor('req-a')).toBe('req-a');
+    for (const id of [undefined, 7, {}, () => 'req-a']) expect(await idFor(id)).toBe('req-7');
   });
 
   it('has the query of its URL, if it has one', async () => {

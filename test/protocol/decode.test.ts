@@ -22,6 +22,14 @@ function protocol(answer: unknown, scope?: WireProtocol['scope']): WireProtocol 
 const decode = (answer: unknown, status = 200, context = CONTEXT) =>
   decodeResponse(protocol(answer), response(status), context);
 
+const UNREADABLE = 'keyverify: the key server answered with something the protocol could not read';
+const notVerdict = (problem: string) => ({
+  failure: {
+    kind: 'invalid_response',
+    message: `keyverify: the response of the key server is not a verdict: ${problem}`,
+  },
+});
+
 describe('what no protocol can change', () => {
   test.each([0, 100, 199, 300, 302, 307, 399, 408, 421, 425, 500, 503, 599, 600, NaN])(
     'a response with the status %i is never read',
@@ -34,43 +42,54 @@ describe('what no protocol can change', () => {
   );
 
   test.each([400, 401, 403, 404, 429, 499])('a response with the status %i does not verify', (status) => {
-    expect(decode(GOOD, status)).toMatchObject({ failure: { kind: 'invalid_response' } });
+    expect(decode(GOOD, status)).toEqual(notVerdict(`the status is ${status}`));
     expect(decode({ kind: 'rejected', reason: 'unknown_key' }, status)).toMatchObject({ kind: 'rejected' });
   });
 
   test('an error is no verdict, and tells no secret', () => {
     const given = { ...protocol(GOOD), decode: () => expect.fail(`no ${KEY} here`) };
     const decoded = decodeResponse(given, response(200), CONTEXT);
-    expect(decoded).toMatchObject({ failure: { kind: 'invalid_response', cause: { message: 'no [redacted] here' } } });
+    expect(decoded).toMatchObject({
+      failure: { kind: 'invalid_response', message: UNREADABLE, cause: { message: 'no [redacted] here' } },
+    });
   });
 
-  test.each([
-    undefined,
-    null,
-    true,
-    Promise.resolve(GOOD),
-    {},
-    { kind: 'valid', client: 'acme', tenant: 'cust-A' },
-    { kind: 'verified' },
-    { ...GOOD, client: '' },
-    { ...GOOD, client: 7 },
-    { ...GOOD, tenant: undefined },
-    { ...GOOD, keyId: '' },
-    { ...GOOD, keyId: null },
-    { ...GOOD, expiresAt: '2027-01-01T00:00:00Z' },
-    { ...GOOD, expiresAt: NaN },
-    { ...GOOD, expiresAt: NOW * 1_000 },
-    { ...GOOD, claims: [] },
-    { ...GOOD, claims: 'pro' },
-    { ...GOOD, client: `x${KEY}x` },
-    { ...GOOD, tenant: KEY },
-    { ...GOOD, keyId: KEY },
-  ])('%o is no verdict', (answer) => {
-    expect(decode(answer)).toMatchObject({ failure: { kind: 'invalid_response' } });
+  test.each<[unknown, string]>([
+    [Promise.resolve(GOOD), 'the protocol says neither verified nor rejected'],
+    [{}, 'the protocol says neither verified nor rejected'],
+    [{ kind: 'valid', client: 'acme', tenant: 'cust-A' }, 'the protocol says neither verified nor rejected'],
+    [{ kind: 'verified' }, 'client and tenant have to be strings'],
+    [{ ...GOOD, client: '' }, 'client and tenant have to be strings'],
+    [{ ...GOOD, client: 7 }, 'client and tenant have to be strings'],
+    [{ ...GOOD, tenant: undefined }, 'client and tenant have to be strings'],
+    [{ ...GOOD, keyId: '' }, 'the key id has to be a string'],
+    [{ ...GOOD, keyId: null }, 'the key id has to be a string'],
+    [{ ...GOOD, expiresAt: '2027-01-01T00:00:00Z' }, 'the expiry is not a time before the year 10000'],
+    [{ ...GOOD, expiresAt: String(NOW + 1) }, 'the expiry is not a time before the year 10000'],
+    [{ ...GOOD, expiresAt: new Date(NOW + 1) }, 'the expiry is not a time before the year 10000'],
+    [{ ...GOOD, expiresAt: NaN }, 'the expiry is not a time before the year 10000'],
+    [{ ...GOOD, expiresAt: NOW * 1_000 }, 'the expiry is not a time before the year 10000'],
+    [{ ...GOOD, claims: [] }, 'the claims are not an object'],
+    [{ ...GOOD, claims: 'pro' }, 'the claims are not an object'],
+    [{ ...GOOD, client: `x${KEY}x` }, 'client, tenant or key id holds a secret'],
+    [{ ...GOOD, tenant: KEY }, 'client, tenant or key id holds a secret'],
+    [{ ...GOOD, keyId: KEY }, 'client, tenant or key id holds a secret'],
+  ])('%o is no verdict: %s', (answer, problem) => {
+    expect(decode(answer)).toEqual(notVerdict(problem));
+  });
+
+  test.each([undefined, null, true])('%o is no answer at all', (answer) => {
+    expect(decode(answer)).toEqual({
+      failure: { kind: 'invalid_response', message: UNREADABLE, cause: expect.any(Error) as Error },
+    });
   });
 
   test('a key that has ended is rejected', () => {
-    expect(decode({ ...GOOD, expiresAt: NOW })).toMatchObject({ kind: 'rejected', result: { reason: 'expired' } });
+    expect(decode({ ...GOOD, expiresAt: NOW })).toMatchObject({
+      kind: 'rejected',
+      result: { reason: 'expired' },
+      ambiguous: false,
+    });
     expect(decode({ ...GOOD, expiresAt: NOW + 1 })).toMatchObject({ kind: 'verified', expiresAt: NOW + 1 });
   });
 
@@ -86,13 +105,9 @@ describe('what no protocol can change', () => {
     const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
     expect(decode({ ...GOOD, claims: { x: nested(63) } })).toMatchObject({ kind: 'verified' });
     for (const levels of [64, 3_000, 30_000])
-      expect(decode({ ...GOOD, claims: { x: nested(levels), y: 1 } })).toEqual({
-        failure: {
-          kind: 'invalid_response',
-          message:
-            'keyverify: the response of the key server is not a verdict: the claims are nested deeper than 64 levels',
-        },
-      });
+      expect(decode({ ...GOOD, claims: { x: nested(levels), y: 1 } })).toEqual(
+        notVerdict('the claims are nested deeper than 64 levels'),
+      );
   });
 
   test('a rejection needs no reason, and may be ambiguous', () => {
@@ -136,6 +151,11 @@ test('Cache-Control shortens what a verdict is worth, unless the protocol ignore
   expect(decodeResponse(protocol(GOOD), given, CONTEXT)).toMatchObject({ freshness: { noStore: true } });
   const ignoring = { ...protocol(GOOD), ignoreCacheControl: true };
   expect(decodeResponse(ignoring, given, CONTEXT)).toMatchObject({ freshness: { noStore: false, maxAgeMs: Infinity } });
+});
+
+test('Age shortens what max-age leaves', () => {
+  const given = response(200, '', { 'cache-control': 'max-age=60', age: '5' });
+  expect(decodeResponse(protocol(GOOD), given, CONTEXT)).toMatchObject({ freshness: { maxAgeMs: 55_000 } });
 });
 
 describe('a scope that is compared', () => {

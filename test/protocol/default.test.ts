@@ -79,7 +79,13 @@ describe('an answer with status 200', () => {
   test('is shown whole or not at all, since a part of a key would not be recognised', () => {
     const key = 'sk-0123456789abcdef';
     const message = (type: string) => String(Reflect.get(Object(kind(GOOD_BODY, { 'content-type': type })), 'message'));
-    expect(message(`text/plain; ${'x'.repeat(51)}`)).toContain(`${'x'.repeat(51)}, not application/json`);
+    const longest = `text/plain; ${'x'.repeat(52)}`;
+    expect(message(longest)).toBe(
+      `keyverify: the key server answered with content-type ${longest}, not application/json`,
+    );
+    expect(message(`${longest}x`)).toBe(
+      'keyverify: the key server answered with content-type none, not application/json',
+    );
     expect(message(`text/plain; ${'x'.repeat(40)}${key}`)).not.toContain('sk-');
   });
 
