@@ -156,10 +156,13 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     await this.#loader.publish(toPublic(stored));
   }
 
-  /** Forgets everything, as if nothing had been asked yet. */
+  /**
+   * Forgets every verdict. A key that was rejected or invalidated, or has expired, is still not let in because of a failure. To
+   * stop keys in use, call `invalidate()`.
+   */
   clear(): void {
     this.#loader.detach();
-    const count = this.#cache.clear(this.#options.clock.monotonic());
+    const count = this.#cache.clear(this.#now());
     this.#observers.tell((o) => o.onInvalidate?.({ selector: 'all', count }));
   }
 
@@ -236,7 +239,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     const age = entry.age(now);
     this.#cache.touch(fingerprint, entry, age);
     if (age < entry.ttlMs && age < (options.maxAgeMs ?? Infinity)) {
-      if (age >= entry.refreshAtAge) this.#refreshAhead(fingerprint, key, entry, age, now.mono, options);
+      if (age >= entry.refreshAtAge || this.#loader.isOpen)
+        this.#refreshAhead(fingerprint, key, entry, age, now.mono, options);
       return entry.isVerified ? this.#counter.hit(entry.result) : this.#counter.count(entry.result);
     }
     const backoff = entry.backoffFailure(now.mono) ?? this.#loader.slowStart.heldBackBy(shareOf(fingerprint), now.mono);

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 
 import { describe, expect, test } from 'vitest';
 
-import type { VerifyFailure } from 'keyverify';
+import type { KeyVerifier, VerifyFailure } from 'keyverify';
 import type { Fault } from 'keyverify/testing';
 
 import { ACME, GOOD, OTHER, TOKEN, brief, rig, settle, until } from './helpers/rig.js';
@@ -169,6 +169,27 @@ describe('invariant 7: failing open needs an outage of the server', () => {
     expect(answers.filter((answer) => answer === 'closed overloaded').length).toBeGreaterThan(0);
   });
 
+  test.each([
+    ['rejected', 'sk-made-up', () => undefined],
+    ['invalidated', GOOD, (verifier: KeyVerifier<boolean>) => verifier.invalidate({ key: GOOD })],
+    [
+      'invalidated with all of its tenant',
+      GOOD,
+      (verifier: KeyVerifier<boolean>) => verifier.invalidate({ tenant: 'cust-A' }),
+    ],
+  ])('a key that was %s is not let in, not even after clear()', async (_, key, stop) => {
+    const { server, clock, build } = await rig();
+    const verifier = build({ failOpen: true, retries: 0 });
+    await verifier.verify(key);
+    expect(await verifier.check()).toMatchObject({ ok: true });
+    await clock.advance(1_000);
+    stop(verifier);
+    verifier.clear();
+    server.injectFault(DOWN);
+    const asked = [key, OTHER].map(async (each) => brief(await verifier.verify(each)));
+    expect(await settle(Promise.all(asked), clock, 2_000)).toEqual(['closed server_error', 'open server_error']);
+  });
+
   test('wrong settings and garbage do not', async () => {
     expect(await attempt({ kind: 'status', status: 403 }, GOOD)).toBe('closed misconfigured');
     expect(await attempt({ kind: 'html' }, GOOD)).toBe('closed invalid_response');
@@ -306,7 +327,7 @@ test('invariant 10: verify() never throws for what network or server do, and no 
 });
 
 test('no key is taken for another that is hashed like it', async () => {
-  const { server, build } = await rig({ 'sk-\uFFFD': ACME, 'sk-\uD800': ACME });
+  const { server, build } = await rig();
   const verifier = build();
   for (const key of ['sk-\uFFFD', 'sk-\uD800', 'sk-\uDFFF', 'sk-\uFFFD']) {
     expect(brief(await verifier.verify(key))).toBe('rejected local malformed_key');

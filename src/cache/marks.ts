@@ -18,17 +18,12 @@ export class Marks {
   }
 
   addAll(): void {
-    this.clear();
+    this.#fingerprints.clear();
     this.#areAll = true;
   }
 
   /** There is an answer. */
   delete(fingerprint: string): void {
     this.#fingerprints.delete(fingerprint);
-  }
-
-  clear(): void {
-    this.#fingerprints.clear();
-    this.#areAll = false;
   }
 }

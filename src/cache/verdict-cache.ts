@@ -180,11 +180,14 @@ export class VerdictCache<Claims> {
     this.#gaps.add({ position: this.#position, ...now, windowMs });
   }
 
-  /** Forgets everything, as if nothing had been asked yet. Returns how many verdicts went. */
-  clear(mono: number): number {
+  /** Forgets every verdict, but not which keys may not be let in. Returns how many verdicts went. */
+  clear(now: Instant): number {
     const { verified, rejected } = this.sizes;
-    this.#revoked.add('all', { position: ++this.#position, mono });
-    this.#marks.clear();
+    for (const fingerprint of this.#fingerprints()) {
+      const entry = this.get(fingerprint);
+      if (entry?.result.valid !== true || entry.hasEnded(entry.age(now))) this.#marks.add(fingerprint);
+    }
+    this.#revoked.add('all', { position: ++this.#position, mono: now.mono });
     this.#verified.clear();
     this.#rejected.clear();
     this.#sweeping = undefined;

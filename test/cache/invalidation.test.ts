@@ -101,20 +101,36 @@ describe('invalidation', () => {
 });
 
 describe('clear', () => {
-  test('forgets everything, marks included, and says how many', () => {
+  test('forgets every verdict, and says how many', () => {
     const verdicts = filled();
-    expect(verdicts.clear(0)).toBe(4);
+    expect(verdicts.clear(ASKED_AT)).toBe(4);
     expect(kept(verdicts)).toBe('');
     expect(verdicts.sizes).toEqual({ verified: 0, rejected: 0 });
+  });
+
+  test('keeps out what may not be let in: rejected, expired, invalidated, known or not', () => {
+    const verdicts = filled();
+    verdicts.set('b', verdict(verified({ expiresAt: ASKED_AT.wall + 50 }), 1), 0);
+    forget(verdicts, { fingerprint: 'c' });
     forget(verdicts, { fingerprint: 'x' });
-    verdicts.clear(0);
-    expect(invalidated(verdicts)).toBe('');
+    const then = { wall: ASKED_AT.wall + 50, mono: ASKED_AT.mono + 50 };
+    verdicts.clear(then);
+    expect(invalidated(verdicts)).toBe('bcrx');
+    verdicts.clear(then);
+    expect(invalidated(verdicts)).toBe('bcrx');
+  });
+
+  test('keeps out what was invalidated by more than a fingerprint and not looked up since', () => {
+    const verdicts = filled();
+    forget(verdicts, { tenant: 'cust-B' });
+    verdicts.clear(ASKED_AT);
+    expect(invalidated(verdicts)).toBe('bcr');
   });
 
   test('wins over an answer in flight', () => {
     const verdicts = filled();
     const before = verdicts.position;
-    verdicts.clear(0);
+    verdicts.clear(ASKED_AT);
     verdicts.set('a', verdict(verified()), before);
     expect(kept(verdicts)).toBe('');
   });
@@ -137,13 +153,13 @@ describe('what other processes say', () => {
     expect(kept(verdicts)).toBe('abr');
   });
 
-  test('about all keys also keeps out those of which nothing is known, until they are cleared', () => {
+  test('about all keys also keeps out those of which nothing is known, cleared or not', () => {
     const verdicts = filled();
     expect(verdicts.isInvalidated('x')).toBe(false);
     expect(forget(verdicts, 'all')).toBe(4);
     expect(invalidated(verdicts)).toBe('abcrx');
-    verdicts.clear(0);
-    expect(invalidated(verdicts)).toBe('');
+    verdicts.clear(ASKED_AT);
+    expect(invalidated(verdicts)).toBe('abcrx');
   });
 
   test('of a change ends the freshness of a verdict, and keeps it for an outage', () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { Marks } from '../../src/cache/marks.js';
 
-test('keys are marked one by one up to a bound, and all of them beyond it, until they are cleared', () => {
+test('keys are marked one by one up to a bound, and all of them beyond it', () => {
   const marks = new Marks();
   for (let i = 0; i < 16_384; i++) marks.add(`key ${i}`);
   marks.add('key 0');
@@ -14,6 +14,4 @@ test('keys are marked one by one up to a bound, and all of them beyond it, until
   expect(marks.has('other')).toBe(true);
   marks.add('and another one');
   expect(['key 0', 'one too many', 'other'].map((key) => marks.has(key))).toEqual([true, true, true]);
-  marks.clear();
-  expect(['key 0', 'other'].map((key) => marks.has(key))).toEqual([false, false]);
 });
