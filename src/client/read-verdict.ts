@@ -1,6 +1,6 @@
 import type { Clock, Instant } from '../core/clock.js';
 import type { AttemptFailure } from '../core/failure.js';
-import { redactError } from '../core/redact.js';
+import { redact, redactError } from '../core/redact.js';
 import { rejected, verified } from '../core/result.js';
 import type { ClaimsRead, ClaimsReader } from '../protocol/claims.js';
 import type { DecodedVerdict } from '../protocol/protocol.js';
@@ -23,7 +23,8 @@ export function readVerdict<Claims>(
   const { freshness } = decoded;
   if (decoded.kind === 'rejected') return { result: rejected(source, decoded.result.reason), freshness, askedAt };
   const conclude = (read: ClaimsRead<Claims>): AttemptOutcome<Claims> => {
-    if ('wrong' in read) return misconfigured(`the verdict does not fit the schema in claims: ${read.wrong}`);
+    if ('wrong' in read)
+      return misconfigured(`the verdict does not fit the schema in claims: ${redact(read.wrong, [key])}`);
     const { client, tenant, keyId, expiresAt, claims: rawClaims } = decoded;
     // The answer took time, and the schema may have, too.
     if (expiresAt !== undefined && expiresAt <= now(clock, askedAt))

@@ -7,7 +7,7 @@ import type { AnyVerifyOptions } from './verifier.js';
 type Name = keyof AnyVerifyOptions;
 
 const FITS: Readonly<Record<Name, (value: unknown) => boolean>> = {
-  signal: (value) => isObject(value) && 'aborted' in value && 'addEventListener' in value,
+  signal: (value) => isObject(value) && 'throwIfAborted' in value && 'addEventListener' in value,
   maxAgeMs: (value) => typeof value === 'number' && value >= 0,
   failOpen: isBoolean,
   waitUntil: isFunction,

@@ -15,7 +15,7 @@ export function keySourceIssues(sources: readonly unknown[]): string[] {
     places.push('place' in read ? read.place : '');
     if ('issue' in read) return [`keySources.${at}${read.issue}`];
     // The same key would be found twice, and a request with two keys is refused.
-    const first = places.findIndex((place) => place !== '' && isSame(place, read.place));
+    const first = places.findIndex((place) => isSame(place, read.place));
     return first < at ? [`keySources.${at}: the same place as keySources.${first}`] : [];
   });
 }

@@ -2,6 +2,7 @@ import { isHeaderName } from '../core/header.js';
 import { shown } from '../core/messages.js';
 import { redact } from '../core/redact.js';
 import { type FailedClosed, isRejected, type Rejected } from '../core/result.js';
+import { isString } from '../core/schema.js';
 import type { KeyFound } from './key-sources.js';
 import type { GuardRequest } from './request.js';
 
@@ -101,6 +102,9 @@ const REASON = /^[a-z][a-z0-9_]{0,63}$/;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 const HEADER_VALUE = /^[ -~]*$/;
 
+/** They say how the response is sent, which is up to the framework, and HTTP/2 has no place for them. */
+const FRAMING = /^(?:connection|content-length|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
+
 /** The row for a result that denies. An outage is never a 401, and a mistake of our own comes without details. */
 export function denialTypeOf(result: Rejected | FailedClosed): DenialType {
   if (!isRejected(result)) return result.failure.kind === 'misconfigured' ? 'internal' : 'unavailable';
@@ -163,15 +167,17 @@ export function toDenial(
   if (!Number.isInteger(status) || status < 400 || status > 599)
     throw new RangeError(`status: expected 400 to 599, got ${shown(status)}`);
   const all: Record<string, string> = { ...defaults };
-  if (typeof content === 'string') all['content-type'] = 'text/plain; charset=utf-8';
+  if (isString(content)) all['content-type'] = 'text/plain; charset=utf-8';
   for (const [name, value] of Object.entries(headers)) {
-    if (!isHeaderName(name)) throw new TypeError(`headers: ${JSON.stringify(name)} is not the name of a header`);
-    if (!HEADER_VALUE.test(value))
-      throw new TypeError(`headers.${name}: expected printable ASCII, got ${shown(value)}`);
+    if (!isHeaderName(name) || FRAMING.test(name))
+      throw new TypeError(`headers: ${JSON.stringify(name)} is not the name of a header that can be set`);
+    if (!isString(value) || !HEADER_VALUE.test(value))
+      throw new TypeError(`headers.${name}: expected a string of printable ASCII, got ${shown(value)}`);
     all[name.toLowerCase()] = value;
   }
   all['cache-control'] = 'no-store';
   all['x-request-id'] = problem.requestId;
-  const body = typeof content === 'string' ? content : JSON.stringify(content);
+  const body: unknown = isString(content) ? content : JSON.stringify(content);
+  if (!isString(body)) throw new TypeError(`body: expected text or JSON, got ${shown(content)}`);
   return { status, headers: all, body, content, reason: problem.reason };
 }

@@ -1,5 +1,6 @@
 import { lazy } from '../core/lazy.js';
 import { isFailedOpen, isVerified, type Verified } from '../core/result.js';
+import { fieldOf } from '../core/schema.js';
 import type { Decision, Guard } from './decision.js';
 import { type DenialContext, denialTypeOf, type DenialType, headersOf } from './denial.js';
 import { problemDetails, reasonOf, requestIdOf, toDenial } from './denial.js';
@@ -115,7 +116,7 @@ export function createGuard(
       return authorized === true ? { allowed: true, identity } : await deny(request, found, 'forbidden');
     } catch (error) {
       // A caller who has left needs no answer, and nobody an alarm.
-      if (request.signal?.().aborted === true) return await deny(request, found, 'aborted', { error });
+      if (hasLeft(request)) return await deny(request, found, 'aborted');
       return await fail(request, found, part, error);
     }
   };
@@ -139,4 +140,13 @@ export function createGuard(
       return fail(request, found, part, error);
     }
   };
+}
+
+/** The request may be the caller's own, and its signal may throw or be none. */
+function hasLeft(request: GuardRequest): boolean {
+  try {
+    return fieldOf(request.signal?.(), 'aborted') === true;
+  } catch {
+    return false;
+  }
 }

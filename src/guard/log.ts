@@ -30,16 +30,17 @@ type Kind = Part | 'returned' | 'authorized';
 const MOST_PATH = 200;
 
 /** Where a request goes, without the query, which may hold a key. */
-const pathOf = (request: GuardRequest | undefined): string =>
-  String(fieldOf(request, 'url'))
-    .replace(/[?#].*$/s, '')
-    .replaceAll(/[^!-~]/g, '')
-    .slice(0, MOST_PATH);
+const pathOf = (request: GuardRequest | undefined, secrets: readonly string[]): string =>
+  // Before it is cut: a part of a key would not be recognized.
+  redact(
+    String(fieldOf(request, 'url'))
+      .replace(/[?#].*/s, '')
+      .replaceAll(/[^!-~]/g, ''),
+    secrets,
+  ).slice(0, MOST_PATH);
 
-const withoutHeader = (part: Part, request: GuardRequest | undefined): string =>
-  part === 'request' && request !== undefined && !isFunction(fieldOf(request, 'header'))
-    ? ': expected a request with header()'
-    : '';
+const withoutHeader = (request: GuardRequest | undefined): string =>
+  request !== undefined && !isFunction(fieldOf(request, 'header')) ? ': expected a request with header()' : '';
 
 const FIELDS = ['status', 'headers', 'body'];
 
@@ -57,11 +58,9 @@ export class GuardLog {
     const secrets = 'key' in found ? [found.key ?? ''] : [];
     const { name, message } = redactError(error, secrets);
     const isQuoted = 'key' in found || isWrongRequest(error);
-    const what = isQuoted
-      ? `${name}: ${message}`
-      : (ERROR_NAME.test(name) ? name : 'Error') + withoutHeader(part, request);
+    const what = isQuoted ? `${name}: ${message}` : (ERROR_NAME.test(name) ? name : 'Error') + withoutHeader(request);
     // One route must not hide another: which is meant, no option of it says.
-    const at = part === 'route' && 'key' in found ? ` (${redact(pathOf(request), secrets)})` : '';
+    const at = part === 'route' && 'key' in found ? ` (${pathOf(request, secrets)})` : '';
     const why = isNoVerifier(error) ? message : `${PARTS[part]}${at}: ${what}`;
     this.#warn(part, `a guard answers 500, since ${why}`, part === 'route' ? message : '');
   }

@@ -99,7 +99,7 @@ class OtelObserver implements Observer {
     const server = serverOf(event.url);
     const span = this.#startSpan('keyverify.ask', { 'keyverify.purpose': event.purpose, ...server }, parent);
     this.#spans.set(event, { span, links: 0 });
-    void context.with(trace.setSpan(parent, span), run).then((outcome) => {
+    after(context.with(trace.setSpan(parent, span), run), (outcome) => {
       endSpan(span, outcome);
       if (event.purpose !== 'control') this.#metrics?.recordQuestion(outcome, server['server.address']);
     });
@@ -117,7 +117,7 @@ class OtelObserver implements Observer {
     // As for a control question: what set the timer is another matter.
     const parent = event.operation === 'probe' ? ROOT_CONTEXT : context.active();
     const span = this.#startSpan('keyverify.shared', {}, parent);
-    void context.with(trace.setSpan(parent, span), run).then((outcome) => {
+    after(context.with(trace.setSpan(parent, span), run), (outcome) => {
       span.setAttributes(sharedAttributes(event, outcome));
       if (outcome.outcome === 'timeout') span.setStatus({ code: SpanStatusCode.ERROR, message: 'no answer in time' });
       if (outcome.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.error.message });
@@ -137,6 +137,11 @@ class OtelObserver implements Observer {
   #startSpan(name: string, attributes: Attributes, parent: Context): Span {
     return this.#tracerProvider.getTracer('keyverify', VERSION).startSpan(name, { attributes }, parent);
   }
+}
+
+/** A span processor of the caller's own may throw: that must not end the process. */
+function after<T>(work: Promise<T>, record: (outcome: T) => void): void {
+  work.then(record).catch(() => undefined);
 }
 
 function endSpan(span: Span, { outcome, failure, attempts }: AskOutcome): void {

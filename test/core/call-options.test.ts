@@ -16,6 +16,11 @@ const WRONG: readonly (readonly [string, unknown, string])[] = [
   ['null for failOpen', { failOpen: null }, 'failOpen: expected true or false, got null'],
   ['null for a signal', { signal: null }, 'signal: expected an AbortSignal, got null'],
   ['a controller for its signal', { signal: new AbortController() }, 'signal: expected an AbortSignal, got an object'],
+  [
+    'a signal of another library',
+    { signal: { aborted: false, addEventListener: () => undefined } },
+    'signal: expected an AbortSignal, got an object',
+  ],
   ['text for a signal', { signal: 'x' }, 'signal: expected an AbortSignal'],
   ['a context for its waitUntil', { waitUntil: { waitUntil: () => undefined } }, 'waitUntil: expected a function'],
   [

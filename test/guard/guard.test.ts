@@ -337,7 +337,12 @@ describe('a hook', () => {
     ['gives a status that is none', () => ({ status: 600 })],
     ['gives a header that ends early', () => ({ headers: { 'x-a': 'b\r\nx-c: d' } })],
     ['gives a name that is none', () => ({ headers: { 'x a': 'b' } })],
+    ['gives a name that HTTP/2 has no place for', () => ({ headers: { 'Keep-Alive': 'timeout=5' } })],
+    ['gives a length', () => ({ headers: { 'content-length': '0' } })],
+    ['gives a header without a value', () => ({ headers: { 'x-a': undefined as unknown as string } })],
+    ['gives a header with several values', () => ({ headers: { 'x-a': ['b', undefined] as unknown as string } })],
     ['gives a body that is no JSON', () => ({ body: 1n })],
+    ['gives a body that JSON has nothing for', () => ({ body: () => 'text' })],
   ])('still denies, with a bare 500, if it %s', async (_, onDenied) => {
     const denial = await shapedBy(onDenied);
     expect(denial.status).toBe(500);

@@ -58,7 +58,7 @@ describe('a guard that answers 500 says why', () => {
     expect(lines()).toEqual([
       'keyverify: a guard answers 500, since the function that creates the verifier threw: InvalidOptionsError: ' +
         'keyverify: invalid options - verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL ' +
-        '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible ASCII characters, or a function that returns them, got an empty string',
+        '- serviceToken (KEYVERIFY_SERVICE_TOKEN): expected printable ASCII, or a function that returns it, got an empty string',
     ]);
     now.mockReturnValue(60_000);
     await guard(withKey);
@@ -91,12 +91,12 @@ describe('a guard that answers 500 says why', () => {
       withoutKey,
     ],
     [
-      'onDenied() threw, or returned what cannot be sent: TypeError: headers: "x a" is not the name of a header',
+      'onDenied() threw, or returned what cannot be sent: TypeError: headers: "x a" is not the name of a header that can be set',
       { onDenied: () => ({ headers: { 'x a': 'b' } }) },
       withoutKey,
     ],
     [
-      'onDenied() threw, or returned what cannot be sent: TypeError: headers.x-a: expected printable ASCII, ' +
+      'onDenied() threw, or returned what cannot be sent: TypeError: headers.x-a: expected a string of printable ASCII, ' +
         'got a string of 3 characters, with a line break',
       { onDenied: () => ({ headers: { 'x-a': 'b\nc' } }) },
       withoutKey,
@@ -160,6 +160,7 @@ describe('a guard that answers 500 says why', () => {
     ['/or ders\r\n\u001b[31m\u00e9', '/orders[31m'],
     [`/keys/${KEY}`, '/keys/[redacted]'],
     [`/${'x'.repeat(300)}`, `/${'x'.repeat(199)}`],
+    [`/${'x'.repeat(190)}/${KEY}/y`, `/${'x'.repeat(190)}/[redacte`],
   ])('of the route of %j it names the path %s', async (url, path) => {
     await createGuard(saying(acme))({ ...withKey, url }, { optinal: true } as RouteOptions);
     expect(lines()).toEqual([

@@ -5,7 +5,7 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { UndiciInstrumentation } from '@opentelemetry/instrumentation-undici';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { fingerprint, type SharedCache } from 'keyverify';
 import { otel } from 'keyverify/otel';
@@ -252,4 +252,21 @@ test('the default port of a URL without one is known', async () => {
   for (const url of [ask.url, 'http://admin.test/verify']) observers[0]?.onAsk?.({ ...ask, url }, run);
   await until(() => asks().length === 2);
   expect(asks().map(({ attributes }) => attributes['server.port'])).toEqual([443, 80]);
+});
+
+test('a span processor that throws does not end the process', async () => {
+  const onEnd = vi.fn(() => {
+    throw new Error('a mistake in it');
+  });
+  const processor = { onStart: () => undefined, onEnd, forceFlush: vi.fn(), shutdown: vi.fn() };
+  const observer = otel({ tracerProvider: new BasicTracerProvider({ spanProcessors: [processor] }) });
+  const onUnhandled = vi.fn();
+  process.on('unhandledRejection', onUnhandled);
+  const { build } = await rig();
+  const verifier = build({ observers: [observer], sharedCache: memoryFleet().sharedCache });
+  expect(await verifier.verify(GOOD)).toMatchObject({ valid: true });
+  await until(() => onEnd.mock.calls.length >= 2);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', onUnhandled);
+  expect(onUnhandled).not.toHaveBeenCalled();
 });
