@@ -259,6 +259,9 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     mono: number,
     options: AnyVerifyOptions,
   ): void {
+    // Control questions may fail while keys in use would be answered.
+    if (this.#loader.isOpen) this.#loader.trickle(fingerprint, key, mono, options);
+    if (age < entry.refreshAtAge) return;
     const isBlocked = (entry.backoffFailure(mono) ?? this.#loader.blockedBy(mono)) !== undefined;
     // Where the refresh succeeds, another entry takes the place of this one.
     if (isBlocked || this.#loader.refresh(fingerprint, key, options)) entry.deferRefresh(age, this.#options.random);

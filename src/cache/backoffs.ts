@@ -11,6 +11,9 @@ const BACKOFF_MS = 1000;
 const LIMITED_MS = 250;
 const MOST_LIMITED_MS = 30_000;
 
+/** All of them together are asked about twice a second during a pause: many could take the questions about all others. */
+const TURN_MS = 500;
+
 /** Before there are more keys than this that were limited, all of them are forgotten. */
 const MOST_LIMITED = 1_000;
 
@@ -18,12 +21,18 @@ const MOST_LIMITED = 1_000;
 export class Backoffs<Claims> {
   /** The oldest first. */
   readonly #entries = new Set<Entry<Claims>>();
+  /** When the next key that was limited may be asked about. */
+  #nextAt = -Infinity;
   /** By fingerprint. A key that fails again and again would get all the questions that are asked during a pause. */
   readonly #limited = new Map<string, { readonly ms: number; readonly until: number }>();
 
-  /** Whether a key has to wait before it is asked about during a pause. */
-  isLimited(fingerprint: string, mono: number): boolean {
-    return mono < (this.#limited.get(fingerprint)?.until ?? mono);
+  /** Whether a key has to wait before it is asked about during a pause; if it need not, it takes the turn of those that were limited. */
+  mustWait(fingerprint: string, mono: number): boolean {
+    const until = this.#limited.get(fingerprint)?.until;
+    if (until === undefined) return false;
+    if (mono < Math.max(until, this.#nextAt)) return true;
+    this.#nextAt = mono + TURN_MS;
+    return false;
   }
 
   /** The key was answered with a verdict. */
@@ -46,7 +55,8 @@ export class Backoffs<Claims> {
     }
     // Others were answered meanwhile.
     const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
-    if ((failure.kind === 'rate_limited' || isOwn) && failure.attempts > 0) this.#limit(fingerprint, mono);
+    if ((failure.kind === 'rate_limited' || isOwn || entry !== undefined) && failure.attempts > 0)
+      this.#limit(fingerprint, mono);
     if (entry === undefined) return;
     const since = entry.backoff?.since ?? mono;
     // It may have hung in an outage that is over: only the second time it is this key.

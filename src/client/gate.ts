@@ -59,8 +59,6 @@ export class Gate {
   readonly #congestion: Readonly<Record<Lane, Congestion>>;
   #pacers = newPacers();
   #pausedUntil = -Infinity;
-  /** When the next known key may be asked about while the breaker is open. */
-  #nextKnownAt = -Infinity;
   /** How many questions are asked briefly. */
   #brief = 0;
   /** Whether the latest control question that failed was answered with a `Retry-After`. */
@@ -104,16 +102,9 @@ export class Gate {
     return this.#shared(breaker.probeAt, () => circuitOpen(breaker.probeAt - mono, open));
   }
 
-  /**
-   * Whether one question may be asked although all others are refused. A single answer closes the breaker, so while it is open
-   * one known key for each probe is enough: thousands may be past their TTL, in each process of a fleet.
-   */
+  /** Whether one question may be asked although all others are refused. */
   tryTrickle(lane: Lane, mono: number): boolean {
-    const breaker = this.#breaker;
-    if (lane === 'low' || breaker?.failure === undefined) return this.#pacers[lane].tryTake(mono);
-    if (mono < this.#nextKnownAt) return false;
-    this.#nextKnownAt = breaker.probeAt;
-    return true;
+    return this.#pacers[lane].tryTake(mono);
   }
 
   /**
@@ -133,18 +124,20 @@ export class Gate {
     this.#brief--;
   }
 
-  /** Takes a slot, or waits for one; the failure if there is none. */
-  async enter(lane: Lane): Promise<VerifyFailure | undefined> {
+  /** Takes a slot for a question that began then, or waits for one; the failure if there is none. */
+  async enter(lane: Lane, startedAt: number): Promise<VerifyFailure | undefined> {
     const { clock, timeoutMs } = this.#options;
-    const startedAt = clock.monotonic();
-    const acquired = await this.bulkhead.acquire(lane, timeoutMs * QUEUE_RATIO, () =>
-      this.#lastAnswerAt < startedAt ? 0 : this.#longQueueMs,
+    const enteredAt = clock.monotonic();
+    // Of its time, a fleet or an answer that was invalidated may have taken some.
+    const leftMs = (ms: number) => Math.max(0, startedAt + ms - clock.monotonic());
+    const acquired = await this.bulkhead.acquire(lane, leftMs(timeoutMs * QUEUE_RATIO), () =>
+      this.#lastAnswerAt < enteredAt ? 0 : leftMs(this.#longQueueMs),
     );
-    const blocked = acquired ? this.blockedBy(clock.monotonic()) : undefined;
+    const mono = clock.monotonic();
+    if (!acquired) return new VerifyFailure('overloaded', OVERLOADED, { durationMs: mono - enteredAt });
+    const blocked = this.blockedBy(mono);
     if (blocked !== undefined) this.bulkhead.release(lane);
-    return acquired
-      ? blocked
-      : new VerifyFailure('overloaded', OVERLOADED, { durationMs: clock.monotonic() - startedAt });
+    return blocked;
   }
 
   /**
@@ -199,11 +192,10 @@ export class Gate {
     this.#pausedUntil = Math.max(this.#pausedUntil, until);
   }
 
-  /** How much longer than usual a question may wait for a slot. */
+  /** For how long a question may wait for a slot while others are answered. */
   get #longQueueMs(): number {
     const { timeoutMs } = this.#options;
-    const untilMs = Math.min(timeoutMs * LONG_QUEUE_RATIO, timeoutMs - ANSWERS_LEFT * this.#latestMs);
-    return Math.max(0, untilMs - timeoutMs * QUEUE_RATIO);
+    return Math.min(timeoutMs * LONG_QUEUE_RATIO, timeoutMs - ANSWERS_LEFT * this.#latestMs);
   }
 
   #shared(until: number, make: () => VerifyFailure): VerifyFailure {

@@ -137,7 +137,7 @@ export class KeyServerClient<Claims> {
     const isNoSign = (call: WatchedCall): boolean => this.#evidence.isNoSign(call);
     if (this.#gate.bulkhead.gainsFromLow(lane))
       this.#calls.low.makeRoom(this.#options.clock.monotonic(), this.#evidence.hangsAfterMs, isNoSign);
-    const failure = await this.#gate.enter(lane);
+    const failure = await this.#gate.enter(lane, question.startedAt);
     return await (failure === undefined
       ? this.#call(question, lane, retries)
       : this.#refused(failure, question.startedAt));

@@ -49,6 +49,8 @@ export class VerdictLoader<Claims> {
   readonly #fleet: Fleet<Claims> | undefined;
   readonly #backoffs = new Backoffs<Claims>();
   #closed = false;
+  /** Whether there seems to be an outage. */
+  isOpen = false;
 
   constructor(
     options: ResolvedOptions<Claims>,
@@ -69,6 +71,7 @@ export class VerdictLoader<Claims> {
         // An isolate may end a request at any time, and the slot that it holds would never come back.
         maxConcurrency: sharesPromises ? options.maxConcurrency : Infinity,
         onBreaker: (state, failure) => {
+          this.isOpen = failure !== undefined;
           this.slowStart.record(failure, options.clock.monotonic());
           this.logs.breakerChanged(failure, options.clock.monotonic());
           observers.tell((o) => o.onBreaker?.({ state, failure }));
@@ -149,7 +152,9 @@ export class VerdictLoader<Claims> {
   /** Asks in the background although the gate refuses, as often as the trickle allows. */
   trickle(fingerprint: string, key: string, mono: number, call: AnyVerifyOptions): void {
     if (this.#closed || this.#flights.get(fingerprint) || (!sharesPromises && !call.waitUntil)) return;
-    if (!this.#client.tryTrickle(this.#cache.isKnown(fingerprint), mono)) return;
+    // One that has to wait takes no turn of others.
+    if (this.#backoffs.mustWait(fingerprint, mono) || !this.#client.tryTrickle(this.#cache.isKnown(fingerprint), mono))
+      return;
     callSafely(call.waitUntil, this.#start(fingerprint, key, call, 'refresh', { trickle: true }).outcome);
   }
 
@@ -173,7 +178,7 @@ export class VerdictLoader<Claims> {
     const [ready] = await Promise.all([deadline.race(work), this.#fleet && deadline.race(this.#fleet.start())]);
     if (ready !== TIMED_OUT) return;
     this.#token.forget();
-    throw new VerifyFailure('misconfigured', 'keyverify: serviceToken() or the transport was not ready in time');
+    throw new VerifyFailure('misconfigured', 'keyverify: serviceToken() or the transport took too long');
   }
 
   async close(): Promise<void> {
@@ -227,7 +232,7 @@ export class VerdictLoader<Claims> {
     const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
     const mayOpen = call.failOpen ?? this.#options.failOpen;
     const question = { event, key, startedAt, isKnown, wasGood, mayOpen, onSent };
-    const blocked = this.#backoffs.isLimited(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
+    const blocked = !trickle && this.#backoffs.mustWait(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
     const answer = blocked ?? (await this.#client.ask(question, trickle));
     if (answer instanceof VerifyFailure) return this.#recordFailure(fingerprint, answer);
     const { verdict, attempts, durationMs, clockSkewMs } = answer;

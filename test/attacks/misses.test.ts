@@ -63,6 +63,48 @@ describe.concurrent(
   },
 );
 
+describe.concurrent(
+  'a flood at a server that answers unknown keys no more after twenty, while known keys are in use',
+  () => {
+    const FAULTS = [
+      { stops: 'hangs', fault: 'hang' },
+      { stops: 'answers 503', fault: { status: 503 } },
+    ] as const satisfies readonly { readonly stops: string; readonly fault: Fault }[];
+    /** Good keys as well: on some the server fails, and they are presented all the time. */
+    const failing = (): readonly string[] => Array.from({ length: 4 }, newcomer);
+    const TTL_MS = 6_000;
+
+    test.for(crosswise(FAULTS))('it $stops; $way, failOpen: $failOpen', async ({ options, fault }, context) => {
+      const { server, verifier } = await lab(context, { ...options, cacheTtlMs: TTL_MS });
+      const [poison, known, revoked] = [failing(), Array.from({ length: 5 }, newcomer), newcomer()];
+      for (const key of [...poison, ...known, revoked]) await verifier.verify(key);
+      server.revoke(revoked);
+      const isPoison = new Set(poison);
+      let unknown = 0;
+      server.fault = (key) => {
+        if (isPoison.has(key)) return fault;
+        return !key.startsWith(GOOD_PREFIX) && ++unknown > 20 ? fault : undefined;
+      };
+      const startedAt = performance.now();
+      const timed = async (key: string) => ({ ms: performance.now() - startedAt, result: await verifier.verify(key) });
+      const ms = 2 * TTL_MS + 2_000;
+      let use = 0;
+      const [burst, flood, , uses, users] = await Promise.all([
+        Promise.all(Array.from({ length: 40 }, async () => await timed(madeUp()))),
+        during(ms, 100, async () => await timed(madeUp())),
+        during(ms, 5, async () => (await Promise.all(poison.map(async (key) => await verifier.verify(key)))).at(-1)),
+        during(ms, 100, async () => await timed(revoked)),
+        during(ms, 200, async () => await verifier.verify(known[use++ % known.length] ?? '')),
+      ]);
+      const after = (all: readonly (typeof burst)[number][], fromMs: number) =>
+        letIn(all.filter((each) => each.ms > fromMs).map(({ result }) => result));
+      expect(after([...burst, ...flood], PROBED_MS)).toEqual({});
+      expect(after(uses, 2 * TTL_MS)).toEqual({});
+      expect(users.filter((result) => !result.valid)).toEqual([]);
+    });
+  },
+);
+
 /** A service where nobody else is answered for a while, so that control questions that fail can open the breaker. */
 const QUIET_MS = 6_000;
 

@@ -75,19 +75,19 @@ describe('a key that the server limits, or on which it hangs', () => {
     const waits = Array.from({ length: 9 }, () => {
       limit(backoffs, mono, failure);
       const limitedAt = mono;
-      while (backoffs.isLimited('of a key', mono)) mono += 50;
+      while (backoffs.mustWait('of a key', mono)) mono += 50;
       return mono - limitedAt;
     });
     expect(waits).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-    expect(backoffs.isLimited('of another', 0)).toBe(false);
+    expect(backoffs.mustWait('of another', 0)).toBe(false);
   });
 
   test('is left alone whether it was good before or not, until it is answered', () => {
     const backoffs = new Backoffs<unknown>();
     backoffs.begin('of a key', entry(), LIMITED, 0, 0);
-    expect(backoffs.isLimited('of a key', 249)).toBe(true);
+    expect(backoffs.mustWait('of a key', 249)).toBe(true);
     backoffs.end('of a key');
-    expect(backoffs.isLimited('of a key', 249)).toBe(false);
+    expect(backoffs.mustWait('of a key', 249)).toBe(false);
   });
 
   test('is not, if it was not asked about, or failed in another way', () => {
@@ -95,15 +95,36 @@ describe('a key that the server limits, or on which it hangs', () => {
     limit(backoffs, 0, fails('rate_limited'));
     limit(backoffs, 0, new VerifyFailure('timeout', 'failed', { attempts: 1, evidence: 'proven' }));
     limit(backoffs, 0, new VerifyFailure('server_error', 'failed', { attempts: 1, evidence: 'none' }));
-    expect(backoffs.isLimited('of a key', 0)).toBe(false);
+    expect(backoffs.mustWait('of a key', 0)).toBe(false);
+  });
+
+  test.each(['server_error', 'unreachable', 'timeout', 'misconfigured'] as const)(
+    'that was good is left alone after any failure: %s',
+    (kind) => {
+      const backoffs = new Backoffs<unknown>();
+      const failure = new VerifyFailure(kind, 'failed', { attempts: 1, evidence: 'proven' });
+      backoffs.begin('of a key', entry(), failure, 0, 0);
+      expect([249, 250].map((mono) => backoffs.mustWait('of a key', mono))).toEqual([true, false]);
+    },
+  );
+
+  test('shares two turns a second with all others of its kind', () => {
+    const backoffs = new Backoffs<unknown>();
+    const keys = ['a', 'b', 'c'];
+    for (const key of keys) backoffs.begin(key, undefined, LIMITED, 0, 0);
+    const asked = [250, 749, 750, 1_249, 1_250].map((mono) =>
+      keys.filter((key) => !backoffs.mustWait(key, mono)).join(''),
+    );
+    expect(asked).toEqual(['a', '', 'a', '', 'a']);
+    expect(backoffs.mustWait('of another', 1_250)).toBe(false);
   });
 
   test('is forgotten before there are more than 1 000', () => {
     const backoffs = new Backoffs<unknown>();
     limit(backoffs, 0);
     for (let key = 1; key < 1_000; key++) backoffs.begin(`of key ${key}`, undefined, LIMITED, 0, 0);
-    expect(backoffs.isLimited('of a key', 0)).toBe(true);
+    expect(backoffs.mustWait('of a key', 0)).toBe(true);
     backoffs.begin('of one more', undefined, LIMITED, 0, 0);
-    expect(['of a key', 'of one more'].map((key) => backoffs.isLimited(key, 0))).toEqual([false, true]);
+    expect(['of a key', 'of one more'].map((key) => backoffs.mustWait(key, 0))).toEqual([false, true]);
   });
 });

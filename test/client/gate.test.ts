@@ -305,7 +305,7 @@ describe('the queue', () => {
   test.each(LANES)('gives the next slot to one that waits: %s', async (lane) => {
     const { gate, fill, clock } = setUp({ maxConcurrency: 1 });
     fill('high');
-    const entered = gate.enter(lane);
+    const entered = gate.enter(lane, clock.monotonic());
     expect(gate.bulkhead.queued).toBe(1);
     gate.bulkhead.release('high');
     expect(await entered).toBeUndefined();
@@ -315,7 +315,7 @@ describe('the queue', () => {
   test('is left after half of timeoutMs: the rest is for the answer', async () => {
     const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
     fill('high');
-    const entered = gate.enter('low');
+    const entered = gate.enter('low', clock.monotonic());
     await clock.advance(999);
     expect(gate.bulkhead.queued).toBe(1);
     await clock.advance(1);
@@ -334,7 +334,7 @@ describe('the queue', () => {
   ])('is left later where others are answered: when %s', async (_, latencyMs, untilMs) => {
     const { clock, gate, fill, answer } = setUp({ maxConcurrency: 1 });
     fill('high');
-    const entered = gate.enter('low');
+    const entered = gate.enter('low', clock.monotonic());
     for (let count = 0; count < 100; count++) answer(latencyMs);
     await clock.advance(untilMs - 1);
     expect(gate.bulkhead.queued).toBe(1);
@@ -348,23 +348,39 @@ describe('the queue', () => {
     fill('high');
     answer(10);
     await clock.advance(1);
-    const entered = gate.enter('low');
+    const entered = gate.enter('low', clock.monotonic());
     await clock.advance(1_000);
     expect(await entered).toMatchObject({ durationMs: 1_000 });
+  });
+
+  test.each([
+    ['half of timeoutMs is over, where nobody is answered', 600, false, 400],
+    ['there is time for two more answers', 600, true, 1_150],
+    ['an eighth of timeoutMs is left', 1_700, true, 50],
+    ['at once, where no time is left', 1_800, true, 0],
+  ])('counts from when the question began: %s', async (_, sinceMs, isAnswering, leftMs) => {
+    const { clock, gate, fill, answer } = setUp({ maxConcurrency: 1 });
+    fill('high');
+    const entered = gate.enter('low', clock.monotonic() - sinceMs);
+    if (isAnswering) answer(10);
+    if (leftMs > 0) await clock.advance(leftMs - 1);
+    expect(gate.bulkhead.queued).toBe(1);
+    await clock.advance(leftMs > 0 ? 1 : 0);
+    expect(await entered).toMatchObject({ kind: 'overloaded', durationMs: leftMs });
   });
 
   test('that is full refuses at once', async () => {
     const { clock, gate, fill } = setUp({ maxConcurrency: 1 });
     fill('high');
-    for (let count = 0; count < 64; count++) void gate.enter('low');
-    expect(await gate.enter('low')).toMatchObject({ kind: 'overloaded', durationMs: 0 });
+    for (let count = 0; count < 64; count++) void gate.enter('low', clock.monotonic());
+    expect(await gate.enter('low', clock.monotonic())).toMatchObject({ kind: 'overloaded', durationMs: 0 });
     await clock.advance(1_000);
   });
 
   test.each(LANES)('gives a slot back if a pause has begun meanwhile: %s', async (lane) => {
-    const { gate, fill, record } = setUp({ maxConcurrency: 1 });
+    const { gate, fill, record, clock } = setUp({ maxConcurrency: 1 });
     fill('high');
-    const entered = gate.enter(lane);
+    const entered = gate.enter(lane, clock.monotonic());
     record('rate_limited');
     gate.bulkhead.release('high');
     expect(await entered).toMatchObject({ kind: 'rate_limited' });

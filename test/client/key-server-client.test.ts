@@ -207,13 +207,11 @@ describe('the breaker', () => {
     expect(keys()).toEqual(['sk-2', 'sk-4', 'sk-5']);
   });
 
-  test('lets one known key be asked about for each probe, and unknown ones as during any pause', async () => {
+  test('lets a few keys be asked about as during any pause', async () => {
     const { client, clock } = await opened();
     const trickle = (isKnown: boolean) => client.tryTrickle(isKnown, clock.monotonic());
-    expect([trickle(true), trickle(false)]).toEqual([true, true]);
-    await clock.advance(999);
-    expect([trickle(true), trickle(false)]).toEqual([false, true]);
-    await clock.advance(1);
+    expect([trickle(true), trickle(true), trickle(false), trickle(false)]).toEqual([true, false, true, false]);
+    await clock.advance(100);
     expect([trickle(true), trickle(true)]).toEqual([true, false]);
   });
 

@@ -123,6 +123,21 @@ describe('a load', () => {
       expect(loading.outcome).toBe('timeout');
     });
 
+    test('fails within its own time where it has to wait for a slot', async () => {
+      const { load, answer, cache, clock } = loaderOf({ maxConcurrency: 1 });
+      const loading = await load();
+      await clock.advance(1_000);
+      await load('sk-other');
+      await clock.advance(700);
+      cache.invalidate([{ selector: { tenant: 'cust-A' } }], clock.monotonic());
+      await answer(GOOD);
+      await clock.advance(299);
+      expect(loading.outcome).toBeUndefined();
+      await clock.advance(1);
+      // There was no slot, and nobody was answered meanwhile.
+      expect(loading.outcome).toBe('timeout');
+    });
+
     test('fails where the second answer is invalidated, too', async () => {
       const { loading, asked, answer, invalidate, cache, loader } = await overtaken();
       const joined = loader.load(FINGERPRINT, KEY, {});
@@ -130,7 +145,7 @@ describe('a load', () => {
       await answer(GOOD);
       expect([loading.outcome, asked(), cache.get(FINGERPRINT)]).toEqual(['overloaded', 2, undefined]);
       expect(cache.isInvalidated(FINGERPRINT)).toBe(true);
-      expect(await joined).toMatchObject({ message: 'keyverify: the verdict was invalidated twice while in flight' });
+      expect(await joined).toMatchObject({ message: 'keyverify: the verdict was invalidated twice in flight' });
     });
   });
 });
@@ -377,7 +392,7 @@ describe('warming up', () => {
     const serviceToken = vi.fn(async () => await never);
     const { loader, clock } = loaderOf({ serviceToken, timeoutMs: 1_000 });
     const warm = expect(loader.warmUp()).rejects.toEqual(
-      new VerifyFailure('misconfigured', 'keyverify: serviceToken() or the transport was not ready in time'),
+      new VerifyFailure('misconfigured', 'keyverify: serviceToken() or the transport took too long'),
     );
     await clock.advance(1_000);
     await warm;
