@@ -44,7 +44,7 @@ const shape = lazy(() => ({
   url: optional(
     check(isSafe, 'a URL without credentials: https:, or http: to this machine, since others could read the token'),
   ),
-  token: optional(check(isToken, 'visible ASCII characters, or a function that returns them')),
+  token: optional(check(isToken, 'printable ASCII, or a function that returns it')),
   heartbeatMs: optional(number((ms) => ms >= 100, 'a number of milliseconds, at least 100')),
   fetch: optional(func<NonNullable<SseRevocationsOptions['fetch']>>()),
 }));
@@ -84,8 +84,7 @@ class SseRevocations implements RevocationSource {
     };
     const own = typeof token === 'function' ? await token() : token;
     // `fetch` would quote it.
-    if (own !== undefined && !isHeaderValue(own))
-      throw new TypeError('token: expected a string of visible ASCII characters');
+    if (own !== undefined && !isHeaderValue(own)) throw new TypeError('token: expected a string of printable ASCII');
     const sent = own ?? (await verifierToken());
     let response = await ask(sent);
     if (response.status === 401 && own === undefined) {

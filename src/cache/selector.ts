@@ -8,7 +8,7 @@ import { FINGERPRINT, SELECTORS, type StoredSelector } from '../core/selector.js
 function wrongValue(name: unknown, value: string): string | undefined {
   if (name === 'key' && value.slice(0, 7).toLowerCase() === 'bearer ') return 'key: leave out "Bearer "';
   if (name === 'fingerprint' && !FINGERPRINT.test(value))
-    return 'fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits';
+    return 'fingerprint: expected 64 lower-case hexadecimal digits';
   return undefined;
 }
 

@@ -12,7 +12,7 @@ export const misconfigured = (message: string, cause?: Error): AttemptFailure =>
 /** A rejection that is not believed: our own token or URL may be the reason. */
 export const doubtful = (status: number): AttemptFailure => ({
   kind: 'misconfigured',
-  message: `keyverify: the key server answered ${status} to several keys that were good: check serviceToken and verifyUrl`,
+  message: `keyverify: the key server answered ${status} to keys that were good: check serviceToken and verifyUrl`,
   status,
   ambiguous: true,
 });
@@ -21,7 +21,7 @@ export const TIMEOUT: AttemptFailure = { kind: 'timeout', message: 'keyverify: t
 
 export const BUSY: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: the event loop of this process was blocked',
+  message: 'keyverify: the event loop was blocked',
 };
 
 export const UNSENT: AttemptFailure = {
@@ -50,7 +50,7 @@ export const NO_SLOT: AttemptFailure = {
 
 export const EXHAUSTED: AttemptFailure = {
   kind: 'overloaded',
-  message: 'keyverify: this process is out of threads or file descriptors',
+  message: 'keyverify: out of threads or file descriptors',
 };
 
 /** A transport classifies its own errors. Any other error is a mistake in the transport, and denies. */

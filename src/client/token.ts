@@ -90,7 +90,7 @@ export class ServiceToken {
   async #call(): Promise<string> {
     const token = await this.#given();
     if (isHeaderValue(token)) return token;
-    throw new TypeError(`expected a string of visible ASCII characters, got ${shown(token, 'visible')}`);
+    throw new TypeError(`expected a string of printable ASCII, got ${shown(token, 'printable')}`);
   }
 
   async #given(): Promise<unknown> {

@@ -36,7 +36,7 @@ const URL_NAME = /(?:url|endpoint)$/i;
 
 /** Asks whether another name was meant, if one is like it. */
 export function meant(key: string, names: readonly string[]): string {
-  const end = bare(key) || key;
+  const end = bare(key);
   // A name that the key ends with is meant, even if others are as near: `retries` with `maxRetries`.
   const from = (name: string): number => (end.endsWith(bare(name)) ? 0 : leven(name.toLowerCase(), key.toLowerCase()));
   const [closest] = names
@@ -75,7 +75,7 @@ export function shown(value: unknown, expected = ''): string {
   if (typeof value === 'string')
     return value.length <= SHORT && OPEN.test(expected) ? JSON.stringify(value) : `a string of ${lengthOf(value)}`;
   // YAML takes a token of digits without quotes for a number.
-  const isOpen = typeof value === 'number' && !/visible|random/.test(expected);
+  const isOpen = typeof value === 'number' && !/printable|random/.test(expected);
   if (isOpen || typeof value === 'boolean' || (value ?? null) === null) return String(value);
   if (value instanceof RegExp) return `/…/${value.flags}`;
   if (typeof value === 'function' && expected.includes('function that')) return 'one that does not';

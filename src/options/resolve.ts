@@ -153,7 +153,7 @@ const OWN_TOKEN = 'serviceToken: expected none, since this protocol has its own 
 
 const NO_SCOPE = 'scope: expected none, since this protocol does not use it';
 
-const NO_DISPATCHER = 'dispatcher: expected none, since undici does not run here: pass fetch or transport';
+const NO_DISPATCHER = 'dispatcher: undici does not run here: pass fetch or transport';
 
 const NO_STREAMS = 'revocations: expected none, since here a stream ends with its request';
 

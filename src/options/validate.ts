@@ -100,7 +100,7 @@ const schema = lazy(() => {
   };
   const options = {
     verifyUrl: anything(),
-    serviceToken: check(isTokenSource, 'visible ASCII characters, or a function that returns them'),
+    serviceToken: check(isTokenSource, 'printable ASCII, or a function that returns it'),
     scope: optional(check(isScope, 'a string that is not empty, without line breaks or surrounding blanks')),
     cacheTtlMs: withDefault(duration, 300_000),
     rejectedTtlMs: withDefault(duration, 10_000),

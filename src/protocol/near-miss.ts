@@ -15,8 +15,7 @@ const MOST_NAMES = 3;
 export function isMisspelt(name: string, json: unknown): boolean {
   if (!isObject(json) || (Reflect.get(json, name) ?? null) !== null) return false;
   return Object.keys(json).some(
-    (field) =>
-      field !== name && beginsLike(field, name) && plain(field) === plain(name) && Reflect.get(json, field) !== null,
+    (field) => beginsLike(field, name) && plain(field) === plain(name) && (Reflect.get(json, field) ?? null) !== null,
   );
 }
 

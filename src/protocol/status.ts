@@ -28,14 +28,13 @@ export function statusFailure(response: WireResponse, wall: number): ProtocolFai
     status,
     retryAfterMs: retryAfterMs(response.header('retry-after'), wall),
   });
-  const isServerError = status >= 500 && status < 600;
-  if (isServerError || REPEATABLE.has(status)) return failure('server_error', String(status));
+  const hundreds = Math.floor(status / 100);
+  if (hundreds === 5 || REPEATABLE.has(status)) return failure('server_error', String(status));
   if (status === 429) return failure('rate_limited', '429: it limits our rate');
   if (status === 401) return { ...failure('misconfigured', '401: check serviceToken'), tokenRefused: true };
   if (status === 403) return failure('misconfigured', '403: check serviceToken');
-  if (status >= 400 && status < 500) return failure('misconfigured', `${status}: check verifyUrl`);
-  if (status >= 300 && status < 400)
-    return failure('misconfigured', 'with a redirect, which is not followed: check verifyUrl');
+  if (hundreds === 4) return failure('misconfigured', `${status}: check verifyUrl`);
+  if (hundreds === 3) return failure('misconfigured', 'with a redirect, which is not followed: check verifyUrl');
   return failure('invalid_response', `${status} instead of 200`);
 }
 

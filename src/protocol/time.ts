@@ -16,9 +16,9 @@ const DAY = 86_400 * SECOND;
 
 /** Epoch milliseconds, or `NaN`. */
 export function parseRfc3339(text: string): number {
-  const [whole, date, day, minute, second, fraction = '', offset = ''] = RFC_3339.exec(text) ?? [];
-  // `Date` takes 30 February for 2 March.
-  if (whole === undefined || new Date(`${date}T00:00:00Z`).getUTCDate() !== Number(day)) return NaN;
+  const [, date, day, minute, second, fraction = '', offset = ''] = RFC_3339.exec(text) ?? [];
+  // `Date` takes 30 February for 2 March, and is no number without a match.
+  if (new Date(`${date}T00:00:00Z`).getUTCDate() !== Number(day)) return NaN;
   if (second !== '60') return Date.parse(`${date}T${minute}:${second}${fraction}${offset.toUpperCase()}`);
   // It knows no leap second either, which is the last one of a day in UTC.
   const ms = Date.parse(`${date}T${minute}:59${fraction}${offset.toUpperCase()}`) + SECOND;

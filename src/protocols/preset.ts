@@ -24,7 +24,7 @@ export const kinds = lazy(() => ({
   ),
   token: check(
     (value): value is TokenSource => isFunction(value) || isHeaderValue(value),
-    'visible ASCII characters, or a function',
+    'printable ASCII, or a function',
   ),
   texts: check(
     (value): value is readonly string[] => Array.isArray(value) && value.every(isText),

@@ -76,7 +76,7 @@ const schemas = lazy(() => {
     key: optional(strict(key, 'an object of in and name')),
     dangerouslyAllowKeyInQuery: optional(flag),
     scope: optional(check(isScope, "{ name } or 'enforce-locally'")),
-    headers: optional(check(areHeaders, 'header names and visible ASCII characters')),
+    headers: optional(check(areHeaders, 'header names and printable ASCII')),
     body: optional(check(isJson, 'an object that JSON can hold')),
     sign: optional(func()),
     admits: optional(func()),

@@ -61,7 +61,7 @@ export const OWN_LIMIT: Diagnosis = {
 
 const UNKNOWN: Diagnosis = {
   kind: 'misconfigured',
-  message: 'keyverify: the request failed in a way not known to be an outage: see the cause',
+  message: 'keyverify: the request failed in an unknown way: see the cause',
 };
 
 /**

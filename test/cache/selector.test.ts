@@ -81,7 +81,7 @@ describe('a selector', () => {
     'g'.repeat(64),
   ])('by fingerprint needs a SHA-256, not %j', (fingerprint) => {
     expect(issues({ fingerprint })).toEqual([
-      'invalidate: fingerprint: expected a SHA-256 as 64 lower-case hexadecimal digits',
+      'invalidate: fingerprint: expected 64 lower-case hexadecimal digits',
     ]);
   });
 });

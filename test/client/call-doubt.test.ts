@@ -10,7 +10,7 @@ import { GOOD_BODY, response } from '../helpers/responses.js';
 const GOOD = response(200, GOOD_BODY);
 const DOUBTED = {
   kind: 'misconfigured',
-  message: expect.stringContaining('to several keys that were good: check serviceToken and verifyUrl') as string,
+  message: expect.stringContaining('to keys that were good: check serviceToken and verifyUrl') as string,
   ambiguous: true,
 };
 

@@ -269,7 +269,7 @@ describe('a call that is abandoned', () => {
 describe('a process that is busy itself', () => {
   const BUSY = {
     kind: 'overloaded',
-    message: 'keyverify: the event loop of this process was blocked',
+    message: 'keyverify: the event loop was blocked',
   };
 
   test('counts its timeout as its own load', async () => {

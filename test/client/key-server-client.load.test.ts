@@ -507,7 +507,7 @@ describe('a retry', () => {
 });
 
 describe('a process that is out of threads or file descriptors', () => {
-  const MESSAGE = 'keyverify: this process is out of threads or file descriptors';
+  const MESSAGE = 'keyverify: out of threads or file descriptors';
 
   test.each<[string, () => Promise<boolean>, boolean]>([
     ['says so', async () => await Promise.resolve(true), true],

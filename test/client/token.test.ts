@@ -129,7 +129,7 @@ describe('a token that is fetched', () => {
     [{ token: 'hunter2' }, 'an object'],
   ])('is refused if it is %j, which is not quoted', async (value, got) => {
     const { token } = { token: new ServiceToken((() => value) as () => string) };
-    const expected = `expected a string of visible ASCII characters, got ${got}`;
+    const expected = `expected a string of printable ASCII, got ${got}`;
     await expect(token.fetch(true)).rejects.toThrow(new TypeError(expected));
     expect(token.current).toBeUndefined();
   });

@@ -89,7 +89,7 @@ describe('a text', () => {
     'a string',
     'a function',
     'a string that is not empty',
-    'visible ASCII characters, or a function',
+    'printable ASCII, or a function',
     "'none', 'basic', { header, prefix? } or { field }",
     'at least 32 bytes of random text',
   ])('is never shown where %s is expected: it may be a secret', (expected) => {
@@ -98,7 +98,7 @@ describe('a text', () => {
   });
 
   test('of digits only is no text in YAML: nor is such a number shown where a secret is expected', () => {
-    for (const expected of ['visible ASCII characters, or a function', 'at least 32 bytes of random text'])
+    for (const expected of ['printable ASCII, or a function', 'at least 32 bytes of random text'])
       expect(shown(1_234, expected)).toBe('a number');
     expect(shown(1_234, 'a function')).toBe('1234');
   });

@@ -63,7 +63,7 @@ test.each<[string, (options: never) => object, unknown, readonly string[]]>([
     { url: 'http://keys.test/', token: 'a\n', heartbeatMs: NaN, fetch: 1, heartBeat: 5 },
     [
       'url: expected a URL without credentials: https:, or http: to this machine, since others could read the token, got a string of 17 characters',
-      'token: expected visible ASCII characters, or a function that returns them, got a string of 2 characters, with a line break',
+      'token: expected printable ASCII, or a function that returns it, got a string of 2 characters, with a line break',
       `heartbeatMs: ${AT_LEAST} 100, got NaN`,
       'fetch: expected a function, got 1',
       'heartBeat: there is no such option, did you mean heartbeatMs?',

@@ -164,7 +164,7 @@ describe('the environment', () => {
     for (const name of ['URL', 'SERVICE_TOKEN']) vi.stubEnv(`KEYVERIFY_${name}`, '');
     expect(issues({}, {})).toEqual([
       'verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify, got an empty string; pass it, or set KEYVERIFY_URL',
-      'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible ASCII characters, or a function that returns them, got an empty string',
+      'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected printable ASCII, or a function that returns it, got an empty string',
     ]);
   });
 
@@ -184,7 +184,7 @@ test('a wrong value from the environment is shown with its variable', () => {
   const protocol = { encode: vi.fn<WireProtocol['encode']>(), decode: vi.fn<WireProtocol['decode']>() };
   expect(issues({ protocol }, {})).toEqual([
     'verifyUrl (KEYVERIFY_URL): expected a URL with https:// or http://, such as https://keys.example.com/verify',
-    'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected visible ASCII characters, or a function that returns them, got a string of 15 characters, with a line break',
+    'serviceToken (KEYVERIFY_SERVICE_TOKEN): expected printable ASCII, or a function that returns it, got a string of 15 characters, with a line break',
     'scope (KEYVERIFY_SCOPE): expected none, since this protocol does not use it',
   ]);
   expect(issues({ verifyUrl: '', serviceToken: '', scope: '' })).toEqual([
@@ -193,7 +193,7 @@ test('a wrong value from the environment is shown with its variable', () => {
     expect.stringMatching(/^scope: expected /),
   ]);
   expect(issues({ protocol: { ...protocol, serviceToken: ' ', scope: 'sent' } }, URL_AND_TOKEN)).toEqual([
-    expect.stringMatching(/^serviceToken: expected visible /),
+    expect.stringMatching(/^serviceToken: expected printable /),
     expect.stringMatching(/^serviceToken: expected none/),
   ]);
 });

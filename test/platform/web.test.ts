@@ -16,7 +16,7 @@ describe('on the web', () => {
         dispatcher: { dispatch: () => true },
       });
     expect(build).toThrow(InvalidOptionsError);
-    expect(build).toThrow('dispatcher: expected none, since undici does not run here: pass fetch or transport');
+    expect(build).toThrow('dispatcher: undici does not run here: pass fetch or transport');
   });
 
   test('keys are verified by the global fetch, and remembered', async () => {

@@ -94,7 +94,7 @@ describe('bad keys by a bare status', () => {
       failure: {
         ambiguous: true,
         message:
-          'keyverify: the key server answered 401 to several keys that were good: check serviceToken and verifyUrl',
+          'keyverify: the key server answered 401 to keys that were good: check serviceToken and verifyUrl',
       },
     });
     token = TOKEN;

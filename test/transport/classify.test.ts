@@ -147,7 +147,7 @@ describe('on Node', () => {
     expect(message('CERT_HAS_EXPIRED')).toMatch('the TLS handshake failed');
     expect(message('HPE_X')).toMatch('no readable HTTP response');
     expect(message('ECONNRESET')).toMatch('cannot be reached, or closed the connection');
-    expect(message('X')).toMatch('not known to be an outage');
+    expect(message('X')).toMatch('failed in an unknown way');
   });
 });
 
