@@ -80,8 +80,6 @@ describe('a selector', () => {
     `\n${FINGERPRINT}`,
     'g'.repeat(64),
   ])('by fingerprint needs a SHA-256, not %j', (fingerprint) => {
-    expect(issues({ fingerprint })).toEqual([
-      'invalidate: fingerprint: expected 64 lower-case hexadecimal digits',
-    ]);
+    expect(issues({ fingerprint })).toEqual(['invalidate: fingerprint: expected 64 lower-case hexadecimal digits']);
   });
 });

@@ -143,9 +143,7 @@ describe('revocations as server-sent events', () => {
     });
     void verifier.warmUp();
     await until(() => lines.length > 0);
-    expect(lines).toEqual([
-      expect.stringMatching(/do not arrive.*\(token: expected a string of printable ASCII\)/),
-    ]);
+    expect(lines).toEqual([expect.stringMatching(/do not arrive.*\(token: expected a string of printable ASCII\)/)]);
     expect(lines[0]).not.toContain('0123456789');
   });
 });

@@ -93,8 +93,7 @@ describe('bad keys by a bare status', () => {
     expect(result).toMatchObject({
       failure: {
         ambiguous: true,
-        message:
-          'keyverify: the key server answered 401 to keys that were good: check serviceToken and verifyUrl',
+        message: 'keyverify: the key server answered 401 to keys that were good: check serviceToken and verifyUrl',
       },
     });
     token = TOKEN;
