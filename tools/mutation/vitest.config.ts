@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 import base from '../../vitest.config.js';
 
-const UNITS = /\/test\/(?:cache|client|core|fleet|guard|observe|protocol|resilience|transport)\//;
+const UNITS = /\/test\/(?:cache|client|core|fleet|guard|observe|platform|protocol|resilience|transport)\//;
 const rank = ({ moduleId }: TestSpecification): number => (UNITS.test(moduleId) ? 0 : 1);
 
 /** Runs unit tests before the tests of the whole: a mutant is done at the first failure, and unit tests are quicker. */
@@ -19,12 +19,12 @@ export default mergeConfig(
   defineConfig({
     test: {
       include: [
-        'test/{cache,client,core,guard,protocol,resilience,transport}/**/*.test.ts',
+        'test/{cache,client,core,guard,platform,protocol,resilience,transport}/**/*.test.ts',
         'test/fleet/{edges,event-stream,hostile,memory,options,plain-reads,redis,seal,signed,sse,store-clock,stream-health,suites}.test.ts',
         'test/observe/{channels,fleet,health,logs,observers,otel-metrics,otel-traces,shared-cache,stats}.test.ts',
         'test/{health,invariants,stats,verifier}.test.ts',
         'test/security/*.test.ts',
-        'test/adapters/{fetch,koa}.test.ts',
+        'test/adapters/{fetch,koa,lambda,wrong-framework,wrong-handlers}.test.ts',
       ],
       exclude: ['**/*.fuzz.test.ts'],
       coverage: { enabled: false },
