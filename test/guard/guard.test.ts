@@ -627,6 +627,15 @@ describe('a caller who has left', () => {
     }
   });
 
+  it.each<[string, () => AbortSignal]>([
+    ['is none', (): never => undefined as never],
+    ['throws', () => { throw new Error('inside'); }], // prettier-ignore
+  ])('is not taken for one by a signal that %s, where authorize throws', async (_, signal) => {
+    const authorize = (): never => { throw new Error('inside'); }; // prettier-ignore
+    const guard = createGuard(saying(acme), { optional: true, authorize });
+    expect(await denied(guard({ ...withoutKey, signal }))).toMatchObject({ status: 500, reason: 'internal_error' });
+  });
+
   it('does not hide an error of the verifier from those who stay', async () => {
     const onDenied = vi.fn();
     const error = new Error('inside');
