@@ -11,8 +11,12 @@ const BACKOFF_MS = 1000;
 const LIMITED_MS = 250;
 const MOST_LIMITED_MS = 30_000;
 
-/** All of them together are asked about twice a second during a pause: many could take the questions about all others. */
+/**
+ * All of them together are asked about twice a second during a pause, since many could take the questions about all others:
+ * twice as often with each that is answered, and less often with each that is not.
+ */
 const TURN_MS = 500;
+const SLOWER = 1.4;
 
 /** Before there are more keys than this that were limited, all of them are forgotten. */
 const MOST_LIMITED = 1_000;
@@ -23,6 +27,7 @@ export class Backoffs<Claims> {
   readonly #entries = new Set<Entry<Claims>>();
   /** When the next key that was limited may be asked about. */
   #nextAt = -Infinity;
+  #turnMs = TURN_MS;
   /** By fingerprint. A key that fails again and again would get all the questions that are asked during a pause. */
   readonly #limited = new Map<string, { readonly ms: number; readonly until: number }>();
 
@@ -31,13 +36,14 @@ export class Backoffs<Claims> {
     const until = this.#limited.get(fingerprint)?.until;
     if (until === undefined) return false;
     if (mono < Math.max(until, this.#nextAt)) return true;
-    this.#nextAt = mono + TURN_MS;
+    this.#nextAt = mono + this.#turnMs;
     return false;
   }
 
   /** The key was answered with a verdict. */
   end(fingerprint: string): void {
-    this.#limited.delete(fingerprint);
+    // Where the server limits everybody, some of them are answered.
+    if (this.#limited.delete(fingerprint)) this.#turnMs /= 2;
   }
 
   begin(
@@ -67,6 +73,7 @@ export class Backoffs<Claims> {
   }
 
   #limit(fingerprint: string, mono: number): void {
+    this.#turnMs = Math.min(this.#turnMs * SLOWER, TURN_MS);
     const ms = Math.min(2 * (this.#limited.get(fingerprint)?.ms ?? LIMITED_MS / 2), MOST_LIMITED_MS);
     if (this.#limited.size >= MOST_LIMITED) this.#limited.clear();
     this.#limited.set(fingerprint, { ms, until: mono + ms });

@@ -50,14 +50,11 @@ export function meant(key: string, names: readonly string[]): string {
   return closest === undefined ? '' : `, did you mean ${closest}?`;
 }
 
-const sorted = (text: string): string => Array.from(text).toSorted().join('');
-
-/** Whether one name may be a typo of the other: a third is wrong at most, or they begin in the same way, or letters swapped. */
+/** Whether one name may be a typo of the other: a third is wrong at most, or they begin in the same way. */
 export function isNear(name: string, other: string): boolean {
   const [a, b] = [name.toLowerCase(), other.toLowerCase()];
   const wrong = leven(a, b);
   if (wrong > CLOSE) return false;
-  if (sorted(a) === sorted(b)) return true;
   let common = 0;
   while (common < a.length && a[common] === b[common]) common++;
   return 3 * wrong <= Math.max(a.length, b.length) || 2 * common >= Math.min(a.length, b.length);

@@ -61,7 +61,7 @@ export const OWN_LIMIT: Diagnosis = {
 
 const UNKNOWN: Diagnosis = {
   kind: 'misconfigured',
-  message: 'keyverify: the request failed in an unknown way: see the cause',
+  message: 'keyverify: the request failed in an unknown way',
 };
 
 /**

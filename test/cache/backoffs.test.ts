@@ -119,6 +119,27 @@ describe('a key that the server limits, or on which it hangs', () => {
     expect(backoffs.mustWait('of another', 1_250)).toBe(false);
   });
 
+  test('has more turns while some of them are answered, and fewer again while they are not', () => {
+    const backoffs = new Backoffs<unknown>();
+    const turnsFrom = (mono: number): number => {
+      let turns = 0;
+      for (let ms = 0; ms < 1_000; ms += 10) if (!backoffs.mustWait('of a key', mono + ms)) turns++;
+      return turns;
+    };
+    const limited = (count: number): void => {
+      for (let key = 0; key < count; key++) backoffs.begin(`of key ${key}`, undefined, LIMITED, 0, 0);
+    };
+    limit(backoffs, 0);
+    limited(3);
+    expect(turnsFrom(1_000)).toBe(2);
+    for (const key of [0, 1, 2]) backoffs.end(`of key ${key}`);
+    // It was not limited, so its verdict says nothing.
+    backoffs.end('of another');
+    expect(turnsFrom(3_000)).toBe(15);
+    limited(10);
+    expect(turnsFrom(5_000)).toBe(2);
+  });
+
   test('is forgotten before there are more than 1 000', () => {
     const backoffs = new Backoffs<unknown>();
     limit(backoffs, 0);

@@ -52,7 +52,7 @@ test.each([
   ['stauts', 'status', true],
   ['Status', 'stateS', true],
   ['abc', 'xyz', false],
-  ['sned', 'send', true],
+  ['sned', 'send', false],
   ['ab', 'abcd', true],
   ['abcd', 'ab', true],
   ['a', 'b', false],

@@ -34,11 +34,11 @@ test.each<[string, (options: never) => object, unknown, readonly string[]]>([
   [
     'redisCache',
     redisCache,
-    { sned: send, secret, prefix: 1, retentionMs: 5 },
+    { sen: send, secret, prefix: 1, retentionMs: 5 },
     [
       `${SEND} undefined`,
       'prefix: expected a string, got 1',
-      'sned: there is no such option, did you mean send?',
+      'sen: there is no such option, did you mean send?',
       'retentionMs: there is no such option',
     ],
   ],
