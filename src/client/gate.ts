@@ -102,9 +102,9 @@ export class Gate {
     return this.#shared(breaker.probeAt, () => circuitOpen(breaker.probeAt - mono, open));
   }
 
-  /** Whether one question may be asked although all others are refused. */
-  tryTrickle(lane: Lane, mono: number): boolean {
-    return this.#pacers[lane].tryTake(mono);
+  /** Whether one question may be asked although all others are refused; with `yields`, only after what others leave. */
+  tryTrickle(lane: Lane, mono: number, yields = false): boolean {
+    return this.#pacers[lane].tryTake(mono, yields);
   }
 
   /**

@@ -92,8 +92,8 @@ export class KeyServerClient<Claims> {
   }
 
   /** Whether one question about a key may be asked during a pause. */
-  tryTrickle(isKnown: boolean, mono: number): boolean {
-    return this.#gate.tryTrickle(laneOf(isKnown), mono);
+  tryTrickle(isKnown: boolean, mono: number, yields = false): boolean {
+    return this.#gate.tryTrickle(laneOf(isKnown), mono, yields);
   }
 
   /** Asks, unless the gate refuses; with `trickle`, although it does. */
@@ -101,7 +101,7 @@ export class KeyServerClient<Claims> {
     const mono = this.#options.clock.monotonic();
     const lane = laneOf(question.isKnown);
     const blocked = trickle ? undefined : this.#gate.blockedBy(mono);
-    const isBrief = blocked !== undefined && !this.#gate.tryTrickle(lane, mono);
+    const isBrief = blocked !== undefined && !this.#gate.tryTrickle(lane, mono, question.yields);
     if (isBrief && !this.#gate.tryBrief(lane)) return Promise.resolve(blocked);
     // What is asked during a pause is asked once.
     const retries = trickle || blocked !== undefined ? 0 : this.#options.retries;

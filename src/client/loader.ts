@@ -1,7 +1,7 @@
 import { sharesPromises } from '#platform';
 import { runtimeTransport } from '#transport';
 
-import { Backoffs } from '../cache/backoffs.js';
+import { Backoffs } from './backoffs.js';
 import type { VerdictCache } from '../cache/verdict-cache.js';
 import { VerifyFailure } from '../core/failure.js';
 import { toHex } from '../core/fingerprint.js';
@@ -153,8 +153,9 @@ export class VerdictLoader<Claims> {
   trickle(fingerprint: string, key: string, mono: number, call: AnyVerifyOptions): void {
     if (this.#closed || this.#flights.get(fingerprint) || (!sharesPromises && !call.waitUntil)) return;
     // One that has to wait takes no turn of others.
-    if (this.#backoffs.mustWait(fingerprint, mono) || !this.#client.tryTrickle(this.#cache.isKnown(fingerprint), mono))
-      return;
+    if (this.#backoffs.isLimited(fingerprint, mono)) return;
+    const isKnown = this.#cache.isKnown(fingerprint);
+    if (!this.#client.tryTrickle(isKnown, mono, isKnown && this.#backoffs.yields(fingerprint))) return;
     callSafely(call.waitUntil, this.#start(fingerprint, key, call, 'refresh', { trickle: true }).outcome);
   }
 
@@ -231,8 +232,9 @@ export class VerdictLoader<Claims> {
     const isKnown = this.#cache.isKnown(fingerprint);
     const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
     const mayOpen = call.failOpen ?? this.#options.failOpen;
-    const question = { event, key, startedAt, isKnown, wasGood, mayOpen, onSent };
-    const blocked = !trickle && this.#backoffs.mustWait(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
+    const yields = isKnown && this.#backoffs.yields(fingerprint);
+    const question = { event, key, startedAt, isKnown, yields, wasGood, mayOpen, onSent };
+    const blocked = this.#backoffs.isLimited(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
     const answer = blocked ?? (await this.#client.ask(question, trickle));
     if (answer instanceof VerifyFailure) return this.#recordFailure(fingerprint, answer);
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
@@ -262,7 +264,7 @@ export class VerdictLoader<Claims> {
 
   #recordFailure(fingerprint: string, failure: VerifyFailure): VerifyFailure {
     const mono = this.#options.clock.monotonic();
-    this.#backoffs.begin(fingerprint, this.#cache.get(fingerprint), failure, mono, this.#options.random());
+    this.#backoffs.begin(fingerprint, this.#cache.get(fingerprint), failure, mono, this.#options.random(), this.isOpen);
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
     this.logs.failed(failure, mono, this.#client.evidence.lastAnswerAt);

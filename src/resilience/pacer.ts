@@ -12,9 +12,11 @@ export class Pacer {
     this.#perSecond = perSecond;
   }
 
-  tryTake(mono: number): boolean {
-    if (mono < this.#nextAt) return false;
-    this.#nextAt = mono + 1000 / this.#perSecond;
+  /** With `yields`, only what others have left for twice as long again. */
+  tryTake(mono: number, yields = false): boolean {
+    const everyMs = 1000 / this.#perSecond;
+    if (mono < this.#nextAt + (yields ? 2 * everyMs : 0)) return false;
+    this.#nextAt = mono + everyMs;
     return true;
   }
 

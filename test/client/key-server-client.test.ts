@@ -207,12 +207,16 @@ describe('the breaker', () => {
     expect(keys()).toEqual(['sk-2', 'sk-4', 'sk-5']);
   });
 
-  test('lets a few keys be asked about as during any pause', async () => {
+  test('lets a few keys be asked about as during any pause, those that yield less often', async () => {
     const { client, clock } = await opened();
     const trickle = (isKnown: boolean) => client.tryTrickle(isKnown, clock.monotonic());
     expect([trickle(true), trickle(true), trickle(false), trickle(false)]).toEqual([true, false, true, false]);
     await clock.advance(100);
     expect([trickle(true), trickle(true)]).toEqual([true, false]);
+    await clock.advance(299);
+    expect(client.tryTrickle(true, clock.monotonic(), true)).toBe(false);
+    await clock.advance(1);
+    expect(client.tryTrickle(true, clock.monotonic(), true)).toBe(true);
   });
 
   test.each([true, false])(

@@ -61,6 +61,7 @@ export function clientOf(setup: ClientSetup = {}) {
       key,
       startedAt,
       isKnown: false,
+      yields: false,
       wasGood: false,
       mayOpen: false,
       onSent: () => undefined,

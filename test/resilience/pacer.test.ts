@@ -8,6 +8,16 @@ test('a pacer allows the first at once, then so many a second, evenly spread', (
   expect(taken).toEqual([0, 250, 500, 750, 1_000, 1_250, 1_500, 1_750]);
 });
 
+test('a pacer gives those who yield only what others leave for twice as long again', () => {
+  const alone = new Pacer(4);
+  const times = Array.from({ length: 2_000 }, (_, mono) => mono);
+  expect(times.filter((mono) => alone.tryTake(mono, true))).toEqual([0, 750, 1_500]);
+  const shared = new Pacer(4);
+  // The others ask each 500 ms, those who yield all the time.
+  const left = times.filter((mono) => !(mono % 500 === 0 && shared.tryTake(mono)) && shared.tryTake(mono, true));
+  expect(left).toEqual([]);
+});
+
 test('a pacer saves nothing up while nobody asks', () => {
   const pacer = new Pacer(10);
   expect(pacer.tryTake(-50)).toBe(true);

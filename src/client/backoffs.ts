@@ -1,5 +1,5 @@
+import type { Entry } from '../cache/entry.js';
 import type { VerifyFailure } from '../core/failure.js';
-import type { Entry } from './entry.js';
 
 /** How long a key isn't asked about after a failure, at most, in milliseconds. Half of it is random. */
 const BACKOFF_MS = 1000;
@@ -11,13 +11,6 @@ const BACKOFF_MS = 1000;
 const LIMITED_MS = 250;
 const MOST_LIMITED_MS = 30_000;
 
-/**
- * All of them together are asked about twice a second during a pause, since many could take the questions about all others:
- * twice as often with each that is answered, and less often with each that is not.
- */
-const TURN_MS = 500;
-const SLOWER = 1.4;
-
 /** Before there are more keys than this that were limited, all of them are forgotten. */
 const MOST_LIMITED = 1_000;
 
@@ -25,33 +18,32 @@ const MOST_LIMITED = 1_000;
 export class Backoffs<Claims> {
   /** The oldest first. */
   readonly #entries = new Set<Entry<Claims>>();
-  /** When the next key that was limited may be asked about. */
-  #nextAt = -Infinity;
-  #turnMs = TURN_MS;
   /** By fingerprint. A key that fails again and again would get all the questions that are asked during a pause. */
   readonly #limited = new Map<string, { readonly ms: number; readonly until: number }>();
 
-  /** Whether a key has to wait before it is asked about during a pause; if it need not, it takes the turn of those that were limited. */
-  mustWait(fingerprint: string, mono: number): boolean {
-    const until = this.#limited.get(fingerprint)?.until;
-    if (until === undefined) return false;
-    if (mono < Math.max(until, this.#nextAt)) return true;
-    this.#nextAt = mono + this.#turnMs;
-    return false;
+  /** Whether a key has to wait before it is asked about during a pause. */
+  isLimited(fingerprint: string, mono: number): boolean {
+    return mono < (this.#limited.get(fingerprint)?.until ?? mono);
+  }
+
+  /** Whether it has had to, and was not answered since: many of its kind could take the questions about all others. */
+  yields(fingerprint: string): boolean {
+    return this.#limited.has(fingerprint);
   }
 
   /** The key was answered with a verdict. */
   end(fingerprint: string): void {
-    // Where the server limits everybody, some of them are answered.
-    if (this.#limited.delete(fingerprint)) this.#turnMs /= 2;
+    this.#limited.delete(fingerprint);
   }
 
+  /** The key failed. `isOpen`: whether the breaker is open, so that a known key has had the turn of another. */
   begin(
     fingerprint: string,
     entry: Entry<Claims> | undefined,
     failure: VerifyFailure,
     mono: number,
     random: number,
+    isOpen: boolean,
   ): void {
     // A failure weighs more than a verdict: in a long outage, every entry would come to hold one.
     for (const oldest of this.#entries) {
@@ -61,7 +53,7 @@ export class Backoffs<Claims> {
     }
     // Others were answered meanwhile.
     const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
-    if ((failure.kind === 'rate_limited' || isOwn || entry !== undefined) && failure.attempts > 0)
+    if ((failure.kind === 'rate_limited' || isOwn || (isOpen && entry !== undefined)) && failure.attempts > 0)
       this.#limit(fingerprint, mono);
     if (entry === undefined) return;
     const since = entry.backoff?.since ?? mono;
@@ -73,7 +65,6 @@ export class Backoffs<Claims> {
   }
 
   #limit(fingerprint: string, mono: number): void {
-    this.#turnMs = Math.min(this.#turnMs * SLOWER, TURN_MS);
     const ms = Math.min(2 * (this.#limited.get(fingerprint)?.ms ?? LIMITED_MS / 2), MOST_LIMITED_MS);
     if (this.#limited.size >= MOST_LIMITED) this.#limited.clear();
     this.#limited.set(fingerprint, { ms, until: mono + ms });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { Backoffs } from '../../src/cache/backoffs.js';
+import { Backoffs } from '../../src/client/backoffs.js';
 import { Entry } from '../../src/cache/entry.js';
 import { VerifyFailure, type Evidence, type FailureKind } from '../../src/core/failure.js';
 import { rejected } from '../../src/core/result.js';
@@ -14,7 +14,7 @@ function backoffAfter(...failures: readonly VerifyFailure[]): number {
   const backoffs = new Backoffs<unknown>();
   const failing = entry();
   const mono = 1000 * failures.length;
-  failures.forEach((failure, i) => backoffs.begin('of a key', failing, failure, 1000 * (i + 1), 0.5));
+  failures.forEach((failure, i) => backoffs.begin('of a key', failing, failure, 1000 * (i + 1), 0.5, false));
   let ms = 0;
   while (failing.backoffFailure(mono + ms) !== undefined) ms++;
   return ms;
@@ -50,16 +50,16 @@ describe('a key whose question failed is left alone', () => {
 test('a key that was invalidated meanwhile is no longer left alone', () => {
   const backoffs = new Backoffs<unknown>();
   const [invalidated, other] = [entry(), entry()];
-  backoffs.begin('of a key', invalidated, fails('timeout', 'proven'), 1000, 0);
+  backoffs.begin('of a key', invalidated, fails('timeout', 'proven'), 1000, 0, false);
   invalidated.forget();
-  backoffs.begin('of another', other, fails('timeout', 'proven'), 1100, 0);
+  backoffs.begin('of another', other, fails('timeout', 'proven'), 1100, 0, false);
   expect([invalidated, other].map((failed) => failed.backoffFailure(1100)?.kind)).toEqual([undefined, 'timeout']);
 });
 
 test('a key is failing since the first failure in a row', () => {
   const backoffs = new Backoffs<unknown>();
   const failing = entry();
-  for (const mono of [1000, 2000, 3000]) backoffs.begin('of a key', failing, fails('timeout'), mono, 0);
+  for (const mono of [1000, 2000, 3000]) backoffs.begin('of a key', failing, fails('timeout'), mono, 0, false);
   expect(failing.failingMs(3500)).toBe(2500);
 });
 
@@ -67,7 +67,7 @@ describe('a key that the server limits, or on which it hangs', () => {
   const LIMITED = new VerifyFailure('rate_limited', 'failed', { attempts: 1 });
   const HUNG = new VerifyFailure('timeout', 'failed', { attempts: 1, evidence: 'none' });
   const limit = (backoffs: Backoffs<unknown>, mono: number, failure = LIMITED): void =>
-    backoffs.begin('of a key', undefined, failure, mono, 0);
+    backoffs.begin('of a key', undefined, failure, mono, 0, false);
 
   test.each([LIMITED, HUNG])('is left alone twice as long each time, up to 30 s: $kind', (failure) => {
     const backoffs = new Backoffs<unknown>();
@@ -75,19 +75,19 @@ describe('a key that the server limits, or on which it hangs', () => {
     const waits = Array.from({ length: 9 }, () => {
       limit(backoffs, mono, failure);
       const limitedAt = mono;
-      while (backoffs.mustWait('of a key', mono)) mono += 50;
+      while (backoffs.isLimited('of a key', mono)) mono += 50;
       return mono - limitedAt;
     });
     expect(waits).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-    expect(backoffs.mustWait('of another', 0)).toBe(false);
+    expect(backoffs.isLimited('of another', 0)).toBe(false);
   });
 
   test('is left alone whether it was good before or not, until it is answered', () => {
     const backoffs = new Backoffs<unknown>();
-    backoffs.begin('of a key', entry(), LIMITED, 0, 0);
-    expect(backoffs.mustWait('of a key', 249)).toBe(true);
+    backoffs.begin('of a key', entry(), LIMITED, 0, 0, false);
+    expect(backoffs.isLimited('of a key', 249)).toBe(true);
     backoffs.end('of a key');
-    expect(backoffs.mustWait('of a key', 249)).toBe(false);
+    expect(backoffs.isLimited('of a key', 249)).toBe(false);
   });
 
   test('is not, if it was not asked about, or failed in another way', () => {
@@ -95,57 +95,38 @@ describe('a key that the server limits, or on which it hangs', () => {
     limit(backoffs, 0, fails('rate_limited'));
     limit(backoffs, 0, new VerifyFailure('timeout', 'failed', { attempts: 1, evidence: 'proven' }));
     limit(backoffs, 0, new VerifyFailure('server_error', 'failed', { attempts: 1, evidence: 'none' }));
-    expect(backoffs.mustWait('of a key', 0)).toBe(false);
+    expect(backoffs.isLimited('of a key', 0)).toBe(false);
   });
 
   test.each(['server_error', 'unreachable', 'timeout', 'misconfigured'] as const)(
-    'that was good is left alone after any failure: %s',
+    'that was good is left alone after any failure while the breaker is open, and only then: %s',
     (kind) => {
-      const backoffs = new Backoffs<unknown>();
       const failure = new VerifyFailure(kind, 'failed', { attempts: 1, evidence: 'proven' });
-      backoffs.begin('of a key', entry(), failure, 0, 0);
-      expect([249, 250].map((mono) => backoffs.mustWait('of a key', mono))).toEqual([true, false]);
+      const waits = (known: Entry<unknown> | undefined, isOpen: boolean): boolean[] => {
+        const backoffs = new Backoffs<unknown>();
+        backoffs.begin('of a key', known, failure, 0, 0, isOpen);
+        return [249, 250].map((mono) => backoffs.isLimited('of a key', mono));
+      };
+      expect(waits(entry(), true)).toEqual([true, false]);
+      expect(waits(entry(), false)).toEqual([false, false]);
+      expect(waits(undefined, true)).toEqual([false, false]);
     },
   );
 
-  test('shares two turns a second with all others of its kind', () => {
+  test('yields to others from then on, until it is answered', () => {
     const backoffs = new Backoffs<unknown>();
-    const keys = ['a', 'b', 'c'];
-    for (const key of keys) backoffs.begin(key, undefined, LIMITED, 0, 0);
-    const asked = [250, 749, 750, 1_249, 1_250].map((mono) =>
-      keys.filter((key) => !backoffs.mustWait(key, mono)).join(''),
-    );
-    expect(asked).toEqual(['a', '', 'a', '', 'a']);
-    expect(backoffs.mustWait('of another', 1_250)).toBe(false);
-  });
-
-  test('has more turns while some of them are answered, and fewer again while they are not', () => {
-    const backoffs = new Backoffs<unknown>();
-    const turnsFrom = (mono: number): number => {
-      let turns = 0;
-      for (let ms = 0; ms < 1_000; ms += 10) if (!backoffs.mustWait('of a key', mono + ms)) turns++;
-      return turns;
-    };
-    const limited = (count: number): void => {
-      for (let key = 0; key < count; key++) backoffs.begin(`of key ${key}`, undefined, LIMITED, 0, 0);
-    };
     limit(backoffs, 0);
-    limited(3);
-    expect(turnsFrom(1_000)).toBe(2);
-    for (const key of [0, 1, 2]) backoffs.end(`of key ${key}`);
-    // It was not limited, so its verdict says nothing.
-    backoffs.end('of another');
-    expect(turnsFrom(3_000)).toBe(15);
-    limited(10);
-    expect(turnsFrom(5_000)).toBe(2);
+    expect(['of a key', 'of another'].map((key) => backoffs.yields(key))).toEqual([true, false]);
+    backoffs.end('of a key');
+    expect(backoffs.yields('of a key')).toBe(false);
   });
 
   test('is forgotten before there are more than 1 000', () => {
     const backoffs = new Backoffs<unknown>();
     limit(backoffs, 0);
-    for (let key = 1; key < 1_000; key++) backoffs.begin(`of key ${key}`, undefined, LIMITED, 0, 0);
-    expect(backoffs.mustWait('of a key', 0)).toBe(true);
-    backoffs.begin('of one more', undefined, LIMITED, 0, 0);
-    expect(['of a key', 'of one more'].map((key) => backoffs.mustWait(key, 0))).toEqual([false, true]);
+    for (let key = 1; key < 1_000; key++) backoffs.begin(`of key ${key}`, undefined, LIMITED, 0, 0, false);
+    expect(backoffs.isLimited('of a key', 0)).toBe(true);
+    backoffs.begin('of one more', undefined, LIMITED, 0, 0, false);
+    expect(['of a key', 'of one more'].map((key) => backoffs.isLimited(key, 0))).toEqual([false, true]);
   });
 });
