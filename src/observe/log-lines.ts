@@ -121,7 +121,7 @@ export const lines = {
 
   clock: ({ publicUrl }: LogSettings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +
-    `${publicUrl}, so keys expire too ${skewMs > 0 ? 'early' : 'late'}. Synchronise both (NTP).`,
+    `${publicUrl}, so keys expire too ${skewMs > 0 ? 'early' : 'late'}. Synchronize both (NTP).`,
 
   afterClose: 'keyverify: this verifier is closed, so keys without a cached verdict are denied (500).',
 
