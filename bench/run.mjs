@@ -1,4 +1,4 @@
-/** `npm run bench`: measures performance; `npm run bench adapters` and `npm run bench peers` compare behaviour. */
+/** `npm run bench`: measures performance; `npm run bench adapters` and `npm run bench peers` compare behavior. */
 const [name = 'performance'] = process.argv.splice(2, 1);
 const benches = {
   performance: () => import('./performance.mjs'),

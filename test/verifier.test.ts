@@ -196,7 +196,7 @@ describe('maxAgeMs', () => {
     expect(brief(await verifier.verify(GOOD, { maxAgeMs: 1_000 }))).toBe('valid server');
   });
 
-  test('honours no stale verdict that is too old, but a refusal', async () => {
+  test('honors no stale verdict that is too old, but a refusal', async () => {
     const { server, clock, build } = await rig();
     const verifier = build({ retries: 0 });
     await verifier.verify(GOOD);

@@ -83,10 +83,11 @@ export function shown(value: unknown, expected = ''): string {
 /** `a number`, `an object`. */
 export const aType = (value: unknown): string => `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
 
-/** A line break is easily overlooked: files and shells add it. */
+/** Line breaks and blanks are easily overlooked: files and shells add them. */
 function lengthOf(text: string): string {
-  const hasBreak = text.includes('\n') || text.includes('\r');
-  return `${text.length} character${text.length === 1 ? '' : 's'}${hasBreak ? ', with a line break' : ''}`;
+  const isTrimmed = text.trim() === text;
+  const blank = text.includes('\n') ? ', with a line break' : isTrimmed ? '' : ', with surrounding blanks';
+  return `${text.length} character${text.length === 1 ? '' : 's'}${blank}`;
 }
 
 function hint(option: string, value: unknown): string {

@@ -149,7 +149,7 @@ function keyFormatFor(protocol: WireProtocol, keyFormat: KeyFormat | undefined):
   return (key) => protocol.admits?.(key) === true && isAdmissible(key, keyFormat);
 }
 
-const OWN_TOKEN = 'serviceToken: expected none, since this protocol has its own credentials, or none';
+const OWN_TOKEN = 'serviceToken: expected none, since this protocol does not use it';
 
 const NO_SCOPE = 'scope: expected none, since this protocol does not use it';
 

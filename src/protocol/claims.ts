@@ -36,7 +36,7 @@ export function schemaReader<Claims>(schema: StandardSchemaV1<unknown, Claims>):
 function place({ path = [] }: StandardSchemaV1.Issue, raw: DefaultClaims): string {
   const keys = path.map((step) => (typeof step === 'object' ? step.key : step));
   if (keys.length === 0) return 'the claims as a whole';
-  return `${keys.map(String).join('.')} (got ${typeof keys.reduce<unknown>(fieldOf, raw)})`;
+  return `${keys.map(String).join('.')} (${typeof keys.reduce<unknown>(fieldOf, raw)})`;
 }
 
 /** Results are shared between callers, so what a schema made anew is frozen again. */

@@ -10,7 +10,7 @@ export function parseJson(response: WireResponse): { readonly value: unknown } |
   const type = response.header('content-type') ?? '';
   if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(type))
     // Whole or not at all: it may repeat a secret, and a part of one is not recognized.
-    return `content-type ${(type.length > MOST_SHOWN ? '' : type) || 'none'}, not application/json`;
+    return `content-type ${type.length > MOST_SHOWN ? 'too long' : type || 'none'}, not application/json`;
   try {
     const value: unknown = JSON.parse(utf8().decode(response.body));
     return { value };

@@ -57,8 +57,8 @@ function stale(
   return served.valid ? `valid ${served.source}` : `${served.reason} ${served.source}`;
 }
 
-/** The ages at which it is honoured, right before and right at this bound. */
-const around = (bound: number, honours: (age: number) => string | undefined) => [honours(bound - 0.1), honours(bound)];
+/** The ages at which it is honored, right before and right at this bound. */
+const around = (bound: number, honors: (age: number) => string | undefined) => [honors(bound - 0.1), honors(bound)];
 const ENDS = ['valid stale', undefined];
 
 describe('a stale verdict', () => {
@@ -69,7 +69,7 @@ describe('a stale verdict', () => {
     ['circuit_open', 'proven'],
     ['misconfigured', 'none'],
     ['invalid_response', 'none'],
-  ])('is honoured for staleIfErrorMs past its TTL: %s, evidence %s', (kind, evidence) => {
+  ])('is honored for staleIfErrorMs past its TTL: %s, evidence %s', (kind, evidence) => {
     expect(around(TTL + STALE, (age) => stale(verified(), age, fails(kind, evidence)))).toEqual(ENDS);
   });
 
@@ -81,7 +81,7 @@ describe('a stale verdict', () => {
     ['unreachable', 'none'],
     ['timeout', 'none'],
     ['server_error', 'none'],
-  ])('is honoured for one more TTL where callers can cause the failure: %s, evidence %s', (kind, evidence) => {
+  ])('is honored for one more TTL where callers can cause the failure: %s, evidence %s', (kind, evidence) => {
     const failure = fails(kind, evidence);
     expect(around(2 * TTL, (age) => stale(verified(), age, failure))).toEqual(ENDS);
     // Not longer than in an outage.
@@ -94,7 +94,7 @@ describe('a stale verdict', () => {
     ['server_error', 'unproven'],
     ['circuit_open', 'unproven'],
   ])(
-    'is honoured for one more TTL while others are answered, whatever is wrong with this key: %s, evidence %s',
+    'is honored for one more TTL while others are answered, whatever is wrong with this key: %s, evidence %s',
     (kind, evidence) => {
       const until = (bound: number, answeredMs: number) =>
         around(bound, (age) => stale(verified(), age, fails(kind, evidence), { answeredMs, controlsFail: true }));
@@ -106,7 +106,7 @@ describe('a stale verdict', () => {
   test.each<[FailureKind, Evidence]>([
     ['misconfigured', 'none'],
     ['server_error', 'unproven'],
-  ])('is honoured for one more TTL once others were answered while it failed: %s, evidence %s', (kind, evidence) => {
+  ])('is honored for one more TTL once others were answered while it failed: %s, evidence %s', (kind, evidence) => {
     const given = { answeredMs: 3 * TTL, controlsFail: true };
     const until = (bound: number, failingMs: number) =>
       around(bound, (age) => stale(verified(), age, fails(kind, evidence), { ...given, failingMs }));
@@ -119,22 +119,22 @@ describe('a stale verdict', () => {
     ['proven', false],
     // A verifier that never fails open has not asked how the server answers a control question.
     ['unproven', false],
-  ] as const)('is honoured for longer in an outage that has just begun: %s, control questions fail: %s', (...given) => {
+  ] as const)('is honored for longer in an outage that has just begun: %s, control questions fail: %s', (...given) => {
     const [evidence, controlsFail] = given;
     const failure = fails('timeout', evidence);
-    const honours = (age: number) => stale(verified(), age, failure, { answeredMs: 0, controlsFail });
-    expect(around(TTL + STALE, honours)).toEqual(ENDS);
+    const honors = (age: number) => stale(verified(), age, failure, { answeredMs: 0, controlsFail });
+    expect(around(TTL + STALE, honors)).toEqual(ENDS);
   });
 
-  test('is not honoured with staleIfErrorMs 0', () => {
+  test('is not honored with staleIfErrorMs 0', () => {
     expect(stale(verified(), TTL, OUTAGE, { staleIfErrorMs: 0 })).toBeUndefined();
   });
 
-  test('is not honoured where the server forbids it', () => {
+  test('is not honored where the server forbids it', () => {
     expect(stale(verified(), TTL, OUTAGE, { noStale: true })).toBeUndefined();
   });
 
-  test('is not honoured for a caller who wants a younger one', () => {
+  test('is not honored for a caller who wants a younger one', () => {
     expect(stale(verified(), 1_200, OUTAGE, { maxAgeMs: 1_200.1 })).toBe('valid stale');
     expect(stale(verified(), 1_200, OUTAGE, { maxAgeMs: 1_200 })).toBeUndefined();
     for (const unbounded of [{ maxAgeMs: NaN }, { staleIfErrorMs: NaN }, { ttlMs: NaN }])

@@ -90,12 +90,12 @@ describe('invalid options', () => {
 });
 
 describe('isKeyVerifyError', () => {
-  test('recognises the errors of this library', () => {
+  test('recognizes the errors of this library', () => {
     expect(isKeyVerifyError(new VerifyFailure('timeout', 'late'))).toBe(true);
     expect(isKeyVerifyError(new InvalidOptionsError([]))).toBe(true);
   });
 
-  test('recognises an error of another copy or another realm', () => {
+  test('recognizes an error of another copy or another realm', () => {
     const foreign: unknown = runInNewContext(
       `new (class extends Error { get [Symbol.for('keyverify.error')]() { return true; } })()`,
     );

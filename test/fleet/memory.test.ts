@@ -215,7 +215,7 @@ describe('verdicts', () => {
     await until(() => server.counts.requests === 3);
   });
 
-  test('are kept for as long as they may be honoured', async () => {
+  test('are kept for as long as they may be honored', async () => {
     const { server, fleet, member } = await fleetRig();
     const ttls: number[] = [];
     const sharedCache: SharedCache = {
@@ -416,7 +416,7 @@ describe('a revocation', () => {
     expect(brief(await member().verify(GOOD))).toBe('valid shared');
   });
 
-  test('of a change asks anew, and honours the old verdict in an outage', async () => {
+  test('of a change asks anew, and honors the old verdict in an outage', async () => {
     const { server, clock, fleet, member } = await fleetRig();
     const verifier = member({ retries: 0 });
     await verifier.verify(GOOD);

@@ -226,12 +226,12 @@ test('callers who are let in are logged once in each outage', () => {
 test('a line about claims names their schema, not the token', () => {
   const { logs, lines } = logsOf();
   logs.failed(
-    new VerifyFailure('misconfigured', 'keyverify: the verdict does not fit the schema in claims: plan (got number)'),
+    new VerifyFailure('misconfigured', 'keyverify: the verdict does not fit the schema in claims: plan (number)'),
     0,
     -Infinity,
   );
   expect(lines).toEqual([
-    `warn keyverify: the verdict does not fit the schema in claims: plan (got number), at ${URL}. ` +
+    `warn keyverify: the verdict does not fit the schema in claims: plan (number), at ${URL}. ` +
       'Callers without a cached verdict are denied (500). ' +
       'Correct it here or at the key server.',
   ]);

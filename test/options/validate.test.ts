@@ -58,8 +58,8 @@ describe('a wrong option is named, with what was expected and what came:', () =>
   test.each<[string, string, unknown, string]>([
     ['serviceToken', TOKEN, 12_345_678, 'a number'],
     ['scope', SCOPE, 7, '7'],
-    ['scope', SCOPE, '  ', 'a string of 2 characters'],
-    ['scope', SCOPE, 'cust-A ', 'a string of 7 characters'],
+    ['scope', SCOPE, '  ', 'a string of 2 characters, with surrounding blanks'],
+    ['scope', SCOPE, 'cust-A ', 'a string of 7 characters, with surrounding blanks'],
     ['scope', SCOPE, 'a\nb', 'a string of 3 characters, with a line break'],
     ['scope', SCOPE, 'a\0', 'a string of 2 characters'],
     ['scope', SCOPE, 'cust-A\n', 'a string of 7 characters, with a line break'],
@@ -97,12 +97,12 @@ describe('a wrong option is named, with what was expected and what came:', () =>
 
   test('a token that would break the header, without quoting it', () => {
     for (const [token, shown] of [
-      [' padded', '7 characters'],
+      [' padded', '7 characters, with surrounding blanks'],
       ['päss', '4 characters'],
       ['a\r\nx: y', '7 characters, with a line break'],
-      ['a\rb', '3 characters, with a line break'],
+      ['a\rb', '3 characters'],
       ['a\n', '2 characters, with a line break'],
-      ['a\r', '2 characters, with a line break'],
+      ['a\r', '2 characters, with surrounding blanks'],
     ] as const)
       expect(issues({ serviceToken: token })).toEqual([`serviceToken: expected ${TOKEN}, got a string of ${shown}`]);
     expect(issues({ serviceToken: '' })).toEqual([`serviceToken: expected ${TOKEN}, got an empty string`]);

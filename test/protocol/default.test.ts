@@ -76,7 +76,7 @@ describe('an answer with status 200', () => {
     });
   });
 
-  test('is shown whole or not at all, since a part of a key would not be recognised', () => {
+  test('is shown whole or not at all, since a part of a key would not be recognized', () => {
     const key = 'sk-0123456789abcdef';
     const message = (type: string) => String(Reflect.get(Object(kind(GOOD_BODY, { 'content-type': type })), 'message'));
     const longest = `text/plain; ${'x'.repeat(52)}`;
@@ -84,7 +84,7 @@ describe('an answer with status 200', () => {
       `keyverify: the key server answered with content-type ${longest}, not application/json`,
     );
     expect(message(`${longest}x`)).toBe(
-      'keyverify: the key server answered with content-type none, not application/json',
+      'keyverify: the key server answered with content-type too long, not application/json',
     );
     expect(message(`text/plain; ${'x'.repeat(40)}${key}`)).not.toContain('sk-');
   });

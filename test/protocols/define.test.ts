@@ -260,7 +260,7 @@ describe('a verifier with a protocol', () => {
     for (const given of [protocol, own]) {
       expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: given }))).toEqual([]);
       expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: given, serviceToken: TOKEN }))).toEqual([
-        'serviceToken: expected none, since this protocol has its own credentials, or none',
+        'serviceToken: expected none, since this protocol does not use it',
       ]);
     }
     expect(issuesOf(() => new KeyVerifier({ verifyUrl, protocol: workos() }))).toEqual([
@@ -288,7 +288,7 @@ describe('a verifier with a protocol', () => {
     expect(issuesOf(() => new KeyVerifier(options as never))).toEqual([expect.stringContaining('protocol: expected')]);
   });
 
-  test('shows no credentials when the protocol is inspected or serialised', () => {
+  test('shows no credentials when the protocol is inspected or serialized', () => {
     const own = introspection({ clientId: 'us', clientSecret: TOKEN, tenant: 'org', auth: 'post' });
     for (const shown of [inspect(own, { depth: 9, showHidden: true }), JSON.stringify(own), JSON.stringify({ own })])
       expect(shown).not.toContain(TOKEN);

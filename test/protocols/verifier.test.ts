@@ -86,7 +86,7 @@ describe('bad keys by a bare status', () => {
       'valid stale',
     ]);
     expect(await verify('made-up')).toBe('closed misconfigured');
-    // A key that may have been revoked is honoured for one more TTL at most.
+    // A key that may have been revoked is honored for one more TTL at most.
     await clock.advance(TTL);
     const result = await settle(verifier.verify(C), clock, 10_000);
     expect(brief(result)).toBe('closed misconfigured');

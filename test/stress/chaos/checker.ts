@@ -18,7 +18,7 @@ const REVOKED_SLACK_MS = 1_000;
 const OUTAGES = new Set(['unreachable', 'timeout', 'server_error', 'circuit_open']);
 /** What comes of a server that lacks a processor. It neither resets nor answers 5xx. */
 const SILENCE = new Set(['timeout', 'circuit_open']);
-/** What callers can cause: a stale verdict is honoured for one more TTL, and no longer. */
+/** What callers can cause: a stale verdict is honored for one more TTL, and no longer. */
 const OWN_DOING = new Set(['rate_limited', 'overloaded']);
 
 /** How soon the first caller was let in during an outage for everybody. */
@@ -125,7 +125,7 @@ export class Checker {
   }
 
   *#unavailable(verifier: number, { at, failure = 'overloaded', evidence, maxAgeMs = Infinity, ...seen }: Sighting) {
-    // While others are answered, what befalls one key alone is no reason to honour its verdict for long. A key fails since its
+    // While others are answered, what befalls one key alone is no reason to honor its verdict for long. A key fails since its
     // last verdict at the longest, and what was answered a timeout later was asked after that.
     const isAnswering = at - seen.answeredAt < SETTINGS.cacheTtlMs + SLACK_MS;
     const othersWereAnswered = isAnswering || seen.answeredAt > seen.freshSince + SETTINGS.timeoutMs;
