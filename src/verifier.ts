@@ -28,6 +28,8 @@ import type { KeyVerifierOptions } from './options/options.js';
 import { resolveOptions, type ResolvedOptions } from './options/resolve.js';
 import { decide, staleResult } from './cache/policy.js';
 
+/** What it threw may quote the key. */
+const THREW = { message: 'keyverify: keyFormat() threw, so the key was rejected.' };
 const NO_OPTIONS: AnyVerifyOptions = Object.freeze({});
 
 type Result<Claims> = VerifyResult<Claims, boolean>;
@@ -92,7 +94,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   verify(key: PresentedKey, options: AnyVerifyOptions = NO_OPTIONS): Promise<Result<Claims>> {
     const wrong = options === NO_OPTIONS ? undefined : wrongCallOptions(options);
     if (wrong !== undefined) {
-      this.#loader.logs.wrongCall(wrong, this.#options.clock.monotonic());
+      this.#loader.logs.mistake(wrong, this.#options.clock.monotonic());
       return Promise.resolve(this.#counter.count(decide<Claims>(undefined, wrong, false)));
     }
     const { signal } = options;
@@ -275,7 +277,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   ): Promise<Result<Claims>> {
     // Only here is the signal of a guard known: who has left already has nothing asked for.
     options.signal?.throwIfAborted();
-    if (entry === undefined && !isAdmissible(key, this.#options.keyFormat))
+    const { keyFormat, clock } = this.#options;
+    if (entry === undefined && !isAdmissible(key, keyFormat, () => this.#loader.logs.mistake(THREW, clock.monotonic())))
       return this.#counter.count(localRejection(key));
     const outcome = await this.#loader.load(fingerprint, key, options);
     if (!(outcome instanceof VerifyFailure)) return this.#counter.count(outcome);

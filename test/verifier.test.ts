@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { KeyVerifier, TransportError, VERSION, VerifyFailure, isVerified, type BreakerEvent } from 'keyverify';
 import { startKeyServer, testClock } from 'keyverify/testing';
 
+import { defaultProtocol } from '../src/protocol/default.js';
 import { response } from './helpers/responses.js';
 import { ACME, GOOD, OTHER, TOKEN, brief, breathe, rig, settle, until } from './helpers/rig.js';
 import { FakeTransport } from './helpers/transport.js';
@@ -604,9 +605,29 @@ describe('the service token', () => {
     const result = await build({ logger: { warn } }).verify(GOOD, { maxAge: 0 } as object);
     expect([brief(result), server.counts.requests]).toEqual(['closed misconfigured', 0]);
     expect(warn).toHaveBeenCalledExactlyOnceWith(
-      'keyverify: invalid call options: maxAge: there is no such option, did you mean maxAgeMs? ' +
-        '(Such a call fails, even for a cached key.)',
+      'keyverify: invalid call options: maxAge: there is no such option, did you mean maxAgeMs?',
     );
+  });
+
+  test.each([
+    ['keyFormat', {}],
+    ['keyFormat, where the protocol has a rule of its own', { protocol: { ...defaultProtocol, admits: () => true } }],
+  ])('logs once a minute that %s threw, without the error, which may quote the key', async (_, options) => {
+    const { server, build, clock } = await rig();
+    const warn = vi.fn();
+    const keyFormat = (key: string): boolean => {
+      if (key.length > 1) throw new TypeError(`no such key: ${key}`);
+      return false;
+    };
+    const verifier = build({ logger: { warn }, keyFormat, ...options });
+    for (let i = 0; i < 3; i++) expect(await verifier.verify(GOOD)).toMatchObject({ reason: 'malformed_key' });
+    expect(warn).toHaveBeenCalledExactlyOnceWith('keyverify: keyFormat() threw, so the key was rejected.');
+    await clock.advance(60_000);
+    await verifier.verify(GOOD);
+    expect(warn).toHaveBeenLastCalledWith(
+      'keyverify: keyFormat() threw, so the key was rejected. (2 more since the last line like this.)',
+    );
+    expect(server.counts.requests).toBe(0);
   });
 
   test("logs a key that makes the server fail as that key's own failure, and affects no other caller", async () => {
@@ -616,7 +637,9 @@ describe('the service token', () => {
     await verifier.verify(GOOD);
     server.injectFault({ kind: 'wrong-shape' }, { times: 1 });
     expect(brief(await verifier.verify(OTHER))).toBe('closed invalid_response');
-    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Others are answered: only callers with'));
+    expect(warn).toHaveBeenCalledExactlyOnceWith(
+      expect.stringContaining('Others were just answered: only callers with'),
+    );
   });
 
   test('logs that the key server answers again, once its pause is over', async () => {

@@ -18,25 +18,24 @@ export function isHashable(key: unknown): key is string {
   return typeof key === 'string' && key.length <= MAX_KEY_LENGTH && !isBlank(key);
 }
 
-/** Whether it is worth a question. A key with a cached verdict has been checked before. */
-export function isAdmissible(key: string, keyFormat: KeyFormat | undefined): boolean {
+/** Whether it is worth a question. A key with a cached verdict has been checked before. A format that throws denies. */
+export function isAdmissible(key: string, keyFormat: KeyFormat | undefined, onThrow?: () => void): boolean {
   // The engine keeps the last text that matched as RegExp.input, so match another. The result is used, since bundlers drop
   // a test whose result is not.
   if (FORBIDDEN.test(key) && EMPTY.test('')) return false;
-  if (typeof keyFormat === 'function') {
-    const isKey = fits(key, keyFormat);
-    return EMPTY.test('') && isKey;
+  let isKey = false;
+  try {
+    isKey = fits(key, keyFormat);
+  } catch {
+    onThrow?.();
   }
-  return keyFormat === undefined || (keyFormat.test(key) && EMPTY.test(''));
+  return EMPTY.test('') && isKey;
 }
 
-/** A format that throws denies. */
-function fits(key: string, keyFormat: (key: string) => unknown): boolean {
-  try {
-    return keyFormat(key) === true;
-  } catch {
-    return false;
-  }
+/** Whether the format takes it for a key. Throws where the format does. */
+export function fits(key: string, keyFormat: KeyFormat | undefined): boolean {
+  const isKey: unknown = typeof keyFormat === 'function' ? keyFormat(key) : (keyFormat?.test(key) ?? true);
+  return isKey === true;
 }
 
 const MISSING = rejected('local', 'missing_key');

@@ -27,9 +27,12 @@ export function issueMessages(
   });
 }
 
+const OTHER_WAY = '; pass it, or set KEYVERIFY_SERVICE_TOKEN';
+
 /** One mistake. */
 export const sentence = (option: string, expected: string, value: unknown): string =>
-  `${option}: expected ${expected}, got ${shown(value, expected)}${hint(option, value)}`;
+  `${option}: expected ${expected}, got ${shown(value, expected)}` +
+  (option === 'serviceToken' && value === undefined ? OTHER_WAY : '');
 
 /** However a URL is called: `baseUrl`, `endpoint`. */
 const URL_NAME = /(?:url|endpoint)$/i;
@@ -86,12 +89,6 @@ export const aType = (value: unknown): string => `${typeof value === 'object' ? 
 /** Line breaks and blanks are easily overlooked: files and shells add them. */
 function lengthOf(text: string): string {
   const isTrimmed = text.trim() === text;
-  const blank = text.includes('\n') ? ', with a line break' : isTrimmed ? '' : ', with surrounding blanks';
-  return `${text.length} character${text.length === 1 ? '' : 's'}${blank}`;
-}
-
-function hint(option: string, value: unknown): string {
-  if (option === 'serviceToken' && value === undefined) return '; pass it, or set KEYVERIFY_SERVICE_TOKEN';
-  if (option === 'cacheTtlMs' && value === 0) return '; to ask each time, pass maxAgeMs: 0 to verify() or a guard';
-  return '';
+  const blanks = text.includes('\n') ? ', with a line break' : isTrimmed ? '' : ', with surrounding blanks';
+  return `${text.length} character${text.length === 1 ? '' : 's'}${blanks}`;
 }

@@ -63,7 +63,7 @@ const effect = (failure: VerifyFailure, failOpen: boolean): string => {
   }
   // A route or a call may have a failOpen of its own.
   const usual = failOpen ? 'let in without an identity' : 'denied (503)';
-  return `${usual}, except where a route or call sets failOpen: ${!failOpen}`;
+  return `${usual}, unless a route or call sets failOpen: ${!failOpen}`;
 };
 
 export function duration(ms: number): string {
@@ -71,30 +71,28 @@ export function duration(ms: number): string {
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }
 
-/** The setting that a status names, as in `404: check verifyUrl`: it is not wrong while others are answered. */
-const SETTING = /: check \w+$/;
+/** A status that names a setting, as in `404: check verifyUrl`: it is hardly wrong if others are answered. */
+const SETTING = /\d: check /;
 
 const OF_KEY = `If unknown keys get this answer, see ${DOCS}key-server.md#401-or-404`;
 
-const more = (unsaid: number): string => (unsaid > 0 ? ` ${unsaid} more since the last line like this.` : '');
+const more = (unsaid: number): string => (unsaid > 0 ? ` (${unsaid} more since the last line like this.)` : '');
 
 /** The lines of the log. Each says what happened, at which key server, what callers notice and what to do. */
 export const lines = {
   /** `isOwn`: others are answered. */
   failure: (failure: VerifyFailure, { publicUrl, failOpen }: LogSettings, unsaid: number, isOwn: boolean): string => {
     const said = located(failure, publicUrl);
-    const answer = isOwn ? said.replace(SETTING, '') : said;
     return (
-      `${answer}.${more(unsaid)} ` +
-      `${isOwn ? 'Others are answered: only callers with this key and' : 'Callers'} without a cached verdict are ` +
-      `${effect(failure, failOpen)}. ${answer === said ? advice(failure) : OF_KEY}`
+      `${said}.${more(unsaid)} ` +
+      `${isOwn ? 'Others were just answered: only callers with this key and' : 'Callers'} without a cached ` +
+      `verdict are ${effect(failure, failOpen)}. ${isOwn && SETTING.test(said) ? OF_KEY : advice(failure)}`
     );
   },
 
   again: ({ publicUrl }: LogSettings): string => `keyverify: ${SERVER} ${publicUrl} answers again.`,
 
-  wrongCall: ({ message }: VerifyFailure, unsaid: number): string =>
-    `${message} (Such a call fails, even for a cached key.)${more(unsaid)}`,
+  mistake: (message: string, unsaid: number): string => message + more(unsaid),
 
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: LogSettings): string =>
     `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +

@@ -87,10 +87,10 @@ export class Logs {
     this.warn(() => lines.failure(failure, this.settings, unsaid, isOwn));
   }
 
-  /** A call had wrong options, so it was not a matter of its key. */
-  wrongCall(failure: VerifyFailure, mono: number): void {
-    const unsaid = this.#throttle.pass('call', mono);
-    if (unsaid !== undefined) this.warn(() => lines.wrongCall(failure, unsaid));
+  /** The service's own code is wrong, so it was not a matter of the key. */
+  mistake({ message }: { readonly message: string }, mono: number): void {
+    const unsaid = this.#throttle.pass('mistake', mono, message);
+    if (unsaid !== undefined) this.warn(() => lines.mistake(message, unsaid));
   }
 
   /** The key server gave a verdict: what has failed so far was no outage, or it is over. `health` is asked only if a line depends on it. */

@@ -1,7 +1,7 @@
 import { env, sharesPromises } from '#platform';
 import { dispatcherTransport, fetchTransport } from '#transport';
 
-import { isAdmissible, type KeyFormat } from '../core/admit.js';
+import { fits, type KeyFormat } from '../core/admit.js';
 import type { BreakerOptions } from '../core/breaker.js';
 import { notOptions } from '../core/check-options.js';
 import { systemClock, type Clock } from '../core/clock.js';
@@ -146,7 +146,7 @@ function fromEnv(name: string): string | undefined {
 /** What a protocol can't send, it must not be asked about: nothing but the key would be to blame. */
 function keyFormatFor(protocol: WireProtocol, keyFormat: KeyFormat | undefined): KeyFormat | undefined {
   if (protocol.admits === undefined) return keyFormat;
-  return (key) => protocol.admits?.(key) === true && isAdmissible(key, keyFormat);
+  return (key) => protocol.admits?.(key) === true && fits(key, keyFormat);
 }
 
 const OWN_TOKEN = 'serviceToken: expected none, since this protocol does not use it';

@@ -77,6 +77,13 @@ describe('keyFormat', () => {
     ['a pattern', 'sk-0123456789', /^sk-(\d+)$/],
     ['a function that returns true', 'sk-0123456789', (key) => /^sk-(\d+)$/.test(key)],
     ['a function that returns false', 'sk-0123456789', (key) => !/^sk-(\d+)$/.test(key)],
+    [
+      'a function that throws',
+      'sk-0123456789',
+      (key) => {
+        throw new Error(/^sk-(\d+)$/.test(key) ? 'of a key' : 'of none');
+      },
+    ],
     ['a control character', 'sk-0123456789\n', undefined],
     ['a scheme', 'Bearer sk-0123456789', undefined],
   ])('does not leave the key behind in what the engine remembers of the last match: %s', (_, key, format) => {

@@ -222,13 +222,6 @@ test.each(['sk-secret-key', 'sk_SECRET_42', 'a'.repeat(33), 'geheimnißvoll'])(
   },
 );
 
-test('a TTL of 0 comes with the way to ask each time', () => {
-  expect(issues({ cacheTtlMs: 0, rejectedTtlMs: 0 })).toEqual([
-    `cacheTtlMs: expected ${DURATION}, got 0; to ask each time, pass maxAgeMs: 0 to verify() or a guard`,
-    `rejectedTtlMs: expected ${DURATION}, got 0`,
-  ]);
-});
-
 describe('an observer', () => {
   const nothing = (): void => undefined;
   const WRONG = {
