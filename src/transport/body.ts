@@ -15,8 +15,8 @@ export class BodyBuffer {
 
   /** All of it; not a copy where it came in one piece. */
   bytes(): Uint8Array {
-    const [first] = this.#chunks;
-    if (first !== undefined && this.#chunks.length === 1) return first;
+    const [first, second] = this.#chunks;
+    if (first !== undefined && second === undefined) return first;
     const whole = new Uint8Array(this.#size);
     let offset = 0;
     for (const chunk of this.#chunks) {

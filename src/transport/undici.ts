@@ -25,9 +25,9 @@ export function createDispatcherTransport(options: DispatcherOptions): Transport
   const { verifyUrl, dispatcher: current, neverQueues, classify, ...checks } = options;
   const { origin } = new URL(verifyUrl);
   // Nearly all requests go to the same URL.
-  let last = { href: '', url: new URL(verifyUrl) };
+  let last: { readonly href: string; readonly url: URL } | undefined;
   const parse = (href: string): URL => {
-    if (href !== last.href) last = { href, url: new URL(href) };
+    if (href !== last?.href) last = { href, url: new URL(href) };
     return last.url;
   };
   // The requests that have a connection. One that is given up loses it.
@@ -151,9 +151,7 @@ class ResponseCollector implements DispatchHandler {
 
   onResponseData(controller: DispatchController, chunk: Uint8Array): void {
     const tooLarge = this.#body.push(chunk);
-    if (tooLarge === undefined) return;
-    if (this.#draining === undefined) controller.abort(tooLarge);
-    else this.#abandonBody(controller);
+    if (tooLarge !== undefined) controller.abort(tooLarge);
   }
 
   onResponseEnd(): void {

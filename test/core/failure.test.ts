@@ -46,6 +46,12 @@ describe('a failure', () => {
     expect(mayBeOutage(new VerifyFailure(kind, 'no'))).toBe(may);
   });
 
+  test('is ambiguous only where that is said', () => {
+    expect(
+      [undefined, false, true].map((ambiguous) => new VerifyFailure('timeout', 'no', { ambiguous }).ambiguous),
+    ).toEqual([false, false, true]);
+  });
+
   test('is an error of this library', () => {
     const failure = new VerifyFailure('timeout', 'late');
     expect(failure).toBeInstanceOf(KeyVerifyError);

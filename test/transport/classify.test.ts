@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { classifier, type Classify } from '../../src/transport/classify.js';
 import { bunDiagnosis } from '../../src/transport/runtime/bun.js';
@@ -57,6 +57,10 @@ describe('on Node', () => {
     ['unreachable', coded('UND_ERR_RESPONSE', { statusCode: 500 })],
     ['unreachable', coded('UND_ERR_REQ_RETRY', { statusCode: 503 })],
     ['misconfigured', coded('UND_ERR_RESPONSE', { statusCode: 499 })],
+    ['unreachable', coded('UND_ERR_SOCKS5_REPLY_4')],
+    ['misconfigured', coded('UND_ERR_SOCKS5_REPLY_2')],
+    ['unreachable', coded('UND_ERR_INFO', { message: 'HTTP/2: "GOAWAY" frame received with code 0' })],
+    ['misconfigured', coded('UND_ERR_INFO', { message: 'HTTP/2: "GOAWAY" frame received with code 11' })],
   ])('is %s: %o', (expected, error) => {
     expect(brief(onNode, error)).toBe(expected);
   });
@@ -243,6 +247,10 @@ describe('on Bun', () => {
     for (const code of codes) expect([code, brief(onBun, coded(code))]).toEqual([code, expected]);
   });
 
+  test('a code of Node may have such letters further on', () => {
+    expect(brief(onBun, coded('UND_ERR_Info'))).toBe('misconfigured');
+  });
+
   test('without a descriptor even a refusal may be made up', () => {
     const classify = classifier(bunDiagnosis(() => false));
     for (const code of ['ECONNREFUSED', 'ENOTFOUND']) expect(brief(classify, coded(code))).toBe('overloaded');
@@ -275,6 +283,20 @@ describe('on Deno', () => {
     ['error sending request for url (http://h/(os%20error%20111)): client error (Connect): x', 'misconfigured'],
   ])('"%s": %s', (message, expected) => {
     expect(brief(onDeno, fetchFailed(new Error(message)))).toBe(expected);
+  });
+
+  test('a TLS failure comes with the way to set certificates', () => {
+    const error = fetchFailed(new Error(`${CONNECTING}invalid peer certificate: UnknownIssuer`));
+    expect(onDeno(error, HTTP).message).toContain('a dispatcher takes a private CA');
+  });
+
+  test('descriptors are counted where reading is permitted, and that alone is asked', async () => {
+    const { fetchTransport } = await import('../../src/transport/runtime/deno.js');
+    const querySync = vi.fn(() => ({ state: 'prompt' }));
+    vi.stubGlobal('Deno', { permissions: { querySync } });
+    onTestFinished(() => void vi.unstubAllGlobals());
+    expect(await fetchTransport(fetch).isOverloaded?.(0)).toBe(false);
+    expect(querySync.mock.calls).toEqual([[{ name: 'read' }]]);
   });
 
   test('a failed lookup says nothing where a descriptor may be missing', () => {

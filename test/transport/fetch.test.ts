@@ -23,7 +23,7 @@ describe("a caller's own fetch", () => {
     await fetchTransport(own).send({ ...bodiless, method: 'GET', body: undefined }).response;
     const signal = expect.any(AbortSignal) as AbortSignal;
     const { headers } = bodiless;
-    expect(own.mock.calls).toEqual([
+    expect(own.mock.calls).toStrictEqual([
       [URL_, { method: 'POST', headers, body: '{"key":"sk-1"}', redirect: 'manual', signal }],
       [URL_, { method: 'GET', headers, redirect: 'manual', signal }],
     ]);
@@ -48,7 +48,11 @@ describe("a caller's own fetch", () => {
 
   test('that is over by a timeout of its own is waited for all the same, since ours decides', async () => {
     const timeout = new DOMException('the time is up', 'TimeoutError');
-    const others = [new DOMException('gone', 'AbortError'), Object.assign(new Error('late'), { name: 'TimeoutError' })];
+    const others = [
+      new DOMException('gone', 'AbortError'),
+      Object.assign(new Error('late'), { name: 'TimeoutError' }),
+      Object.assign(new Error('late'), { code: 23 }),
+    ];
     const outcome = async (error: Error): Promise<unknown> => {
       const asked = fetchTransport(async () => await Promise.reject(error)).send(ask(URL_)).response;
       return await Promise.race([asked.catch(() => 'failed'), setImmediate('waits')]);
@@ -106,7 +110,20 @@ describe('the body', () => {
   test('has to be made of bytes', async () => {
     await expect(answering(withBody(Readable.from(['{"valid":true}'])))).rejects.toMatchObject({
       kind: 'misconfigured',
+      cause: { message: 'fetch gave a body that is not made of bytes' },
     });
+  });
+
+  test('is read piece by piece where a web stream cannot be iterated', async () => {
+    const { body } = new Response('{"valid":true}');
+    const plain = { getReader: () => body?.getReader() };
+    expect(bodyText((await answering(withBody(plain, 'not this'))).body)).toBe('{"valid":true}');
+  });
+
+  test('is not copied where it came in one piece', async () => {
+    const chunk = new Uint8Array([1, 2]);
+    const { buffer } = (await answering(withBody(Readable.from([chunk])))).body;
+    expect(buffer).toBe(chunk.buffer);
   });
 
   test('is dropped where nobody needs it, in every shape, and a broken one does not matter', async () => {

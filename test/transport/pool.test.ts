@@ -7,6 +7,8 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { runtimeTransport } from '../../src/transport/runtime/node.js';
 import { coalescedLookup } from '../../src/transport/runtime/dns-lookup.js';
+import { openConnections } from '../../src/transport/runtime/pool.js';
+import { RenewedPool } from '../../src/transport/runtime/renewed-pool.js';
 import type { Transport } from '../../src/transport/transport.js';
 import { ask, serve } from '../helpers/http.js';
 import { breathe, until } from '../helpers/rig.js';
@@ -41,7 +43,7 @@ describe('the pool', () => {
     const server = await serve((response) => response.end('{}'));
     const transport = pool(server.origin);
     // The first one is sent before undici is loaded.
-    for (const fresh of [true, false, true, false]) await transport.send(ask(server.origin), { fresh }).response;
+    for (const fresh of [true, undefined, true, false]) await transport.send(ask(server.origin), { fresh }).response;
     expect(server.connections).toBe(3);
     await until(() => server.open === 1);
   });
@@ -120,6 +122,24 @@ describe('the pool', () => {
     expect(server.connections).toBe(7);
   });
 
+  test('is renewed once it has lived for its time, and not before', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const opened: number[] = [];
+    const pool = new RenewedPool(() => {
+      opened.push(performance.now());
+      return {
+        dispatch: () => true,
+        close: async () => await Promise.resolve(),
+        destroy: async () => await Promise.resolve(),
+      };
+    }, 100);
+    for (const ms of [0, 100, 1, 0, 100, 1]) {
+      vi.advanceTimersByTime(ms);
+      expect(pool.current).toHaveProperty('dispatch');
+    }
+    expect(opened).toEqual([0, 101, 202]);
+  });
+
   test('opens no connection once it is closed', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const server = await serve((response) => response.end('{}'));
@@ -133,7 +153,6 @@ describe('the pool', () => {
 
   test("is not told by the server's hint to keep an idle connection past any NAT", async () => {
     const { Pool } = await import('undici');
-    const { openConnections } = await import('../../src/transport/runtime/pool.js');
     const seen: unknown[] = [];
     class Spy extends Pool {
       constructor(...options: ConstructorParameters<typeof Pool>) {
@@ -282,6 +301,25 @@ describe('a proxy of the environment', () => {
     expect([asked, server.connections]).toEqual([[host, host, host], 3]);
   });
 
+  test.each([
+    ['https:', 'https_proxy', true],
+    ['https:', 'HTTPS_PROXY', true],
+    ['https:', 'http_proxy', true],
+    ['https:', 'HTTP_PROXY', true],
+    ['http:', 'http_proxy', true],
+    ['http:', 'HTTP_PROXY', true],
+    ['http:', 'https_proxy', false],
+    ['http:', 'HTTPS_PROXY', false],
+  ])('is looked for, for %s in %s: %s', async (protocol, name, isUsed) => {
+    const { EnvHttpProxyAgent, Pool } = await import('undici');
+    vi.stubEnv(name, 'http://proxy.invalid');
+    const options = { verifyUrl: `${protocol}//keys.invalid/`, timeoutMs: 2000, maxConcurrency: 1 };
+    const { fresh, destroy } = openConnections({ EnvHttpProxyAgent, Pool }, options);
+    const opened = fresh();
+    expect(opened instanceof EnvHttpProxyAgent).toBe(isUsed);
+    await Promise.all([opened.destroy(), destroy()]);
+  });
+
   test.each([502, 503, 504])('that answers %i cannot reach the key server', async (status) => {
     vi.stubEnv('HTTPS_PROXY', (await proxy(status)).url);
     const url = 'https://keys.invalid/';
@@ -303,7 +341,11 @@ describe('a proxy of the environment', () => {
     const { port } = server.address() as AddressInfo;
     vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${port}`);
     const url = 'https://keys.invalid/';
-    await expect(send(pool(url), url)).rejects.toMatchObject({ kind: 'unreachable', unconnected: false });
+    await expect(send(pool(url), url)).rejects.toMatchObject({
+      kind: 'unreachable',
+      unconnected: false,
+      cause: { message: 'the proxy closed the connection' },
+    });
     expect(asked).toBe(1);
   });
 

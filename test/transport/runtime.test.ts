@@ -172,6 +172,14 @@ describe('a transport that is loaded by the first request', () => {
     expect(send).not.toHaveBeenCalled();
   });
 
+  test('is not overloaded where it cannot tell', async () => {
+    const none = () => expect.fail('nothing is sent');
+    const transport = deferredTransport(async () => await Promise.resolve({ send: none }));
+    expect(await transport.isOverloaded?.(0)).toBe(false);
+    await transport.warmUp?.();
+    expect(await transport.isOverloaded?.(0)).toBe(false);
+  });
+
   test('is closed only where it was loaded', async () => {
     const { transport, close, finish } = deferred();
     await transport.close?.();

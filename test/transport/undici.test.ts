@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { Agent, Pool, RetryAgent, interceptors, RedirectHandler } from 'undici';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import type { DispatchController, DispatchHandler, Dispatcher } from '../../src/transport/dispatcher.js';
+import type { DispatchController, DispatchHandler, Dispatcher, RawHeaders } from '../../src/transport/dispatcher.js';
 import { dispatcherTransport } from '../../src/transport/runtime/node.js';
 import type { Transport, WireRequest } from '../../src/transport/transport.js';
 import { ask, serve } from '../helpers/http.js';
@@ -47,13 +47,19 @@ describe('a request', () => {
     const transport = through(`${server.origin}/verify`, agent());
     expect(await send(transport, `${server.origin}/keys/1`)).toMatchObject({ status: 200 });
     expect(server.heard).toMatchObject([{ path: '/keys/1' }]);
-    await expect(send(transport, 'http://other.test/')).rejects.toMatchObject({ kind: 'misconfigured' });
+    await expect(send(transport, 'http://other.test/')).rejects.toMatchObject({
+      kind: 'misconfigured',
+      cause: { message: 'the request goes to another origin than verifyUrl' },
+    });
     await expect(send(transport, 'no URL')).rejects.toMatchObject({ kind: 'misconfigured' });
   });
 
   test('has a method that undici sends', async () => {
     const transport = through('http://x.test', agent());
-    await expect(send(transport, 'http://x.test', { method: 'BREW' })).rejects.toMatchObject({ kind: 'misconfigured' });
+    await expect(send(transport, 'http://x.test', { method: 'BREW' })).rejects.toMatchObject({
+      kind: 'misconfigured',
+      cause: { message: 'the request has a method that undici does not send' },
+    });
   });
 
   test('goes to the dispatcher of the moment', async () => {
@@ -153,6 +159,34 @@ describe('a response', () => {
       const { status, header, body } = await send(through(server.origin, dispatcher), server.origin);
       expect([status, header('retry-after'), header('x'), body.length]).toEqual([429, '3', undefined, 0]);
     }
+  });
+
+  test.each<readonly [string, (handler: DispatchHandler, controller: DispatchController) => void]>([
+    ['has followed no redirect', (handler, controller) => handler.onRequestStart(controller, { history: [] })],
+    ['does not say when it starts', () => undefined],
+  ])('has the status that came where a dispatcher %s, and text alone as a header', async (_, start) => {
+    const controller = { abort: () => undefined };
+    const dispatcher: Dispatcher = {
+      dispatch(_options, handler) {
+        start(handler, controller);
+        handler.onResponseStart(controller, 200, { age: 5 } as object as RawHeaders);
+        handler.onResponseEnd();
+        return true;
+      },
+    };
+    const { status, header } = await send(through('http://x.test', dispatcher), 'http://x.test');
+    expect([status, header('age')]).toEqual([200, undefined]);
+  });
+
+  test('that undici makes an error of may be the lowest there is', async () => {
+    const failing: Dispatcher = {
+      dispatch(_options, handler) {
+        const error = Object.assign(new Error('x'), { code: 'UND_ERR_RESPONSE', statusCode: 400 });
+        handler.onResponseError({ abort: () => undefined }, error);
+        return true;
+      },
+    };
+    expect(await send(through('http://x.test', failing), 'http://x.test')).toMatchObject({ status: 400 });
   });
 
   test.each([
@@ -268,6 +302,11 @@ describe('whether a request has been sent', () => {
     if (handlers[0]) end(handlers[0], controller);
     await Promise.allSettled([first?.response]);
     expect(second?.isSent?.()).toBe(true);
+  });
+
+  test('is guessed where the statistics of a dispatcher are not numbers', () => {
+    const odd = { stats: { queued: 'one' }, dispatch: () => true };
+    expect(through('http://x.test', odd).send(ask('http://x.test')).isSent?.()).toBe(true);
   });
 
   test('is known of the next one after one that is given up, before or after it has started', () => {

@@ -52,7 +52,7 @@ export const undiciDiagnosis = (canOpenDescriptor: () => boolean | undefined, ha
       return error.code === 'ENOENT' ? UNCONNECTED : UNREACHABLE;
     if (NOT_REACHED.test(error.code) || HTTP2_LOST.test(error.message)) return UNREACHABLE;
     const status = answeredStatus({ code: error.code, statusCode: error.field('statusCode') });
-    if (status !== undefined && status >= 500) return UNREACHABLE;
+    if ((status ?? 0) >= 500) return UNREACHABLE;
     const diagnosis = ofNode(error, url);
     return diagnosis === TLS_FAILED ? TLS_OF_DISPATCHER : diagnosis;
   };
