@@ -29,7 +29,7 @@ export interface Stats {
   readonly failures: Readonly<Record<FailureKind, number>>;
   /** How many requests were sent to the key server, retries and control questions included. */
   readonly requests: number;
-  /** How many of them repeated one that had failed. */
+  /** How many of them repeated one that had failed, or was not answered within its share of `timeoutMs`. */
   readonly retries: number;
   /** How many callers waited for a question that another caller had asked. */
   readonly coalesced: number;

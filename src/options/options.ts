@@ -62,7 +62,11 @@ export interface KeyVerifierOptions<FailOpen extends boolean = false, Claims = D
    * has a free thread. Default: 2 000 (2 seconds).
    */
   readonly timeoutMs?: number | undefined;
-  /** How many times a failed request is repeated, with jitter, within `timeoutMs`. Default: 1. */
+  /**
+   * How many times a request is repeated, within `timeoutMs`: with jitter if it failed, at once if it is not answered within
+   * its share of the time, half of `timeoutMs` by default. `0` spares a server on which each question costs something.
+   * Default: 1.
+   */
   readonly retries?: number | undefined;
   /**
    * How many questions are asked at once. For new keys there is a lower limit, which adapts to the server. Up to 64 times

@@ -16,6 +16,7 @@ import { alertNames, dashboard, isInstalled, startPrometheus } from './prometheu
 
 const REVOCATION = '{"v":1,"type":"revoked","select":{"keyId":"key_1"}}';
 const GOOD = 'sk-good-0123456789abcdef';
+const IDENTITY = { client: 'acme', tenant: 'cust-A' };
 
 /** A service behind the guard for Node, with the real SDK, that shares what it knows by Redis; `open` fails open. */
 async function startService(verifyUrl: string, open: boolean, send: SendCommand) {
@@ -71,9 +72,9 @@ if (!isInstalled) console.warn('Prometheus is not installed: apt install prometh
 
 test.skipIf(!isInstalled || withoutRedis)(
   'every alert fires while what it is about fails, and resolves after that; every query of the dashboard has data',
-  { timeout: 300_000 },
+  { timeout: 400_000 },
   async () => {
-    const keyServer = await startKeyServer({ keys: { [GOOD]: { client: 'acme', tenant: 'cust-A' } } });
+    const keyServer = await startKeyServer({ keys: { [GOOD]: IDENTITY } });
     onTestFinished(async () => await keyServer.close());
     const redis = await startRedis();
     const send = await connectClient('ioredis', redis.port);
@@ -130,6 +131,20 @@ test.skipIf(!isInstalled || withoutRedis)(
     await fires('KeyverifyMisconfigured');
     keyServer.setServiceTokens(['service-token']);
     strangers = 0;
+    await resolves();
+
+    // It is slow.
+    keyServer.injectFault({ kind: 'delay', ms: 300 });
+    strangers = 3;
+    await fires('KeyverifySlow');
+    keyServer.clearFaults();
+    strangers = 0;
+    await resolves();
+
+    // It rejects everybody.
+    keyServer.revoke(GOOD);
+    await fires('KeyverifyRejectingEverybody');
+    keyServer.issue(GOOD, IDENTITY);
     await resolves();
 
     // The shared cache does not answer, and its stream of revocations is silent.
