@@ -191,6 +191,11 @@ describe('anywhere', () => {
     expect(brief(onNode, many)).toBe('unreachable');
   });
 
+  test('256 errors in one are looked at, and more say nothing', () => {
+    const of = (count: number) => new AggregateError(Array.from({ length: count }, () => coded('ECONNRESET')));
+    expect([brief(onNode, of(255)), brief(onNode, of(256))]).toEqual(['unreachable', 'misconfigured']);
+  });
+
   test('causes without an end say nothing', () => {
     class Endless extends Error {
       readonly code = 'ECONNRESET';

@@ -10,11 +10,14 @@ import * as deno from '../../src/transport/runtime/deno.js';
 import { deferredTransport } from '../../src/transport/runtime/deferred.js';
 import { canOpenDescriptor } from '../../src/transport/runtime/descriptors.js';
 import * as edge from '../../src/transport/runtime/edge.js';
+import { withFresh } from '../../src/transport/runtime/fresh.js';
 import * as node from '../../src/transport/runtime/node.js';
+import type { Pool } from '../../src/transport/runtime/renewed-pool.js';
 import type { TransportRuntime } from '../../src/transport/runtime/runtime.js';
 import { isThreadPoolBusy } from '../../src/transport/runtime/thread-pool.js';
 import * as web from '../../src/transport/runtime/web.js';
 import * as workerd from '../../src/transport/runtime/workerd.js';
+import { NO_BODY } from '../../src/transport/body.js';
 import type { Exchange, Transport } from '../../src/transport/transport.js';
 import { ask, serve } from '../helpers/http.js';
 
@@ -109,6 +112,34 @@ describe('whether this process is at its end', () => {
     expect([await waited(99), await waited(100)]).toEqual([false, true]);
     await jobs;
     expect(await isThreadPoolBusy()).toBe(false);
+  });
+});
+
+describe('a connection for one request', () => {
+  test('is destroyed after it, and when all are closed, also where the usual transport closes nothing', async () => {
+    const end: (() => void)[] = [];
+    const send = (): Exchange => ({
+      response: new Promise((resolve) =>
+        end.push(() => resolve({ status: 200, header: () => undefined, body: NO_BODY })),
+      ),
+      abort: () => undefined,
+    });
+    const destroyed: number[] = [];
+    const open = (): Pool => {
+      const at = destroyed.push(0) - 1;
+      return {
+        dispatch: () => true,
+        close: async () => await Promise.resolve(),
+        destroy: async () => await Promise.resolve(void (destroyed[at] = 1)),
+      };
+    };
+    const transport = withFresh({ send }, 1, () => ({ send }), open, open);
+    const [first] = [1, 2].map(() => transport.send(ask('http://x.test'), { fresh: true }));
+    end[0]?.();
+    await first?.response;
+    expect(destroyed).toEqual([1, 0]);
+    await transport.close?.();
+    expect(destroyed).toEqual([1, 1]);
   });
 });
 
