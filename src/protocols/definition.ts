@@ -82,7 +82,7 @@ export interface VerdictDefinition {
   readonly keyId?: FieldSource | undefined;
   /** When the key expires. Default: keys don't expire. */
   readonly expires?: ExpiryDefinition | undefined;
-  /** Why a key is bad; anything but text counts as `rejected`. Default: `rejected`. */
+  /** Why a key is rejected; anything but text counts as `rejected`. Default: `rejected`. */
   readonly reason?: FieldSource | undefined;
   /** Translates the key server's reasons, `{ NOT_FOUND: 'unknown_key' }`. Others stay as they are. Default: none. */
   readonly reasons?: Readonly<Record<string, string>> | undefined;

@@ -140,7 +140,7 @@ const isOfOtherUse = (kind: unknown): boolean => isText(kind) && /^(?:refresh|of
 const isSame = (accepted: string, type: unknown): boolean =>
   isText(type) && accepted.toLowerCase() === type.toLowerCase();
 
-/** Why an active token is not for us, or not yet good. */
+/** Why an active token is not for us, or not yet valid. */
 function rejectionReason(json: unknown, { askedAt }: DecodeContext, options: IntrospectionOptions): string | undefined {
   const { audience, tokenTypes = TOKEN_TYPES, allowSenderConstrained = false } = options;
   const notBefore = ownField(json, 'nbf') ?? 0;

@@ -11,7 +11,7 @@ import { isRecord, ownField, pickerOf, stepsOf, valueAt, WHOLE, type Picker } fr
 /** Reads the JSON of a response. */
 export interface VerdictReader {
   read(json: unknown, context: DecodeContext): ProtocolAnswer;
-  /** Why the key is bad, by our name for it. */
+  /** Why the key is rejected, by our name for it. */
   reason?(json: unknown, context: DecodeContext): unknown;
   /** The key server's own fault, if it reports one. */
   fault?(json: unknown, context: DecodeContext): ProtocolAnswer | undefined;
@@ -99,13 +99,13 @@ function identityReader(identity: FieldSource | undefined): Picker {
   };
 }
 
-/** What says by a usual name that a key is good, and so may be nothing but `true`: another word for it needs `flag`. */
+/** What says by a usual name that a key is valid, and so may be nothing but `true`: another word for it needs `flag`. */
 const GOOD = /^(?:is)?(?:valid|active|enabled|ok|success|authorized|authenticated|allowed)$/;
 /** What says that it is not, and so may be nothing but `false`, `null` or empty. */
 const BAD =
   /^(?:is|has)?(?:errors?|invalid|inactive|(?:revoked|disabled|deleted|suspended|blocked|banned|expired)(?:at|on)?)$/;
 
-/** An identity that says so itself is not one of a good key. */
+/** An identity that says so itself is not one of a valid key. */
 function saysNo([field, value]: readonly [string, unknown]): boolean {
   const name = plain(field);
   if (GOOD.test(name)) return value !== true;
