@@ -54,11 +54,11 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
     const tenantId = pickTenant(json, context);
     const pickedId = pickKeyId(json, context) ?? undefined;
     // No text, so that it is named as wrong.
-    const publicId = pickedId === undefined && isMisspeltAt(keyId, json) ? null : pickedId;
+    const publicId = pickedId === undefined && isMisspelledAt(keyId, json) ? null : pickedId;
     const expiry = pickExpiry(json, context) ?? undefined;
     const expiresAt = toEpochMs(expiry, expires?.unit);
     const rest = pickClaims(json, context) ?? {};
-    const isTime = !Number.isNaN(expiresAt) && !(expiresAt === undefined && isMisspeltAt(expires?.at, json));
+    const isTime = !Number.isNaN(expiresAt) && !(expiresAt === undefined && isMisspelledAt(expires?.at, json));
     // By hand and not by zod: a miss is measured.
     if (good === true && isText(clientId) && isText(tenantId) && isTextOrNothing(publicId) && isTime && isRecord(rest))
       return { kind: 'verified', client: clientId, tenant: tenantId, keyId: publicId, expiresAt, claims: rest };
@@ -146,7 +146,7 @@ function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): num
 }
 
 /** Whether what may be left out is where it should be, but under another spelling. */
-function isMisspeltAt(pick: FieldSource | undefined, json: unknown): boolean {
+function isMisspelledAt(pick: FieldSource | undefined, json: unknown): boolean {
   if (typeof pick !== 'string') return false;
   const steps = stepsOf(pick);
   return isMisspelt(steps.slice(-1).join('.'), valueAt(json, steps.slice(0, -1)));
