@@ -54,16 +54,16 @@ const DECORATED = Symbol.for('keyverify.fastify');
 const NAME = 'keyverify';
 
 /** A name that can only be meant for ours. Not `verify`, which may be another plugin's. */
-const isMisspelt = (name: string): boolean =>
+const isMisspelled = (name: string): boolean =>
   name !== NAME && (name.toLowerCase().startsWith(NAME) || (isNear(name, NAME) && !NAME.endsWith(name.toLowerCase())));
-const misspeltIn = (config: object): string | undefined => Object.keys(config).find(isMisspelt);
+const misspelledIn = (config: object): string | undefined => Object.keys(config).find(isMisspelled);
 
 /** Throws for what would leave a route guarded otherwise than it reads. */
 function checkRoute(route: { readonly config?: { readonly keyverify?: unknown } | undefined }): void {
   const config = route.config ?? {};
-  const wrong = misspeltIn(config);
+  const wrong = misspelledIn(config);
   if (wrong !== undefined) throw new InvalidOptionsError([`config.${wrong}: did you mean ${NAME}?`]);
-  const outside = Object.keys(route).find((name) => name === NAME || isMisspelt(name));
+  const outside = Object.keys(route).find((name) => name === NAME || isMisspelled(name));
   if (outside !== undefined) throw new InvalidOptionsError([`${outside}: did you mean config.${NAME}?`]);
   if (config.keyverify !== undefined) checkRouteOptions(config.keyverify);
 }
@@ -74,7 +74,7 @@ const checked = new WeakSet<object>();
 /** What differs for a route. One that was added before the plugin was loaded has not been checked: the guard denies it. */
 function optionsOf(config: { readonly keyverify?: RouteOptions }): RouteOptions | undefined {
   if (checked.has(config)) return config.keyverify;
-  const wrong = misspeltIn(config);
+  const wrong = misspelledIn(config);
   if (wrong !== undefined) return { [`config.${wrong}`]: undefined };
   checked.add(config);
   return config.keyverify;

@@ -99,8 +99,8 @@ describe('the plugin for Fastify', () => {
     async (name) => {
       const app = Fastify();
       await app.register(apiKeyAuth, { verifier });
-      const misspelt = { config: { [name]: deny } };
-      expect(() => app.get('/', misspelt, () => 'in')).toThrow(new InvalidOptionsError([`config.${name}: did you mean keyverify?`])); // prettier-ignore
+      const misspelled = { config: { [name]: deny } };
+      expect(() => app.get('/', misspelled, () => 'in')).toThrow(new InvalidOptionsError([`config.${name}: did you mean keyverify?`])); // prettier-ignore
       const outside = { config: null, [name]: deny } as object;
       expect(() => app.get('/', outside, () => 'in')).toThrow(`${name}: did you mean config.keyverify?`);
     },
