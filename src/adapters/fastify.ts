@@ -9,7 +9,7 @@ import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
 import { Identities } from '../guard/identities.js';
 import { guardNode } from '../guard/node.js';
-import { checkRouteOptions, type GuardOptions, type RouteOptions } from '../guard/options.js';
+import { routeIssues, type GuardOptions, type RouteOptions } from '../guard/options.js';
 import type { ClosedVerifier, DefaultVerifier, VerifierSource } from '../guard/verifier.js';
 
 export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
@@ -59,13 +59,29 @@ const isMisspelled = (name: string): boolean =>
 const misspelledIn = (config: object): string | undefined => Object.keys(config).find(isMisspelled);
 
 /** Throws for what would leave a route guarded otherwise than it reads. */
-function checkRoute(route: { readonly config?: { readonly keyverify?: unknown } | undefined }): void {
+function checkRoute(route: Route): void {
+  const issues = issuesOf(route);
+  if (issues.length === 0) return;
+  const place = `${[route.method].flat().join(', ')} ${route.url}`;
+  throw new InvalidOptionsError(issues.map((issue) => `${place}: ${issue}`));
+}
+
+interface Route {
+  readonly method: string | string[];
+  readonly url: string;
+  readonly config?: { readonly keyverify?: unknown } | undefined;
+}
+
+function issuesOf(route: Route): readonly string[] {
   const config = route.config ?? {};
   const wrong = misspelledIn(config);
-  if (wrong !== undefined) throw new InvalidOptionsError([`config.${wrong}: did you mean ${NAME}?`]);
+  if (wrong !== undefined) return [`config.${wrong}: did you mean ${NAME}?`];
   const outside = Object.keys(route).find((name) => name === NAME || isMisspelled(name));
-  if (outside !== undefined) throw new InvalidOptionsError([`${outside}: did you mean config.${NAME}?`]);
-  if (config.keyverify !== undefined) checkRouteOptions(config.keyverify);
+  if (outside !== undefined) return [`${outside}: did you mean config.${NAME}?`];
+  if (config.keyverify === undefined) return [];
+  return routeIssues(config.keyverify).map((issue) =>
+    `config.${NAME}.${issue}`.replace('.options: expected', ': expected'),
+  );
 }
 
 /** The `config` of routes in which nothing is misspelled. */
