@@ -262,11 +262,11 @@ describe('a definition that is wrong', () => {
     expect(issuesOf(() => unkey({ tenant: 'org', ratelimits: [{}, null] } as never))).toEqual([
       'ratelimits.1: expected an object, got null',
     ]);
-    expect(issuesOf(() => introspection({ tenant: 'org' }))).toEqual([
+    expect(issuesOf(() => introspection({ tenant: 'org' } as never))).toEqual([
       "clientId: expected a string that is not empty for auth: 'basic', got undefined",
       "clientSecret: expected a secret for auth: 'basic', got undefined",
     ]);
-    expect(issuesOf(() => introspection({ tenant: 'org', auth: 'bearer', clientSecret: TOKEN }))).toEqual([
+    expect(issuesOf(() => introspection({ tenant: 'org', auth: 'bearer', clientSecret: TOKEN } as never))).toEqual([
       "clientSecret: expected none for auth: 'bearer'",
     ]);
     expect(issuesOf(() => unkey({ tenant: '' }))).toEqual([expect.stringContaining('tenant: expected a path')]);
