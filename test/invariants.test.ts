@@ -128,7 +128,7 @@ describe('invariant 6: one fingerprint, one flight', () => {
     const verifier = build({ timeoutMs: 500, retries: 3, maxConcurrency: 1, breaker: false });
     server.injectFault({ kind: 'hang' });
     const results = [GOOD, OTHER, 'sk-third', 'sk-third'].map(async (key) => brief(await verifier.verify(key)));
-    // The clock stops after 500 ms: who still waits then waits for ever.
+    // The clock stops after 500 ms: who still waits then waits forever.
     for (const result of await settle(Promise.all(results), clock, 500))
       expect(result).toMatch(/^closed (timeout|overloaded)$/);
   });

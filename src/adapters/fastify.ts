@@ -9,7 +9,7 @@ import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
 import { Identities } from '../guard/identities.js';
 import { guardNode } from '../guard/node.js';
-import { checkRouteOptions, type GuardOptions, type RouteOptions } from '../guard/options.js';
+import { routeIssues, type GuardOptions, type RouteOptions } from '../guard/options.js';
 import type { ClosedVerifier, DefaultVerifier, VerifierSource } from '../guard/verifier.js';
 
 export type { DenialContext, DenialOverrides, ProblemDetails } from '../guard/denial.js';
@@ -54,18 +54,34 @@ const DECORATED = Symbol.for('keyverify.fastify');
 const NAME = 'keyverify';
 
 /** A name that can only be meant for ours. Not `verify`, which may be another plugin's. */
-const isMisspelt = (name: string): boolean =>
+const isMisspelled = (name: string): boolean =>
   name !== NAME && (name.toLowerCase().startsWith(NAME) || (isNear(name, NAME) && !NAME.endsWith(name.toLowerCase())));
-const misspeltIn = (config: object): string | undefined => Object.keys(config).find(isMisspelt);
+const misspelledIn = (config: object): string | undefined => Object.keys(config).find(isMisspelled);
 
 /** Throws for what would leave a route guarded otherwise than it reads. */
-function checkRoute(route: { readonly config?: { readonly keyverify?: unknown } | undefined }): void {
+function checkRoute(route: Route): void {
+  const issues = issuesOf(route);
+  if (issues.length === 0) return;
+  const place = `${[route.method].flat().join(', ')} ${route.url}`;
+  throw new InvalidOptionsError(issues.map((issue) => `${place}: ${issue}`));
+}
+
+interface Route {
+  readonly method: string | string[];
+  readonly url: string;
+  readonly config?: { readonly keyverify?: unknown } | undefined;
+}
+
+function issuesOf(route: Route): readonly string[] {
   const config = route.config ?? {};
-  const wrong = misspeltIn(config);
-  if (wrong !== undefined) throw new InvalidOptionsError([`config.${wrong}: did you mean ${NAME}?`]);
-  const outside = Object.keys(route).find((name) => name === NAME || isMisspelt(name));
-  if (outside !== undefined) throw new InvalidOptionsError([`${outside}: did you mean config.${NAME}?`]);
-  if (config.keyverify !== undefined) checkRouteOptions(config.keyverify);
+  const wrong = misspelledIn(config);
+  if (wrong !== undefined) return [`config.${wrong}: did you mean ${NAME}?`];
+  const outside = Object.keys(route).find((name) => name === NAME || isMisspelled(name));
+  if (outside !== undefined) return [`${outside}: did you mean config.${NAME}?`];
+  if (config.keyverify === undefined) return [];
+  return routeIssues(config.keyverify).map((issue) =>
+    `config.${NAME}.${issue}`.replace('.options: expected', ': expected'),
+  );
 }
 
 /** The `config` of routes in which nothing is misspelled. */
@@ -74,7 +90,7 @@ const checked = new WeakSet<object>();
 /** What differs for a route. One that was added before the plugin was loaded has not been checked: the guard denies it. */
 function optionsOf(config: { readonly keyverify?: RouteOptions }): RouteOptions | undefined {
   if (checked.has(config)) return config.keyverify;
-  const wrong = misspeltIn(config);
+  const wrong = misspelledIn(config);
   if (wrong !== undefined) return { [`config.${wrong}`]: undefined };
   checked.add(config);
   return config.keyverify;

@@ -3,7 +3,7 @@ import type { VerifyFailure } from './failure.js';
 /** What else the key server said about a verified key. */
 export type DefaultClaims = Readonly<Record<string, unknown>>;
 
-/** The key is good, and this is whose it is. */
+/** The key is valid, and this is whose it is. */
 export interface Verified<Claims = DefaultClaims> {
   readonly status: 'verified';
   readonly valid: true;
@@ -52,7 +52,7 @@ export type KnownReason =
   | 'rate_limited'
   | 'rejected';
 
-/** The key is known to be bad. */
+/** The key is not valid. */
 export interface Rejected {
   readonly status: 'rejected';
   readonly valid: false;
@@ -88,12 +88,12 @@ function has(result: AnyResult<unknown>, status: AnyResult<unknown>['status']): 
   return given === status;
 }
 
-/** Whether the key is good, so that there is an identity. */
+/** Whether the key is valid, so that there is an identity. */
 export function isVerified<Claims>(result: AnyResult<Claims>): result is Verified<Claims> {
   return has(result, 'verified');
 }
 
-/** Whether the key is known to be bad: answer 401 (403 for `scope_mismatch`, 429 for `rate_limited`). */
+/** Whether the key is rejected: answer 401 (403 for `scope_mismatch`, 429 for `rate_limited`). */
 export function isRejected(result: AnyResult<unknown>): result is Rejected {
   return has(result, 'rejected');
 }

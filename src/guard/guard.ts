@@ -79,10 +79,10 @@ export function createGuard(
       const detail = type === 'missing-key' ? howToSend(keySources) : undefined;
       const problem = problemDetails(type, requestId, reason, detail);
       const returned = type === 'aborted' ? undefined : await onDenied?.(problem, context);
-      const overrides = log.overridesOf(returned);
+      const overrides = log.overridesOf(returned, found, request);
       return { allowed: false, denial: toDenial(problem, headersOf(type, realm, context.result), overrides) };
     } catch (error) {
-      log.threw(requestId === undefined ? 'request' : 'onDenied', error, found);
+      log.threw(requestId === undefined ? 'request' : 'onDenied', error, found, request);
       const problem = problemDetails('internal', requestId ?? crypto.randomUUID());
       return { allowed: false, denial: toDenial(problem, headersOf('internal', realm, undefined)) };
     }
@@ -112,7 +112,7 @@ export function createGuard(
       } else if (optional !== true) return await deny(request, found, 'missing-key');
       part = 'authorize';
       const authorized: unknown = authorize === undefined || (await authorize(identity));
-      log.checkAuthorized(authorized);
+      log.checkAuthorized(authorized, found, request);
       return authorized === true ? { allowed: true, identity } : await deny(request, found, 'forbidden');
     } catch (error) {
       // A caller who has left needs no answer, and nobody an alarm.

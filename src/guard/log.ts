@@ -24,23 +24,27 @@ const PARTS = {
 /** The part of a guard that is at work. */
 export type Part = keyof typeof PARTS;
 
+/** The parts that may be a route's own. */
+const OF_ROUTE: ReadonlySet<Part> = new Set(['route', 'authorize', 'onDenied']);
+
 /** A line of the log is written once a minute for each. */
 type Kind = Part | 'returned' | 'authorized';
 
 const MOST_PATH = 200;
 
-/** Where a request goes, without the query, which may hold a key. */
-const pathOf = (request: GuardRequest | undefined, secrets: readonly string[]): string =>
-  // Before it is cut: a part of a key would not be recognized.
-  redact(
-    String(fieldOf(request, 'url'))
-      .replace(/[?#].*/s, '')
-      .replaceAll(/[^!-~]/g, ''),
-    secrets,
-  ).slice(0, MOST_PATH);
+const secretsOf = (found: KeyFound): readonly string[] => ('key' in found ? [found.key ?? ''] : []);
 
-const withoutHeader = (request: GuardRequest | undefined): string =>
-  request !== undefined && !isFunction(fieldOf(request, 'header')) ? ': expected a request with header()' : '';
+/** Where a request goes, without the query, which may hold a key; nothing where keys may be in it that we don't know. */
+function placeOf(request: GuardRequest, found: KeyFound): string {
+  const url = fieldOf(request, 'url');
+  if (!('key' in found) || !isString(url)) return '';
+  const path = url.replace(/[?#].*/s, '').replaceAll(/[^!-~]/g, '');
+  // Before it is cut: a part of a key would not be recognized.
+  return path === '' ? '' : ` (${redact(path, secretsOf(found)).slice(0, MOST_PATH)})`;
+}
+
+const withoutHeader = (request: GuardRequest): string =>
+  !isFunction(fieldOf(request, 'header')) ? ': expected a request with header()' : '';
 
 const FIELDS = ['status', 'headers', 'body'];
 
@@ -54,47 +58,42 @@ export class GuardLog {
   verifier: Pick<AnyVerifier, typeof WARN> | undefined;
 
   /** Something threw. Its message is left out where it may quote a key that we don't know. */
-  threw(part: Part, error: unknown, found: KeyFound, request?: GuardRequest): void {
-    const secrets = 'key' in found ? [found.key ?? ''] : [];
-    const { name, message } = redactError(error, secrets);
+  threw(part: Part, error: unknown, found: KeyFound, request: GuardRequest): void {
+    const { name, message } = redactError(error, secretsOf(found));
     const isQuoted = 'key' in found || isWrongRequest(error);
     const what = isQuoted ? `${name}: ${message}` : (ERROR_NAME.test(name) ? name : 'Error') + withoutHeader(request);
-    // One route must not hide another: which is meant, no option of it says.
-    const at = part === 'route' && 'key' in found ? ` (${pathOf(request, secrets)})` : '';
+    const at = OF_ROUTE.has(part) ? placeOf(request, found) : '';
     const why = isNoVerifier(error) ? message : `${PARTS[part]}${at}: ${what}`;
+    // One route must not hide another.
     this.#warn(part, `a guard answers 500, since ${why}`, part === 'route' ? message : '');
   }
 
   /** What `onDenied()` returned, without what has no effect, which is named. */
-  overridesOf(returned: unknown): DenialOverrides | undefined {
+  overridesOf(returned: unknown, found: KeyFound, request: GuardRequest): DenialOverrides | undefined {
+    const tell = (what: string): void =>
+      this.#warn('returned', `onDenied() returned ${what}${placeOf(request, found)}`, what);
     // By its method: a polyfill has a class of its own.
     const isResponse = isFunction(fieldOf(returned, 'arrayBuffer'));
     if (isResponse || isString(returned))
-      this.#returned(
-        `${isResponse ? 'a Response' : shown(returned)}, which has no effect: return { status, headers, body }`,
-      );
+      tell(`${isResponse ? 'a Response' : shown(returned)}, which has no effect: return { status, headers, body }`);
     if (!isObject(returned) || isResponse) return undefined;
     const unknown = Object.keys(returned).find((name) => !FIELDS.includes(name));
-    if (unknown !== undefined) this.#returned(`a field that has no effect: ${unknown}${meant(unknown, FIELDS)}`);
+    if (unknown !== undefined) tell(`a field that has no effect: ${unknown}${meant(unknown, FIELDS)}`);
     const overrides: DenialOverrides = returned;
     const { headers, ...rest } = overrides;
     // Of `Headers` and of a `Map`, no entry would be found.
     if (!isObject(headers) || !(Symbol.iterator in headers)) return overrides;
-    this.#returned('headers that have no effect: write them as an object, { name: value }');
+    tell('headers that have no effect: write them as an object, { name: value }');
     return rest;
   }
 
   /** Names what `authorize()` returned if it is no boolean: the caller may be denied by mistake. */
-  checkAuthorized(authorized: unknown): void {
+  checkAuthorized(authorized: unknown, found: KeyFound, request: GuardRequest): void {
     if (typeof authorized === 'boolean') return;
     this.#warn(
       'authorized',
-      `a guard answers 403, since authorize() returned ${shown(authorized)}, expected true or false`,
+      `a guard answers 403, since authorize() returned ${shown(authorized)}, expected true or false${placeOf(request, found)}`,
     );
-  }
-
-  #returned(what: string): void {
-    this.#warn('returned', `onDenied() returned ${what}`, what);
   }
 
   #warn(kind: Kind, text: string, distinct = ''): void {

@@ -93,9 +93,13 @@ export function checkHandler(name: string, handler: unknown): void {
 
 /** Refuses what would guard a route otherwise than it reads, a misspelled option first of all. */
 export function checkRouteOptions(options: unknown): void {
-  const issues = optionIssues(schemas().route, options);
-  if (issues.length > 0) throw new InvalidOptionsError(issues.map(withPlaceForRoute));
+  const issues = routeIssues(options);
+  if (issues.length > 0) throw new InvalidOptionsError(issues);
 }
+
+/** One sentence for each mistake in the options of a route. */
+export const routeIssues = (options: unknown): readonly string[] =>
+  optionIssues(schemas().route, options).map(withPlaceForRoute);
 
 const isVerifier = (value: unknown): boolean => isObject(value) && isFunction(Reflect.get(value, 'verify'));
 

@@ -40,12 +40,12 @@ const GUARD_OPTIONS = ['keySources', 'realm', 'onDenied'];
 const KEY_SOURCES = ['header', 'query', 'cookie', 'subprotocol'];
 
 /** Of a route of Fastify's: our options are misspelled in its `config`. */
-const MISSPELT = /^(config\..+): there is no such option$/s;
+const MISSPELLED = /^(config\..+): there is no such option$/s;
 
 /** Says of an option that no route has where it belongs, or what it is called. */
 export function withPlaceForRoute(issue: string): string {
   const name = GUARD_OPTIONS.find((option) => issue.startsWith(`${option}: there is no such option`));
-  if (name === undefined) return withPlace(issue.replace(MISSPELT, '$1: did you mean keyverify?'));
+  if (name === undefined) return withPlace(issue.replace(MISSPELLED, '$1: did you mean keyverify?'));
   return `${name}: there is no such option of a route, set it where the guard is made`;
 }
 

@@ -58,7 +58,10 @@ export interface ProtocolFailure extends Pick<AttemptFailure, 'message' | 'statu
   readonly kind: ResponseFailureKind;
 }
 
-/** How a question and its answer look on the wire. */
+/**
+ * How a question and its answer look on the wire. Of an object of your own, no more is checked than that it has `encode()`
+ * and `decode()`: a field of another name or with another value has no effect. Run `protocolCases()` of `keyverify/testing`.
+ */
 export interface WireProtocol {
   /** Where the key server answers. Default: there is no such place, and `verifyUrl` has to name it. */
   readonly url?: string | undefined;

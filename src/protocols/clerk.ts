@@ -47,7 +47,7 @@ export function clerk(options: ClerkOptions = {}): DefinedProtocol {
 
 const isClerkError = (json: unknown): boolean => isText(valueAt(json, ['errors', '0', 'code']));
 
-/** Two flags, both of which have to be `false` for a good key. */
+/** Two flags, both of which have to be `false` for a valid key. */
 function readFlag(json: unknown): boolean | undefined {
   const flags = [ownField(json, 'revoked'), ownField(json, 'expired')];
   if (flags.every((flag) => flag === false)) return true;

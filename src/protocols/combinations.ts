@@ -36,7 +36,7 @@ export function combinationIssues({ request, rules, verdict }: RightParts): read
   ];
 }
 
-/** What is wrong with a verdict that says nowhere, or in two places, whether the key is good. */
+/** What is wrong with a verdict that says nowhere, or in two places, whether the key is valid. */
 export const NO_FLAG = 'verdict: expected exactly one of flag and identity';
 
 const flagsOf = (verdict: ProtocolDefinition['verdict']): number =>

@@ -68,12 +68,7 @@ export interface ExpiryDefinition {
   readonly unit: 'iso' | 's' | 'ms' | 'iso-or-s';
 }
 
-/** Where the verdict is in the JSON. Exactly one of `flag` and `identity` says whether the key is valid. */
-export interface VerdictDefinition {
-  /** Exactly `true` for a valid key, exactly `false` for an invalid one; anything else is not a verdict. */
-  readonly flag?: FieldSource | undefined;
-  /** An object for a valid key, `null` for an invalid one; anything else, or nothing, is not a verdict. */
-  readonly identity?: FieldSource | undefined;
+interface VerdictFields {
   /** Who uses the key, as text. */
   readonly client: FieldSource;
   /** The customer that the client belongs to, as text. It may be the same field as the client. */
@@ -82,7 +77,7 @@ export interface VerdictDefinition {
   readonly keyId?: FieldSource | undefined;
   /** When the key expires. Default: keys don't expire. */
   readonly expires?: ExpiryDefinition | undefined;
-  /** Why a key is bad; anything but text counts as `rejected`. Default: `rejected`. */
+  /** Why a key is rejected; anything but text counts as `rejected`. Default: `rejected`. */
   readonly reason?: FieldSource | undefined;
   /** Translates the key server's reasons, `{ NOT_FOUND: 'unknown_key' }`. Others stay as they are. Default: none. */
   readonly reasons?: Readonly<Record<string, string>> | undefined;
@@ -91,6 +86,21 @@ export interface VerdictDefinition {
   /** An object, `null` or nothing. Default: all fields of the response that are not used for something else. */
   readonly claims?: FieldSource | undefined;
 }
+
+interface ByFlag {
+  /** Exactly `true` for a valid key, exactly `false` for an invalid one; anything else is not a verdict. */
+  readonly flag: FieldSource;
+  readonly identity?: undefined;
+}
+
+interface ByIdentity {
+  readonly flag?: undefined;
+  /** An object for a valid key, `null` for an invalid one; anything else, or nothing, is not a verdict. */
+  readonly identity: FieldSource;
+}
+
+/** Where the verdict is in the JSON. Exactly one of `flag` and `identity` says whether the key is valid. */
+export type VerdictDefinition = VerdictFields & (ByFlag | ByIdentity);
 
 /** Describes the contract of a key server, for `defineProtocol()`. */
 export interface ProtocolDefinition {

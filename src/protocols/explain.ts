@@ -27,7 +27,21 @@ export function explain(issue: string, options: unknown): readonly string[] {
   const wrong = elements.flatMap(([at, element]) =>
     is?.(element) === false ? sentence(`${place}.${at}`, expected, element) : [],
   );
-  return wrong.length > 0 ? wrong : [issue + suggestion(issue, value)];
+  if (wrong.length > 0) return wrong;
+  return [issue + (place.endsWith('.unit') ? unitSuggestion(value) : suggestion(issue, value))];
+}
+
+/** Other words for a unit of time. One that is only like it may be wrong by a factor of 1000. */
+const UNITS: readonly (readonly [RegExp, string])[] = [
+  [/^s(?:ec(?:ond)?s?)?$/i, 's'],
+  [/^m(?:illi)?s(?:ec(?:ond)?s?)?$/i, 'ms'],
+  [/^(?:iso|iso[-_]?8601|rfc[-_]?3339)$/i, 'iso'],
+  [/^iso[-_]?or[-_]?s(?:econds)?$/i, 'iso-or-s'],
+];
+
+function unitSuggestion(value: unknown): string {
+  const [, unit] = UNITS.find(([words]) => typeof value === 'string' && words.test(value)) ?? [];
+  return unit === undefined ? '' : `, did you mean ${unit}?`;
 }
 
 /** The words are those in quotes or braces. What was written may be a secret, and is not quoted. */

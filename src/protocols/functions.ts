@@ -1,6 +1,7 @@
 import { meant, sentence, shown } from '../core/messages.js';
 import { innermostError } from '../core/redact.js';
 import { fieldOf, isFunction, isText } from '../core/schema.js';
+import type { ProtocolAnswer } from '../protocol/protocol.js';
 import { RESPONSE_FAILURES } from '../protocol/status.js';
 import { isPlausibleTime } from '../protocol/time.js';
 import { isRecord } from './pick.js';
@@ -45,6 +46,15 @@ export function returnedProblem(answer: unknown): string | undefined {
   if (kind === 'rejected') return unknownField(answer, kind);
   if (kind === 'verified') return unknownField(answer, kind) ?? verifiedProblem(answer);
   return sentence('kind', "'verified' or 'rejected'", kind);
+}
+
+const PREFIX = 'keyverify: ';
+
+/** The same answer; a message in it begins as ours do, and names the protocol. */
+export function withPrefix(answer: ProtocolAnswer, name: string | undefined): ProtocolAnswer {
+  if (!('failure' in answer) || answer.failure.message.startsWith(PREFIX)) return answer;
+  const of = name === undefined ? '' : `protocol "${name}": `;
+  return { failure: { ...answer.failure, message: PREFIX + of + answer.failure.message } };
 }
 
 function unknownField(answer: Readonly<Record<string, unknown>>, kind: keyof typeof FIELDS): string | undefined {

@@ -8,19 +8,9 @@ import type { AuthDefinition, FieldSource, ProtocolDefinition } from './definiti
 import { ownField } from './pick.js';
 import { presetChecker } from './preset.js';
 
-/** The options of `introspection()`. */
-export interface IntrospectionOptions {
+interface CommonOptions {
   /** Where the tenant is, such as `org_id`; RFC 7662 has no member for it. */
   readonly tenant: FieldSource;
-  /** Our id at the authorization server. Required for `basic` and `post`. */
-  readonly clientId?: string | undefined;
-  /** Our secret, or a function that fetches it, and is called again after a 401. Required for `basic` and `post`. */
-  readonly clientSecret?: TokenSource | undefined;
-  /**
-   * `basic`: `client_secret_basic`. `post`: `client_secret_post`. `bearer`: sends the verifier's `serviceToken` as a bearer
-   * token. `none`: no secret, such as with mutual TLS through a `dispatcher`. Default: `basic`.
-   */
-  readonly auth?: 'basic' | 'post' | 'bearer' | 'none' | undefined;
   /** What `aud` must be or contain; another token is rejected. Default: `aud` isn't checked. */
   readonly audience?: string | undefined;
   /**
@@ -41,6 +31,29 @@ export interface IntrospectionOptions {
   /** Sent as `token_type_hint`. Default: none. */
   readonly tokenTypeHint?: string | undefined;
 }
+
+interface WithSecret {
+  /** Our id at the authorization server. */
+  readonly clientId: string | undefined;
+  /** Our secret, or a function that fetches it, and is called again after a 401. */
+  readonly clientSecret: TokenSource | undefined;
+  /** `basic`: `client_secret_basic`. `post`: `client_secret_post`. Default: `basic`. */
+  readonly auth?: 'basic' | 'post' | undefined;
+}
+
+interface WithoutSecret {
+  /** Our id at the authorization server. Default: none is sent. */
+  readonly clientId?: string | undefined;
+  readonly clientSecret?: undefined;
+  /**
+   * `bearer`: sends the verifier's `serviceToken` as a bearer token. `none`: no secret, such as with mutual TLS through a
+   * `dispatcher`.
+   */
+  readonly auth: 'bearer' | 'none';
+}
+
+/** The options of `introspection()`. Unless `auth` is `bearer` or `none`, `clientId` and `clientSecret` are required. */
+export type IntrospectionOptions = CommonOptions & (WithoutSecret | WithSecret);
 
 type Auth = NonNullable<IntrospectionOptions['auth']>;
 
@@ -140,7 +153,7 @@ const isOfOtherUse = (kind: unknown): boolean => isText(kind) && /^(?:refresh|of
 const isSame = (accepted: string, type: unknown): boolean =>
   isText(type) && accepted.toLowerCase() === type.toLowerCase();
 
-/** Why an active token is not for us, or not yet good. */
+/** Why an active token is not for us, or not yet valid. */
 function rejectionReason(json: unknown, { askedAt }: DecodeContext, options: IntrospectionOptions): string | undefined {
   const { audience, tokenTypes = TOKEN_TYPES, allowSenderConstrained = false } = options;
   const notBefore = ownField(json, 'nbf') ?? 0;

@@ -25,7 +25,7 @@ export function pickerOf(pick: FieldSource | undefined, place: string): Picker {
 
 export const valueAt = (json: unknown, steps: readonly string[]): unknown => steps.reduce(ownField, json);
 
-/** Nothing that is inherited: a prototype must not say that a key is good. */
+/** Nothing that is inherited: a prototype must not say that a key is valid. */
 export function ownField(value: unknown, name: string): unknown {
   return isObject(value) && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
 }

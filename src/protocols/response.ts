@@ -4,7 +4,7 @@ import type { DecodeContext, ProtocolAnswer } from '../protocol/protocol.js';
 import { invalidResponse, notVerdict, statusFailure } from '../protocol/status.js';
 import type { WireResponse } from '../transport/transport.js';
 import type { ProtocolDefinition, RejectRule } from './definition.js';
-import { FunctionError, named, returnedProblem } from './functions.js';
+import { FunctionError, named, returnedProblem, withPrefix } from './functions.js';
 import { verdictReader, type VerdictReader } from './verdict.js';
 
 /** Reads responses as the definition has them. `credentials`: the options to check when the server refuses them. */
@@ -63,7 +63,7 @@ function functionReader(
     read(json, context) {
       const answer = call(json, context);
       const problem = returnedProblem(answer);
-      return problem === undefined ? answer : notVerdict(`verdict() returned ${problem}`, name);
+      return problem === undefined ? withPrefix(answer, name) : notVerdict(`verdict() returned ${problem}`, name);
     },
   };
 }

@@ -162,12 +162,12 @@ function issuesOfRightParts(
   if (!request.success) return [];
   const own = definition.verdict;
   const read = parse(verdictSchema, own);
-  const verdict = typeof own === 'function' ? own : read.success ? read.data : undefined;
-  const isMisspelt = Object.keys(definition).some((name) => !names[''].includes(name));
+  const verdict = typeof own === 'function' ? own : read.success ? own : undefined;
+  const isMisspelled = Object.keys(definition).some((name) => !names[''].includes(name));
   // Of a part that is misspelled or wrong, not its default is meant.
   return combinationIssues({ request: request.data, rules, verdict }).filter((issue) => {
     const part = headOf(issue);
-    return part === 'rejects' || Object.hasOwn(right, part) || (!isMisspelt && !isWrong(part));
+    return part === 'rejects' || Object.hasOwn(right, part) || (!isMisspelled && !isWrong(part));
   });
 }
 

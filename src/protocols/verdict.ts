@@ -11,7 +11,7 @@ import { isRecord, ownField, pickerOf, stepsOf, valueAt, WHOLE, type Picker } fr
 /** Reads the JSON of a response. */
 export interface VerdictReader {
   read(json: unknown, context: DecodeContext): ProtocolAnswer;
-  /** Why the key is bad, by our name for it. */
+  /** Why the key is rejected, by our name for it. */
   reason?(json: unknown, context: DecodeContext): unknown;
   /** The key server's own fault, if it reports one. */
   fault?(json: unknown, context: DecodeContext): ProtocolAnswer | undefined;
@@ -54,11 +54,11 @@ export function verdictReader(verdict: VerdictDefinition, name?: string): Verdic
     const tenantId = pickTenant(json, context);
     const pickedId = pickKeyId(json, context) ?? undefined;
     // No text, so that it is named as wrong.
-    const publicId = pickedId === undefined && isMisspeltAt(keyId, json) ? null : pickedId;
+    const publicId = pickedId === undefined && isMisspelledAt(keyId, json) ? null : pickedId;
     const expiry = pickExpiry(json, context) ?? undefined;
     const expiresAt = toEpochMs(expiry, expires?.unit);
     const rest = pickClaims(json, context) ?? {};
-    const isTime = !Number.isNaN(expiresAt) && !(expiresAt === undefined && isMisspeltAt(expires?.at, json));
+    const isTime = !Number.isNaN(expiresAt) && !(expiresAt === undefined && isMisspelledAt(expires?.at, json));
     // By hand and not by zod: a miss is measured.
     if (good === true && isText(clientId) && isText(tenantId) && isTextOrNothing(publicId) && isTime && isRecord(rest))
       return { kind: 'verified', client: clientId, tenant: tenantId, keyId: publicId, expiresAt, claims: rest };
@@ -99,13 +99,13 @@ function identityReader(identity: FieldSource | undefined): Picker {
   };
 }
 
-/** What says by a usual name that a key is good, and so may be nothing but `true`: another word for it needs `flag`. */
+/** What says by a usual name that a key is valid, and so may be nothing but `true`: another word for it needs `flag`. */
 const GOOD = /^(?:is)?(?:valid|active|enabled|ok|success|authorized|authenticated|allowed)$/;
 /** What says that it is not, and so may be nothing but `false`, `null` or empty. */
 const BAD =
   /^(?:is|has)?(?:errors?|invalid|inactive|(?:revoked|disabled|deleted|suspended|blocked|banned|expired)(?:at|on)?)$/;
 
-/** An identity that says so itself is not one of a good key. */
+/** An identity that says so itself is not one of a valid key. */
 function saysNo([field, value]: readonly [string, unknown]): boolean {
   const name = plain(field);
   if (GOOD.test(name)) return value !== true;
@@ -146,7 +146,7 @@ function toEpochMs(expiry: unknown, unit: ExpiryDefinition['unit'] = 'iso'): num
 }
 
 /** Whether what may be left out is where it should be, but under another spelling. */
-function isMisspeltAt(pick: FieldSource | undefined, json: unknown): boolean {
+function isMisspelledAt(pick: FieldSource | undefined, json: unknown): boolean {
   if (typeof pick !== 'string') return false;
   const steps = stepsOf(pick);
   return isMisspelt(steps.slice(-1).join('.'), valueAt(json, steps.slice(0, -1)));

@@ -12,7 +12,7 @@ export interface KeyRecord {
   readonly tenant: string;
   /** An identifier of the key that is not secret. Default: none. */
   readonly keyId?: string | undefined;
-  /** The scopes that the key is good for. Default: its tenant alone. */
+  /** The scopes that the key is valid for. Default: its tenant alone. */
   readonly scopes?: readonly string[] | undefined;
   /** When the key expires: a `Date`, or epoch milliseconds. Default: never. */
   readonly expiresAt?: Date | number | undefined;

@@ -132,10 +132,10 @@ function checkReplies(protocol: DefinedProtocol, write: (answer: KeyAnswer) => D
   const issues = [
     ...(kindOf(SAMPLE) === 'verified'
       ? []
-      : ['respond: expected a function that writes a good key as the protocol reads it']),
+      : ['respond: expected a function that writes a valid key as the protocol reads it']),
     ...(kindOf('revoked') === 'rejected'
       ? []
-      : ['respond: expected a function that writes a bad key as the protocol reads it']),
+      : ['respond: expected a function that writes a rejected key as the protocol reads it']),
   ];
   if (issues.length > 0) throw new InvalidOptionsError(issues);
 }

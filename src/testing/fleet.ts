@@ -11,6 +11,7 @@ import {
 } from '../fleet/revocation.js';
 import type { SharedCache, SharedEntry, SharedKey, SharedPut, SharedRead } from '../fleet/shared-cache.js';
 import { checkMemoryFleet } from './validate.js';
+import { checkRevocation } from './validate-revocation.js';
 
 /** The options of `memoryFleet()`. */
 export interface MemoryFleetOptions {
@@ -98,6 +99,7 @@ class MemoryRevocations implements RevocationSource {
 
   // eslint-disable-next-line @typescript-eslint/require-await
   async publish(revocation: Revocation): Promise<void> {
+    checkRevocation(revocation);
     const message = { position: `1-${this.#messages.length + 1}`, json: toJson(revocation) };
     this.#messages.push(message);
     for (const sink of this.#sinks) sink.deliver([message]);
@@ -120,7 +122,7 @@ export interface MemoryFleet {
   };
   /** For the option `revocations`. */
   readonly revocations: RevocationSource & {
-    /** Publishes to all verifiers that follow. */
+    /** Publishes to all verifiers that follow. Rejects with `InvalidOptionsError` for a wrong revocation. */
     publish(revocation: Revocation): Promise<void>;
     /** Tells all followers that messages may have been lost. */
     gap(): void;

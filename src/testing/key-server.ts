@@ -12,7 +12,9 @@ import { applyFault, later, send, type Fault, type PendingReply } from './faults
 import { Listener, type ListenerOptions } from './listener.js';
 import { REVOCATIONS_PATH, RevocationStream } from './revocation-stream.js';
 import { fingerprintOf, RequestLog, type KeyServerRequest } from './log.js';
-import { checkFault, checkKey, checkKeyServer, checkTimes, checkTokens } from './validate.js';
+import { checkKey, checkKeyServer, checkTokens } from './validate.js';
+import { checkFault, checkTimes } from './validate-fault.js';
+import { checkRevocation } from './validate-revocation.js';
 
 /** The options of `startKeyServer()`. Every duration is in milliseconds. */
 export interface KeyServerOptions extends ListenerOptions {
@@ -126,7 +128,7 @@ export class KeyServer {
   }
 
   /**
-   * Issues a key, or replaces what is known about it, and publishes that. A revoked key becomes good again. Throws
+   * Issues a key, or replaces what is known about it, and publishes that. A revoked key becomes valid again. Throws
    * `InvalidOptionsError` for a wrong record.
    */
   issue(key: string, record: KeyRecord): void {
@@ -147,8 +149,9 @@ export class KeyServer {
     this.publish({ type: 'revoked', select: { fingerprint: fingerprintOf(key) } });
   }
 
-  /** Publishes to all followers of its stream, `GET /internal/revocations`, and to `publishTo`. */
+  /** Publishes to all followers of its stream, `GET /internal/revocations`, and to `publishTo`. Throws `InvalidOptionsError` for a wrong revocation. */
   publish(revocation: Revocation): void {
+    checkRevocation(revocation);
     const message = { at: (this.#options.now ?? Date.now)(), ...revocation };
     this.#stream.publish(message);
     // A store that is down loses it, as it would in production without an outbox.

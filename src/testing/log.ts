@@ -18,7 +18,7 @@ export interface KeyServerRequest {
   readonly fingerprint: string | undefined;
   /** `undefined` if it was left out. */
   readonly scope: string | undefined;
-  /** The status that was sent. `undefined` until then, which is for ever if the request hangs or is reset. */
+  /** The status that was sent. `undefined` until then, which is forever if the request hangs or is reset. */
   readonly status: number | undefined;
   /** The fault that was injected. `undefined` if it was answered by the contract. */
   readonly fault: Fault['kind'] | undefined;

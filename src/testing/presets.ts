@@ -29,7 +29,7 @@ export const PRESET_RESPONSES: Readonly<Record<string, Respond>> = {
   },
 };
 
-/** Clerk has two kinds of bad keys; every other is one that it doesn't know. */
+/** Clerk has two kinds of rejected keys; every other is one that it doesn't know. */
 const clerkStatus = (reason: string): number => (reason === 'revoked' || reason === 'expired' ? OK : 404);
 
 function clerkJson(answer: KeyAnswer, { json }: DraftReply): unknown {

@@ -3,7 +3,7 @@ import type { ProtocolDefinition, VerdictDefinition } from '../protocols/definit
 import { isRecord, stepsOf } from '../protocols/pick.js';
 import type { IssuedKey } from './book.js';
 
-/** What the key server answers about a key: the record of a good one, or why it is bad. */
+/** What the key server answers about a key: the record of a valid one, or why it is rejected. */
 export type KeyAnswer = IssuedKey | Rejected['reason'];
 
 /** A response in the making. */

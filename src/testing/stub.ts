@@ -90,7 +90,7 @@ export class StubVerifier<FailOpen extends boolean = false, Claims = DefaultClai
   /** Rejects a key from now on. Default reason: `'revoked'`. */
   reject(key: string, reason: Rejected['reason'] = 'revoked'): void {
     this.#book.reject(key, reason);
-    // Known to be bad, but older than any call allows: it is asked about once more.
+    // Known to be rejected, but older than any call allows: it is asked about once more.
     if (reason === 'rate_limited') this.#cache.delete(sha256(key));
     else this.#cache.set(sha256(key), { result: rejected('cache', reason), storedAt: -Infinity });
   }

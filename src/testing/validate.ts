@@ -2,7 +2,7 @@ import { isAdmissible, isHashable } from '../core/admit.js';
 import { checkOptions, notOptions, optionIssues } from '../core/check-options.js';
 import { InvalidOptionsError } from '../core/errors.js';
 import { lazy } from '../core/lazy.js';
-import { MAY_BE_SHOWN, meant } from '../core/messages.js';
+import { MAY_BE_SHOWN } from '../core/messages.js';
 import { noFailures } from '../observe/stats.js';
 import {
   check,
@@ -17,15 +17,17 @@ import {
   optional,
   type Shape,
 } from '../core/schema.js';
+import { isPlainObject } from '../protocols/pick.js';
 
-const text = () => check(isText, 'a string that is not empty');
+export const text = () => check(isText, 'a string that is not empty');
 const texts = () =>
   check(
     (value): value is readonly string[] => Array.isArray(value) && value.every(isText),
     'an array of strings that are not empty',
   );
-const ms = () => number((value) => value >= 0, 'a number of milliseconds, 0 or more');
-const status = () => number((value) => value >= 200 && value <= 599 && Number.isInteger(value), 'a status, 200 to 599');
+export const ms = () => number((value) => value >= 0, 'a number of milliseconds, 0 or more');
+export const status = () =>
+  number((value) => value >= 200 && value <= 599 && Number.isInteger(value), 'a status, 200 to 599');
 const object = () => check(isObject, 'an object');
 const isDate = (value: unknown): boolean => Object.prototype.toString.call(value) === '[object Date]';
 const time = () =>
@@ -55,41 +57,9 @@ const shapes = lazy(() => {
     claims: optional(object()),
     reason: optional(text()),
   };
-  const faults: Readonly<Record<string, Shape>> = {
-    hang: {},
-    delay: { ms: ms() },
-    'reset-before-headers': {},
-    'reset-after-headers': {},
-    'close-mid-body': {},
-    drip: { intervalMs: optional(ms()) },
-    status: {
-      status: status(),
-      retryAfter: optional(
-        check(
-          (value): value is string | number => isText(value) || typeof value === 'number',
-          'a number of seconds, or an HTTP date',
-        ),
-      ),
-    },
-    redirect: { location: text(), status: optional(status()) },
-    html: {},
-    'truncated-json': {},
-    'wrong-shape': {},
-    'huge-body': { bytes: optional(number((value) => value >= 0, 'a number of bytes')) },
-    'wrong-content-type': {},
-    raw: {
-      status: status(),
-      headers: optional(object()),
-      body: optional(
-        check(
-          (value): value is string | Uint8Array => isString(value) || value instanceof Uint8Array,
-          'a string, or a Uint8Array',
-        ),
-      ),
-    },
-  };
+  const keys = check(isPlainObject, 'a plain object, such as { [key]: record }');
   const keyServer: Shape = {
-    keys: optional(object()),
+    keys: optional(keys),
     protocol: optional(check(isDefined, 'what defineProtocol() or a preset returns, such as workos()')),
     respond: optional(func()),
     serviceTokens: optional(texts()),
@@ -104,14 +74,9 @@ const shapes = lazy(() => {
     tls: optional(object()),
   };
   const stub: Shape = {
-    keys: optional(object()),
+    keys: optional(keys),
     failOpen: optional(check(isBoolean, 'true or false')),
     claims: optional(check((value): value is object => isObject(value) || isFunction(value), 'a Standard Schema')),
-  };
-  const times: Shape = {
-    times: optional(
-      check((value): value is number => typeof value === 'number' && value >= 0, 'a number of requests, 0 or more'),
-    ),
   };
   const kinds: readonly string[] = Object.keys(noFailures());
   const kind = check(
@@ -131,25 +96,10 @@ const shapes = lazy(() => {
     failure: { kind },
     key: { key: check(isString, 'a string') },
     reason: { reason: text() },
-    underTest: {
-      verifyUrl: text(),
-      serviceToken: text(),
-      key: text(),
-      scope: text(),
-      otherScope: text(),
-      rejectedKeys: optional(
-        check(
-          (value): value is object => isObject(value) && Object.values(value).every(isText) && !Array.isArray(value),
-          'an object of keys and reasons',
-        ),
-      ),
-    },
     record: { ...record, scopes: optional(texts()) },
     stubRecord: record,
-    faults,
     keyServer,
     stub,
-    times,
   };
 });
 
@@ -187,15 +137,8 @@ export const checkKey = (key: unknown): unknown => checkOptions(shapes().key, { 
 export const checkReason = (reason: unknown): unknown => checkOptions(shapes().reason, { reason });
 export const checkJump = (ms: unknown): unknown => checkOptions(shapes().jump, { ms });
 export const checkKind = (kind: unknown): unknown => checkOptions(shapes().failure, { kind });
-export const checkTimes = (options: unknown): unknown => checkOptions(shapes().times, options);
 export const checkTokens = (serviceTokens: unknown): unknown =>
   checkOptions({ serviceTokens: texts() }, { serviceTokens });
-
-/** The options of `keyServerCases()`, in whose place no variable stands. */
-export function checkKeyServerUnderTest(options: unknown): void {
-  const issues = optionIssues(shapes().underTest, options).map((issue) => issue.replace(/; pass it.+/, ''));
-  if (issues.length > 0) throw new InvalidOptionsError(issues);
-}
 
 /** What a record has to fulfill besides its types. */
 export interface RecordRules {
@@ -242,17 +185,3 @@ export const keysIssues = (keys: unknown, rules: RecordRules): readonly string[]
     ...keyIssues(key, `keys, key ${at + 1}`),
     ...recordIssues(record, rules, `keys, record ${at + 1}`),
   ]);
-
-/** A fault that would be none is a test that tests nothing. */
-export function checkFault(fault: unknown): void {
-  const { faults } = shapes();
-  const kind: unknown = isObject(fault) ? Reflect.get(fault, 'kind') : undefined;
-  const shape = isString(kind) && Object.hasOwn(faults, kind) ? faults[kind] : undefined;
-  if (shape !== undefined) {
-    checkOptions({ ...shape, kind: text() }, fault);
-    return;
-  }
-  const kinds = Object.keys(faults);
-  const hint = isString(kind) ? meant(kind, kinds) : '';
-  throw new InvalidOptionsError([`kind: expected one of ${kinds.join(', ')}${hint}`]);
-}

@@ -81,7 +81,18 @@ describe('the plugin for Fastify', () => {
     );
     expect(route({ scope: 'a' })).toThrow('scope: there is no such option here, it is one of KeyVerifier');
     expect(route({ optional: 'false' })).toThrow(/optional: expected true or false/);
-    expect(route(null)).toThrow(/expected an object/);
+    expect(route(null)).toThrow(new InvalidOptionsError(['GET /: config.keyverify: expected an object, got null']));
+    expect(route({ autorize: 1, maxAgeMs: -1 })).toThrow(
+      new InvalidOptionsError([
+        'GET /: config.keyverify.maxAgeMs: expected a number of milliseconds, 0 or more, got -1',
+        'GET /: config.keyverify.autorize: there is no such option, did you mean authorize?',
+      ]),
+    );
+    const several = { method: ['GET', 'POST'], url: '/orders', handler: () => 'in' };
+    const config = { keyverify: { optional: 1 as unknown as true } };
+    expect(() => app.route({ ...several, config })).toThrow(
+      new InvalidOptionsError(['GET, POST /orders: config.keyverify.optional: expected true or false, got 1']),
+    );
   });
 
   it('denies each request of such a route that was there before the plugin', async () => {
@@ -99,10 +110,10 @@ describe('the plugin for Fastify', () => {
     async (name) => {
       const app = Fastify();
       await app.register(apiKeyAuth, { verifier });
-      const misspelt = { config: { [name]: deny } };
-      expect(() => app.get('/', misspelt, () => 'in')).toThrow(new InvalidOptionsError([`config.${name}: did you mean keyverify?`])); // prettier-ignore
+      const misspelled = { config: { [name]: deny } };
+      expect(() => app.get('/a', misspelled, () => 'in')).toThrow(new InvalidOptionsError([`GET /a: config.${name}: did you mean keyverify?`])); // prettier-ignore
       const outside = { config: null, [name]: deny } as object;
-      expect(() => app.get('/', outside, () => 'in')).toThrow(`${name}: did you mean config.keyverify?`);
+      expect(() => app.get('/', outside, () => 'in')).toThrow(`GET /: ${name}: did you mean config.keyverify?`);
     },
   );
 

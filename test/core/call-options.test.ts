@@ -8,7 +8,7 @@ const keys = { 'sk-1': { client: 'acme', tenant: 'cust-A' } };
 const WRONG: readonly (readonly [string, unknown, string])[] = [
   ['no object', null, 'options: expected an object, got null'],
   ['text', 'fresh', 'options: expected an object, got a string of 5 characters'],
-  ['a misspelt name', { maxAgeMS: 0 }, 'maxAgeMS: there is no such option, did you mean maxAgeMs?'],
+  ['a misspelled name', { maxAgeMS: 0 }, 'maxAgeMS: there is no such option, did you mean maxAgeMs?'],
   ['an age as text', { maxAgeMs: '0' }, 'maxAgeMs: expected a number of milliseconds, 0 or more, got "0"'],
   ['an age below 0', { maxAgeMs: -1 }, 'maxAgeMs: expected a number of milliseconds, 0 or more, got -1'],
   ['an age that is none', { maxAgeMs: Number.NaN }, 'maxAgeMs: expected a number of milliseconds'],

@@ -95,9 +95,7 @@ describe('docs/protocol.openapi.json', () => {
 
   test.each(responses)('%s is what the key server answers', async (status, { headers = {}, content }) => {
     for (const { init, path: elsewhere = path, fault } of CASES[status] ?? []) {
-      // A fault that is used up takes the place of the one before.
-      const times = fault === undefined ? 0 : 1;
-      inject(fault ?? { kind: 'html' }, times);
+      if (fault !== undefined) keyServer.injectFault(fault, { times: 1 });
       const response = await fetch(keyServer.url + elsewhere, init);
       expect(response.status).toBe(Number(status));
       expect(response.headers.get('content-type')).toBe('application/json');
@@ -165,16 +163,12 @@ describe('docs/protocol.openapi.json', () => {
   });
 });
 
-function inject(fault: Fault, times: number): void {
-  keyServer.injectFault(fault, { times });
-}
-
 /** What the client makes of a response. */
 async function read(value: object): Promise<string> {
-  inject(raw(value), 2);
+  keyServer.injectFault(raw(value), { times: 2 });
   await using verifier = new KeyVerifier({ verifyUrl: keyServer.verifyUrl, serviceToken: 'service-token' });
   const result = await verifier.verify('sk-1');
-  inject({ kind: 'html' }, 0);
+  keyServer.clearFaults();
   if (result.source === 'fail-closed') return result.failure.kind;
   return result.valid ? 'verified' : 'rejected';
 }

@@ -447,7 +447,7 @@ describe('the options of a guard', () => {
     },
   );
 
-  it('suggest `verifier` if it is misspelt', () => {
+  it('suggest `verifier` if it is misspelled', () => {
     expect(() => createGuard(undefined as never, { verfier: saying(acme) } as never)).toThrow(
       new InvalidOptionsError([
         'verifier: expected an object with verify(), or a function that returns one, got undefined',

@@ -81,22 +81,26 @@ describe('a guard that answers 500 says why', () => {
   });
 
   test.each<[string, GuardOptions, GuardRequest]>([
-    ['authorize() threw: Error: inside', { authorize: throwing('inside') }, withKey],
-    ['authorize() threw: Error: on two lines', { authorize: throwing('on\n  two lines\n') }, withKey],
-    ['authorize() threw: Error: [redacted] it is', { authorize: throwing(`${KEY} it is`) }, withKey],
-    ['onDenied() threw, or returned what cannot be sent: Error: inside', { onDenied: throwing('inside') }, withoutKey],
+    ['authorize() threw (/): Error: inside', { authorize: throwing('inside') }, withKey],
+    ['authorize() threw (/): Error: on two lines', { authorize: throwing('on\n  two lines\n') }, withKey],
+    ['authorize() threw (/): Error: [redacted] it is', { authorize: throwing(`${KEY} it is`) }, withKey],
     [
-      'onDenied() threw, or returned what cannot be sent: RangeError: status: expected 400 to 599, got 200',
+      'onDenied() threw, or returned what cannot be sent (/): Error: inside',
+      { onDenied: throwing('inside') },
+      withoutKey,
+    ],
+    [
+      'onDenied() threw, or returned what cannot be sent (/): RangeError: status: expected 400 to 599, got 200',
       { onDenied: () => ({ status: 200 }) },
       withoutKey,
     ],
     [
-      'onDenied() threw, or returned what cannot be sent: TypeError: headers: "x a" is not the name of a header that can be set',
+      'onDenied() threw, or returned what cannot be sent (/): TypeError: headers: "x a" is not the name of a header that can be set',
       { onDenied: () => ({ headers: { 'x a': 'b' } }) },
       withoutKey,
     ],
     [
-      'onDenied() threw, or returned what cannot be sent: TypeError: headers.x-a: expected a string of printable ASCII, ' +
+      'onDenied() threw, or returned what cannot be sent (/): TypeError: headers.x-a: expected a string of printable ASCII, ' +
         'got a string of 3 characters, with a line break',
       { onDenied: () => ({ headers: { 'x-a': 'b\nc' } }) },
       withoutKey,
@@ -114,7 +118,7 @@ describe('a guard that answers 500 says why', () => {
       withTwo,
     ],
     ['onDenied() threw, or returned what cannot be sent: Error', { onDenied: throwingAny(revoked()) }, withTwo],
-    ['authorize() threw: Error: no message', { authorize: throwingAny(revoked()) }, withKey],
+    ['authorize() threw (/): Error: no message', { authorize: throwingAny(revoked()) }, withKey],
   ])('if %s', async (why, options, request) => {
     const guard = createGuard(saying(acme), options);
     for (let i = 0; i < 2; i++) expect(await status(guard(request))).toBe(500);
@@ -169,6 +173,26 @@ describe('a guard that answers 500 says why', () => {
     ]);
   });
 
+  const fails = { authorize: throwing('inside') };
+  const answersOne = { authorize: () => 1 as never };
+  const returnsText = { onDenied: () => 'no' as never };
+  const THREW = 'a guard answers 500, since authorize() threw';
+  const NO_BOOLEAN = 'a guard answers 403, since authorize() returned 1, expected true or false';
+  const TEXT = 'onDenied() returned a string of 2 characters, which has no effect: return { status, headers, body }';
+  test.each<[string, GuardOptions, GuardRequest, string]>([
+    [`${THREW} (/orders/[redacted]): Error: inside`, fails, withKey, `/orders/${KEY}?x`],
+    [`${THREW}: Error: inside`, fails, withKey, ''],
+    [`${THREW}: Error: inside`, fails, withKey, '?a'],
+    [`${NO_BOOLEAN} (/orders)`, answersOne, withKey, '/orders?x'],
+    [NO_BOOLEAN, answersOne, withKey, ''],
+    [`${TEXT} (/orders)`, returnsText, withoutKey, '/orders?key=x'],
+    // It has keys that we don't know.
+    [TEXT, returnsText, withTwo, '/orders'],
+  ])('with the path of the request: %s', async (line, options, request, url) => {
+    await createGuard(saying(acme), options)({ ...request, url });
+    expect(lines()).toEqual([`keyverify: ${line}`]);
+  });
+
   test('of each route whose options are wrong, so that one does not hide another', async () => {
     const guard = createGuard(saying(acme));
     for (const route of [{ optinal: true }, { maxAgeMs: -1 }, { optinal: true }])
@@ -209,7 +233,7 @@ describe('a guard that answers 500 says why', () => {
     await using verifier = new KeyVerifier({ ...options, logger });
     expect(await status(createGuard(verifier, { authorize })(withKey))).toBe(500);
     expect(await status(createGuard(() => verifier, { authorize })(withKey))).toBe(500);
-    const line = 'keyverify: a guard answers 500, since authorize() threw: Error: [redacted] [redacted] inside';
+    const line = 'keyverify: a guard answers 500, since authorize() threw (/): Error: [redacted] [redacted] inside';
     expect(logger.warn.mock.calls).toEqual([[line], [line]]);
     await using fetches = new KeyVerifier({ ...options, logger, serviceToken: () => TOKEN });
     expect(await status(createGuard(fetches, { onDenied: throwing('inside') })(withoutKey))).toBe(500);
@@ -238,7 +262,9 @@ test('a field that onDenied() returned to no effect is named, and the request de
   const guard = createGuard(saying(acme), { onDenied });
   for (let i = 0; i < 2; i++)
     expect((await guard(withoutKey)).denial).toMatchObject({ status: 401, headers: { 'x-a': 'b' } });
-  expect(lines()).toEqual(['keyverify: onDenied() returned a field that has no effect: stauts, did you mean status?']);
+  expect(lines()).toEqual([
+    'keyverify: onDenied() returned a field that has no effect: stauts, did you mean status? (/)',
+  ]);
 });
 
 test.each([null, undefined, 7, { status: 404, headers: {}, body: 1 }])('onDenied() may return %j', async (returned) => {
@@ -270,7 +296,7 @@ test.each<[string, unknown, number]>([
       'x-request-id',
     ]);
   }
-  expect(lines()).toEqual([`keyverify: onDenied() returned ${what}`]);
+  expect(lines()).toEqual([`keyverify: onDenied() returned ${what} (/)`]);
 });
 
 test.each([
@@ -281,6 +307,6 @@ test.each([
   const guard = createGuard(saying(acme), { authorize: () => returned as never });
   for (let i = 0; i < 2; i++) expect(await status(guard(withKey))).toBe(403);
   expect(lines()).toEqual([
-    `keyverify: a guard answers 403, since authorize() returned ${shown}, expected true or false`,
+    `keyverify: a guard answers 403, since authorize() returned ${shown}, expected true or false (/)`,
   ]);
 });

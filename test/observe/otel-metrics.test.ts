@@ -269,7 +269,7 @@ describe('otel() refuses', () => {
 
   test.each<[string, unknown, string]>([
     [
-      'a misspelt option',
+      'a misspelled option',
       { meterprovider: meterProvider },
       'meterprovider: there is no such option, did you mean meterProvider?',
     ],

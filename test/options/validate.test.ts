@@ -267,7 +267,7 @@ describe('an observer', () => {
     ]);
   });
 
-  test('of a class may have methods for others, but no misspelt ones', () => {
+  test('of a class may have methods for others, but no misspelled ones', () => {
     class Base {
       onFail(): void {
         nothing();

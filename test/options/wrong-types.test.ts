@@ -195,12 +195,12 @@ describe.each(SUBJECTS)('the options of %s', (_, build, options) => {
       ).toMatch(new RegExp(`- (\\S+\\.)?${option}[.: ]`));
   });
 
-  test('may be undefined where there is a default, and are refused by name if misspelt', () => {
+  test('may be undefined where there is a default, and are refused by name if misspelled', () => {
     for (const option of Object.keys(options)) {
       const said = complaint(() => build({ [option]: undefined }));
       if (said !== undefined) expect(said, option).toMatch(new RegExp(`${option}: |- verdict: expected`));
-      const misspelt = `${option}z`;
-      expect(complaint(() => build({ [misspelt]: 1 }))).toContain(`${misspelt}: there is no such option`);
+      const misspelled = `${option}z`;
+      expect(complaint(() => build({ [misspelled]: 1 }))).toContain(`${misspelled}: there is no such option`);
     }
   });
 });

@@ -196,7 +196,7 @@ test.each([
   ['expires_at', 'EXPIRESAT', true],
   ['expires_at', 'expires', false],
   ['expires_at', 'xpires_at', false],
-])('%s under the name %s: misspelt %s', (name, field, expected) => {
+])('%s under the name %s: misspelled %s', (name, field, expected) => {
   expect(isMisspelt(name, { [field]: 1 })).toBe(expected);
   expect(isMisspelt(name, { [field]: 1, [name]: 1 })).toBe(false);
 });

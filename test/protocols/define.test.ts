@@ -112,7 +112,29 @@ describe('a definition that is wrong', () => {
     expect(mistakes({ verdict: { ...VERDICT, identity: 'c', valid: 'ok' } })).toEqual(neither);
   });
 
-  test('has no mistake named that a misspelt or wrong part only seems to make', () => {
+  test.each<[unknown, string]>([
+    ['seconds', ', did you mean s?'],
+    ['sec', ', did you mean s?'],
+    ['S', ', did you mean s?'],
+    ['unix', ''],
+    ['milliseconds', ', did you mean ms?'],
+    ['millis', ', did you mean ms?'],
+    ['msec', ', did you mean ms?'],
+    ['MS', ', did you mean ms?'],
+    ['ISO', ', did you mean iso?'],
+    ['rfc3339', ', did you mean iso?'],
+    ['iso_or_s', ', did you mean iso-or-s?'],
+    ['m', ''],
+    ['us', ''],
+    ['minutes', ''],
+    [5, ''],
+  ])('never suggests another unit of time than what is meant by %j', (unit, suggestion) => {
+    const [issue = ''] = mistakes({ verdict: { ...VERDICT, expires: { at: 'exp', unit } } });
+    expect(issue).toMatch(/^verdict.expires.unit: expected 'iso' or 's' or 'ms' or 'iso-or-s', got /);
+    expect(/, did you mean .*/.exec(issue)?.[0] ?? '').toBe(suggestion);
+  });
+
+  test('has no mistake named that a misspelled or wrong part only seems to make', () => {
     const key = { in: 'header', name: 'x-key' };
     expect(mistakes({ method: 'GET', kye: key, verdict: VERDICT })).toEqual([expect.stringMatching(/^kye: /)]);
     expect(mistakes({ method: 'GET', key: { ...key, name: 7 }, verdict: VERDICT })).toEqual([
@@ -240,11 +262,11 @@ describe('a definition that is wrong', () => {
     expect(issuesOf(() => unkey({ tenant: 'org', ratelimits: [{}, null] } as never))).toEqual([
       'ratelimits.1: expected an object, got null',
     ]);
-    expect(issuesOf(() => introspection({ tenant: 'org' }))).toEqual([
+    expect(issuesOf(() => introspection({ tenant: 'org' } as never))).toEqual([
       "clientId: expected a string that is not empty for auth: 'basic', got undefined",
       "clientSecret: expected a secret for auth: 'basic', got undefined",
     ]);
-    expect(issuesOf(() => introspection({ tenant: 'org', auth: 'bearer', clientSecret: TOKEN }))).toEqual([
+    expect(issuesOf(() => introspection({ tenant: 'org', auth: 'bearer', clientSecret: TOKEN } as never))).toEqual([
       "clientSecret: expected none for auth: 'bearer'",
     ]);
     expect(issuesOf(() => unkey({ tenant: '' }))).toEqual([expect.stringContaining('tenant: expected a path')]);

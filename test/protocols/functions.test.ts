@@ -89,7 +89,20 @@ describe('what a verdict function returns', () => {
       ambiguous: true,
     });
     expect(decode(by({ failure: { kind: 'server_error', message: 'its database is down' } }))).toMatchObject({
-      failure: { kind: 'server_error', message: 'its database is down' },
+      failure: { kind: 'server_error', message: 'keyverify: its database is down' },
+    });
+  });
+
+  test.each<[string, string, string?]>([
+    ['keyverify: the database is down', 'the database is down'],
+    ['keyverify: protocol "ours": the database is down', 'the database is down', 'ours'],
+    ['keyverify: protocol "ours": keyverify is down', 'keyverify is down', 'ours'],
+    ['keyverify: down', 'keyverify: down', 'ours'],
+    ['keyverify: protocol "ours": no [redacted]', `no ${KEY}`, 'ours'],
+  ])('gives a failure a message with a prefix: %s', (said, message, name) => {
+    const failure = Object.freeze({ kind: 'rate_limited', message, retryAfterMs: 5 });
+    expect(decode({ name, ...by({ failure }) })).toMatchObject({
+      failure: { kind: 'rate_limited', message: said, retryAfterMs: 5 },
     });
   });
 });

@@ -71,7 +71,7 @@ async function startProvider() {
     revoke: async (token: string): Promise<void> => {
       await post('/token/revocation', { token });
     },
-    build: (options: Partial<IntrospectionOptions> = {}): KeyVerifier => {
+    build: (options: Partial<Extract<IntrospectionOptions, { clientSecret: unknown }>> = {}): KeyVerifier => {
       const verifier = new KeyVerifier({
         verifyUrl: `${issuer}/token/introspection`,
         protocol: introspection({ clientId: 'us:basic', clientSecret: SECRET, tenant: 'org_id', ...options }),

@@ -39,6 +39,22 @@ describe('introspection', () => {
     // @ts-expect-error: true or false, no word
     introspection({ ...options, allowSenderConstrained: 'yes' });
   });
+
+  test('needs an id and a secret of ours, which may come from the environment, unless there are none', () => {
+    const secret: string | undefined = process.env['CLIENT_SECRET'];
+    introspection({ tenant: 'org_id', clientId: 'us', clientSecret: secret });
+    introspection({ tenant: 'org_id', clientId: 'us', clientSecret: () => 'secret', auth: 'post' });
+    introspection({ tenant: 'org_id', auth: 'bearer' });
+    introspection({ tenant: 'org_id', auth: 'none', clientId: 'us' });
+    // @ts-expect-error: `basic` is the default, and needs both
+    introspection({ tenant: 'org_id' });
+    // @ts-expect-error: `basic` needs a secret
+    introspection({ tenant: 'org_id', auth: 'basic', clientId: 'us' });
+    // @ts-expect-error: `post` needs an id
+    introspection({ tenant: 'org_id', auth: 'post', clientSecret: 'secret' });
+    // @ts-expect-error: with `none`, no secret is sent
+    introspection({ tenant: 'org_id', auth: 'none', clientSecret: 'secret' });
+  });
 });
 
 describe('a definition', () => {
@@ -46,6 +62,11 @@ describe('a definition', () => {
     expectTypeOf(defineProtocol({ verdict: { ...VERDICT, tenant: (json) => json } })).toEqualTypeOf<DefinedProtocol>();
     // @ts-expect-error: a tenant is required
     defineProtocol({ verdict: { flag: 'ok', client: 'id' } });
+    defineProtocol({ verdict: { identity: '.', client: 'id', tenant: 'org' } });
+    // @ts-expect-error: one of `flag` and `identity` is required
+    defineProtocol({ verdict: { client: 'id', tenant: 'org' } });
+    // @ts-expect-error: only one of them is read
+    defineProtocol({ verdict: { ...VERDICT, identity: '.' } });
     // @ts-expect-error: there is no such option
     defineProtocol({ verdict: VERDICT, headres: {} });
     // @ts-expect-error: a status is a rule of its own only by `ambiguous: true`

@@ -179,9 +179,9 @@ describe('a key server that speaks a protocol', () => {
   });
 
   test.each<[string, Partial<ProtocolDefinition>]>([
-    ['bad', { verdict: { ...VERDICT, flag: undefined, identity: '.' } }],
-    ['good', { verdict: { ...VERDICT, flag: '.' } }],
-    ['good', { name: 'unkey', verdict: { ...VERDICT, reason: 'data' } }],
+    ['rejected', { verdict: { ...VERDICT, flag: undefined, identity: '.' } }],
+    ['valid', { verdict: { ...VERDICT, flag: '.' } }],
+    ['valid', { name: 'unkey', verdict: { ...VERDICT, reason: 'data' } }],
   ])('cannot write a %s key as %o', async (kind, definition) => {
     await expect(startKeyServer({ protocol: defined(definition) })).rejects.toThrow(`writes a ${kind} key`);
   });
@@ -207,7 +207,7 @@ describe('a key server that speaks a protocol', () => {
         (json as unknown[]).length > 0 ? { kind: 'verified', client: 'a', tenant: 'b' } : { kind: 'rejected' },
     });
     await expect(startKeyServer({ protocol })).rejects.toThrow(
-      'respond: expected a function that writes a good key as the protocol reads it',
+      'respond: expected a function that writes a valid key as the protocol reads it',
     );
     const { verifier } = await setUp({
       protocol,

@@ -13,7 +13,7 @@ import {
   type KeyServerOptions,
 } from 'keyverify/testing';
 
-import { checkFault } from '../../src/testing/validate.js';
+import { checkFault } from '../../src/testing/validate-fault.js';
 
 const ACME = { client: 'acme', tenant: 'cust-A' };
 
@@ -29,11 +29,15 @@ const KINDS =
   'html, truncated-json, wrong-shape, huge-body, wrong-content-type, raw';
 
 test.each<[unknown, string]>([
-  [{ kind: 'hangs' }, `${KINDS}, did you mean hang?`],
-  [{ kind: 'toString' }, KINDS],
-  [{}, KINDS],
-  [null, KINDS],
-  ['hang', KINDS],
+  [{ kind: 'hangs' }, `${KINDS}, got a string of 5 characters, did you mean hang?`],
+  [{ kind: 'toString' }, `${KINDS}, got a string of 8 characters`],
+  [{ kind: 'timeout' }, `${KINDS}, got a string of 7 characters, did you mean hang?`],
+  [{ kind: 'server_error' }, `${KINDS}, got a string of 12 characters, did you mean status?`],
+  [{ kind: 503 }, `${KINDS}, got 503`],
+  [{}, `${KINDS}, got undefined`],
+  [null, 'fault: expected an object, got null'],
+  ['hang', "fault: expected an object, got a string of 4 characters: write { kind: 'hang' }"],
+  ['hung', 'fault: expected an object, got a string of 4 characters'],
   [{ kind: 'hang', ms: 5 }, 'ms: there is no such option'],
   [{ kind: 'delay' }, 'ms: expected a number of milliseconds, 0 or more, got undefined'],
   [{ kind: 'status', status: 99 }, 'status: expected a status, 200 to 599, got 99'],
@@ -63,9 +67,35 @@ test('a fault is injected some times, not at some time', async () => {
   expect(() => keyServer.injectFault({ kind: 'hang' }, { time: 1 } as object)).toThrow(
     refused('time: there is no such option, did you mean times?'),
   );
-  expect(() => keyServer.injectFault({ kind: 'hang' }, { times: -1 })).toThrow(
-    refused('times: expected a number of requests, 0 or more, got -1'),
-  );
+  for (const times of [-1, 0, 1.5, NaN])
+    expect(() => keyServer.injectFault({ kind: 'hang' }, { times })).toThrow(
+      refused(`times: expected a number of requests, 1 or more, got ${times}`),
+    );
+  for (const times of [1, Infinity]) expect(() => keyServer.injectFault({ kind: 'hang' }, { times })).not.toThrow();
+});
+
+const SELECT =
+  'select: expected an object of exactly one of fingerprint, keyId, client and tenant, with a string, or { all: true }';
+
+test.each<[unknown, ...string[]]>([
+  [undefined, 'revocation: expected an object, got undefined'],
+  [{ type: 'revoke' }, `type: expected 'revoked' or 'changed', got "revoke"`, `${SELECT}, got undefined`],
+  [{ type: 'revoked', select: { key: 'sk-1' } }, `${SELECT}, got an object`],
+  [{ type: 'revoked', select: { all: true, client: 'acme' } }, `${SELECT}, got an object`],
+  [
+    { type: 'revoked', select: { all: true }, at: 'now' },
+    'at: expected epoch milliseconds, got a string of 3 characters',
+  ],
+  [{ type: 'revoked', select: { all: true }, scopes: 'a' }, 'scopes: there is no such option, did you mean scope?'],
+])('%j is no revocation', async (revocation, ...issues) => {
+  const keyServer = await server();
+  expect(() => keyServer.publish(revocation as never)).toThrow(refused(...issues));
+  await expect(memoryFleet().revocations.publish(revocation as never)).rejects.toEqual(refused(...issues));
+});
+
+test('a revocation is published with all that may be in it', async () => {
+  const keyServer = await server();
+  expect(() => keyServer.publish({ type: 'changed', select: { all: true }, scope: 'cust-A', at: 1 })).not.toThrow();
 });
 
 const PROTOCOL = 'protocol: expected what defineProtocol() or a preset returns, such as workos()';
@@ -142,7 +172,16 @@ test('wrong options and wrong records are named at once, and an owner without a 
   ];
   await expect(startKeyServer(options)).rejects.toEqual(refused(...issues));
   expect(() => stubVerifier(options)).toThrow(refused(...issues));
-  await expect(startKeyServer({ keys: 7 } as never)).rejects.toEqual(refused('keys: expected an object, got 7'));
+});
+
+test.each<[unknown, string]>([
+  [7, '7'],
+  [[ACME], 'an array'],
+  [new Map([['sk-1', ACME]]), 'an object'],
+])('keys are no %o, in which none would be found', async (keys, got) => {
+  const issue = `keys: expected a plain object, such as { [key]: record }, got ${got}`;
+  await expect(startKeyServer({ keys } as never)).rejects.toEqual(refused(issue));
+  expect(() => stubVerifier({ keys } as never)).toThrow(refused(issue));
 });
 
 test.each(['valid', 'client', 'tenant', 'key_id', 'expires_at'])('a claim %s would be lost', async (name) => {

@@ -1,9 +1,11 @@
 import { cases, httpCases, leavingCases, overloaded, type AdapterCheck } from './adapter-cases.js';
 import { withRig, type AdapterUnderTest, type Limits } from './adapter-rig.js';
 import type { ContractCase } from './contract-case.js';
+import { checkAdapterUnderTest } from './validate.js';
 
 /**
- * What every adapter must do, against a real key server and a service of your own. Each case starts both anew.
+ * What every adapter must do, against a real key server and a service of your own. Each case starts both anew. Throws
+ * `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts
@@ -20,6 +22,7 @@ import type { ContractCase } from './contract-case.js';
  * ```
  */
 export function adapterCases(adapter: AdapterUnderTest): readonly ContractCase[] {
+  checkAdapterUnderTest(adapter);
   const toCase = (name: string, check: AdapterCheck, limits: Limits = {}): ContractCase => ({
     name,
     run: async () => await withRig(adapter, limits, check),

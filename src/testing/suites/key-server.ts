@@ -6,8 +6,8 @@ import { decodeResponse } from '../../protocol/decode.js';
 import { defaultProtocol } from '../../protocol/default.js';
 import type { DecodedVerdict } from '../../protocol/protocol.js';
 import { MAX_RESPONSE_BYTES, type WireResponse } from '../../transport/transport.js';
-import { checkKeyServerUnderTest } from '../validate.js';
 import type { ContractCase } from './contract-case.js';
+import { checkKeyServerUnderTest } from './validate.js';
 
 /** Your key server, and what it knows. */
 export interface KeyServerUnderTest {
@@ -112,20 +112,20 @@ async function rejects(server: KeyServerUnderTest, changes: Ask, reason: string)
   equal(found, reason, `expected ${reason} for ${nameOf(changes)}, got ${found}`);
 }
 
-const EACH_BAD_KEY = 'rejects each bad key for its reason';
+const EACH_REJECTED_KEY = 'rejects each key of rejectedKeys for its reason';
 
 type Check = (server: KeyServerUnderTest) => Promise<void>;
 
 const CHECKS: Readonly<Record<string, Check>> = {
-  'verifies a good key, without a scope and in its own': async (server) => {
+  'verifies a valid key without a scope, and in its own scope': async (server) => {
     for (const scope of [undefined, server.scope]) equal((await verdict(server, { scope })).kind, 'verified');
   },
 
-  'rejects a good key in another scope as scope_mismatch': async (server) => {
+  'rejects a valid key in another scope as scope_mismatch': async (server) => {
     await rejects(server, { scope: server.otherScope }, 'scope_mismatch');
   },
 
-  [EACH_BAD_KEY]: async (server) => {
+  [EACH_REJECTED_KEY]: async (server) => {
     for (const [key, reason] of Object.entries(server.rejectedKeys ?? {})) await rejects(server, { key }, reason);
   },
 
@@ -133,7 +133,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     await rejects(server, { key: randomControlKey() }, 'unknown_key');
   },
 
-  'rejects every key that it cannot know, however odd': async (server) => {
+  'rejects every key that it cannot know as unknown_key, however odd it is': async (server) => {
     for (const key of ODD_KEYS) await rejects(server, { key }, 'unknown_key');
   },
 
@@ -144,7 +144,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     }
   },
 
-  'refuses a malformed body with a 4xx, and goes on': async (server) => {
+  'refuses a malformed body with a 4xx, and still verifies the next key': async (server) => {
     for (const body of MALFORMED) {
       const { status } = await ask(server, { body });
       ok(status >= 400 && status < 500, `status ${status} for ${body}`);
@@ -182,7 +182,7 @@ export function keyServerCases(server: KeyServerUnderTest): readonly ContractCas
   checkKeyServerUnderTest(server);
   const hasRejected = Object.keys(server.rejectedKeys ?? {}).length > 0;
   const note = (name: string): string =>
-    name === EACH_BAD_KEY && !hasRejected ? ' (not tested without rejectedKeys)' : '';
+    name === EACH_REJECTED_KEY && !hasRejected ? ' (not tested, since there are no rejectedKeys)' : '';
   return Object.entries(CHECKS).map(([name, check]) => ({
     name: name + note(name),
     run: async () => await check(server),

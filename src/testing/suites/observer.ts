@@ -8,6 +8,7 @@ import { testClock } from '../clock.js';
 import { startKeyServer } from '../key-server.js';
 import { stubVerifier } from '../stub.js';
 import type { ContractCase } from './contract-case.js';
+import { checkMake } from './validate.js';
 
 /** Makes the observer under test, anew for each case. */
 export type MakeObserver = () => Observer;
@@ -102,7 +103,14 @@ async function runVerifier(observers: readonly Observer[]): Promise<Run> {
   await using keyServer = await startKeyServer({ keys: { 'sk-1': { client: 'acme', tenant: 'cust-A' } } });
   const { verifyUrl } = keyServer;
   const clock = testClock();
-  const options = { verifyUrl, serviceToken: 'service-token', clock, retries: 0, failOpen: true } as const;
+  const options = {
+    verifyUrl,
+    serviceToken: 'service-token',
+    clock,
+    retries: 0,
+    failOpen: true,
+    logger: false,
+  } as const;
   await using verifier = new KeyVerifier({ ...options, observers: [...observers, recorder] });
   const results = [await verifier.verify('sk-1'), await verifier.verify('sk-2')];
   await keyServer.stop();
@@ -128,6 +136,7 @@ const EXPECTED: Run = {
  * ```
  */
 export function observerCases(makeObserver: MakeObserver): readonly ContractCase[] {
+  checkMake('makeObserver', makeObserver);
   const names = [
     ...([
       'onVerdict',

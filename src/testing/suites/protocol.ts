@@ -1,9 +1,11 @@
 import { equal, notEqual, ok } from 'node:assert/strict';
 
 import { decodeResponse } from '../../protocol/decode.js';
-import type { DecodedVerdict, WireProtocol } from '../../protocol/protocol.js';
-import type { WireRequest } from '../../transport/transport.js';
+import type { DecodeContext, DecodedVerdict, WireProtocol } from '../../protocol/protocol.js';
+import type { WireRequest, WireResponse } from '../../transport/transport.js';
 import type { ContractCase } from './contract-case.js';
+import { checkDecoded, checkSynchronous, encoded, fieldProblems } from './protocol-parts.js';
+import { checkProtocolUnderTest, checkSample } from './validate.js';
 
 /** A response of the key server. */
 export interface SampleResponse {
@@ -30,18 +32,29 @@ const CLIENT = 'client-0123456789abcdef';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 async function encode({ protocol }: ProtocolUnderTest): Promise<WireRequest> {
-  return await protocol.encode({ url: 'https://keys.test/verify', key: KEY, scope: 'cust-A', token: TOKEN });
+  return await encoded(protocol, { url: 'https://keys.test/verify', key: KEY, scope: 'cust-A', token: TOKEN });
 }
 
 type Decoded = ReturnType<typeof decodeResponse>;
+type Sample = Omit<SampleResponse, 'body'> & { readonly body: string | Uint8Array };
 
-function decode(
-  { protocol }: ProtocolUnderTest,
-  { status, headers = JSON_TYPE, body }: Omit<SampleResponse, 'body'> & { readonly body: string | Uint8Array },
-): Decoded {
+function responseOf({ status, headers = JSON_TYPE, body }: Sample): WireResponse {
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
-  const response = { status, header: (name: string) => headers[name], body: bytes };
-  return decodeResponse(protocol, response, { secrets: [KEY, TOKEN], askedAt: Date.now(), scope: undefined });
+  return { status, header: (name: string) => headers[name], body: bytes };
+}
+
+const contextNow = (): DecodeContext => ({ secrets: [KEY, TOKEN], askedAt: Date.now(), scope: undefined });
+
+function decode({ protocol }: ProtocolUnderTest, sample: Sample): Decoded {
+  const [response, context] = [responseOf(sample), contextNow()];
+  checkSynchronous(protocol, response, context);
+  return decodeResponse(protocol, response, context);
+}
+
+/** Reads a response that is a verdict, in which a field that the core does not know would have no effect. */
+function decodeSample(subject: ProtocolUnderTest, sample: SampleResponse): Decoded {
+  checkDecoded(subject.protocol, responseOf(sample), contextNow());
+  return decode(subject, sample);
 }
 
 const isVerdict = (decoded: Decoded): decoded is DecodedVerdict => !('failure' in decoded);
@@ -52,9 +65,18 @@ function verdict(...question: Parameters<typeof decode>): DecodedVerdict | undef
   return isVerdict(decoded) ? decoded : undefined;
 }
 
+/** What it is instead. */
+const instead = (decoded: Decoded): string =>
+  isVerdict(decoded) ? `, but ${decoded.kind}` : `: ${decoded.failure.message}`;
+
 type Check = (subject: ProtocolUnderTest) => Promise<void> | void;
 
 const CHECKS: Readonly<Record<string, Check>> = {
+  'has no field that would have no effect': ({ protocol }) => {
+    const problems = fieldProblems(protocol);
+    ok(problems.length === 0, problems.join('; '));
+  },
+
   'sends the key, and the token, but neither in the URL': async (subject) => {
     const request = await encode(subject);
     const sent = JSON.stringify(request.headers) + String(request.body);
@@ -68,15 +90,15 @@ const CHECKS: Readonly<Record<string, Check>> = {
     for (const { status } of [subject.verified(CLIENT), subject.rejected]) ok(needsBody(status), `status ${status}`);
   },
 
-  'reads a good key': (subject) => {
-    const decoded = decode(subject, subject.verified(CLIENT));
-    ok(isVerdict(decoded) && decoded.kind === 'verified', 'it is not verified');
+  'reads the verdict on a valid key': (subject) => {
+    const decoded = decodeSample(subject, subject.verified(CLIENT));
+    ok(isVerdict(decoded) && decoded.kind === 'verified', `it is not verified${instead(decoded)}`);
     equal(decoded.client, CLIENT);
   },
 
-  'reads a bad key': (subject) => {
-    const decoded = decode(subject, subject.rejected);
-    ok(isVerdict(decoded) && decoded.kind === 'rejected', 'it is not rejected');
+  'reads the verdict on a rejected key': (subject) => {
+    const decoded = decodeSample(subject, subject.rejected);
+    ok(isVerdict(decoded) && decoded.kind === 'rejected', `it is not rejected${instead(decoded)}`);
   },
 
   'takes no 429 for a verdict, though its body looks like one': (subject) => {
@@ -119,7 +141,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
 };
 
 /**
- * What every wire protocol must do, beyond what is its own.
+ * What every wire protocol must do, beyond what is its own. Throws `InvalidOptionsError` for wrong options.
  *
  * @example
  * ```ts
@@ -132,5 +154,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
  * ```
  */
 export function protocolCases(subject: ProtocolUnderTest): readonly ContractCase[] {
+  checkProtocolUnderTest(subject);
+  checkSample(subject.verified(CLIENT));
   return Object.entries(CHECKS).map(([name, check]) => ({ name, run: async () => await check(subject) }));
 }

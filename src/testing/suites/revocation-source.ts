@@ -11,6 +11,7 @@ import {
 } from '../../fleet/revocation.js';
 import type { ContractCase } from './contract-case.js';
 import { until } from './until.js';
+import { checkMake } from './validate.js';
 
 /** A source, and how revocations get into its stream. */
 export interface RevocationSourceUnderTest {
@@ -144,6 +145,7 @@ const CHECKS: readonly { readonly name: string; readonly run: (rig: Rig) => Prom
  * ```
  */
 export function revocationSourceCases(makeSource: MakeRevocationSource): readonly ContractCase[] {
+  checkMake('makeSource', makeSource);
   return CHECKS.map(({ name, run }) => ({
     name,
     run: async () => {

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 
 import type { SharedCache, SharedKey } from '../../fleet/shared-cache.js';
 import type { ContractCase } from './contract-case.js';
+import { checkMake } from './validate.js';
 
 /** Opens the shared cache under test. All that it opens may be one store: each case has keys of its own. */
 export type MakeSharedCache = () => SharedCache | Promise<SharedCache>;
@@ -111,5 +112,6 @@ const CHECKS: readonly { readonly name: string; readonly run: (cache: SharedCach
  * ```
  */
 export function sharedCacheCases(makeCache: MakeSharedCache): readonly ContractCase[] {
+  checkMake('makeCache', makeCache);
   return CHECKS.map(({ name, run }) => ({ name, run: async () => await run(await makeCache()) }));
 }

@@ -12,6 +12,7 @@ import {
 import type { ContractCase } from './contract-case.js';
 import { ignore, loopback, rawLoopback, type Loopback } from './loopback.js';
 import { until } from './until.js';
+import { checkMake } from './validate.js';
 
 /** Makes the transport under test, for a key server at this URL. */
 export type MakeTransport = (verifyUrl: string) => Transport;
@@ -229,5 +230,6 @@ const CHECKS: readonly TransportCheck[] = [
  * ```
  */
 export function transportCases(makeTransport: MakeTransport): readonly ContractCase[] {
+  checkMake('makeTransport', makeTransport);
   return CHECKS.map(({ name, run }) => ({ name, run: async () => await run(makeTransport) }));
 }
