@@ -115,7 +115,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
 
   /** Writes to the log what a guard has to say. */
   [WARN](line: string): void {
-    this.#loader.logs.guard(line);
+    this.#loader.logs.quoting(line);
   }
 
   /**

@@ -54,7 +54,8 @@ export class Backoffs<Claims> {
     // Others were answered meanwhile.
     const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
     if ((failure.kind === 'rate_limited' || isOwn || (isOpen && entry !== undefined)) && failure.attempts > 0)
-      this.#limit(fingerprint, mono);
+      // In an outage all known keys fail, and any of them shows when it is over.
+      this.#limit(fingerprint, mono, failure.evidence === 'none' ? MOST_LIMITED_MS : BACKOFF_MS);
     if (entry === undefined) return;
     const since = entry.backoff?.since ?? mono;
     // It may have hung in an outage that is over: only the second time it is this key.
@@ -64,8 +65,8 @@ export class Backoffs<Claims> {
     this.#entries.add(entry);
   }
 
-  #limit(fingerprint: string, mono: number): void {
-    const ms = Math.min(2 * (this.#limited.get(fingerprint)?.ms ?? LIMITED_MS / 2), MOST_LIMITED_MS);
+  #limit(fingerprint: string, mono: number, most: number): void {
+    const ms = Math.min(2 * (this.#limited.get(fingerprint)?.ms ?? LIMITED_MS / 2), most);
     if (this.#limited.size >= MOST_LIMITED) this.#limited.clear();
     this.#limited.set(fingerprint, { ms, until: mono + ms });
   }

@@ -47,11 +47,11 @@ export class ControlTrust {
     return this.#unconfirmed > 0;
   }
 
-  /** Whether those that have failed in a row, with so many `more`, are too many for bad luck. */
+  /** Whether those that have failed in a row, with so many `more`, are too many for bad luck, and nobody disputes it. */
   isOutage(more = 0): boolean {
     const ratio = this.#failureRatio;
     const needed = ratio < FLAKY_RATIO ? 1 : Math.log(FALSE_ALARM) / Math.log(ratio);
-    return this.failedInRow + more >= Math.min(needed, MOST_CONTROLS);
+    return !this.isDisputed && this.failedInRow + more >= Math.min(needed, MOST_CONTROLS);
   }
 
   /** A control question was answered, or a caller who asked `before` or `after` the latest one, after so many failed attempts. */

@@ -98,6 +98,8 @@ export class OutageEvidence {
   /** The longest recent latency. Fades with each answer. */
   #longestMs = 0;
   #answers = 0;
+  /** When the latest control question was sent that showed an outage before it had failed. */
+  #hangingSince = -Infinity;
 
   constructor(options: EvidenceOptions, controls: ControlQuestions) {
     this.#options = options;
@@ -187,7 +189,7 @@ export class OutageEvidence {
   /** The server gave a verdict, after so many failed attempts. */
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
     // A server that goes down may still answer what it was asked before.
-    const isOld = (call?.firstSentAt ?? Infinity) < (this.#controls.last?.sentAt ?? -Infinity);
+    const isOld = (call?.firstSentAt ?? Infinity) < Math.max(this.#controls.last?.sentAt ?? -Infinity, this.#hangingSince);
     this.trust.recordAnswer(mono, failedAttempts, call && (isOld ? 'before' : 'after'));
     if (this.trust.isDisputed) this.#controls.request();
     if (!call) {
@@ -255,7 +257,11 @@ export class OutageEvidence {
     const slowMs = Math.max(2 * this.#usualMs, 2 * this.#controlMs, this.#longestMs);
     const isLong = this.trust.failedInRow > 0 || age >= slowMs;
     const hangs = age >= this.#hangMs && isLong && !isOwnLag(pending.lagMs, age);
-    return hangs ? this.#grade(failure, undefined) : undefined;
+    if (!hangs) return undefined;
+    // It counts as one that failed, also if callers are answered before it does.
+    this.trust.failedInRow ||= 1;
+    this.#hangingSince = pending.sentAt;
+    return this.#grade(failure, undefined);
   }
 
   /**

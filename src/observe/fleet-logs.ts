@@ -18,7 +18,7 @@ const lines = {
     `keyverify: the shared cache does not take a verdict: ${error.message}. Callers notice nothing, but each process asks ` +
     `${publicUrl} by itself. Check the memory of the store, and what it lets this service write.`,
 
-  sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}. ${BACK}`,
+  sharedCacheWorks: (ms: number): string => `keyverify: the shared cache is back after ${duration(ms)}.${BACK}`,
 
   silent: (source: string, { ms, wasHeard, error }: Silence, { publicUrl, degradedTtlMs }: LogSettings): string =>
     `keyverify: revocations do not arrive: ${publicName(source)} ${wasHeard ? 'was last heard from' : 'was first asked'} ` +
@@ -26,7 +26,7 @@ const lines = {
     `and ${publicUrl} is asked about cached ones again, spread over time: until then a revoked key works. ${CHECK_STORE}`,
 
   heard: (source: string, ms: number): string =>
-    `keyverify: revocations arrive again: ${publicName(source)} is back after ${duration(ms)}. ${BACK}`,
+    `keyverify: revocations arrive again: ${publicName(source)} is back after ${duration(ms)}.${BACK}`,
 
   unsteady: (source: string, { lateMs, error }: Unsteadiness): string =>
     `keyverify: ${publicName(source)} ends again and again, soon after it was opened${error === undefined ? '' : ` (${error.message})`}. ` +
@@ -34,7 +34,7 @@ const lines = {
     'response may take, and what Redis lets this service do.',
 
   steady: (source: string, ms: number): string =>
-    `keyverify: ${publicName(source)} stays open again after ${duration(ms)}. ${BACK}`,
+    `keyverify: ${publicName(source)} stays open again after ${duration(ms)}.${BACK}`,
 
   lost: (source: string, { publicUrl }: LogSettings): string =>
     `keyverify: revocations may have been lost in ${publicName(source)}: it was trimmed, emptied or failed over. ${asked(publicUrl)} ` +
@@ -65,8 +65,7 @@ export class FleetLogs {
 
   /** A verdict could not be stored, in a store that answers: it may be full. */
   putFailed(error: Error, mono: number): void {
-    if (this.#throttle.pass('put', mono) !== undefined)
-      this.#logs.warn(() => lines.putFailed(error, this.#logs.settings));
+    if (this.#throttle.pass('put', mono) !== undefined) this.#logs.quoting(lines.putFailed(error, this.#logs.settings));
   }
 
   sharedCacheWorks(mono: number): void {
@@ -95,14 +94,14 @@ export class FleetLogs {
   /** `problem`: what is wrong with an event that is unreadable. */
   revocationsLost(source: string, reason: 'lost' | 'unreadable', mono: number, problem?: string): void {
     if (this.#throttle.pass(`${reason} ${source}`, mono) !== undefined)
-      this.#logs.warn(() => lines[reason](source, this.#logs.settings, problem));
+      this.#logs.quoting(lines[reason](source, this.#logs.settings, problem));
   }
 
   /** Says once that something is down. */
   #logDown(about: string, mono: number, line: (settings: LogSettings) => string): void {
     if (this.#down.has(about) || this.#throttle.pass(about, mono) === undefined) return;
     this.#down.set(about, mono);
-    this.#logs.warn(() => line(this.#logs.settings));
+    this.#logs.quoting(line(this.#logs.settings));
   }
 
   /** Says that it is back, if it was said to be down. */

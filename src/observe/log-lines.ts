@@ -11,12 +11,11 @@ export interface LogSettings {
   readonly rejectedTtlMs: number;
   readonly staleIfErrorMs: number;
   readonly timeoutMs: number;
-  readonly sharedTimeoutMs: number;
   readonly degradedTtlMs: number;
   readonly breaker: BreakerOptions | false;
 }
 
-export const BACK = 'No action is needed.';
+export const BACK = ' No action is needed.';
 
 /** The package comes without its docs. */
 export const DOCS = 'https://github.com/keyverify/keyverify/blob/main/docs/';
@@ -104,8 +103,8 @@ export const lines = {
       `keyverify: the key server ${publicUrl} is back after ${duration(ms)}, in which ` +
       // Of rejected keys, the outage changed nothing.
       `${now['failed-closed'] - before['failed-closed']} calls were denied, ` +
-      `${now.verified.stale - before.verified.stale} served stale and ${opened} let in without an identity. ` +
-      (opened > 0 ? 'Look at what these did.' : BACK)
+      `${now.verified.stale - before.verified.stale} served stale and ${opened} let in without an identity.` +
+      (opened > 0 ? '' : BACK)
     );
   },
 

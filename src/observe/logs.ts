@@ -27,14 +27,13 @@ const looksLikeHours = (value: number): boolean => value <= 86_400 && value % 18
 
 /** The durations that are probably meant in seconds: nobody who counts in milliseconds has a use for them. */
 function inSeconds(settings: LogSettings) {
-  const { cacheTtlMs, staleIfErrorMs, rejectedTtlMs, degradedTtlMs, timeoutMs, sharedTimeoutMs, breaker } = settings;
+  const { cacheTtlMs, staleIfErrorMs, rejectedTtlMs, degradedTtlMs, timeoutMs, breaker } = settings;
   const { openMs = 0, maxOpenMs = 0 }: Partial<BreakerOptions> = breaker === false ? {} : breaker;
   const durations = [
     ['cacheTtlMs', cacheTtlMs, 1000],
     ['rejectedTtlMs', rejectedTtlMs, 100],
     ['staleIfErrorMs', staleIfErrorMs, 1000],
     ['timeoutMs', timeoutMs, 50],
-    ['sharedTimeoutMs', sharedTimeoutMs, 1],
     ['degradedTtlMs', degradedTtlMs, 100],
     ['breaker.openMs', openMs, 100],
     ['breaker.maxOpenMs', maxOpenMs, 100],
@@ -150,8 +149,8 @@ export class Logs {
     this.#once('closed', () => lines.afterClose);
   }
 
-  /** What a guard has to say. It may quote what a callback threw, which may hold anything. */
-  guard(line: string): void {
+  /** A line that may quote what a callback or a store threw, which may hold anything. */
+  quoting(line: string): void {
     this.warn(() => redact(line, [this.#token.current ?? '']));
   }
 

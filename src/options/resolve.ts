@@ -85,7 +85,7 @@ export function resolveOptions<Claims = DefaultClaims>(
   if (ownToken !== undefined && givenToken !== undefined) issues.push(OWN_TOKEN);
   // It is what a protocol without a token says.
   else if (givenToken === false) issues.push('serviceToken: expected a token, got false');
-  if (given.scope !== undefined && protocol.scope === undefined) issues.push(NO_SCOPE);
+  if (given.scope !== undefined && protocol.scope !== 'sent' && protocol.scope !== 'compared') issues.push(NO_SCOPE);
   const ways = [options.fetch, options.dispatcher, options.transport].filter((way) => way !== undefined);
   if (ways.length > 1) issues.push('fetch, dispatcher, transport: expected at most one of them');
   if (options.dispatcher !== undefined && dispatcherTransport === undefined) issues.push(NO_DISPATCHER);

@@ -31,18 +31,12 @@ export function statusFailure(response: WireResponse, wall: number): ProtocolFai
   const hundreds = Math.floor(status / 100);
   if (hundreds === 5 || REPEATABLE.has(status)) return failure('server_error', String(status));
   if (status === 429) return failure('rate_limited', '429: it limits our rate');
-  if (hundreds === 4) {
-    const refused = failure('misconfigured', `${status}: check ${settingFor(status)}`);
-    return status === 401 ? { ...refused, tokenRefused: true } : refused;
-  }
+  if (status === 401) return { ...failure('misconfigured', '401: check serviceToken'), tokenRefused: true };
+  if (status === 403) return failure('misconfigured', '403: check serviceToken');
+  if (hundreds === 4)
+    return failure('misconfigured', `${status}: check verifyUrl${status === 404 ? '' : ' and protocol'}`);
   if (hundreds === 3) return failure('misconfigured', 'with a redirect, which is not followed: check verifyUrl');
   return failure('invalid_response', `${status} instead of 200`);
-}
-
-/** What a 4xx is due to, most likely. */
-function settingFor(status: number): string {
-  if (status === 401 || status === 403) return 'serviceToken';
-  return status === 404 || status === 405 ? 'verifyUrl' : 'verifyUrl and protocol';
 }
 
 /** A response that ought to be a verdict, but isn't: `what` it is instead. */

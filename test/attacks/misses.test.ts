@@ -105,6 +105,31 @@ describe.concurrent(
   },
 );
 
+describe.concurrent(
+  'a flood at a server that hangs on unknown keys beyond ten a second, while known keys are in use',
+  () => {
+    test.for(crosswise([{}]).map((row) => ({ ...row, options: { ...row.options, failOpen: true } })))(
+      'opens once at most; $way',
+      async ({ options }, context) => {
+        const { server, verifier } = await lab(context, { ...options, cacheTtlMs: 3_000 });
+        const known = Array.from({ length: 5 }, newcomer);
+        for (const key of known) await verifier.verify(key);
+        const limit = limited(10, 'hang');
+        server.fault = (key) => limit(!key.startsWith(GOOD_PREFIX));
+        const startedAt = performance.now();
+        const timed = async () => ({ at: performance.now() - startedAt, result: await verifier.verify(madeUp()) });
+        let use = 0;
+        const [flood, users] = await Promise.all([
+          during(16_000, 16, timed),
+          during(16_000, 50, async () => await verifier.verify(known[use++ % known.length] ?? '')),
+        ]);
+        expect(letIn(flood.filter(({ at }) => at > 8_000).map(({ result }) => result))).toEqual({});
+        expect(users.filter((result) => !result.valid)).toEqual([]);
+      },
+    );
+  },
+);
+
 /** A service where nobody else is answered for a while, so that control questions that fail can open the breaker. */
 const QUIET_MS = 6_000;
 

@@ -113,6 +113,19 @@ describe('a key that the server limits, or on which it hangs', () => {
     },
   );
 
+  test('that was good is left alone for a second at most where nobody was answered: it may show when an outage is over', () => {
+    const backoffs = new Backoffs<unknown>();
+    const failed = (evidence: Evidence) => new VerifyFailure('server_error', 'failed', { attempts: 1, evidence });
+    let mono = 0;
+    const waits = (['proven', 'proven', 'proven', 'unproven', 'none', 'none', 'proven'] as const).map((evidence) => {
+      backoffs.begin('of a key', entry(), failed(evidence), mono, 0, true);
+      const limitedAt = mono;
+      while (backoffs.isLimited('of a key', mono)) mono += 50;
+      return mono - limitedAt;
+    });
+    expect(waits).toEqual([250, 500, 1_000, 1_000, 2_000, 4_000, 1_000]);
+  });
+
   test('yields to others from then on, until it is answered', () => {
     const backoffs = new Backoffs<unknown>();
     limit(backoffs, 0);

@@ -111,6 +111,33 @@ describe('a server that limits how many unknown keys it is asked about, and answ
     expect([await isAsked(), evidence.trust.isCalibrated]).toEqual([true, true]);
   });
 
+  test('is disputed where a caller is answered while the control question hangs that had shown an outage', async () => {
+    const { asked, clock, caller, control, evidence, fail, isAsked } = await trusted();
+    const early = { firstSentAt: clock.monotonic() };
+    await clock.advance(1_000);
+    const failed = fail(failure('timeout'), 1_000);
+    await clock.advance(1_000);
+    expect(failed.found).toBe('proven');
+    // One that was asked before says nothing: it may have waited in the same queue.
+    evidence.recordAnswer(clock.monotonic(), 10, 0, early);
+    expect(evidence.trust.isDisputed).toBe(false);
+    const again = fail(failure('timeout'), 500);
+    await clock.advance(500);
+    expect(again.found).toBe('proven');
+    caller();
+    expect(evidence.trust.isDisputed).toBe(true);
+    // Until that is settled, it shows nothing more.
+    await clock.advance(1);
+    const next = fail(failure('timeout'), 400);
+    await clock.advance(400);
+    expect(next.found).toBe('none');
+    // Nor does its end: it may hang from an outage that is over. The next one tells.
+    await asked.at(-1)?.finish(failure('timeout'));
+    expect([await isAsked(), evidence.trust.isCalibrated]).toEqual([true, true]);
+    await asked.at(-1)?.finish(OUT);
+    expect([evidence.trust.isCalibrated, await control()]).toEqual([false, 'none']);
+  });
+
   test('is not trusted, and asked no more, where callers are answered while the control questions after a dispute fail', async () => {
     const { asked, clock, caller, dispute, evidence, isAsked } = await trusted();
     expect(await dispute()).toEqual(['proven', true]);

@@ -19,7 +19,6 @@ const SETTINGS = {
   rejectedTtlMs: 10_000,
   staleIfErrorMs: 3_600_000,
   timeoutMs: 2_000,
-  sharedTimeoutMs: 50,
   breaker: BREAKER as BreakerOptions | false,
   degradedTtlMs: 30_000,
 };
@@ -44,10 +43,10 @@ class Recorder {
   }
 }
 
-function logsOf(settings: Partial<typeof SETTINGS> = {}, logger?: Logger | false) {
+function logsOf(settings: Partial<typeof SETTINGS> = {}, logger?: Logger | false, token?: string) {
   const recorder = new Recorder();
   let statuses = NONE;
-  const logs = new Logs(logger ?? recorder, { ...SETTINGS, ...settings }, () => statuses);
+  const logs = new Logs(logger ?? recorder, { ...SETTINGS, ...settings }, () => statuses, { current: token });
   return { logs, lines: recorder.lines, count: (more: Partial<typeof NONE>) => (statuses = { ...statuses, ...more }) };
 }
 
@@ -161,7 +160,7 @@ test('an outage is two lines: what it means, and what it came to', () => {
       'Cached verdicts hold for up to 60 min past their TTL; all other callers are denied (503), unless a route or call sets failOpen: true. ' +
       'Check that it is running, then DNS, the network and firewalls.',
     `info keyverify: the key server ${URL} is back after 63 s, in which 3 calls were denied, 41 served stale and ` +
-      '7 let in without an identity. Look at what these did.',
+      '7 let in without an identity.',
   ]);
 });
 
@@ -412,7 +411,6 @@ test.each<[Partial<typeof SETTINGS>, string]>([
   [{ staleIfErrorMs: 600 }, 'staleIfErrorMs: 600 ms; if you meant 600 s, pass 600 * 1000'],
   [{ rejectedTtlMs: 10 }, 'rejectedTtlMs: 10 ms; if you meant 10 s, pass 10 * 1000'],
   [{ timeoutMs: 30 }, 'timeoutMs: 30 ms; if you meant 30 s, pass 30 * 1000'],
-  [{ sharedTimeoutMs: 0.05 }, 'sharedTimeoutMs: 0.05 ms; if you meant 0.05 s, pass 0.05 * 1000'],
   [{ degradedTtlMs: 30 }, 'degradedTtlMs: 30 ms; if you meant 30 s, pass 30 * 1000'],
   [{ breaker: { ...BREAKER, openMs: 1 } }, 'breaker.openMs: 1 ms; if you meant 1 s, pass 1 * 1000'],
   [{ breaker: { ...BREAKER, maxOpenMs: 5 } }, 'breaker.maxOpenMs: 5 ms; if you meant 5 s, pass 5 * 1000'],
@@ -421,7 +419,7 @@ test.each<[Partial<typeof SETTINGS>, string]>([
 });
 
 test.each<Partial<typeof SETTINGS>>([
-  { staleIfErrorMs: 0, cacheTtlMs: 1_000, timeoutMs: 50, sharedTimeoutMs: 1, rejectedTtlMs: 100 },
+  { staleIfErrorMs: 0, cacheTtlMs: 1_000, timeoutMs: 50, rejectedTtlMs: 100 },
   { degradedTtlMs: 100 },
   { breaker: { failureThreshold: 1, openMs: 100, maxOpenMs: 100 } },
   { breaker: false },
@@ -469,6 +467,19 @@ describe('what processes share', () => {
     const { logs, lines } = logsOf();
     return { logs: new FleetLogs(logs), lines };
   }
+
+  test('none of what a store or a stream throws shows the service token', () => {
+    const { logs, lines } = logsOf({}, undefined, 'token-of-this-service');
+    const fleet = new FleetLogs(logs);
+    const quoting = new Error('401 for token-of-this-service');
+    fleet.sharedCacheFailed(quoting, 0);
+    fleet.putFailed(quoting, 0);
+    fleet.silent('stream', { ms: 0, wasHeard: true, error: quoting }, 0);
+    fleet.unsteady('stream', { lateMs: 0, error: quoting }, 0);
+    fleet.revocationsLost('stream', 'unreadable', 0, quoting.message);
+    expect(lines).toHaveLength(5);
+    expect(lines).toEqual(lines.map(() => expect.stringContaining('401 for [redacted]') as string));
+  });
 
   test('a shared cache that is down is logged once, with the cause if it has one, and when it is back', () => {
     const { logs, lines } = fleetLogsOf();

@@ -22,7 +22,7 @@ describe('a status without a verdict', () => {
     [403, 'misconfigured', '403: check serviceToken'],
     [400, 'misconfigured', '400: check verifyUrl and protocol'],
     [404, 'misconfigured', '404: check verifyUrl'],
-    [405, 'misconfigured', '405: check verifyUrl'],
+    [405, 'misconfigured', '405: check verifyUrl and protocol'],
     [407, 'misconfigured', '407: check verifyUrl and protocol'],
     [409, 'misconfigured', '409: check verifyUrl and protocol'],
     [420, 'misconfigured', '420: check verifyUrl and protocol'],
