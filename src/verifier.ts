@@ -63,6 +63,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   readonly #loader: VerdictLoader<Claims>;
   readonly #now: () => Instant;
   readonly #counter = new ResultCounter();
+  readonly #onThrow = () => this.#loader.logs.mistake(THREW, this.#options.clock.monotonic());
 
   /** Throws `InvalidOptionsError`, which names every mistake at once. */
   constructor(options: KeyVerifierOptions<FailOpen, Claims> = {}) {
@@ -277,8 +278,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
   ): Promise<Result<Claims>> {
     // Only here is the signal of a guard known: who has left already has nothing asked for.
     options.signal?.throwIfAborted();
-    const { keyFormat, clock } = this.#options;
-    if (entry === undefined && !isAdmissible(key, keyFormat, () => this.#loader.logs.mistake(THREW, clock.monotonic())))
+    if (entry === undefined && !isAdmissible(key, this.#options.keyFormat, this.#onThrow))
       return this.#counter.count(localRejection(key));
     const outcome = await this.#loader.load(fingerprint, key, options);
     if (!(outcome instanceof VerifyFailure)) return this.#counter.count(outcome);

@@ -98,8 +98,8 @@ export class OutageEvidence {
   /** The longest recent latency. Fades with each answer. */
   #longestMs = 0;
   #answers = 0;
-  /** When the latest control question was sent that showed an outage before it had failed. */
-  #hangingSince = -Infinity;
+  /** When the latest control question was sent that has ended, or hung for long enough to show an outage. */
+  #controlSentAt = -Infinity;
 
   constructor(options: EvidenceOptions, controls: ControlQuestions) {
     this.#options = options;
@@ -189,7 +189,7 @@ export class OutageEvidence {
   /** The server gave a verdict, after so many failed attempts. */
   recordAnswer(mono: number, latencyMs: number, failedAttempts: number, call?: WatchedCall): void {
     // A server that goes down may still answer what it was asked before.
-    const isOld = (call?.firstSentAt ?? Infinity) < Math.max(this.#controls.last?.sentAt ?? -Infinity, this.#hangingSince);
+    const isOld = (call?.firstSentAt ?? Infinity) < this.#controlSentAt;
     this.trust.recordAnswer(mono, failedAttempts, call && (isOld ? 'before' : 'after'));
     if (this.trust.isDisputed) this.#controls.request();
     if (!call) {
@@ -217,6 +217,7 @@ export class OutageEvidence {
   /** Returns the evidence that a failed control question is by itself. */
   recordControl(result: ControlResult): Evidence {
     const { sentAt, failure } = result;
+    this.#controlSentAt = sentAt;
     this.trust.recordControl(result, this.#lastAnswerAt > sentAt ? 0 : this.#weightOf(result));
     if (this.trust.isDisputed) this.#controls.request();
     this.#wake();
@@ -260,7 +261,7 @@ export class OutageEvidence {
     if (!hangs) return undefined;
     // It counts as one that failed, also if callers are answered before it does.
     this.trust.failedInRow ||= 1;
-    this.#hangingSince = pending.sentAt;
+    this.#controlSentAt = pending.sentAt;
     return this.#grade(failure, undefined);
   }
 
