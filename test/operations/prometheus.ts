@@ -26,7 +26,7 @@ const SHORTER: readonly (readonly [RegExp, string])[] = [
   [/\[1d\] offset 1h/g, '[20s] offset 10s'],
   [/\[1h\] offset 5m/g, '[20s] offset 8s'],
   // Of an answer that is slow, in seconds.
-  [/^ +> 1$/gm, '> 0.2'],
+  [/^( +)> 1$/gm, '$1> 0.2'],
   // Of the lag, which is in seconds.
   [/> 30$/gm, '> 3'],
 ];
