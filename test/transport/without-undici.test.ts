@@ -33,5 +33,5 @@ test('undici is required where it cannot be imported, as in the CommonJS of Jest
   };
   await expect(loadUndici(commonJs)).rejects.toBe(required);
   expect(commonJs.require.mock.calls).toEqual([['undici']]);
-  for (const none of [{}, undefined]) await expect(loadUndici(none)).rejects.not.toBeInstanceOf(TypeError);
+  for (const none of [{}, false] as const) await expect(loadUndici(none)).rejects.not.toBeInstanceOf(TypeError);
 });

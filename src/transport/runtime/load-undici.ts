@@ -9,13 +9,13 @@ declare const module: CommonJsModule | undefined;
 
 /** Not at import: undici takes longer to load than all the rest. */
 export async function loadUndici(
-  commonJs: CommonJsModule | undefined = typeof module === 'object' ? module : undefined,
+  commonJs: CommonJsModule | false = typeof module === 'object' && module,
 ): Promise<typeof Undici> {
   try {
     return await import('undici');
   } catch (error) {
     // In the VM that Jest runs CommonJS in, `import()` fails.
-    if (commonJs?.require === undefined) throw error;
+    if (commonJs === false || commonJs.require === undefined) throw error;
     return commonJs.require('undici');
   }
 }
