@@ -98,6 +98,11 @@ describe('a response', () => {
     expect((await send(through(server.origin, agent()), server.origin)).header('x-many')).toBe('a, b');
   });
 
+  test('may have an empty body', async () => {
+    const server = await serve((response) => response.end());
+    expect((await send(through(server.origin, agent()), server.origin)).body).toEqual(new Uint8Array());
+  });
+
   test('of many chunks is put together, and leaves the connection to the next one', async () => {
     const server = await serve((response) => {
       response.write('one ');
