@@ -29,7 +29,7 @@ import { resolveOptions, type ResolvedOptions } from './options/resolve.js';
 import { decide, staleResult } from './cache/policy.js';
 
 /** What it threw may quote the key. */
-const THREW = { message: 'keyverify: keyFormat() threw, so the key was rejected.' };
+const THREW = { message: 'keyverify: keyFormat() failed: a key was rejected.' };
 const NO_OPTIONS: AnyVerifyOptions = Object.freeze({});
 
 type Result<Claims> = VerifyResult<Claims, boolean>;

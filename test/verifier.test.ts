@@ -621,11 +621,11 @@ describe('the service token', () => {
     };
     const verifier = build({ logger: { warn }, keyFormat, ...options });
     for (let i = 0; i < 3; i++) expect(await verifier.verify(GOOD)).toMatchObject({ reason: 'malformed_key' });
-    expect(warn).toHaveBeenCalledExactlyOnceWith('keyverify: keyFormat() threw, so the key was rejected.');
+    expect(warn).toHaveBeenCalledExactlyOnceWith('keyverify: keyFormat() failed: a key was rejected.');
     await clock.advance(60_000);
     await verifier.verify(GOOD);
     expect(warn).toHaveBeenLastCalledWith(
-      'keyverify: keyFormat() threw, so the key was rejected. (2 more since the last line like this.)',
+      'keyverify: keyFormat() failed: a key was rejected. (2 more since the last line like this.)',
     );
     expect(server.counts.requests).toBe(0);
   });

@@ -11,6 +11,9 @@ const BACKOFF_MS = 1000;
 const LIMITED_MS = 250;
 const MOST_LIMITED_MS = 30_000;
 
+/** Twice as long as it takes until such a key gets a turn, in milliseconds. */
+const TURN_MS = 600;
+
 /** Before there are more keys than this that were limited, all of them are forgotten. */
 const MOST_LIMITED = 1_000;
 
@@ -54,8 +57,7 @@ export class Backoffs<Claims> {
     // Others were answered meanwhile.
     const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
     if ((failure.kind === 'rate_limited' || isOwn || (isOpen && entry !== undefined)) && failure.attempts > 0)
-      // In an outage all known keys fail, and any of them shows when it is over.
-      this.#limit(fingerprint, mono, failure.evidence === 'none' ? MOST_LIMITED_MS : BACKOFF_MS);
+      this.#limit(fingerprint, mono, failure.evidence === 'none');
     if (entry === undefined) return;
     const since = entry.backoff?.since ?? mono;
     // It may have hung in an outage that is over: only the second time it is this key.
@@ -65,9 +67,12 @@ export class Backoffs<Claims> {
     this.#entries.add(entry);
   }
 
-  #limit(fingerprint: string, mono: number, most: number): void {
-    const ms = Math.min(2 * (this.#limited.get(fingerprint)?.ms ?? LIMITED_MS / 2), most);
-    if (this.#limited.size >= MOST_LIMITED) this.#limited.clear();
-    this.#limited.set(fingerprint, { ms, until: mono + ms });
+  #limit(fingerprint: string, mono: number, isOwn: boolean): void {
+    const limited = this.#limited;
+    // In an outage all known keys fail, and any of them shows when it is over: together they leave turns free.
+    const inOutageMs = (limited.size + 1) * TURN_MS;
+    const ms = Math.min(isOwn ? 2 * (limited.get(fingerprint)?.ms ?? LIMITED_MS / 2) : inOutageMs, MOST_LIMITED_MS);
+    if (limited.size >= MOST_LIMITED) limited.clear();
+    limited.set(fingerprint, { ms, until: mono + ms });
   }
 }

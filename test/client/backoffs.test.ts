@@ -105,7 +105,7 @@ describe('a key that the server limits, or on which it hangs', () => {
       const waits = (known: Entry<unknown> | undefined, isOpen: boolean): boolean[] => {
         const backoffs = new Backoffs<unknown>();
         backoffs.begin('of a key', known, failure, 0, 0, isOpen);
-        return [249, 250].map((mono) => backoffs.isLimited('of a key', mono));
+        return [599, 600].map((mono) => backoffs.isLimited('of a key', mono));
       };
       expect(waits(entry(), true)).toEqual([true, false]);
       expect(waits(entry(), false)).toEqual([false, false]);
@@ -113,17 +113,21 @@ describe('a key that the server limits, or on which it hangs', () => {
     },
   );
 
-  test('that was good is left alone for a second at most where nobody was answered: it may show when an outage is over', () => {
-    const backoffs = new Backoffs<unknown>();
+  test('that was good is left alone for a turn of each such key where nobody was answered: any may show that an outage is over', () => {
     const failed = (evidence: Evidence) => new VerifyFailure('server_error', 'failed', { attempts: 1, evidence });
-    let mono = 0;
-    const waits = (['proven', 'proven', 'proven', 'unproven', 'none', 'none', 'proven'] as const).map((evidence) => {
-      backoffs.begin('of a key', entry(), failed(evidence), mono, 0, true);
-      const limitedAt = mono;
+    const waits = (keys: number, evidence: Evidence): number => {
+      const backoffs = new Backoffs<unknown>();
+      for (let key = 1; key < keys; key++) backoffs.begin(`of key ${key}`, entry(), failed('proven'), 0, 0, true);
+      for (let times = 0; times < 3; times++) backoffs.begin('of a key', entry(), failed(evidence), 0, 0, true);
+      let mono = 0;
       while (backoffs.isLimited('of a key', mono)) mono += 50;
-      return mono - limitedAt;
-    });
-    expect(waits).toEqual([250, 500, 1_000, 1_000, 2_000, 4_000, 1_000]);
+      return mono;
+    };
+    expect([waits(1, 'proven'), waits(1, 'unproven'), waits(10, 'proven'), waits(100, 'proven')]).toEqual([
+      1_200, 1_200, 6_600, 30_000,
+    ]);
+    // The longer, the more often it has failed by itself.
+    expect([waits(1, 'none'), waits(10, 'none')]).toEqual([1_000, 1_000]);
   });
 
   test('yields to others from then on, until it is answered', () => {
