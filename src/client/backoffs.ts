@@ -67,11 +67,12 @@ export class Backoffs<Claims> {
     this.#entries.add(entry);
   }
 
-  #limit(fingerprint: string, mono: number, isOwn: boolean): void {
+  #limit(fingerprint: string, mono: number, isAlone: boolean): void {
     const limited = this.#limited;
-    // In an outage all known keys fail, and any of them shows when it is over: together they leave turns free.
+    // Where it fails alone, each time weighs more. In an outage all known keys fail, and any of them shows when it is over:
+    // together they leave turns free.
     const inOutageMs = (limited.size + 1) * TURN_MS;
-    const ms = Math.min(isOwn ? 2 * (limited.get(fingerprint)?.ms ?? LIMITED_MS / 2) : inOutageMs, MOST_LIMITED_MS);
+    const ms = Math.min(isAlone ? 2 * (limited.get(fingerprint)?.ms ?? LIMITED_MS / 2) : inOutageMs, MOST_LIMITED_MS);
     if (limited.size >= MOST_LIMITED) limited.clear();
     limited.set(fingerprint, { ms, until: mono + ms });
   }
