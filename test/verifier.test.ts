@@ -559,11 +559,11 @@ describe('retrying', () => {
     expect(server.counts.requests).toBe(2);
     server.clearFaults();
     await clock.advance(1);
-    // It was itself limited less than 250 ms ago.
+    // It was itself limited less than half a second ago.
     expect(brief(await verifier.verify(GOOD))).toBe('closed rate_limited');
-    await clock.advance(50);
+    await clock.advance(800);
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
-    await clock.advance(2_750);
+    await clock.advance(2_000);
     expect(brief(await verifier.verify(OTHER))).toBe('rejected server unknown_key');
   });
 });

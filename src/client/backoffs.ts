@@ -1,79 +1,77 @@
-import type { Entry } from '../cache/entry.js';
+import { LRUCache } from 'lru-cache';
+
+import { sharesPromises } from '#platform';
+import type { Backoff, Entry } from '../cache/entry.js';
 import type { VerifyFailure } from '../core/failure.js';
+import type { KeyQuestion } from './question.js';
 
 /** How long a key isn't asked about after a failure, at most, in milliseconds. Half of it is random. */
 const BACKOFF_MS = 1000;
 
-/**
- * For how long a key that was itself answered 429, or on which the server hung, isn't asked about during a pause, at first and at
- * most, in milliseconds. Each further time doubles it.
- */
-const LIMITED_MS = 250;
-const MOST_LIMITED_MS = 30_000;
+/** How many keys that failed, and how many that wait for a turn, are remembered. */
+const MOST_KEYS = 1_000;
 
-/** Twice as long as it takes until such a key gets a turn, in milliseconds. */
-const TURN_MS = 600;
+/** A key that may be asked about during a pause. */
+export type Asking = Pick<KeyQuestion, 'fingerprint' | 'key' | 'isKnown'>;
 
-/** Before there are more keys than this that were limited, all of them are forgotten. */
-const MOST_LIMITED = 1_000;
-
-/** Keys that aren't asked about for a while after a failure. */
+/** Keys that aren't asked about for a while after a failure, and those that wait for their turn during a pause. */
 export class Backoffs<Claims> {
   /** The oldest first. */
-  readonly #entries = new Set<Entry<Claims>>();
-  /** By fingerprint. A key that fails again and again would get all the questions that are asked during a pause. */
-  readonly #limited = new Map<string, { readonly ms: number; readonly until: number }>();
+  readonly #latest = new Set<Backoff>();
+  /** Until when keys that failed aren't asked about during a pause, by fingerprint. */
+  readonly #limited = new LRUCache<string, number>({ max: MOST_KEYS });
+  /** Known keys, by fingerprint. */
+  readonly #waiting = new LRUCache<string, Asking>({ max: MOST_KEYS });
 
-  /** Whether a key has to wait before it is asked about during a pause. */
-  isLimited(fingerprint: string, mono: number): boolean {
-    return mono < (this.#limited.get(fingerprint)?.until ?? mono);
+  /**
+   * Whose turn it is, if `tryTake` gives one: of the known keys that wait, the one that could have been asked about for the
+   * longest time. Otherwise those who ask most often would get all turns.
+   */
+  turn(asking: Asking, mono: number, tryTake: (yields: boolean) => boolean): Asking | undefined {
+    const until = ({ fingerprint }: Asking): number => this.#limited.get(fingerprint) ?? 0;
+    if (until(asking) > mono) return undefined;
+    // An isolate may end a request before it has asked for another.
+    const waits = sharesPromises && asking.isKnown;
+    if (waits) this.#waiting.set(asking.fingerprint, asking);
+    if (!tryTake(until(asking) > 0)) return undefined;
+    let next = asking;
+    if (waits) for (const other of this.#waiting.values()) if (until(next) > until(other)) next = other;
+    this.#waiting.delete(next.fingerprint);
+    return next;
   }
 
-  /** Whether it has had to, and was not answered since: many of its kind could take the questions about all others. */
-  yields(fingerprint: string): boolean {
-    return this.#limited.has(fingerprint);
-  }
-
-  /** The key was answered with a verdict. */
+  /** The key was answered with a verdict, so an outage is over: nobody need wait, and no key be kept. */
   end(fingerprint: string): void {
+    // Neither is for nothing, even where there is nothing to do.
+    if (this.#limited.size + this.#waiting.size === 0) return;
     this.#limited.delete(fingerprint);
+    this.#waiting.clear();
   }
 
-  /** The key failed. `isOpen`: whether the breaker is open, so that a known key has had the turn of another. */
+  /** The key failed. */
   begin(
     fingerprint: string,
     entry: Entry<Claims> | undefined,
     failure: VerifyFailure,
     mono: number,
     random: number,
-    isOpen: boolean,
   ): void {
     // A failure weighs more than a verdict: in a long outage, every entry would come to hold one.
-    for (const oldest of this.#entries) {
-      if (oldest.backoffFailure(mono) !== undefined) break;
-      if (oldest.backoff !== undefined) oldest.backoff.failure = undefined;
-      this.#entries.delete(oldest);
+    for (const oldest of this.#latest) {
+      if (mono < oldest.until) break;
+      oldest.failure = undefined;
+      this.#latest.delete(oldest);
     }
-    // Others were answered meanwhile.
-    const isOwn = failure.kind === 'timeout' && failure.evidence === 'none';
-    if ((failure.kind === 'rate_limited' || isOwn || (isOpen && entry !== undefined)) && failure.attempts > 0)
-      this.#limit(fingerprint, mono, failure.evidence === 'none');
-    if (entry === undefined) return;
-    const since = entry.backoff?.since ?? mono;
+    const backoffMs = BACKOFF_MS * (1 - random / 2);
+    // Others were answered meanwhile. Many such keys would leave no turn to a known one whose caller wants no cached verdict.
+    const isAlone = failure.evidence === 'none';
+    if ((isAlone || entry) && failure.attempts > 0)
+      this.#limited.set(fingerprint, mono + backoffMs * (isAlone && entry ? 5 : 1));
+    if (!entry) return;
+    const isOwn = isAlone && failure.kind === 'timeout';
     // It may have hung in an outage that is over: only the second time it is this key.
-    const backoffMs = isOwn && entry.backoff?.isOwn !== true ? 0 : BACKOFF_MS * (1 - random / 2);
-    entry.backoff = { until: mono + backoffMs, since, failure, isOwn };
-    this.#entries.delete(entry);
-    this.#entries.add(entry);
-  }
-
-  #limit(fingerprint: string, mono: number, isAlone: boolean): void {
-    const limited = this.#limited;
-    // Where it fails alone, each time weighs more. In an outage all known keys fail, and any of them shows when it is over:
-    // together they leave turns free.
-    const inOutageMs = (limited.size + 1) * TURN_MS;
-    const ms = Math.min(isAlone ? 2 * (limited.get(fingerprint)?.ms ?? LIMITED_MS / 2) : inOutageMs, MOST_LIMITED_MS);
-    if (limited.size >= MOST_LIMITED) limited.clear();
-    limited.set(fingerprint, { ms, until: mono + ms });
+    const until = mono + (isOwn && !entry.backoff?.isOwn ? 0 : backoffMs);
+    entry.backoff = { until, since: entry.backoff?.since ?? mono, failure, isOwn };
+    this.#latest.add(entry.backoff);
   }
 }

@@ -103,7 +103,7 @@ export class Gate {
   }
 
   /** Whether one question may be asked although all others are refused; with `yields`, only after what others leave. */
-  tryTrickle(lane: Lane, mono: number, yields = false): boolean {
+  tryTrickle(lane: Lane, mono: number, yields?: boolean): boolean {
     return this.#pacers[lane].tryTake(mono, yields);
   }
 

@@ -27,6 +27,8 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   readonly maxConcurrency: number;
   readonly breaker: BreakerOptions | false;
   readonly controlKey: () => string;
+  /** Whether it is the turn of this key to be asked about during a pause. */
+  readonly isTurn: (question: KeyQuestion, mono: number) => boolean;
   readonly onBreaker: (state: BreakerState, failure: VerifyFailure | undefined) => void;
   readonly onControl: (failure: VerifyFailure | undefined, durationMs: number, result: ControlResult) => void;
   /** Called around each question that is asked. */
@@ -92,7 +94,7 @@ export class KeyServerClient<Claims> {
   }
 
   /** Whether one question about a key may be asked during a pause. */
-  tryTrickle(isKnown: boolean, mono: number, yields = false): boolean {
+  tryTrickle(isKnown: boolean, mono: number, yields?: boolean): boolean {
     return this.#gate.tryTrickle(laneOf(isKnown), mono, yields);
   }
 
@@ -101,7 +103,7 @@ export class KeyServerClient<Claims> {
     const mono = this.#options.clock.monotonic();
     const lane = laneOf(question.isKnown);
     const blocked = trickle ? undefined : this.#gate.blockedBy(mono);
-    const isBrief = blocked !== undefined && !this.#gate.tryTrickle(lane, mono, question.yields);
+    const isBrief = blocked !== undefined && !this.#options.isTurn(question, mono);
     if (isBrief && !this.#gate.tryBrief(lane)) return Promise.resolve(blocked);
     // What is asked during a pause is asked once.
     const retries = trickle || blocked !== undefined ? 0 : this.#options.retries;

@@ -1,7 +1,7 @@
 import { sharesPromises } from '#platform';
 import { runtimeTransport } from '#transport';
 
-import { Backoffs } from './backoffs.js';
+import { Backoffs, type Asking } from './backoffs.js';
 import type { VerdictCache } from '../cache/verdict-cache.js';
 import { VerifyFailure } from '../core/failure.js';
 import { toHex } from '../core/fingerprint.js';
@@ -77,6 +77,7 @@ export class VerdictLoader<Claims> {
           observers.tell((o) => o.onBreaker?.({ state, failure }));
         },
         onControl: this.#recordControl.bind(this),
+        isTurn: (own, mono) => this.#isTurn(own, mono, {}, own),
         onAsk: (event, ask, toOutcome) => observers.ask(event, ask, toOutcome),
       },
       { transport: this.#transport, token: this.#token, sharesPromises },
@@ -152,11 +153,7 @@ export class VerdictLoader<Claims> {
   /** Asks in the background although the gate refuses, as often as the trickle allows. */
   trickle(fingerprint: string, key: string, mono: number, call: AnyVerifyOptions): void {
     if (this.#closed || this.#flights.get(fingerprint) || (!sharesPromises && !call.waitUntil)) return;
-    // One that has to wait takes no turn of others.
-    if (this.#backoffs.isLimited(fingerprint, mono)) return;
-    const isKnown = this.#cache.isKnown(fingerprint);
-    if (!this.#client.tryTrickle(isKnown, mono, isKnown && this.#backoffs.yields(fingerprint))) return;
-    callSafely(call.waitUntil, this.#start(fingerprint, key, call, 'refresh', { trickle: true }).outcome);
+    this.#isTurn({ fingerprint, key, isKnown: this.#cache.isKnown(fingerprint) }, mono, call);
   }
 
   /** Lets nobody join the flight of this key any more, or of any key. */
@@ -206,6 +203,16 @@ export class VerdictLoader<Claims> {
     return this.#flights.start(fingerprint, event, ask, sharesPromises);
   }
 
+  /** Whether it is the turn of `own` during a pause. The key whose turn it is instead is asked about in the background. */
+  #isTurn(asking: Asking, mono: number, call: AnyVerifyOptions, own?: Asking): boolean {
+    const next = this.#backoffs.turn(asking, mono, (yields) =>
+      this.#client.tryTrickle(asking.isKnown, mono, yields && !this.isOpen),
+    );
+    if (next && next !== own)
+      this.#inBackground(this.#start(next.fingerprint, next.key, call, 'refresh', { trickle: true }).outcome, call);
+    return next === own;
+  }
+
   /** Refreshes a verdict, unless another process did or is about to. Not a flight: nobody may have to wait for that. */
   async #refreshOnce(fleet: Fleet<Claims>, fingerprint: string, key: string, call: AnyVerifyOptions): Promise<void> {
     const look = await fleet.look(fingerprint, key, this.#options.clock.monotonic(), Infinity, false);
@@ -232,10 +239,8 @@ export class VerdictLoader<Claims> {
     const isKnown = this.#cache.isKnown(fingerprint);
     const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
     const mayOpen = call.failOpen ?? this.#options.failOpen;
-    const yields = isKnown && this.#backoffs.yields(fingerprint);
-    const question = { event, key, startedAt, isKnown, yields, wasGood, mayOpen, onSent };
-    const blocked = this.#backoffs.isLimited(fingerprint, startedAt) ? this.blockedBy(startedAt) : undefined;
-    const answer = blocked ?? (await this.#client.ask(question, trickle));
+    const question = { event, fingerprint, key, startedAt, isKnown, wasGood, mayOpen, onSent };
+    const answer = await this.#client.ask(question, trickle);
     if (answer instanceof VerifyFailure) return this.#recordFailure(fingerprint, answer);
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
     if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs;
@@ -264,7 +269,7 @@ export class VerdictLoader<Claims> {
 
   #recordFailure(fingerprint: string, failure: VerifyFailure): VerifyFailure {
     const mono = this.#options.clock.monotonic();
-    this.#backoffs.begin(fingerprint, this.#cache.get(fingerprint), failure, mono, this.#options.random(), this.isOpen);
+    this.#backoffs.begin(fingerprint, this.#cache.get(fingerprint), failure, mono, this.#options.random());
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
     this.logs.failed(failure, mono, this.#client.evidence.lastAnswerAt);

@@ -9,13 +9,12 @@ import type { SharedLook } from './shared-lookup.js';
 export interface KeyQuestion {
   /** What observers are told of it. */
   readonly event: AskEvent;
+  readonly fingerprint: string;
   readonly key: string;
   /** When the caller began to wait, on the monotonic clock. */
   readonly startedAt: number;
   /** Whether this key was good when it was last asked about: such questions go before those about new keys. */
   readonly isKnown: boolean;
-  /** Whether it takes only what others leave of the questions during a pause. */
-  readonly yields: boolean;
   /** Whether the cached verdict says that the key is good. Unlike `isKnown`, `false` once it was invalidated. */
   readonly wasGood: boolean;
   /** Whether a failure may let the caller in: then it has to be found out first what evidence is worth here. */

@@ -5,7 +5,7 @@ const SLOWER = 0.7;
 export class Pacer {
   readonly #leastPerSecond: number;
   #perSecond: number;
-  #nextAt = -Infinity;
+  #tookAt = -Infinity;
 
   constructor(perSecond: number) {
     this.#leastPerSecond = perSecond;
@@ -13,10 +13,9 @@ export class Pacer {
   }
 
   /** With `yields`, only what others have left for twice as long again. */
-  tryTake(mono: number, yields = false): boolean {
-    const everyMs = 1000 / this.#perSecond;
-    if (mono < this.#nextAt + (yields ? 2 * everyMs : 0)) return false;
-    this.#nextAt = mono + everyMs;
+  tryTake(mono: number, yields?: boolean): boolean {
+    if (mono < this.#tookAt + ((yields ? 3 : 1) * 1000) / this.#perSecond) return false;
+    this.#tookAt = mono;
     return true;
   }
 

@@ -130,6 +130,41 @@ describe.concurrent(
   },
 );
 
+describe.concurrent(
+  'keys that were good and are blocked now, presented all the time beside a single good one, after an outage',
+  () => {
+    const BLOCKED = Array.from({ length: 40 }, newcomer);
+    const OUTAGE_MS = 10_000;
+    /** All have their turn, ten a second, and one probe. */
+    const TURNS_MS = 5_500;
+
+    test.for(crosswise([{}]).map((row) => ({ ...row, options: { ...row.options, failOpen: true } })))(
+      'do not keep the breaker open; $way',
+      async ({ options }, context) => {
+        const { server, verifier } = await lab(context, options);
+        const good = newcomer();
+        for (const key of [...BLOCKED, good]) await verifier.verify(key);
+        server.fault = () => 'reset';
+        let use = 0;
+        const startedAt = performance.now();
+        const timed = async () => ({ at: performance.now() - startedAt, result: await verifier.verify(madeUp()) });
+        const ms = OUTAGE_MS + 9_000;
+        const [flood] = await Promise.all([
+          during(ms, 25, timed),
+          during(ms, 4, async () => await verifier.verify(BLOCKED[use++ % BLOCKED.length] ?? '')),
+          during(ms, 700, async () => await verifier.verify(good)),
+          sleep(OUTAGE_MS).then(() => {
+            server.fault = (key) => (key === good ? undefined : { status: 503 });
+          }),
+        ]);
+        const from = (ms: number) => letIn(flood.filter(({ at }) => at > ms).map(({ result }) => result));
+        expect(from(0)).not.toEqual({});
+        expect(from(OUTAGE_MS + TURNS_MS)).toEqual({});
+      },
+    );
+  },
+);
+
 /** A service where nobody else is answered for a while, so that control questions that fail can open the breaker. */
 const QUIET_MS = 6_000;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { Backoffs } from '../../src/client/backoffs.js';
+import { Backoffs, type Asking } from '../../src/client/backoffs.js';
 import { Entry } from '../../src/cache/entry.js';
 import { VerifyFailure, type Evidence, type FailureKind } from '../../src/core/failure.js';
 import { rejected } from '../../src/core/result.js';
@@ -14,7 +14,7 @@ function backoffAfter(...failures: readonly VerifyFailure[]): number {
   const backoffs = new Backoffs<unknown>();
   const failing = entry();
   const mono = 1000 * failures.length;
-  failures.forEach((failure, i) => backoffs.begin('of a key', failing, failure, 1000 * (i + 1), 0.5, false));
+  failures.forEach((failure, i) => backoffs.begin('of a key', failing, failure, 1000 * (i + 1), 0.5));
   let ms = 0;
   while (failing.backoffFailure(mono + ms) !== undefined) ms++;
   return ms;
@@ -50,100 +50,136 @@ describe('a key whose question failed is left alone', () => {
 test('a key that was invalidated meanwhile is no longer left alone', () => {
   const backoffs = new Backoffs<unknown>();
   const [invalidated, other] = [entry(), entry()];
-  backoffs.begin('of a key', invalidated, fails('timeout', 'proven'), 1000, 0, false);
+  backoffs.begin('of a key', invalidated, fails('timeout', 'proven'), 1000, 0);
   invalidated.forget();
-  backoffs.begin('of another', other, fails('timeout', 'proven'), 1100, 0, false);
+  backoffs.begin('of another', other, fails('timeout', 'proven'), 1100, 0);
   expect([invalidated, other].map((failed) => failed.backoffFailure(1100)?.kind)).toEqual([undefined, 'timeout']);
 });
 
 test('a key is failing since the first failure in a row', () => {
   const backoffs = new Backoffs<unknown>();
   const failing = entry();
-  for (const mono of [1000, 2000, 3000]) backoffs.begin('of a key', failing, fails('timeout'), mono, 0, false);
+  for (const mono of [1000, 2000, 3000]) backoffs.begin('of a key', failing, fails('timeout'), mono, 0);
   expect(failing.failingMs(3500)).toBe(2500);
 });
 
-describe('a key that the server limits, or on which it hangs', () => {
-  const LIMITED = new VerifyFailure('rate_limited', 'failed', { attempts: 1 });
-  const HUNG = new VerifyFailure('timeout', 'failed', { attempts: 1, evidence: 'none' });
-  const limit = (backoffs: Backoffs<unknown>, mono: number, failure = LIMITED): void =>
-    backoffs.begin('of a key', undefined, failure, mono, 0, false);
+describe('during a pause', () => {
+  const failed = (kind: FailureKind, evidence: Evidence = 'none') =>
+    new VerifyFailure(kind, 'failed', { attempts: 1, evidence });
+  const known = (key: string) => ({ fingerprint: `of ${key}`, key, isKnown: true });
+  const unknown = (key: string) => ({ ...known(key), isKnown: false });
+  const free = (): boolean => true;
+  const taken = (): boolean => false;
+  const turn = (backoffs: Backoffs<unknown>, asking: Asking, mono: number, tryTake = free): string | undefined =>
+    backoffs.turn(asking, mono, tryTake)?.key;
+  const fail = (backoffs: Backoffs<unknown>, key: string, mono: number): void =>
+    backoffs.begin(`of ${key}`, entry(), failed('server_error', 'proven'), mono, 0);
 
-  test.each([LIMITED, HUNG])('is left alone twice as long each time, up to 30 s: $kind', (failure) => {
+  test('a key that asks has the turn, if there is one and no other waits', () => {
     const backoffs = new Backoffs<unknown>();
-    let mono = 0;
-    const waits = Array.from({ length: 9 }, () => {
-      limit(backoffs, mono, failure);
-      const limitedAt = mono;
-      while (backoffs.isLimited('of a key', mono)) mono += 50;
-      return mono - limitedAt;
-    });
-    expect(waits).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-    expect(backoffs.isLimited('of another', 0)).toBe(false);
+    expect(turn(backoffs, known('a'), 0, taken)).toBeUndefined();
+    expect(turn(backoffs, known('a'), 0)).toBe('a');
+    expect(turn(backoffs, unknown('b'), 0, taken)).toBeUndefined();
+    expect(turn(backoffs, unknown('b'), 0)).toBe('b');
   });
 
-  test('is left alone whether it was good before or not, until it is answered', () => {
-    const backoffs = new Backoffs<unknown>();
-    backoffs.begin('of a key', entry(), LIMITED, 0, 0, false);
-    expect(backoffs.isLimited('of a key', 249)).toBe(true);
-    backoffs.end('of a key');
-    expect(backoffs.isLimited('of a key', 249)).toBe(false);
-  });
-
-  test('is not, if it was not asked about, or failed in another way', () => {
-    const backoffs = new Backoffs<unknown>();
-    limit(backoffs, 0, fails('rate_limited'));
-    limit(backoffs, 0, new VerifyFailure('timeout', 'failed', { attempts: 1, evidence: 'proven' }));
-    limit(backoffs, 0, new VerifyFailure('server_error', 'failed', { attempts: 1, evidence: 'none' }));
-    expect(backoffs.isLimited('of a key', 0)).toBe(false);
-  });
-
-  test.each(['server_error', 'unreachable', 'timeout', 'misconfigured'] as const)(
-    'that was good is left alone after any failure while the breaker is open, and only then: %s',
-    (kind) => {
-      const failure = new VerifyFailure(kind, 'failed', { attempts: 1, evidence: 'proven' });
-      const waits = (known: Entry<unknown> | undefined, isOpen: boolean): boolean[] => {
-        const backoffs = new Backoffs<unknown>();
-        backoffs.begin('of a key', known, failure, 0, 0, isOpen);
-        return [599, 600].map((mono) => backoffs.isLimited('of a key', mono));
-      };
-      expect(waits(entry(), true)).toEqual([true, false]);
-      expect(waits(entry(), false)).toEqual([false, false]);
-      expect(waits(undefined, true)).toEqual([false, false]);
-    },
-  );
-
-  test('that was good is left alone for a turn of each such key where nobody was answered: any may show that an outage is over', () => {
-    const failed = (evidence: Evidence) => new VerifyFailure('server_error', 'failed', { attempts: 1, evidence });
-    const waits = (keys: number, evidence: Evidence): number => {
+  const KINDS = ['server_error', 'unreachable', 'timeout', 'misconfigured', 'rate_limited'] as const;
+  const waits = (asking: Asking, failure: VerifyFailure) =>
+    [0, 0.5, 1].map((random) => {
       const backoffs = new Backoffs<unknown>();
-      for (let key = 1; key < keys; key++) backoffs.begin(`of key ${key}`, entry(), failed('proven'), 0, 0, true);
-      for (let times = 0; times < 3; times++) backoffs.begin('of a key', entry(), failed(evidence), 0, 0, true);
+      backoffs.begin('of a', asking.isKnown ? entry() : undefined, failure, 0, random);
       let mono = 0;
-      while (backoffs.isLimited('of a key', mono)) mono += 50;
+      while (turn(backoffs, asking, mono) === undefined) mono++;
       return mono;
+    });
+
+  test.each(KINDS)('a key that failed alone waits, for five times as long if it is known: %s', (kind) => {
+    expect(waits(known('a'), failed(kind))).toEqual([5_000, 3_750, 2_500]);
+    expect(waits(unknown('a'), failed(kind))).toEqual([1_000, 750, 500]);
+  });
+
+  test.each(['proven', 'unproven'] as const)('in an outage only a known one does: %s', (evidence) => {
+    expect(waits(known('a'), failed('server_error', evidence))).toEqual([1_000, 750, 500]);
+    expect(waits(unknown('a'), failed('server_error', evidence))).toEqual([0, 0, 0]);
+  });
+
+  test('no key that was not asked about, or was answered since', () => {
+    const backoffs = new Backoffs<unknown>();
+    backoffs.begin('of a', entry(), fails('rate_limited'), 0, 0);
+    expect(turn(backoffs, known('a'), 1)).toBe('a');
+    fail(backoffs, 'a', 2);
+    expect(turn(backoffs, known('a'), 3)).toBeUndefined();
+    backoffs.end('of a');
+    expect(turn(backoffs, known('a'), 4)).toBe('a');
+  });
+
+  test('the turn goes to the known key that has waited longest, whoever asks', () => {
+    const backoffs = new Backoffs<unknown>();
+    for (const [at, key] of ['a', 'b', 'c'].entries()) fail(backoffs, key, at);
+    for (const key of ['c', 'a', 'b']) turn(backoffs, known(key), 2_000, taken);
+    const turns = Array.from({ length: 3 }, () => {
+      const key = turn(backoffs, known('c'), 2_000) ?? '';
+      fail(backoffs, key, 2_000);
+      return key;
+    });
+    expect(turns).toEqual(['a', 'b', 'c']);
+  });
+
+  test('one that did not fail goes before all that did', () => {
+    const backoffs = new Backoffs<unknown>();
+    for (const key of ['a', 'b']) fail(backoffs, key, 0);
+    for (const key of ['a', 'new', 'b']) turn(backoffs, known(key), 2_000, taken);
+    expect(turn(backoffs, known('b'), 2_000)).toBe('new');
+    expect(turn(backoffs, known('newer'), 2_000)).toBe('newer');
+  });
+
+  test('new keys neither wait for known ones nor make them wait', () => {
+    const backoffs = new Backoffs<unknown>();
+    fail(backoffs, 'b', 0);
+    turn(backoffs, unknown('new'), 2_000, taken);
+    turn(backoffs, known('a'), 2_000, taken);
+    expect(turn(backoffs, unknown('newer'), 2_000)).toBe('newer');
+    expect(turn(backoffs, known('b'), 2_000)).toBe('a');
+    expect(turn(backoffs, known('b'), 2_000)).toBe('b');
+  });
+
+  test('a key that failed leaves turns to others, until it is answered', () => {
+    const backoffs = new Backoffs<unknown>();
+    const yields = (key: string): boolean[] => {
+      const told: boolean[] = [];
+      backoffs.turn(known(key), 2_000, (yields) => told.push(yields) > 0);
+      return told;
     };
-    expect([waits(1, 'proven'), waits(1, 'unproven'), waits(10, 'proven'), waits(100, 'proven')]).toEqual([
-      1_200, 1_200, 6_600, 30_000,
-    ]);
-    // The longer, the more often it has failed by itself.
-    expect([waits(1, 'none'), waits(10, 'none')]).toEqual([1_000, 1_000]);
+    fail(backoffs, 'a', 0);
+    expect(['a', 'new'].map(yields)).toEqual([[true], [false]]);
+    backoffs.end('of a');
+    expect(yields('a')).toEqual([false]);
   });
 
-  test('yields to others from then on, until it is answered', () => {
+  test('once anybody is answered, nobody waits', () => {
     const backoffs = new Backoffs<unknown>();
-    limit(backoffs, 0);
-    expect(['of a key', 'of another'].map((key) => backoffs.yields(key))).toEqual([true, false]);
-    backoffs.end('of a key');
-    expect(backoffs.yields('of a key')).toBe(false);
+    turn(backoffs, known('a'), 0, taken);
+    backoffs.end('of another');
+    fail(backoffs, 'b', 0);
+    expect(turn(backoffs, known('b'), 2_000)).toBe('b');
   });
 
-  test('is forgotten before there are more than 1 000', () => {
+  test.each([
+    [999, undefined],
+    [1_000, 'a'],
+  ])('a key that failed is remembered until %i others have', (others, expected) => {
     const backoffs = new Backoffs<unknown>();
-    limit(backoffs, 0);
-    for (let key = 1; key < 1_000; key++) backoffs.begin(`of key ${key}`, undefined, LIMITED, 0, 0, false);
-    expect(backoffs.isLimited('of a key', 0)).toBe(true);
-    backoffs.begin('of one more', undefined, LIMITED, 0, 0, false);
-    expect(['of a key', 'of one more'].map((key) => backoffs.isLimited(key, 0))).toEqual([false, true]);
+    fail(backoffs, 'a', 0);
+    for (let other = 0; other < others; other++) fail(backoffs, `b${other}`, 0);
+    expect(turn(backoffs, known('a'), 1)).toBe(expected);
+  });
+
+  test('no more than a thousand wait', () => {
+    const backoffs = new Backoffs<unknown>();
+    fail(backoffs, 'last', 0);
+    for (let key = 0; key < 2_000; key++) turn(backoffs, known(`a${key}`), 2_000, taken);
+    let turns = 1;
+    while (turn(backoffs, known('last'), 2_000) !== 'last') turns++;
+    expect(turns).toBe(1_000);
   });
 });

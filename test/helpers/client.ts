@@ -27,7 +27,7 @@ export function clientOf(setup: ClientSetup = {}) {
   const transport = new FakeTransport();
   const events: string[] = [];
   let controls = 0;
-  const client = new KeyServerClient<unknown>(
+  const client: KeyServerClient<unknown> = new KeyServerClient<unknown>(
     {
       verifyUrl: 'http://admin.test/verify',
       scope: undefined,
@@ -40,6 +40,7 @@ export function clientOf(setup: ClientSetup = {}) {
       maxConcurrency: 8,
       breaker: { failureThreshold: 3, openMs: 1_000, maxOpenMs: 5_000 },
       controlKey: () => `control-${++controls}`,
+      isTurn: ({ isKnown }, mono): boolean => client.tryTrickle(isKnown, mono),
       onBreaker: (state, failure) => events.push(`breaker ${state} ${String(failure?.kind)}`),
       onControl: (failure, durationMs) =>
         events.push(
@@ -58,10 +59,10 @@ export function clientOf(setup: ClientSetup = {}) {
     const startedAt = clock.monotonic();
     const whole = {
       event,
+      fingerprint: key,
       key,
       startedAt,
       isKnown: false,
-      yields: false,
       wasGood: false,
       mayOpen: false,
       onSent: () => undefined,
