@@ -65,10 +65,11 @@ export class Backoffs<Claims> {
     const backoffMs = BACKOFF_MS * (1 - random / 2);
     // Others were answered meanwhile. Many such keys would leave no turn to a known one whose caller wants no cached verdict.
     const isAlone = failure.evidence === 'none';
-    if ((isAlone || entry) && failure.attempts > 0)
-      this.#limited.set(fingerprint, mono + backoffMs * (isAlone && entry ? 5 : 1));
-    if (!entry) return;
     const isOwn = isAlone && failure.kind === 'timeout';
+    // Alone, a good key may fail in other ways at the one bad backend.
+    if ((isAlone ? isOwn || failure.kind === 'rate_limited' : entry) && failure.attempts > 0)
+      this.#limited.set(fingerprint, mono + backoffMs * (isAlone && entry?.backoff ? 5 : 1));
+    if (!entry) return;
     // It may have hung in an outage that is over: only the second time it is this key.
     const until = mono + (isOwn && !entry.backoff?.isOwn ? 0 : backoffMs);
     entry.backoff = { until, since: entry.backoff?.since ?? mono, failure, isOwn };

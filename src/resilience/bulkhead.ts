@@ -57,7 +57,7 @@ export class Bulkhead {
 
   /** Whether requests of this lane have to wait for a slot. */
   isFull(lane: Lane): boolean {
-    return !this.#hasRoom(lane);
+    return this.active >= this.#maxConcurrency || this.#active[lane] >= this.#limit[lane];
   }
 
   /** Whether a slot that the `low` lane gives back is one that this lane may take. */
@@ -67,7 +67,7 @@ export class Bulkhead {
 
   /** Takes a free slot, if there is one. */
   tryAcquire(lane: Lane): boolean {
-    if (!this.#hasRoom(lane)) return false;
+    if (this.isFull(lane)) return false;
     this.#active[lane]++;
     return true;
   }
@@ -136,19 +136,14 @@ export class Bulkhead {
     this.#limit.low = Math.min(low, Math.max(Math.floor(low / 2), Math.ceil(floor)));
   }
 
-  #hasRoom(lane: Lane): boolean {
-    if (this.active >= this.#maxConcurrency) return false;
-    return lane === 'high' ? this.gainsFromLow(lane) : this.#active.low < this.#limit.low;
-  }
-
   #admit(): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) next.admit();
   }
 
   #next(): Waiter | undefined {
     const { high, low } = this.#waiters;
-    if (high.size > 0 && this.#hasRoom('high')) return high.oldest;
-    return this.#hasRoom('low') ? low.newest : undefined;
+    if (high.size > 0 && !this.isFull('high')) return high.oldest;
+    return this.isFull('low') ? undefined : low.newest;
   }
 }
 
