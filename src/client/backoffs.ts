@@ -8,13 +8,13 @@ import type { KeyQuestion } from './question.js';
 /** How long a key isn't asked about after a failure, at most, in milliseconds. Half of it is random. */
 const BACKOFF_MS = 1000;
 
-/** How many keys that failed, and how many that wait for a turn, are remembered. */
+/** How many keys that failed, and how many that wait, are remembered. */
 const MOST_KEYS = 1_000;
 
-/** A key that may be asked about during a pause. */
+/** A question that may be asked during a pause. */
 export type Asking = Pick<KeyQuestion, 'fingerprint' | 'key' | 'isKnown'>;
 
-/** Keys that aren't asked about for a while after a failure, and those that wait for their turn during a pause. */
+/** Keys that aren't asked about for a while after a failure, and the order in which known keys are during a pause. */
 export class Backoffs<Claims> {
   /** The oldest first. */
   readonly #latest = new Set<Backoff>();
@@ -24,10 +24,10 @@ export class Backoffs<Claims> {
   readonly #waiting = new LRUCache<string, Asking>({ max: MOST_KEYS });
 
   /**
-   * Whose turn it is, if `tryTake` gives one: of the known keys that wait, the one that could have been asked about for the
-   * longest time. Otherwise those who ask most often would get all turns.
+   * What to ask next, if `tryTake` allows a question: of the known keys that wait, one that didn't fail, or the one that failed
+   * longest ago. In order of arrival, a few that are presented all the time would be asked about instead of all others.
    */
-  turn(asking: Asking, mono: number, tryTake: (yields: boolean) => boolean): Asking | undefined {
+  next(asking: Asking, mono: number, tryTake: (yields: boolean) => boolean): Asking | undefined {
     const until = ({ fingerprint }: Asking): number => this.#limited.get(fingerprint) ?? 0;
     if (until(asking) > mono) return undefined;
     // An isolate may end a request before it has asked for another.
@@ -40,9 +40,9 @@ export class Backoffs<Claims> {
     return next;
   }
 
-  /** The key was answered with a verdict, so an outage is over: nobody need wait, and no key be kept. */
+  /** The key was answered with a verdict, so an outage is over, and no raw key is kept any longer. */
   end(fingerprint: string): void {
-    // Neither is for nothing, even where there is nothing to do.
+    // LRUCache allocates for both, even where there is nothing to do: on each miss.
     if (this.#limited.size + this.#waiting.size === 0) return;
     this.#limited.delete(fingerprint);
     this.#waiting.clear();
@@ -63,10 +63,11 @@ export class Backoffs<Claims> {
       this.#latest.delete(oldest);
     }
     const backoffMs = BACKOFF_MS * (1 - random / 2);
-    // Others were answered meanwhile. Many such keys would leave no turn to a known one whose caller wants no cached verdict.
+    // Others were answered meanwhile.
     const isAlone = failure.evidence === 'none';
     const isOwn = isAlone && failure.kind === 'timeout';
-    // Alone, a good key may fail in other ways at the one bad backend.
+    // Alone, a good key may fail in other ways at the one bad backend. Known keys that fail again wait five times as long: many
+    // of them would leave no question to callers who want no cached verdict.
     if ((isAlone ? isOwn || failure.kind === 'rate_limited' : entry) && failure.attempts > 0)
       this.#limited.set(fingerprint, mono + backoffMs * (isAlone && entry?.backoff ? 5 : 1));
     if (!entry) return;

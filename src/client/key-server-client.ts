@@ -27,8 +27,8 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   readonly maxConcurrency: number;
   readonly breaker: BreakerOptions | false;
   readonly controlKey: () => string;
-  /** Whether it is the turn of this key to be asked about during a pause. */
-  readonly isTurn: (question: KeyQuestion, mono: number) => boolean;
+  /** Whether this question is the next to be asked during a pause. */
+  readonly isNext: (question: KeyQuestion, mono: number) => boolean;
   readonly onBreaker: (state: BreakerState, failure: VerifyFailure | undefined) => void;
   readonly onControl: (failure: VerifyFailure | undefined, durationMs: number, result: ControlResult) => void;
   /** Called around each question that is asked. */
@@ -103,7 +103,7 @@ export class KeyServerClient<Claims> {
     const mono = this.#options.clock.monotonic();
     const lane = laneOf(question.isKnown);
     const blocked = trickle ? undefined : this.#gate.blockedBy(mono);
-    const isBrief = blocked !== undefined && !this.#options.isTurn(question, mono);
+    const isBrief = blocked !== undefined && !this.#options.isNext(question, mono);
     if (isBrief && !this.#gate.tryBrief(lane)) return Promise.resolve(blocked);
     // What is asked during a pause is asked once.
     const retries = trickle || blocked !== undefined ? 0 : this.#options.retries;

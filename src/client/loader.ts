@@ -77,7 +77,7 @@ export class VerdictLoader<Claims> {
           observers.tell((o) => o.onBreaker?.({ state, failure }));
         },
         onControl: this.#recordControl.bind(this),
-        isTurn: (own, mono) => this.#isTurn(own, mono, {}, own),
+        isNext: (own, mono) => this.#isNext(own, mono, {}, own),
         onAsk: (event, ask, toOutcome) => observers.ask(event, ask, toOutcome),
       },
       { transport: this.#transport, token: this.#token, sharesPromises },
@@ -153,7 +153,7 @@ export class VerdictLoader<Claims> {
   /** Asks in the background although the gate refuses, as often as the trickle allows. */
   trickle(fingerprint: string, key: string, mono: number, call: AnyVerifyOptions): void {
     if (this.#closed || this.#flights.get(fingerprint) || (!sharesPromises && !call.waitUntil)) return;
-    this.#isTurn({ fingerprint, key, isKnown: this.#cache.isKnown(fingerprint) }, mono, call);
+    this.#isNext({ fingerprint, key, isKnown: this.#cache.isKnown(fingerprint) }, mono, call);
   }
 
   /** Lets nobody join the flight of this key any more, or of any key. */
@@ -203,9 +203,9 @@ export class VerdictLoader<Claims> {
     return this.#flights.start(fingerprint, event, ask, sharesPromises);
   }
 
-  /** Whether it is the turn of `own` during a pause. The key whose turn it is instead is asked about in the background. */
-  #isTurn(asking: Asking, mono: number, call: AnyVerifyOptions, own?: Asking): boolean {
-    const next = this.#backoffs.turn(asking, mono, (yields) =>
+  /** Whether `own` may be asked about during a pause. Another key that goes before it is asked about in the background. */
+  #isNext(asking: Asking, mono: number, call: AnyVerifyOptions, own?: Asking): boolean {
+    const next = this.#backoffs.next(asking, mono, (yields) =>
       this.#client.tryTrickle(asking.isKnown, mono, yields && !this.isOpen),
     );
     if (next && next !== own)

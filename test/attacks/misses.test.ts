@@ -135,8 +135,8 @@ describe.concurrent(
   () => {
     const BLOCKED = Array.from({ length: 40 }, newcomer);
     const OUTAGE_MS = 10_000;
-    /** All have their turn, ten a second, and one probe. */
-    const TURNS_MS = 5_500;
+    /** All are asked about, ten a second, and one probe. */
+    const ROUND_MS = 5_500;
 
     test.for(crosswise([{}]).map((row) => ({ ...row, options: { ...row.options, failOpen: true } })))(
       'do not keep the breaker open; $way',
@@ -159,7 +159,7 @@ describe.concurrent(
         ]);
         const from = (ms: number) => letIn(flood.filter(({ at }) => at > ms).map(({ result }) => result));
         expect(from(0)).not.toEqual({});
-        expect(from(OUTAGE_MS + TURNS_MS)).toEqual({});
+        expect(from(OUTAGE_MS + ROUND_MS)).toEqual({});
       },
     );
   },

@@ -70,17 +70,17 @@ describe('during a pause', () => {
   const unknown = (key: string) => ({ ...known(key), isKnown: false });
   const free = (): boolean => true;
   const taken = (): boolean => false;
-  const turn = (backoffs: Backoffs<unknown>, asking: Asking, mono: number, tryTake = free): string | undefined =>
-    backoffs.turn(asking, mono, tryTake)?.key;
+  const next = (backoffs: Backoffs<unknown>, asking: Asking, mono: number, tryTake = free): string | undefined =>
+    backoffs.next(asking, mono, tryTake)?.key;
   const fail = (backoffs: Backoffs<unknown>, key: string, mono: number): void =>
     backoffs.begin(`of ${key}`, entry(), failed('server_error', 'proven'), mono, 0);
 
-  test('a key that asks has the turn, if there is one and no other waits', () => {
+  test('a key is asked about if a question is allowed and no other key waits', () => {
     const backoffs = new Backoffs<unknown>();
-    expect(turn(backoffs, known('a'), 0, taken)).toBeUndefined();
-    expect(turn(backoffs, known('a'), 0)).toBe('a');
-    expect(turn(backoffs, unknown('b'), 0, taken)).toBeUndefined();
-    expect(turn(backoffs, unknown('b'), 0)).toBe('b');
+    expect(next(backoffs, known('a'), 0, taken)).toBeUndefined();
+    expect(next(backoffs, known('a'), 0)).toBe('a');
+    expect(next(backoffs, unknown('b'), 0, taken)).toBeUndefined();
+    expect(next(backoffs, unknown('b'), 0)).toBe('b');
   });
 
   const waits = (asking: Asking, failure: VerifyFailure) =>
@@ -88,7 +88,7 @@ describe('during a pause', () => {
       const backoffs = new Backoffs<unknown>();
       backoffs.begin('of a', asking.isKnown ? entry() : undefined, failure, 0, random);
       let mono = 0;
-      while (turn(backoffs, asking, mono) === undefined) mono++;
+      while (next(backoffs, asking, mono) === undefined) mono++;
       return mono;
     });
 
@@ -103,7 +103,7 @@ describe('during a pause', () => {
       const backoffs = new Backoffs<unknown>();
       const failing = entry();
       for (const mono of [0, 2_000]) backoffs.begin('of a', failing, failed(kind), mono, 0);
-      expect([6_999, 7_000].map((mono) => turn(backoffs, known('a'), mono))).toEqual([undefined, 'a']);
+      expect([6_999, 7_000].map((mono) => next(backoffs, known('a'), mono))).toEqual([undefined, 'a']);
     },
   );
 
@@ -123,48 +123,48 @@ describe('during a pause', () => {
   test('no key that was not asked about, or was answered since', () => {
     const backoffs = new Backoffs<unknown>();
     backoffs.begin('of a', entry(), fails('rate_limited'), 0, 0);
-    expect(turn(backoffs, known('a'), 1)).toBe('a');
+    expect(next(backoffs, known('a'), 1)).toBe('a');
     fail(backoffs, 'a', 2);
-    expect(turn(backoffs, known('a'), 3)).toBeUndefined();
+    expect(next(backoffs, known('a'), 3)).toBeUndefined();
     backoffs.end('of a');
-    expect(turn(backoffs, known('a'), 4)).toBe('a');
+    expect(next(backoffs, known('a'), 4)).toBe('a');
   });
 
-  test('the turn goes to the known key that has waited longest, whoever asks', () => {
+  test('the known key that failed longest ago goes first, whoever asks', () => {
     const backoffs = new Backoffs<unknown>();
     for (const [at, key] of ['a', 'b', 'c'].entries()) fail(backoffs, key, at);
-    for (const key of ['c', 'a', 'b']) turn(backoffs, known(key), 2_000, taken);
-    const turns = Array.from({ length: 3 }, () => {
-      const key = turn(backoffs, known('c'), 2_000) ?? '';
+    for (const key of ['c', 'a', 'b']) next(backoffs, known(key), 2_000, taken);
+    const order = Array.from({ length: 3 }, () => {
+      const key = next(backoffs, known('c'), 2_000) ?? '';
       fail(backoffs, key, 2_000);
       return key;
     });
-    expect(turns).toEqual(['a', 'b', 'c']);
+    expect(order).toEqual(['a', 'b', 'c']);
   });
 
   test('one that did not fail goes before all that did', () => {
     const backoffs = new Backoffs<unknown>();
     for (const key of ['a', 'b']) fail(backoffs, key, 0);
-    for (const key of ['a', 'new', 'b']) turn(backoffs, known(key), 2_000, taken);
-    expect(turn(backoffs, known('b'), 2_000)).toBe('new');
-    expect(turn(backoffs, known('newer'), 2_000)).toBe('newer');
+    for (const key of ['a', 'new', 'b']) next(backoffs, known(key), 2_000, taken);
+    expect(next(backoffs, known('b'), 2_000)).toBe('new');
+    expect(next(backoffs, known('newer'), 2_000)).toBe('newer');
   });
 
   test('new keys neither wait for known ones nor make them wait', () => {
     const backoffs = new Backoffs<unknown>();
     fail(backoffs, 'b', 0);
-    turn(backoffs, unknown('new'), 2_000, taken);
-    turn(backoffs, known('a'), 2_000, taken);
-    expect(turn(backoffs, unknown('newer'), 2_000)).toBe('newer');
-    expect(turn(backoffs, known('b'), 2_000)).toBe('a');
-    expect(turn(backoffs, known('b'), 2_000)).toBe('b');
+    next(backoffs, unknown('new'), 2_000, taken);
+    next(backoffs, known('a'), 2_000, taken);
+    expect(next(backoffs, unknown('newer'), 2_000)).toBe('newer');
+    expect(next(backoffs, known('b'), 2_000)).toBe('a');
+    expect(next(backoffs, known('b'), 2_000)).toBe('b');
   });
 
-  test('a key that failed leaves turns to others, until it is answered', () => {
+  test('a key that failed yields to others, until it is answered', () => {
     const backoffs = new Backoffs<unknown>();
     const yields = (key: string): boolean[] => {
       const told: boolean[] = [];
-      backoffs.turn(known(key), 2_000, (yields) => told.push(yields) > 0);
+      backoffs.next(known(key), 2_000, (yields) => told.push(yields) > 0);
       return told;
     };
     fail(backoffs, 'a', 0);
@@ -175,10 +175,10 @@ describe('during a pause', () => {
 
   test('once anybody is answered, nobody waits', () => {
     const backoffs = new Backoffs<unknown>();
-    turn(backoffs, known('a'), 0, taken);
+    next(backoffs, known('a'), 0, taken);
     backoffs.end('of another');
     fail(backoffs, 'b', 0);
-    expect(turn(backoffs, known('b'), 2_000)).toBe('b');
+    expect(next(backoffs, known('b'), 2_000)).toBe('b');
   });
 
   test.each([
@@ -188,15 +188,15 @@ describe('during a pause', () => {
     const backoffs = new Backoffs<unknown>();
     fail(backoffs, 'a', 0);
     for (let other = 0; other < others; other++) fail(backoffs, `b${other}`, 0);
-    expect(turn(backoffs, known('a'), 1)).toBe(expected);
+    expect(next(backoffs, known('a'), 1)).toBe(expected);
   });
 
   test('no more than a thousand wait', () => {
     const backoffs = new Backoffs<unknown>();
     fail(backoffs, 'last', 0);
-    for (let key = 0; key < 2_000; key++) turn(backoffs, known(`a${key}`), 2_000, taken);
+    for (let key = 0; key < 2_000; key++) next(backoffs, known(`a${key}`), 2_000, taken);
     let turns = 1;
-    while (turn(backoffs, known('last'), 2_000) !== 'last') turns++;
+    while (next(backoffs, known('last'), 2_000) !== 'last') turns++;
     expect(turns).toBe(1_000);
   });
 });

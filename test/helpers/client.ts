@@ -40,7 +40,7 @@ export function clientOf(setup: ClientSetup = {}) {
       maxConcurrency: 8,
       breaker: { failureThreshold: 3, openMs: 1_000, maxOpenMs: 5_000 },
       controlKey: () => `control-${++controls}`,
-      isTurn: ({ isKnown }, mono): boolean => client.tryTrickle(isKnown, mono),
+      isNext: ({ isKnown }, mono): boolean => client.tryTrickle(isKnown, mono),
       onBreaker: (state, failure) => events.push(`breaker ${state} ${String(failure?.kind)}`),
       onControl: (failure, durationMs) =>
         events.push(
