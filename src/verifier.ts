@@ -250,7 +250,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     const failure = backoff ?? this.#loader.blockedBy(now.mono);
     const stale = failure && this.#stale(fingerprint, entry, age, failure, options);
     if (stale === undefined) return undefined;
-    if (backoff === undefined) this.#loader.trickle(fingerprint, key, now.mono, options);
+    if (backoff === undefined) this.#loader.trickle(fingerprint, key, entry, now.mono, options);
     return this.#counter.count(stale);
   }
 
@@ -263,7 +263,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     options: AnyVerifyOptions,
   ): void {
     // Control questions may fail while keys in use would be answered.
-    if (this.#loader.isOpen) this.#loader.trickle(fingerprint, key, mono, options);
+    if (this.#loader.isOpen) this.#loader.trickle(fingerprint, key, entry, mono, options);
     if (age < entry.refreshAtAge) return;
     const isBlocked = (entry.backoffFailure(mono) ?? this.#loader.blockedBy(mono)) !== undefined;
     // Where the refresh succeeds, another entry takes the place of this one.

@@ -271,7 +271,7 @@ describe('refreshing ahead', () => {
     await verifier.verify(OTHER);
     expect(verifier.stats().breaker).toBe('open');
     await verifier.verify(GOOD);
-    await breathe();
+    await clock.advance(50);
     await until(() => onFailure.mock.calls.length === 2);
     server.clearFaults();
     await clock.advance(1_000);
@@ -428,6 +428,7 @@ describe('in an outage', () => {
     expect(brief(await verifier.verify(GOOD))).toBe('valid stale');
     expect(failures.map(({ kind }) => kind)).toEqual(['circuit_open', 'circuit_open']);
     expect(failures[0]).toBe(failures[1]);
+    await clock.advance(50);
     await until(() => server.asked(GOOD) === 2);
     server.revoke(GOOD);
     server.clearFaults();
@@ -452,6 +453,7 @@ describe('in an outage', () => {
     expect(verifier.verifyCached(GOOD)).toMatchObject({ source: 'stale' });
     expect(kinds).toEqual(['rate_limited']);
     // Known keys past their TTL are asked about at a trickle, so that a revocation is noticed all the same.
+    await clock.advance(50);
     await until(() => server.asked(GOOD) === 2);
   });
 
@@ -561,9 +563,9 @@ describe('retrying', () => {
     await clock.advance(1);
     // It was itself limited less than half a second ago.
     expect(brief(await verifier.verify(GOOD))).toBe('closed rate_limited');
-    await clock.advance(800);
+    await clock.advance(300);
     expect(brief(await verifier.verify(GOOD))).toBe('valid server');
-    await clock.advance(2_000);
+    await clock.advance(2_500);
     expect(brief(await verifier.verify(OTHER))).toBe('rejected server unknown_key');
   });
 });

@@ -10,8 +10,8 @@ export interface Backoff {
   readonly since: number;
   /** Gone once the moment is over. */
   failure: VerifyFailure | undefined;
-  /** Whether the key alone hung, while others were answered. */
-  readonly isOwn: boolean;
+  /** How often in a row the key alone hung or was limited, while others were answered. */
+  readonly alone: number;
 }
 
 /** How long a verdict is fresh, in milliseconds. */

@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.js';
-import type { BreakerState } from '../core/breaker.js';
 import { VerifyFailure } from '../core/failure.js';
 import type { Breaker } from '../resilience/breaker.js';
-import { Bulkhead, type Lane } from '../resilience/bulkhead.js';
+import { Bulkhead, laneOf, type Lane } from '../resilience/bulkhead.js';
 import { Congestion, type InFlight } from '../resilience/congestion.js';
 import { Pacer } from '../resilience/pacer.js';
+import type { KeyQuestion } from './question.js';
 
 export interface GateOptions {
   readonly clock: Clock;
@@ -15,6 +15,8 @@ export interface GateOptions {
    * isolates.
    */
   readonly sharesPromises: boolean;
+  /** Asks about a known key in the background, although the gate refuses. */
+  readonly refresh: (fingerprint: string, key: string) => void;
 }
 
 /**
@@ -51,6 +53,9 @@ const ANSWERS_LEFT = 2;
 const KNOWN_PER_SECOND = 10;
 const NEW_PER_SECOND = 5;
 
+/** A question that may be asked during a pause. */
+export type Asking = Pick<KeyQuestion, 'fingerprint' | 'key' | 'isKnown' | 'maxAgeMs' | 'backoff'>;
+
 /** May we call the key server now? Rate-limit pause, circuit breaker and bulkhead, in one place. */
 export class Gate {
   readonly bulkhead: Bulkhead;
@@ -59,6 +64,9 @@ export class Gate {
   readonly #congestion: Readonly<Record<Lane, Congestion>>;
   #pacers = newPacers();
   #pausedUntil = -Infinity;
+  /** Known keys that wait to be asked about during a pause, by fingerprint; those that have waited longest first. */
+  readonly #waiting = new Map<string, string>();
+  #cancelTimer: (() => void) | undefined;
   /** How many questions are asked briefly. */
   #brief = 0;
   /** Whether the latest control question that failed was answered with a `Retry-After`. */
@@ -74,10 +82,6 @@ export class Gate {
     this.#breaker = breaker;
     this.#congestion = { high: new Congestion(options.timeoutMs), low: new Congestion(options.timeoutMs) };
     this.bulkhead = new Bulkhead(options.maxConcurrency, options.clock);
-  }
-
-  get breakerState(): BreakerState {
-    return this.#breaker?.state ?? 'closed';
   }
 
   /** Whether so much is asked that even a healthy server may answer nothing in time. */
@@ -102,9 +106,51 @@ export class Gate {
     return this.#shared(breaker.probeAt, () => circuitOpen(breaker.probeAt - mono, open));
   }
 
-  /** Whether one question may be asked although all others are refused; with `yields`, only after what others leave. */
-  tryTrickle(lane: Lane, mono: number, yields?: boolean): boolean {
-    return this.#pacers[lane].tryTake(mono, yields);
+  /**
+   * Whether this question may be asked although others are refused. If not, a known key waits, to be asked about in the
+   * background: if each call tried its luck, a few keys that are presented all the time would shut out all others.
+   */
+  isNext({ fingerprint, key, isKnown, maxAgeMs, backoff }: Asking, mono: number, isAwaited: boolean): boolean {
+    if (backoff && mono < backoff.until) return false;
+    const yields = (backoff?.alone ?? 0) > (maxAgeMs === 0 ? 0 : 1);
+    // An isolate may end a request before it has asked for another.
+    const waits = this.#options.sharesPromises && isKnown && maxAgeMs !== 0 && !yields;
+    // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
+    const mayTry = (this.#waiting.size === 0 || (!isKnown && this.#breaker?.failure)) && (isAwaited || !waits);
+    if (mayTry && this.#pacers[laneOf(isKnown)].tryTake(mono, yields)) return true;
+    if (waits) {
+      this.#waiting.set(fingerprint, key);
+      this.#watch();
+    }
+    if (isKnown && (isAwaited || this.#waiting.size > 1)) this.#askWaiting(mono);
+    return false;
+  }
+
+  #watch(): void {
+    const { clock } = this.#options;
+    if (this.#cancelTimer) return;
+    // Until then, a server that limits our rate may answer one more.
+    this.#cancelTimer = clock.after(
+      50,
+      () => {
+        this.#cancelTimer = undefined;
+        const mono = clock.monotonic();
+        if (this.blockedBy(mono)) this.#askWaiting(mono);
+        // No raw key is kept any longer.
+        else this.#waiting.clear();
+        if (this.#waiting.size > 0) this.#watch();
+      },
+      true,
+    );
+  }
+
+  /** Asks about the known keys that have waited longest, as many as may be asked about now. */
+  #askWaiting(mono: number): void {
+    for (const [fingerprint, key] of this.#waiting) {
+      if (!this.#pacers.high.tryTake(mono)) return;
+      this.#waiting.delete(fingerprint);
+      this.#options.refresh(fingerprint, key);
+    }
   }
 
   /**
@@ -128,14 +174,17 @@ export class Gate {
   async enter(lane: Lane, startedAt: number): Promise<VerifyFailure | undefined> {
     const { clock, timeoutMs } = this.#options;
     const enteredAt = clock.monotonic();
+    const wasBlocked = this.blockedBy(enteredAt) !== undefined;
     // Of its time, a fleet or an answer that was invalidated may have taken some.
     const leftMs = (ms: number) => Math.max(0, startedAt + ms - clock.monotonic());
     const acquired = await this.bulkhead.acquire(lane, leftMs(timeoutMs * QUEUE_RATIO), () =>
-      this.#lastAnswerAt < enteredAt ? 0 : leftMs(this.#longQueueMs),
+      this.#lastAnswerAt < enteredAt
+        ? 0
+        : leftMs(Math.min(timeoutMs * LONG_QUEUE_RATIO, timeoutMs - ANSWERS_LEFT * this.#latestMs)),
     );
     const mono = clock.monotonic();
     if (!acquired) return new VerifyFailure('overloaded', OVERLOADED, { durationMs: mono - enteredAt });
-    const blocked = this.blockedBy(mono);
+    const blocked = wasBlocked ? undefined : this.blockedBy(mono);
     if (blocked !== undefined) this.bulkhead.release(lane);
     return blocked;
   }
@@ -176,7 +225,10 @@ export class Gate {
       if (isQuick) this.#pacers.low.speedUp();
       else this.#pacers.low.slowDown();
     }
-    if (kind === 'rate_limited') this.#pause(mono, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS), lane);
+    if (kind !== 'rate_limited') return;
+    if (mono >= this.#pausedUntil) this.#pacers = newPacers();
+    else if (lane !== undefined) this.#pacers[lane].slowDown();
+    this.#pausedUntil = Math.max(this.#pausedUntil, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS));
   }
 
   #reduce(lane: Lane, mono: number, lateSince: number): void {
@@ -184,18 +236,6 @@ export class Gate {
     const { capacity, isSilent } = congestion;
     const least = isSilent ? 1 : this.#options.maxConcurrency * LEAST_RATIO;
     if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(capacity, least, lane);
-  }
-
-  #pause(mono: number, until: number, lane: Lane | undefined): void {
-    if (mono >= this.#pausedUntil) this.#pacers = newPacers();
-    else if (lane !== undefined) this.#pacers[lane].slowDown();
-    this.#pausedUntil = Math.max(this.#pausedUntil, until);
-  }
-
-  /** For how long a question may wait for a slot while others are answered. */
-  get #longQueueMs(): number {
-    const { timeoutMs } = this.#options;
-    return Math.min(timeoutMs * LONG_QUEUE_RATIO, timeoutMs - ANSWERS_LEFT * this.#latestMs);
   }
 
   #shared(until: number, make: () => VerifyFailure): VerifyFailure {
@@ -209,12 +249,12 @@ const newPacers = () => ({ high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(NEW
 const OVERLOADED = 'keyverify: too many questions wait for the key server, see maxConcurrency';
 
 function rateLimited(retryAfterMs: number): VerifyFailure {
-  const message = 'keyverify: the key server limits our rate, so only a few questions are asked for now';
+  const message = 'keyverify: the key server limits our rate, so only a few questions are asked';
   return new VerifyFailure('rate_limited', message, { retryAfterMs });
 }
 
 function circuitOpen(retryAfterMs: number, { evidence, cause }: VerifyFailure): VerifyFailure {
-  const message = 'keyverify: the key server is down, so only a few questions are asked for now';
+  const message = 'keyverify: the key server is down, so only a few questions are asked';
   return new VerifyFailure('circuit_open', message, {
     retryAfterMs,
     evidence,

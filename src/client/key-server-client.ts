@@ -2,7 +2,7 @@ import type { BreakerOptions, BreakerState } from '../core/breaker.js';
 import type { AskEvent, AskOutcome } from '../core/events.js';
 import { mayBeOutage, rulesOutOutage, VerifyFailure, type AttemptFailure, type Evidence } from '../core/failure.js';
 import { Breaker } from '../resilience/breaker.js';
-import type { Lane } from '../resilience/bulkhead.js';
+import { laneOf, type Lane } from '../resilience/bulkhead.js';
 import { Deadline } from '../resilience/deadline.js';
 import { LoopLag, NO_LAG, type LagWatch } from '../resilience/loop-lag.js';
 import { ProbeTimer } from '../resilience/probe-timer.js';
@@ -27,8 +27,8 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
   readonly maxConcurrency: number;
   readonly breaker: BreakerOptions | false;
   readonly controlKey: () => string;
-  /** Whether this question is the next to be asked during a pause. */
-  readonly isNext: (question: KeyQuestion, mono: number) => boolean;
+  /** Asks about a known key in the background, although the gate refuses. */
+  readonly refresh: (fingerprint: string, key: string) => void;
   readonly onBreaker: (state: BreakerState, failure: VerifyFailure | undefined) => void;
   readonly onControl: (failure: VerifyFailure | undefined, durationMs: number, result: ControlResult) => void;
   /** Called around each question that is asked. */
@@ -41,11 +41,11 @@ export interface KeyServerClientOptions<Claims> extends CallOptions<Claims> {
 
 /** Asks the key server: gate, attempts, evidence. Its promises never reject. */
 export class KeyServerClient<Claims> {
+  readonly gate: Gate;
+  readonly controls: ControlQuestions;
   readonly #options: KeyServerClientOptions<Claims>;
   readonly #deps: CallDeps;
-  readonly #gate: Gate;
   readonly #breaker: Breaker<VerifyFailure> | undefined;
-  readonly #controls: ControlQuestions;
   readonly #evidence: OutageEvidence;
   readonly #ambiguity = new AmbiguousRejections();
   readonly #calls = { high: new LaneCalls(), low: new LaneCalls() };
@@ -55,7 +55,7 @@ export class KeyServerClient<Claims> {
   readonly #probes: ProbeTimer | undefined;
 
   constructor(options: KeyServerClientOptions<Claims>, deps: CallDeps) {
-    const { clock, timeoutMs, maxConcurrency, breaker, random, controlKey, onBreaker } = options;
+    const { clock, timeoutMs, maxConcurrency, breaker, random, controlKey, refresh, onBreaker } = options;
     const { sharesPromises } = deps;
     this.#options = options;
     this.#deps = deps;
@@ -64,23 +64,29 @@ export class KeyServerClient<Claims> {
         if (state === 'open') this.#probes?.start();
         onBreaker(state, failure);
       });
-    const probe = (openMs: number): void => this.#controls.request(this.#evidence.probeMs(openMs), true);
+    const probe = (openMs: number): void => this.controls.request(this.#evidence.probeMs(openMs), true);
     if (this.#breaker && sharesPromises) this.#probes = new ProbeTimer(clock, this.#breaker, probe);
     this.#lag = new LoopLag(clock);
-    this.#gate = new Gate({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.#breaker);
-    this.#controls = new ControlQuestions({
+    this.gate = new Gate({ clock, timeoutMs, maxConcurrency, sharesPromises, refresh }, this.#breaker);
+    this.controls = new ControlQuestions({
       clock,
       timeoutMs,
       controlKey,
       ask: this.#askControl.bind(this),
       onResult: this.#recordControl.bind(this),
     });
-    this.#evidence = new OutageEvidence({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.#controls);
+    this.#evidence = new OutageEvidence({ clock, timeoutMs, maxConcurrency, sharesPromises }, this.controls);
   }
 
   get counts() {
-    const { active, queued } = this.#gate.bulkhead;
-    return { active, queued, controls: this.#controls.count, breaker: this.#gate.breakerState, ...this.#totals };
+    const { active, queued } = this.gate.bulkhead;
+    return {
+      active,
+      queued,
+      controls: this.controls.count,
+      breaker: this.#breaker?.state ?? 'closed',
+      ...this.#totals,
+    };
   }
 
   /** When the key server last answered anybody, and how far control questions are believed. */
@@ -88,58 +94,43 @@ export class KeyServerClient<Claims> {
     return this.#evidence;
   }
 
-  /** The failure a call would get now without being sent, if there is one. */
-  blockedBy(mono: number): VerifyFailure | undefined {
-    return this.#gate.blockedBy(mono);
-  }
-
-  /** Whether one question about a key may be asked during a pause. */
-  tryTrickle(isKnown: boolean, mono: number, yields?: boolean): boolean {
-    return this.#gate.tryTrickle(laneOf(isKnown), mono, yields);
-  }
-
   /** Asks, unless the gate refuses; with `trickle`, although it does. */
   ask(question: KeyQuestion, trickle = false): Promise<Asked<Claims>> {
     const mono = this.#options.clock.monotonic();
     const lane = laneOf(question.isKnown);
-    const blocked = trickle ? undefined : this.#gate.blockedBy(mono);
-    const isBrief = blocked !== undefined && !this.#options.isNext(question, mono);
-    if (isBrief && !this.#gate.tryBrief(lane)) return Promise.resolve(blocked);
+    const blocked = trickle ? undefined : this.gate.blockedBy(mono);
+    const isBrief = blocked !== undefined && !this.gate.isNext(question, mono, true);
+    if (isBrief && !this.gate.tryBrief(lane)) return Promise.resolve(blocked);
     // What is asked during a pause is asked once.
     const retries = trickle || blocked !== undefined ? 0 : this.#options.retries;
     const ask = () => (isBrief ? this.#askBriefly(question, lane) : this.#ask(question, lane, retries));
     return this.#options.onAsk(question.event, ask, outcomeOf);
   }
 
-  /** Asks a control question as soon as the interval allows. */
-  requestControl(): void {
-    this.#controls.request();
-  }
-
   close(): void {
     this.#probes?.stop();
-    this.#controls.close();
+    this.controls.close();
   }
 
   /** A new key, while the breaker is open. Unless it is answered at once, the server is as down as before. */
   async #askBriefly(question: KeyQuestion, lane: Lane): Promise<Asked<Claims>> {
     const outcome = await this.#call(question, lane, 0, this.#evidence.hangsAfterMs);
-    this.#gate.endBrief();
+    this.gate.endBrief();
     if (!(outcome instanceof VerifyFailure) || rulesOutOutage(outcome)) return outcome;
-    return this.#gate.blockedBy(this.#options.clock.monotonic()) ?? outcome;
+    return this.gate.blockedBy(this.#options.clock.monotonic()) ?? outcome;
   }
 
   /** Only a question that has to wait for a slot pays for the waiting. */
   #ask(question: KeyQuestion, lane: Lane, retries: number): Promise<Asked<Claims>> {
-    const isFree = this.#gate.bulkhead.tryAcquire(lane);
+    const isFree = this.gate.bulkhead.tryAcquire(lane);
     return isFree ? this.#call(question, lane, retries) : this.#queue(question, lane, retries);
   }
 
   async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<Asked<Claims>> {
     const isNoSign = (call: WatchedCall): boolean => this.#evidence.isNoSign(call);
-    if (this.#gate.bulkhead.gainsFromLow(lane))
+    if (this.gate.bulkhead.gainsFromLow(lane))
       this.#calls.low.makeRoom(this.#options.clock.monotonic(), this.#evidence.hangsAfterMs, isNoSign);
-    const failure = await this.#gate.enter(lane, question.startedAt);
+    const failure = await this.gate.enter(lane, question.startedAt);
     return await (failure === undefined
       ? this.#call(question, lane, retries)
       : this.#refused(failure, question.startedAt));
@@ -157,7 +148,7 @@ export class KeyServerClient<Claims> {
     const mayRetry = (): boolean =>
       !this.#isCongested &&
       !this.#evidence.isBacklogged &&
-      !(this.#gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
+      !(this.gate.bulkhead.isFull(lane) && this.#evidence.answeredSince(call));
     const { suspectAfterMs } = this.#evidence;
     const context = { key, retries, deadline, suspectAfterMs, wasGood, ambiguity, onSent, onSuspect, mayRetry };
     const call = new Call(this.#options, this.#deps, context);
@@ -173,7 +164,7 @@ export class KeyServerClient<Claims> {
     const outcome = ended instanceof Promise ? await ended : ended;
     const lagMs = lag.ms;
     lag.stop();
-    this.#gate.bulkhead.release(lane);
+    this.gate.bulkhead.release(lane);
     this.#calls[lane].remove(held);
     if (!isBrief) this.#evidence.end(call, 'kind' in outcome ? outcome.kind : undefined);
     const { attempts, clockSkewMs } = call;
@@ -186,7 +177,7 @@ export class KeyServerClient<Claims> {
     }
     const isLate = outcome.kind === 'timeout' && this.#isOwnLoad(outcome);
     const failure = await this.#toFailure(isLate ? CONGESTED : outcome, call, deadline, startedAt);
-    this.#gate.recordFailure(failure, clock.monotonic(), outcome.status, lane, isLate ? call.firstSentAt : undefined);
+    this.gate.recordFailure(failure, clock.monotonic(), outcome.status, lane, isLate ? call.firstSentAt : undefined);
     return failure;
   }
 
@@ -222,7 +213,7 @@ export class KeyServerClient<Claims> {
 
   /** Whether more is in flight than the key server answers in time. */
   get #isCongested(): boolean {
-    return this.#gate.isCongested(this.#options.clock.monotonic());
+    return this.gate.isCongested(this.#options.clock.monotonic());
   }
 
   /** Whether so many questions are in flight that they, and a control question, fail for this reason alone. */
@@ -252,12 +243,12 @@ export class KeyServerClient<Claims> {
 
   #recordAnswer(mono: number, latencyMs: number, failed: number, lagMs = 0, lane?: Lane, call?: WatchedCall): void {
     this.#evidence.recordAnswer(mono, latencyMs, failed, call);
-    this.#gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
+    this.gate.recordAnswer(mono, mono - latencyMs, Math.max(0, latencyMs - lagMs), lane, this.#calls);
     // It may have been an outage that is over: another control question tells.
     this.#calibration.isNeeded ||= this.#evidence.trust.controlsFail;
     // Only a few keys may be slow: a control question that is answered ends the congestion.
-    if (this.#gate.isCongested(mono) || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono, !call)))
-      this.#controls.request();
+    if (this.gate.isCongested(mono) || (!this.#evidence.trust.isCalibrated && this.#calibration.isDue(mono, !call)))
+      this.controls.request();
   }
 
   #askControl(key: string, timeoutMs: number, isRepeat: boolean) {
@@ -295,12 +286,10 @@ export class KeyServerClient<Claims> {
     }
     const details = { ...failure, attempts: 1, durationMs, evidence };
     const failed = new VerifyFailure(failure.kind, failure.message, details);
-    if (evidence !== 'none') this.#gate.recordFailure(failed, mono, failure.status);
+    if (evidence !== 'none') this.gate.recordFailure(failed, mono, failure.status);
     else if (rulesOutOutage(failure)) this.#breaker?.recordSuccess();
     this.#options.onControl(failed, durationMs, result);
   }
 }
 
 type Concluded<Claims> = AttemptOutcome<Claims> | Promise<AttemptOutcome<Claims>>;
-
-const laneOf = (isKnown: boolean): Lane => (isKnown ? 'high' : 'low');

@@ -1,7 +1,8 @@
 import { sharesPromises } from '#platform';
 import { runtimeTransport } from '#transport';
 
-import { Backoffs, type Asking } from './backoffs.js';
+import { backOff } from './backoff.js';
+import type { Backoff, Entry } from '../cache/entry.js';
 import type { VerdictCache } from '../cache/verdict-cache.js';
 import { VerifyFailure } from '../core/failure.js';
 import { toHex } from '../core/fingerprint.js';
@@ -47,7 +48,8 @@ export class VerdictLoader<Claims> {
   #coalesced = 0;
   #refreshes = 0;
   readonly #fleet: Fleet<Claims> | undefined;
-  readonly #backoffs = new Backoffs<Claims>();
+  /** The latest, the oldest first. */
+  readonly #backoffs = new Map<string, Backoff>();
   #closed = false;
   /** Whether there seems to be an outage. */
   isOpen = false;
@@ -77,7 +79,7 @@ export class VerdictLoader<Claims> {
           observers.tell((o) => o.onBreaker?.({ state, failure }));
         },
         onControl: this.#recordControl.bind(this),
-        isNext: (own, mono) => this.#isNext(own, mono, {}, own),
+        refresh: this.#askInPause.bind(this),
         onAsk: (event, ask, toOutcome) => observers.ask(event, ask, toOutcome),
       },
       { transport: this.#transport, token: this.#token, sharesPromises },
@@ -85,7 +87,7 @@ export class VerdictLoader<Claims> {
     this.#health = new HealthMonitor({
       clock: options.clock,
       breaker: () => this.#client.counts.breaker,
-      askControl: () => this.#client.requestControl(),
+      askControl: () => this.#client.controls.request(),
       sharesPromises,
     });
     const deps = { token: this.#token, detach: this.detach.bind(this), logs: this.logs, sharesPromises };
@@ -109,7 +111,7 @@ export class VerdictLoader<Claims> {
     signal?.throwIfAborted();
     if (this.#closed) return toCheckResult(0, CLOSED);
     const checked = this.#checks.wait(this.#options);
-    this.#client.requestControl();
+    this.#client.controls.request();
     return await (signal === undefined ? checked : unlessAborted(checked, signal));
   }
 
@@ -120,7 +122,7 @@ export class VerdictLoader<Claims> {
 
   /** The failure a call would get now without being sent, if there is one. */
   blockedBy(mono: number): VerifyFailure | undefined {
-    return this.#client.blockedBy(mono);
+    return this.#client.gate.blockedBy(mono);
   }
 
   /** Asks, or waits for the answer to the same question. Rejects only with the reason of the caller's signal. */
@@ -151,9 +153,10 @@ export class VerdictLoader<Claims> {
   }
 
   /** Asks in the background although the gate refuses, as often as the trickle allows. */
-  trickle(fingerprint: string, key: string, mono: number, call: AnyVerifyOptions): void {
-    if (this.#closed || this.#flights.get(fingerprint) || (!sharesPromises && !call.waitUntil)) return;
-    this.#isNext({ fingerprint, key, isKnown: this.#cache.isKnown(fingerprint) }, mono, call);
+  trickle(fingerprint: string, key: string, entry: Entry<Claims>, mono: number, call: AnyVerifyOptions): void {
+    if (this.#flights.get(fingerprint) || (!sharesPromises && !call.waitUntil)) return;
+    const asking = { fingerprint, key, isKnown: entry.isVerified, backoff: entry.backoff };
+    if (this.#client.gate.isNext(asking, mono, false)) this.#askInPause(fingerprint, key, call);
   }
 
   /** Lets nobody join the flight of this key any more, or of any key. */
@@ -203,14 +206,10 @@ export class VerdictLoader<Claims> {
     return this.#flights.start(fingerprint, event, ask, sharesPromises);
   }
 
-  /** Whether `own` may be asked about during a pause. Another key that goes before it is asked about in the background. */
-  #isNext(asking: Asking, mono: number, call: AnyVerifyOptions, own?: Asking): boolean {
-    const next = this.#backoffs.next(asking, mono, (yields) =>
-      this.#client.tryTrickle(asking.isKnown, mono, yields && !this.isOpen),
-    );
-    if (next && next !== own)
-      this.#inBackground(this.#start(next.fingerprint, next.key, call, 'refresh', { trickle: true }).outcome, call);
-    return next === own;
+  /** Asks in the background although the gate refuses. */
+  #askInPause(fingerprint: string, key: string, call: AnyVerifyOptions = {}): void {
+    if (this.#closed) return;
+    this.#inBackground(this.#start(fingerprint, key, call, 'refresh', { trickle: true }).outcome, call);
   }
 
   /** Refreshes a verdict, unless another process did or is about to. Not a flight: nobody may have to wait for that. */
@@ -237,16 +236,18 @@ export class VerdictLoader<Claims> {
     const { position } = this.#cache;
     const positions = this.#fleet?.positions ?? {};
     const isKnown = this.#cache.isKnown(fingerprint);
-    const wasGood = this.#cache.get(fingerprint)?.result.valid === true;
+    const entry = this.#cache.get(fingerprint);
+    const wasGood = entry?.result.valid === true;
     const mayOpen = call.failOpen ?? this.#options.failOpen;
-    const question = { event, fingerprint, key, startedAt, isKnown, wasGood, mayOpen, onSent };
+    const { maxAgeMs } = call;
+    const backoff = entry ? entry.backoff : this.#backoffs.get(fingerprint);
+    const question = { event, fingerprint, key, startedAt, isKnown, wasGood, mayOpen, maxAgeMs, backoff, onSent };
     const answer = await this.#client.ask(question, trickle);
     if (answer instanceof VerifyFailure) return this.#recordFailure(fingerprint, answer);
     const { verdict, attempts, durationMs, clockSkewMs } = answer;
     if (this.#fleet) this.#fleet.clockSkewMs = clockSkewMs;
     this.#health.answered();
     this.logs.answered(this.#health, this.#options.clock);
-    this.#backoffs.end(fingerprint);
     const { result, freshness } = verdict;
     const isCached = this.#cache.set(fingerprint, verdict, position, this.#fleet?.maxTtlMs);
     // A flood of made-up keys writes nothing.
@@ -269,7 +270,7 @@ export class VerdictLoader<Claims> {
 
   #recordFailure(fingerprint: string, failure: VerifyFailure): VerifyFailure {
     const mono = this.#options.clock.monotonic();
-    this.#backoffs.begin(fingerprint, this.#cache.get(fingerprint), failure, mono, this.#options.random());
+    backOff(fingerprint, this.#cache.get(fingerprint), failure, this.#backoffs, mono);
     this.#failures[failure.kind]++;
     this.#health.failed(failure, false);
     this.logs.failed(failure, mono, this.#client.evidence.lastAnswerAt);
@@ -282,7 +283,7 @@ export class VerdictLoader<Claims> {
       this.#health.answered();
       this.logs.answered(this.#health, this.#options.clock);
     } else this.#health.failed(failure, true);
-    if (this.#checks.settle(result, failure)) this.#client.requestControl();
+    if (this.#checks.settle(result, failure)) this.#client.controls.request();
     this.#observers.tell((o) => o.onControl?.({ failure, durationMs }));
   }
 }

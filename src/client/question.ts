@@ -1,3 +1,4 @@
+import type { Backoff } from '../cache/entry.js';
 import type { Instant } from '../core/clock.js';
 import type { AskEvent, AskOutcome } from '../core/events.js';
 import { VerifyFailure, type AttemptFailure } from '../core/failure.js';
@@ -19,6 +20,10 @@ export interface KeyQuestion {
   readonly wasGood: boolean;
   /** Whether a failure may let the caller in: then it has to be found out first what evidence is worth here. */
   readonly mayOpen: boolean;
+  /** The oldest verdict that its caller takes, in milliseconds. */
+  readonly maxAgeMs?: number | undefined;
+  /** Its latest failures, unless it was answered since. */
+  readonly backoff: Backoff | undefined;
   /** Told when the first request is sent. */
   readonly onSent: (at: Instant) => void;
 }

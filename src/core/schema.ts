@@ -1,13 +1,4 @@
-import {
-  $ZodArray,
-  $ZodCustom,
-  $ZodDefault,
-  $ZodNever,
-  $ZodObject,
-  $ZodUnknown,
-  safeParse,
-  type $ZodType,
-} from 'zod/v4/core';
+import { $ZodArray, $ZodCustom, $ZodDefault, $ZodNever, $ZodObject, safeParse, type $ZodType } from 'zod/v4/core';
 
 // Of zod only the core: each schema of zod/mini has a dozen methods, which weigh 1 kB in a browser and are not called here.
 
@@ -32,15 +23,15 @@ export const strict = <S extends Shape>(shape: S, expected?: string) =>
     new $ZodObject({ type: 'object', shape, catchall: new $ZodNever({ type: 'never' }), error: () => expected }),
   );
 
-/** An object of these fields, and of any others beside them. */
-export const loose = <S extends Shape>(shape: S) =>
-  typed<Fields<S> & Readonly<Record<string, unknown>>>(new $ZodObject({ type: 'object', shape, catchall: anything() }));
+/** An object of these fields; of others it has, nothing is left. */
+export const loose = <S extends Shape>(shape: S) => typed<Fields<S>>(new $ZodObject({ type: 'object', shape }));
 
 /** An array of these, which must be one already. */
 export const list = <T extends readonly unknown[]>(element: Schema<T[number]>) =>
   typed<T>(new $ZodArray({ type: 'array', element }));
 
-export const anything = () => typed<unknown>(new $ZodUnknown({ type: 'unknown' }));
+/** Anything at all. */
+export const anything = () => check((value): value is unknown => isObject(value) || !isObject(value));
 
 /** The same, with what stands in for `undefined`. */
 export const withDefault = <T>(innerType: Schema<T>, defaultValue: T) =>

@@ -2,7 +2,7 @@ import { aType } from '../core/messages.js';
 import { isObject } from '../core/schema.js';
 
 /** Without case and separators, `client_id` and `clientId` are one. */
-export const plain = (name: string): string => name.toLowerCase().replaceAll('_', '').replaceAll('-', '');
+export const plain = (name: string): string => name.toLowerCase().replace(/[_-]/g, '');
 
 /** What a message may quote. */
 const NAME = /^[\w-]{3,40}$/;

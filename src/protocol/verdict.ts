@@ -1,7 +1,7 @@
 import type { $ZodIssue } from 'zod/v4/core';
 
 import { lazy } from '../core/lazy.js';
-import { fieldOf, isText, loose, optional, parse, check } from '../core/schema.js';
+import { fieldOf, isObject, isText, loose, optional, parse, check } from '../core/schema.js';
 import { isMisspelt, nearMiss, notFlag, notText } from './near-miss.js';
 import type { ProtocolAnswer } from './protocol.js';
 import { notVerdict } from './status.js';
@@ -48,7 +48,9 @@ export function decodeVerdict(json: unknown): ProtocolAnswer {
   if (misspelt.length > 0)
     return notVerdict(`missing: ${misspelt.map((name) => name + nearMiss(name, json)).join(', ')}`);
   // A field that has no place of its own in the result is a claim.
-  const { valid: _valid, client, tenant, key_id: keyId, expires_at: expiry, ...claims } = read.data;
+  const { client, tenant, key_id: keyId, expires_at: expiry } = read.data;
+  const rest: Readonly<Record<string, unknown>> = { ...(isObject(json) && json) };
+  const { valid: _valid, client: _client, tenant: _tenant, key_id: _keyId, expires_at: _expiry, ...claims } = rest;
   const expiresAt = isTime(expiry) ? epochMs(expiry) : undefined;
   if (expiresAt !== undefined && !isPlausibleTime(expiresAt)) {
     // Python's isoformat() leaves the offset out, for one.

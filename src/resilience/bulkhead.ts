@@ -23,6 +23,9 @@ const LEFT_TO_LOW = 1 / 8;
 /** Requests of the `high` lane go first, and may use nearly every slot. */
 export type Lane = 'high' | 'low';
 
+/** The lane of a key. */
+export const laneOf = (isKnown: boolean): Lane => (isKnown ? 'high' : 'low');
+
 /**
  * Bounds how many requests run at once and how many wait. Each lane has an adaptive limit of its own: it grows with each
  * answer that shows that the server bears more, and falls when the server is congested; that of the `low` lane also when it

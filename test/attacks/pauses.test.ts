@@ -111,6 +111,73 @@ describe.concurrent('one key that was good, hangs and is asked about each time, 
   });
 });
 
+describe.concurrent('during a pause that made-up keys bring about', () => {
+  const KNOWN = Array.from({ length: 10 }, newcomer);
+  const LIMITED = { status: 429, headers: { 'retry-after': '1' } };
+
+  /** Answers so many questions a second, whoever asks. */
+  function bucket(perSecond: number): () => boolean {
+    let tokens = perSecond;
+    let filledAt = performance.now();
+    return () => {
+      const now = performance.now();
+      tokens = Math.min(perSecond, tokens + ((now - filledAt) * perSecond) / 1_000);
+      filledAt = now;
+      if (tokens < 1) return false;
+      tokens--;
+      return true;
+    };
+  }
+  const ROWS = [
+    {
+      what: 'at a server that limits the rate of all',
+      madeUpEveryMs: 4,
+      fault: () => {
+        const hasToken = bucket(50);
+        return () => (hasToken() ? undefined : LIMITED);
+      },
+    },
+    {
+      what: 'while every fifth question about them meets a bad backend',
+      madeUpEveryMs: 20,
+      fault: () => {
+        let asked = 0;
+        return (key: string) =>
+          key.startsWith('sk-made-up-') ? LIMITED : ++asked % 5 === 0 ? { status: 503 } : undefined;
+      },
+    },
+    {
+      what: 'beside twelve good keys that are answered slowly and asked about all the time',
+      madeUpEveryMs: 20,
+      own: Array.from({ length: 12 }, () => `${newcomer()}-slow`),
+      fault: () => (key: string) =>
+        key.startsWith('sk-made-up-') ? LIMITED : key.endsWith('-slow') ? { slowMs: 900 } : undefined,
+    },
+  ];
+  test.for(crosswise(ROWS))(
+    'no known key is kept out for longer than 2 s, $what; $way, failOpen: $failOpen',
+    async ({ options, madeUpEveryMs, own = [], fault }, context) => {
+      const { server, verifier } = await lab(context, { ...options, cacheTtlMs: 2_000 });
+      await Promise.all([...own, ...KNOWN].map(async (key) => await verifier.verify(key)));
+      server.fault = fault();
+      const ms = 9_000;
+      let asked = 0;
+      const attacks = [
+        during(ms, madeUpEveryMs, async () => await verifier.verify(madeUp())),
+        during(
+          own.length && ms,
+          4,
+          async () => await verifier.verify(own[asked++ % own.length] ?? '', { maxAgeMs: 0 }),
+        ),
+      ];
+      let use = 0;
+      const used = await during(ms - 2_000, 50, async () => await getsIn(verifier, KNOWN[use++ % KNOWN.length] ?? ''));
+      expect(used.filter((gotIn) => !gotIn)).toEqual([]);
+      await Promise.all(attacks);
+    },
+  );
+});
+
 describe.concurrent('a 503 with Retry-After: 20', () => {
   test.for(everyWay([{}]))('keeps the breaker quiet; $way, failOpen: $failOpen', async (row, context) => {
     const breaker = { failureThreshold: 3, openMs: 20, maxOpenMs: 20 };

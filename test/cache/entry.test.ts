@@ -56,7 +56,7 @@ describe('after a failed refresh', () => {
 
   test('the key is not asked about until the backoff ends', () => {
     const backingOff = entry();
-    backingOff.backoff = { until: 200, since: 100, failure, isOwn: false };
+    backingOff.backoff = { until: 200, since: 100, failure, alone: 0 };
     expect(backingOff.backoffFailure(0)).toBe(failure);
     expect(backingOff.backoffFailure(199.9)).toBe(failure);
     expect(backingOff.backoffFailure(200)).toBeUndefined();

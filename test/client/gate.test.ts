@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 
-import { Gate, type GateOptions } from '../../src/client/gate.js';
+import { Gate, type Asking, type GateOptions } from '../../src/client/gate.js';
 import { VerifyFailure, type FailureDetails, type FailureKind } from '../../src/core/failure.js';
 import { Breaker } from '../../src/resilience/breaker.js';
 import type { Lane } from '../../src/resilience/bulkhead.js';
 import { testClock } from 'keyverify/testing';
 
 const LANES = ['high', 'low'] as const;
-const CIRCUIT_OPEN = 'keyverify: the key server is down, so only a few questions are asked for now';
-const RATE_LIMITED = 'keyverify: the key server limits our rate, so only a few questions are asked for now';
+const CIRCUIT_OPEN = 'keyverify: the key server is down, so only a few questions are asked';
+const RATE_LIMITED = 'keyverify: the key server limits our rate, so only a few questions are asked';
 
 function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly breaker?: boolean } = {}) {
   const clock = testClock();
@@ -19,7 +19,18 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
         () => undefined,
       )
     : undefined;
-  const gate = new Gate({ clock, timeoutMs: 2_000, maxConcurrency: 8, sharesPromises: true, ...options }, own);
+  const asked: string[] = [];
+  const refresh = (fingerprint: string, key: string): number => asked.push(`${key} ${fingerprint}`);
+  const gate = new Gate({ clock, timeoutMs: 2_000, maxConcurrency: 8, sharesPromises: true, refresh, ...options }, own);
+  /** Asks about a key during a pause; `call`: how. */
+  const isNext = (key: string, call: Partial<Asking> = {}, isAwaited = true): boolean =>
+    gate.isNext(
+      { fingerprint: `of ${key}`, key, isKnown: true, backoff: undefined, ...call },
+      clock.monotonic(),
+      isAwaited,
+    );
+  /** Whether a question is let through now about a key that doesn't wait. */
+  const passes = (lane: Lane): boolean => isNext(lane, { isKnown: lane === 'high', maxAgeMs: 0 });
   const record = (kind: FailureKind, details?: FailureDetails, ...rest: readonly [number?, Lane?, number?]): void =>
     gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), ...rest);
   const onTheirWay = (lane: Lane) => ({
@@ -46,6 +57,10 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
     clock,
     gate,
     breaker: own,
+    asked,
+    isNext,
+    passes,
+    state: () => own?.state,
     record,
     answer,
     taken,
@@ -57,8 +72,7 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
 
 describe('a gate', () => {
   test.each([true, false])('refuses nothing at first, with a breaker: %s', (breaker) => {
-    const { gate, blocked } = setUp({ breaker });
-    expect([gate.breakerState, blocked()]).toEqual(['closed', undefined]);
+    expect(setUp({ breaker }).blocked()).toBeUndefined();
   });
 });
 
@@ -104,20 +118,20 @@ describe('a rate limit', () => {
   test.each(['server_error', 'timeout', 'overloaded', 'misconfigured'] as const)(
     'is the only failure without evidence that pauses: not %s',
     (kind) => {
-      const { gate, record, blocked } = setUp();
+      const { record, blocked, state } = setUp();
       record(kind, { retryAfterMs: 3_000 });
-      expect([blocked(), gate.breakerState]).toEqual([undefined, 'closed']);
+      expect([blocked(), state()]).toEqual([undefined, 'closed']);
     },
   );
 });
 
 describe('an outage', () => {
   test.each(['proven', 'unproven'] as const)('opens the circuit: %s', async (evidence) => {
-    const { clock, gate, record, blocked } = setUp();
+    const { clock, record, blocked, state } = setUp();
     const cause = new Error('reset');
     record('unreachable', { evidence, cause });
     await clock.advance(400);
-    expect(gate.breakerState).toBe('open');
+    expect(state()).toBe('open');
     const failure = { kind: 'circuit_open', message: CIRCUIT_OPEN, retryAfterMs: 600, attempts: 0, evidence, cause };
     expect(blocked()).toMatchObject(failure);
     expect(blocked()?.isOutage).toBe(evidence === 'proven');
@@ -141,26 +155,26 @@ describe('an outage', () => {
   });
 
   test('ends with any answer', () => {
-    const { gate, record, answer, blocked } = setUp();
+    const { record, answer, blocked, state } = setUp();
     record('timeout', { evidence: 'proven' });
     answer(10);
-    expect([gate.breakerState, blocked()]).toEqual(['closed', undefined]);
+    expect([state(), blocked()]).toEqual(['closed', undefined]);
   });
 
   test('refuses although a probe is due where a timer probes', async () => {
-    const { clock, gate, record, blocked } = setUp();
+    const { clock, record, blocked, state } = setUp();
     record('timeout', { evidence: 'proven' });
     await clock.advance(1_000);
-    expect([blocked()?.kind, gate.breakerState]).toEqual(['circuit_open', 'open']);
+    expect([blocked()?.kind, state()]).toEqual(['circuit_open', 'open']);
   });
 
   test('makes one caller the probe where no timer does', async () => {
-    const { clock, gate, record, blocked } = setUp({ sharesPromises: false });
+    const { clock, record, blocked, state } = setUp({ sharesPromises: false });
     record('timeout', { evidence: 'proven' });
     await clock.advance(999);
     expect(blocked()).toBeDefined();
     await clock.advance(1);
-    expect([blocked(), gate.breakerState]).toEqual([undefined, 'half-open']);
+    expect([blocked(), state()]).toEqual([undefined, 'half-open']);
     expect(blocked()).toMatchObject({ retryAfterMs: 1_000 });
   });
 
@@ -176,30 +190,30 @@ describe('an outage', () => {
   });
 
   test('changes nothing where there is no breaker', () => {
-    const { gate, record, answer, blocked, room } = setUp({ breaker: false });
+    const { record, answer, blocked, room } = setUp({ breaker: false });
     record('timeout', { evidence: 'proven' });
     answer(10);
-    expect([gate.breakerState, blocked(), room()]).toEqual(['closed', undefined, 8]);
+    expect([blocked(), room()]).toEqual([undefined, 8]);
   });
 });
 
 describe('the trickle', () => {
   test('lets ten questions a second through about known keys and five about unknown ones, evenly', async () => {
-    const { clock, gate } = setUp();
+    const { clock, passes } = setUp();
     const passed = { high: 0, low: 0 };
     for (let ms = 0; ms < 1_000; ms += 10) {
-      for (const lane of LANES) if (gate.tryTrickle(lane, clock.monotonic())) passed[lane]++;
+      for (const lane of LANES) if (passes(lane)) passed[lane]++;
       await clock.advance(10);
     }
     expect(passed).toEqual({ high: 10, low: 5 });
   });
 
   /** How many questions of each lane pass within a second of a pause. */
-  async function inASecond({ clock, gate }: ReturnType<typeof setUp>): Promise<Record<Lane, number>> {
+  async function inASecond({ clock, passes }: ReturnType<typeof setUp>): Promise<Record<Lane, number>> {
     const passed = { high: 0, low: 0 };
     for (let ms = 0; ms < 1_000; ms += 10) {
       await clock.advance(10);
-      for (const lane of LANES) if (gate.tryTrickle(lane, clock.monotonic())) passed[lane]++;
+      for (const lane of LANES) if (passes(lane)) passed[lane]++;
     }
     return passed;
   }
@@ -287,8 +301,8 @@ describe('the trickle', () => {
   });
 
   test('lets known keys through without a breaker, too', () => {
-    const { clock, gate } = setUp({ breaker: false });
-    expect([1, 2].map(() => gate.tryTrickle('high', clock.monotonic()))).toEqual([true, false]);
+    const { passes } = setUp({ breaker: false });
+    expect([1, 2].map(() => passes('high'))).toEqual([true, false]);
   });
 
   test('starts over with the next pause', async () => {
@@ -301,7 +315,114 @@ describe('the trickle', () => {
   });
 });
 
+describe('known keys during a pause', () => {
+  const paused = (options: Partial<GateOptions> = {}) => {
+    const given = setUp(options);
+    given.record('rate_limited', { retryAfterMs: 60_000 });
+    return given;
+  };
+  const backoff = (until: number, alone: number) => ({ until, since: 0, failure: undefined, alone });
+
+  test('are asked about in order, a moment after they were presented', async () => {
+    const { isNext, asked, clock } = paused();
+    for (const key of ['a', 'b', 'a', 'c']) expect(isNext(key, {}, false)).toBe(false);
+    await clock.advance(49);
+    // The second drove the first.
+    expect(asked).toEqual(['a of a']);
+    await clock.advance(400);
+    expect(asked).toEqual(['a of a', 'b of b', 'a of a', 'c of c']);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('are asked about at once for a caller who waits, if no other key does', async () => {
+    const { isNext, asked, clock } = paused();
+    expect(isNext('a')).toBe(true);
+    expect(isNext('b')).toBe(false);
+    await clock.advance(100);
+    expect(asked).toEqual(['b of b']);
+    expect([isNext('c', {}, false), isNext('d')]).toEqual([false, false]);
+  });
+
+  test('are asked about as often as they are presented, where that is often, and answered', async () => {
+    const { isNext, asked, answer, clock } = paused();
+    for (let answered = 0; answered < 99; answered++) answer(10, 'high');
+    for (let ms = 0; ms < 1_000; ms++) {
+      isNext(`k${ms}`, {}, false);
+      await clock.advance(1);
+    }
+    expect(asked.length).toBeGreaterThan(400);
+  });
+
+  test('go before new ones where the rate is limited, but not in an outage', async () => {
+    const { isNext, record, clock } = paused();
+    isNext('a', {}, false);
+    expect(isNext('new', { isKnown: false })).toBe(false);
+    record('timeout', { evidence: 'proven' });
+    expect(isNext('new', { isKnown: false })).toBe(true);
+    await clock.advance(50);
+  });
+
+  test('are forgotten when the pause is over', async () => {
+    const { isNext, asked, clock } = paused();
+    await clock.advance(59_990);
+    isNext('a', {}, false);
+    await clock.advance(1_000);
+    expect([asked, clock.pending, isNext('new', { isKnown: false })]).toEqual([[], 0, true]);
+  });
+
+  test('wait no longer than they fail, and not while they are left alone', async () => {
+    const { isNext, asked, clock } = paused();
+    const until = clock.monotonic() + 100;
+    expect(isNext('a', { backoff: backoff(until, 0) })).toBe(false);
+    await clock.advance(99);
+    expect([asked, isNext('a', { backoff: backoff(until, 0) })]).toEqual([[], false]);
+    await clock.advance(1);
+    expect(isNext('a', { backoff: backoff(until, 0) })).toBe(true);
+  });
+
+  test.each([
+    ['that failed twice alone', { backoff: backoff(0, 2) }],
+    ['that failed alone, whose caller wants no cached verdict', { backoff: backoff(0, 1), maxAgeMs: 0 }],
+  ])('take what others have left for twice as long again, and never wait: one %s', async (_, call) => {
+    const { isNext, asked, clock } = paused();
+    expect(isNext('first')).toBe(true);
+    await clock.advance(299);
+    expect(isNext('a', call)).toBe(false);
+    await clock.advance(1);
+    expect(isNext('a', call)).toBe(true);
+    expect(isNext('b', call)).toBe(false);
+    await clock.advance(1_000);
+    expect(asked).toEqual([]);
+  });
+
+  test.each([
+    ['that failed once alone', { backoff: backoff(0, 1) }],
+    ['whose caller wants no cached verdict', { maxAgeMs: 0 }],
+  ])('take what is next all the same: one %s', async (_, call) => {
+    const { isNext, clock } = paused();
+    isNext('first');
+    await clock.advance(100);
+    expect(isNext('a', call)).toBe(true);
+  });
+
+  test('never wait where nothing is shared between requests', async () => {
+    const { isNext, asked, clock } = paused({ sharesPromises: false });
+    expect([isNext('a', {}, false), isNext('b', {}, false)]).toEqual([true, false]);
+    await clock.advance(1_000);
+    expect([asked, clock.pending]).toEqual([[], 0]);
+  });
+});
+
 describe('the queue', () => {
+  test('lets a question through that was allowed when it entered, though a pause goes on', async () => {
+    const { gate, fill, clock, record } = setUp({ maxConcurrency: 1 });
+    fill('high');
+    record('rate_limited', { retryAfterMs: 60_000 });
+    const entered = gate.enter('high', clock.monotonic());
+    gate.bulkhead.release('high');
+    expect(await entered).toBeUndefined();
+  });
+
   test.each(LANES)('gives the next slot to one that waits: %s', async (lane) => {
     const { gate, fill, clock } = setUp({ maxConcurrency: 1 });
     fill('high');

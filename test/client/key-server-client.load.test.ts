@@ -324,7 +324,7 @@ describe('a congested server', () => {
   test('counts as down if no connection can be made', async () => {
     const { ask, answerAll, client, clock } = await after();
     answerAll(new TransportError('unreachable', 'refused', { unconnected: true }));
-    client.requestControl();
+    client.controls.request();
     const late = await ask('sk-late');
     await clock.advance(1_000);
     expect(late.outcome).toMatchObject({ kind: 'unreachable', evidence: 'proven' });
@@ -335,7 +335,7 @@ describe('a congested server', () => {
       breaker: { failureThreshold: 1, openMs: 1_000, maxOpenMs: 5_000 },
     });
     answerAll(OUT);
-    client.requestControl();
+    client.controls.request();
     const late = await ask('sk-late');
     await clock.advance(1_000);
     expect(late.outcome).toMatchObject({ kind: 'server_error', evidence: 'none' });
@@ -345,7 +345,7 @@ describe('a congested server', () => {
 
   test('is congested no more after a quick answer to a control question', async () => {
     const { ask, answer, answerAll, client, clock } = await after();
-    client.requestControl();
+    client.controls.request();
     await clock.advance(500);
     await answer('control-2', UNKNOWN);
     answerAll(OUT);
@@ -389,7 +389,7 @@ describe('a burst at a server that works on all of it at once', () => {
     await rig.ask('sk-first');
     await rig.clock.advance(50);
     await rig.answer('sk-first', GOOD);
-    rig.client.requestControl();
+    rig.client.controls.request();
     await rig.clock.advance(50);
     await rig.answer('control-1', UNKNOWN);
     await rig.clock.advance(5_000);

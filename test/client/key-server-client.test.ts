@@ -196,27 +196,23 @@ describe('the breaker', () => {
   };
 
   test('refuses all but a trickle while it is open, whose failures take its evidence', async () => {
-    const { ask, blocked, keys, client, clock } = await opened({ sharesPromises: false });
+    const { ask, blocked, keys } = await opened({ sharesPromises: false });
     expect(blocked()).toMatchObject({ kind: 'circuit_open', isOutage: true });
     expect((await ask('sk-2')).outcome).toMatchObject({ kind: 'server_error', isOutage: true });
     expect((await ask('sk-3')).outcome).toBe(blocked());
     expect((await ask('sk-4', { isKnown: true })).outcome).toMatchObject({ kind: 'server_error' });
-    expect(client.tryTrickle(false, clock.monotonic())).toBe(false);
-    expect(client.tryTrickle(true, clock.monotonic())).toBe(false);
+    expect((await ask('sk-6')).outcome).toBe(blocked());
+    expect((await ask('sk-7', { isKnown: true })).outcome).toBe(blocked());
     expect((await ask('sk-5', {}, true)).outcome).toMatchObject({ kind: 'server_error' });
     expect(keys()).toEqual(['sk-2', 'sk-4', 'sk-5']);
   });
 
-  test('lets a few keys be asked about as during any pause, those that yield less often', async () => {
-    const { client, clock } = await opened();
-    const trickle = (isKnown: boolean) => client.tryTrickle(isKnown, clock.monotonic());
-    expect([trickle(true), trickle(true), trickle(false), trickle(false)]).toEqual([true, false, true, false]);
+  test('asks about a known key that waits in the background', async () => {
+    const { ask, blocked, keys, events, clock } = await opened();
+    await ask('sk-2', { isKnown: true });
+    expect((await ask('sk-3', { isKnown: true })).outcome).toBe(blocked());
     await clock.advance(100);
-    expect([trickle(true), trickle(true)]).toEqual([true, false]);
-    await clock.advance(299);
-    expect(client.tryTrickle(true, clock.monotonic(), true)).toBe(false);
-    await clock.advance(1);
-    expect(client.tryTrickle(true, clock.monotonic(), true)).toBe(true);
+    expect([keys(), events]).toEqual([['sk-2'], ['refresh sk-3']]);
   });
 
   test.each([true, false])(
@@ -381,7 +377,7 @@ test('what is known of the server: when it last gave a verdict, and whether it g
   await ask('sk-2');
   expect(known()).toEqual([first + 100, true]);
   transport.script = () => UNKNOWN;
-  client.requestControl();
+  client.controls.request();
   await clock.advance(2_000);
   expect(client.evidence.trust.controlsFail).toBe(false);
 });

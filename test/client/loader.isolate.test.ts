@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { memoryFleet } from 'keyverify/testing';
 
 import { sha256 } from '../../src/platform/server.js';
-import { KEY, loaderOf } from '../helpers/loader.js';
+import { KEY, entryOf, loaderOf } from '../helpers/loader.js';
 import { GOOD_BODY, response } from '../helpers/responses.js';
 import { GOOD as SERVED, OTHER, brief, rig, settle, until } from '../helpers/rig.js';
 
@@ -48,11 +48,11 @@ describe('in an isolate', () => {
   });
 
   test('a pause lets no question through that cannot be kept alive', async () => {
-    const { loader, clock, requests, answer } = loaderOf();
-    loader.trickle(FINGERPRINT, KEY, clock.monotonic(), {});
+    const { loader, clock, requests, answer, cache } = loaderOf();
+    loader.trickle(FINGERPRINT, KEY, entryOf(cache, KEY), clock.monotonic(), {});
     expect(requests).toHaveLength(0);
     const kept: Promise<unknown>[] = [];
-    loader.trickle(FINGERPRINT, KEY, clock.monotonic(), { waitUntil: (work) => kept.push(work) });
+    loader.trickle(FINGERPRINT, KEY, entryOf(cache, KEY), clock.monotonic(), { waitUntil: (work) => kept.push(work) });
     await clock.advance(0);
     await answer(GOOD);
     expect(await kept[0]).toMatchObject({ status: 'verified' });

@@ -1,11 +1,11 @@
 import { describe, expect, test, vi } from 'vitest';
 
-import { NotPublishedError, type KeyVerifierOptions, type Observer } from 'keyverify';
+import { NotPublishedError, type KeyVerifierOptions, type Observer, type VerifyOptions } from 'keyverify';
 import { memoryFleet, testClock } from 'keyverify/testing';
 
 import { VerifyFailure } from '../../src/core/failure.js';
 import { sha256 } from '../../src/platform/server.js';
-import { KEY, loaderOf } from '../helpers/loader.js';
+import { KEY, entryOf, loaderOf } from '../helpers/loader.js';
 import { GOOD_BODY, response } from '../helpers/responses.js';
 import { GOOD as SERVED, rig } from '../helpers/rig.js';
 
@@ -168,20 +168,17 @@ describe('a failure', () => {
     expect(loader.blockedBy(clock.monotonic())).toMatchObject({ kind: 'circuit_open' });
   });
 
-  test.each([
-    [0, 1_000],
-    [0.5, 750],
-  ])('backs a cached key off for a second, shortened by up to a half at random: %d', async (random, ms) => {
-    const { load, answer, cache, clock } = loaderOf({ random: () => random });
+  test('backs a cached key off for half a second', async () => {
+    const { load, answer, cache, clock } = loaderOf();
     await load();
     await answer(GOOD);
     const loading = await load();
-    await answer(LIMITED);
-    expect(loading.outcome).toBe('rate_limited');
+    await answer(response(404));
+    expect(loading.outcome).toBe('misconfigured');
     const now = clock.monotonic();
     const entry = cache.get(FINGERPRINT);
-    expect(entry?.backoffFailure(now + ms - 1)).toMatchObject({ kind: 'rate_limited' });
-    expect(entry?.backoffFailure(now + ms)).toBeUndefined();
+    expect(entry?.backoffFailure(now + 499)).toMatchObject({ kind: 'misconfigured' });
+    expect(entry?.backoffFailure(now + 500)).toBeUndefined();
   });
 
   test('is remembered as long as the key fails, until the next verdict', async () => {
@@ -205,24 +202,24 @@ describe('a failure', () => {
   test('is dropped when its back-off is over: in a long outage every entry would hold one', async () => {
     const { load, cache, clock, transport } = loaderOf();
     transport.script = () => GOOD;
-    const keys = ['sk-1', 'sk-2', 'sk-3'];
+    const keys = ['sk-1', 'sk-2', 'sk-3', 'sk-4'];
     for (const key of keys) await load(key);
     transport.script = () => response(404);
     const held = () => keys.map((key) => cache.get(sha256(key))?.backoff?.failure !== undefined);
     await load('sk-1');
-    await clock.advance(600);
+    await clock.advance(300);
     await load('sk-2');
     // Asked again, so the youngest.
     await load('sk-1');
-    await clock.advance(500);
+    await clock.advance(250);
     await load('sk-3');
-    expect(held()).toEqual([true, true, true]);
-    await clock.advance(500);
-    await load('sk-unknown');
-    expect(held()).toEqual([false, false, true]);
-    await clock.advance(500);
-    await load('sk-unknown');
-    expect(held()).toEqual([false, false, false]);
+    expect(held()).toEqual([true, true, true, false]);
+    await clock.advance(250);
+    await load('sk-4');
+    expect(held()).toEqual([false, false, true, true]);
+    await clock.advance(250);
+    await load('sk-4');
+    expect(held()).toEqual([false, false, false, true]);
   });
 });
 
@@ -289,8 +286,8 @@ describe('the trickle', () => {
     await given.load('sk-2');
     await given.answer(LIMITED);
     given.requests.length = 0;
-    const trickle = (key: string, waitUntil?: (work: Promise<unknown>) => void): void =>
-      given.loader.trickle(sha256(key), key, given.clock.monotonic(), { waitUntil });
+    const trickle = (key: string, call: VerifyOptions = {}): void =>
+      given.loader.trickle(sha256(key), key, entryOf(given.cache, key), given.clock.monotonic(), call);
     return { ...given, trickle };
   };
 
@@ -298,15 +295,22 @@ describe('the trickle', () => {
     const { trickle, requests, load, answer, events, clock } = await paused();
     expect((await load('sk-3')).outcome).toBeUndefined();
     expect((await load('sk-4')).outcome).toBe('rate_limited');
-    const kept: Promise<unknown>[] = [];
-    trickle(KEY, (work) => kept.push(work));
-    trickle('sk-5');
-    await clock.advance(0);
+    trickle(KEY);
+    await clock.advance(50);
     expect(requests.map(({ key }) => key)).toEqual(['sk-3', KEY]);
     events.length = 0;
     await answer(GOOD);
-    expect(await kept[0]).toMatchObject({ status: 'verified' });
     expect(events).toEqual(['key verified 1 0']);
+  });
+
+  test('asks at once about a key that was bad, if a question is left, and keeps the process at work until then', async () => {
+    const { trickle, requests, answer, clock } = await paused();
+    const kept: Promise<unknown>[] = [];
+    for (const key of ['sk-3', 'sk-4']) trickle(key, { waitUntil: (work) => kept.push(work) });
+    await clock.advance(0);
+    expect(requests.map(({ key }) => key)).toEqual(['sk-3']);
+    await answer(GOOD);
+    expect(await kept[0]).toMatchObject({ status: 'verified' });
   });
 
   test('asks about a key that has become known, however often it was limited while it was new', async () => {
@@ -335,9 +339,10 @@ describe('the trickle', () => {
       purposes.push(purpose);
       await ask();
     };
-    const { trickle, loader, answer } = await paused({ observers: [{ onAsk }] });
+    const { trickle, loader, answer, clock } = await paused({ observers: [{ onAsk }] });
     purposes.length = 0;
     trickle(KEY);
+    await clock.advance(50);
     await answer(GOOD);
     expect([purposes, loader.counts.refreshes]).toEqual([['refresh'], 1]);
   });
@@ -352,10 +357,14 @@ describe('the trickle', () => {
   });
 
   test('is over once the loader is closed', async () => {
-    const { trickle, loader, requests } = await paused();
-    await loader.close();
+    const { trickle, loader, requests, clock, events } = await paused();
     trickle(KEY);
-    expect(requests).toHaveLength(0);
+    await loader.close();
+    events.length = 0;
+    await clock.advance(100);
+    trickle(KEY);
+    await clock.advance(100);
+    expect([requests, events, clock.pending]).toEqual([[], [], 0]);
   });
 });
 

@@ -27,7 +27,7 @@ export function clientOf(setup: ClientSetup = {}) {
   const transport = new FakeTransport();
   const events: string[] = [];
   let controls = 0;
-  const client: KeyServerClient<unknown> = new KeyServerClient<unknown>(
+  const client = new KeyServerClient<unknown>(
     {
       verifyUrl: 'http://admin.test/verify',
       scope: undefined,
@@ -40,7 +40,7 @@ export function clientOf(setup: ClientSetup = {}) {
       maxConcurrency: 8,
       breaker: { failureThreshold: 3, openMs: 1_000, maxOpenMs: 5_000 },
       controlKey: () => `control-${++controls}`,
-      isNext: ({ isKnown }, mono): boolean => client.tryTrickle(isKnown, mono),
+      refresh: (fingerprint) => events.push(`refresh ${fingerprint}`),
       onBreaker: (state, failure) => events.push(`breaker ${state} ${String(failure?.kind)}`),
       onControl: (failure, durationMs) =>
         events.push(
@@ -65,6 +65,7 @@ export function clientOf(setup: ClientSetup = {}) {
       isKnown: false,
       wasGood: false,
       mayOpen: false,
+      backoff: undefined,
       onSent: () => undefined,
       ...question,
     };
@@ -93,6 +94,6 @@ export function clientOf(setup: ClientSetup = {}) {
       transport.script = () => reply;
     },
     keys: (): readonly string[] => transport.requests.map(({ key }) => key),
-    blocked: () => client.blockedBy(clock.monotonic()),
+    blocked: () => client.gate.blockedBy(clock.monotonic()),
   };
 }

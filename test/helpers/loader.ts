@@ -1,9 +1,11 @@
 import { testClock } from 'keyverify/testing';
 
+import { Entry } from '../../src/cache/entry.js';
 import { VerdictCache } from '../../src/cache/verdict-cache.js';
 import { VerdictLoader } from '../../src/client/loader.js';
 import { toHex } from '../../src/core/fingerprint.js';
 import { VerifyFailure } from '../../src/core/failure.js';
+import { rejected } from '../../src/core/result.js';
 import type { VerifyOptions } from '../../src/core/verifier.js';
 import { ResultCounter } from '../../src/observe/stats.js';
 import { Observers } from '../../src/observe/observers.js';
@@ -20,6 +22,11 @@ export const KEY = 'sk-good-0123456789abcdef';
 export interface Loading {
   outcome: string | undefined;
 }
+
+/** The entry of a key: as it is cached, or of one that was bad. */
+export const entryOf = (cache: VerdictCache<unknown>, key: string): Entry<unknown> =>
+  cache.get(sha256(key)) ??
+  new Entry(rejected('cache', 'unknown_key'), { wall: 0, mono: 0 }, { ttlMs: 1, refreshAtAge: 1, noStale: false });
 
 /** A loader and its cache, over a transport whose requests the test answers. */
 export function loaderOf(options: KeyVerifierOptions<boolean> = {}) {
