@@ -112,17 +112,18 @@ export class Gate {
    */
   isNext({ fingerprint, key, isKnown, maxAgeMs, backoff }: Asking, mono: number, isAwaited: boolean): boolean {
     if (backoff && mono < backoff.until) return false;
-    const yields = (backoff?.alone ?? 0) > (maxAgeMs === 0 ? 0 : 1);
+    const isFirst = this.#waiting.size === 0;
+    // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
+    const yields = isKnown ? (backoff?.alone ?? 0) > (maxAgeMs === 0 ? 0 : 1) : !isFirst && !this.#breaker?.failure;
     // An isolate may end a request before it has asked for another.
     const waits = this.#options.sharesPromises && isKnown && maxAgeMs !== 0 && !yields;
-    // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
-    const mayTry = (this.#waiting.size === 0 || (!isKnown && this.#breaker?.failure)) && (isAwaited || !waits);
-    if (mayTry && this.#pacers[laneOf(isKnown)].tryTake(mono, yields)) return true;
+    if ((isFirst || !isKnown) && (isAwaited || !waits) && this.#pacers[laneOf(isKnown)].tryTake(mono, yields))
+      return true;
     if (waits) {
       this.#waiting.set(fingerprint, key);
       this.#watch();
     }
-    if (isKnown && (isAwaited || this.#waiting.size > 1)) this.#askWaiting(mono);
+    if (isKnown && (isAwaited || !isFirst)) this.#askWaiting(mono);
     return false;
   }
 
@@ -249,12 +250,12 @@ const newPacers = () => ({ high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(NEW
 const OVERLOADED = 'keyverify: too many questions wait for the key server, see maxConcurrency';
 
 function rateLimited(retryAfterMs: number): VerifyFailure {
-  const message = 'keyverify: the key server limits our rate, so only a few questions are asked';
+  const message = 'keyverify: not asked: the key server limits our rate';
   return new VerifyFailure('rate_limited', message, { retryAfterMs });
 }
 
 function circuitOpen(retryAfterMs: number, { evidence, cause }: VerifyFailure): VerifyFailure {
-  const message = 'keyverify: the key server is down, so only a few questions are asked';
+  const message = 'keyverify: not asked: the key server is down';
   return new VerifyFailure('circuit_open', message, {
     retryAfterMs,
     evidence,

@@ -7,8 +7,8 @@ import type { Lane } from '../../src/resilience/bulkhead.js';
 import { testClock } from 'keyverify/testing';
 
 const LANES = ['high', 'low'] as const;
-const CIRCUIT_OPEN = 'keyverify: the key server is down, so only a few questions are asked';
-const RATE_LIMITED = 'keyverify: the key server limits our rate, so only a few questions are asked';
+const CIRCUIT_OPEN = 'keyverify: not asked: the key server is down';
+const RATE_LIMITED = 'keyverify: not asked: the key server limits our rate';
 
 function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly breaker?: boolean } = {}) {
   const clock = testClock();
@@ -353,13 +353,20 @@ describe('known keys during a pause', () => {
     expect(asked.length).toBeGreaterThan(400);
   });
 
-  test('go before new ones where the rate is limited, but not in an outage', async () => {
-    const { isNext, record, clock } = paused();
-    isNext('a', {}, false);
-    expect(isNext('new', { isKnown: false })).toBe(false);
+  test('leave new ones a third of their rate while they wait, but all of it in an outage', async () => {
+    const { isNext, record, passes, clock } = paused();
+    const inASecond = async (): Promise<number> => {
+      let passed = 0;
+      for (let ms = 0; ms < 1_000; ms += 10) {
+        for (let key = 0; key < 9; key++) isNext(`a${key}`, {}, false);
+        if (passes('low')) passed++;
+        await clock.advance(10);
+      }
+      return passed;
+    };
+    expect(await inASecond()).toBe(2);
     record('timeout', { evidence: 'proven' });
-    expect(isNext('new', { isKnown: false })).toBe(true);
-    await clock.advance(50);
+    expect(await inASecond()).toBe(5);
   });
 
   test('are forgotten when the pause is over', async () => {
