@@ -4,7 +4,7 @@ import type { VerifyFailure } from '../core/failure.js';
 /** How long a key isn't asked about after a failure, in milliseconds. */
 const BACKOFF_MS = 500;
 
-/** A key failed, so it isn't asked about for a while. `latest`: the latest failures by fingerprint, the oldest first. */
+/** A key failed, so it isn't asked about for a while. `latest`: the latest failures by fingerprint. */
 export function backOff(
   fingerprint: string,
   entry: { backoff?: Backoff | undefined } | undefined,
@@ -16,7 +16,7 @@ export function backOff(
   if (failure.attempts + failure.durationMs === 0) return;
   // A failure weighs more than a verdict: in a long outage, every entry would come to hold one.
   for (const [fingerprint, oldest] of latest) {
-    if (mono < oldest.until) break;
+    if (mono < oldest.until) continue;
     oldest.failure = undefined;
     latest.delete(fingerprint);
   }
