@@ -1,10 +1,7 @@
 import type { Backoff } from '../cache/entry.js';
 import type { VerifyFailure } from '../core/failure.js';
 
-/** How long a key isn't asked about after a failure, in milliseconds. */
-const BACKOFF_MS = 500;
-
-/** A key failed, so it isn't asked about for a while. `latest`: the latest failures by fingerprint. */
+/** A key failed, so it isn't asked about for half a second. `latest`: the latest failures by fingerprint, the oldest first. */
 export function backOff(
   fingerprint: string,
   entry: { backoff?: Backoff | undefined } | undefined,
@@ -16,7 +13,7 @@ export function backOff(
   if (failure.attempts + failure.durationMs === 0) return;
   // A failure weighs more than a verdict: in a long outage, every entry would come to hold one.
   for (const [fingerprint, oldest] of latest) {
-    if (mono < oldest.until) continue;
+    if (mono < oldest.until) break;
     oldest.failure = undefined;
     latest.delete(fingerprint);
   }
@@ -25,11 +22,12 @@ export function backOff(
   const alone = isOwn ? (before?.alone ?? 0) + 1 : 0;
   // A known key may have hung in an outage that is over: only the second time it is this key.
   const backoff = {
-    until: entry && alone === 1 ? mono : mono + BACKOFF_MS,
+    until: mono + (entry && alone === 1 ? 0 : 500),
     since: before?.since ?? mono,
     failure,
     alone,
   };
+  latest.delete(fingerprint);
   latest.set(fingerprint, backoff);
   if (entry) entry.backoff = backoff;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { VerifyFailure } from '../core/failure.js';
 import type { Breaker } from '../resilience/breaker.js';
-import { Bulkhead, laneOf, type Lane } from '../resilience/bulkhead.js';
+import { Bulkhead, type Lane } from '../resilience/bulkhead.js';
 import { Congestion, type InFlight } from '../resilience/congestion.js';
 import { Pacer } from '../resilience/pacer.js';
 import type { KeyQuestion } from './question.js';
@@ -66,7 +66,7 @@ export class Gate {
   #pausedUntil = -Infinity;
   /** Known keys that wait to be asked about during a pause, by fingerprint; those that have waited longest first. */
   readonly #waiting = new Map<string, string>();
-  #cancelTimer: (() => void) | undefined;
+  #timer: (() => void) | undefined;
   /** How many questions are asked briefly. */
   #brief = 0;
   /** Whether the latest control question that failed was answered with a `Retry-After`. */
@@ -114,10 +114,10 @@ export class Gate {
     if (backoff && mono < backoff.until) return false;
     const isFirst = this.#waiting.size === 0;
     // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
-    const yields = isKnown ? (backoff?.alone ?? 0) > (maxAgeMs === 0 ? 0 : 1) : !isFirst && !this.#breaker?.failure;
+    const yields = isKnown ? (backoff?.alone ?? 0) > (maxAgeMs === 0 ? 0 : 1) : !(isFirst || this.#breaker?.failure);
     // An isolate may end a request before it has asked for another.
     const waits = this.#options.sharesPromises && isKnown && maxAgeMs !== 0 && !yields;
-    if ((isFirst || !isKnown) && (isAwaited || !waits) && this.#pacers[laneOf(isKnown)].tryTake(mono, yields))
+    if ((isFirst || !isKnown) && (isAwaited || !waits) && this.#pacers[isKnown ? 'high' : 'low'].tryTake(mono, yields))
       return true;
     if (waits) {
       this.#waiting.set(fingerprint, key);
@@ -129,12 +129,12 @@ export class Gate {
 
   #watch(): void {
     const { clock } = this.#options;
-    if (this.#cancelTimer) return;
+    if (this.#timer) return;
     // Until then, a server that limits our rate may answer one more.
-    this.#cancelTimer = clock.after(
+    this.#timer = clock.after(
       50,
       () => {
-        this.#cancelTimer = undefined;
+        this.#timer = undefined;
         const mono = clock.monotonic();
         if (this.blockedBy(mono)) this.#askWaiting(mono);
         // No raw key is kept any longer.

@@ -48,7 +48,7 @@ export class VerdictLoader<Claims> {
   #coalesced = 0;
   #refreshes = 0;
   readonly #fleet: Fleet<Claims> | undefined;
-  /** The latest, by fingerprint. */
+  /** The latest by fingerprint, the oldest first. */
   readonly #backoffs = new Map<string, Backoff>();
   #closed = false;
   /** Whether there seems to be an outage. */

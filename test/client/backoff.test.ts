@@ -82,6 +82,31 @@ test('a failure is forgotten once it counts no longer', () => {
   expect(latest.size).toBe(2);
 });
 
+test('a key that goes on failing does not keep the failures of others', () => {
+  const latest = new Map<string, Backoff>();
+  const [again, other] = [entry(), entry()];
+  backOff('of again', again, fails('timeout', 'proven'), latest, 0);
+  backOff('of other', other, fails('timeout', 'proven'), latest, 100);
+  backOff('of again', again, fails('timeout', 'proven'), latest, 499);
+  backOff('of a third', entry(), fails('timeout', 'proven'), latest, 600);
+  expect([again, other].map((failed) => failed.backoff?.failure?.kind)).toEqual(['timeout', undefined]);
+});
+
+test('many failures at once are not looked at again and again', () => {
+  const latest = new Map<string, Backoff>();
+  let looks = 0;
+  const entries = latest[Symbol.iterator].bind(latest);
+  latest[Symbol.iterator] = function* () {
+    for (const each of entries()) {
+      looks++;
+      yield each;
+    }
+    return undefined;
+  };
+  for (let key = 0; key < 1_000; key++) backOff(`of ${key}`, undefined, fails('server_error'), latest, 0);
+  expect(looks).toBeLessThan(1_000);
+});
+
 test('a key is failing since the first failure in a row', () => {
   expect(failing(fails('timeout'), fails('timeout'), fails('timeout')).failingMs(3000)).toBe(2500);
 });
