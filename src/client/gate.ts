@@ -114,7 +114,7 @@ export class Gate {
     if (backoff && mono < backoff.until) return false;
     const isFirst = this.#waiting.size === 0;
     // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
-    const yields = isKnown ? (backoff?.alone ?? 0) > (maxAgeMs === 0 ? 0 : 1) : !(isFirst || this.#breaker?.failure);
+    const yields = isKnown ? (backoff?.alone ?? 0) > (maxAgeMs === 0 ? 0 : 3) : !(isFirst || this.#breaker?.failure);
     // An isolate may end a request before it has asked for another.
     const waits = this.#options.sharesPromises && isKnown && maxAgeMs !== 0 && !yields;
     if ((isFirst || !isKnown) && (isAwaited || !waits) && this.#pacers[isKnown ? 'high' : 'low'].tryTake(mono, yields))

@@ -388,7 +388,7 @@ describe('known keys during a pause', () => {
   });
 
   test.each([
-    ['that failed twice alone', { backoff: backoff(0, 2) }],
+    ['that failed four times alone', { backoff: backoff(0, 4) }],
     ['that failed alone, whose caller wants no cached verdict', { backoff: backoff(0, 1), maxAgeMs: 0 }],
   ])('take what others have left for twice as long again, and never wait: one %s', async (_, call) => {
     const { isNext, asked, clock } = paused();
@@ -403,7 +403,7 @@ describe('known keys during a pause', () => {
   });
 
   test.each([
-    ['that failed once alone', { backoff: backoff(0, 1) }],
+    ['that failed three times alone', { backoff: backoff(0, 3) }],
     ['whose caller wants no cached verdict', { maxAgeMs: 0 }],
   ])('take what is next all the same: one %s', async (_, call) => {
     const { isNext, clock } = paused();
