@@ -1,4 +1,6 @@
 /** `keyverify/node`: a listener for `node:http`, `node:https` and `node:http2`. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
 import { proceed } from '../guard/decision.js';
 import { createGuard } from '../guard/guard.js';
 import { guardNode, type NodeRequest, type NodeResponse, sendDenial } from '../guard/node.js';
@@ -14,6 +16,7 @@ export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
 /**
  * A listener that calls the handler only for requests with a valid key, with the caller's identity, and answers the others
  * itself. Throws `InvalidOptionsError` for wrong options. It catches no error of the handler, as `createServer()` by itself doesn't.
+ * The handler's parameters have the types of `node:http`; annotate them if they are those of `node:http2`.
  *
  * @example
  * ```ts
@@ -25,8 +28,8 @@ export type { AnyVerifier, VerifierSource } from '../guard/verifier.js';
  */
 export function apiKeyAuth<
   V extends AnyVerifier,
-  Request extends NodeRequest,
-  Response extends NodeResponse,
+  Request extends NodeRequest = IncomingMessage,
+  Response extends NodeResponse = ServerResponse,
   FailOpen extends boolean = FailOpenBy<V>,
   Optional extends boolean = false,
 >(

@@ -1,4 +1,5 @@
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 
 import express from 'express';
 import express4 from 'express4';
@@ -125,6 +126,20 @@ describe('a handler of node:http', () => {
   it('may return anything, such as the response', () => {
     createServer(forNode(closed, (_, response: ServerResponse, { client }) => response.end(client)));
     createServer(forNode(closed, async () => await Promise.resolve(1)));
+  });
+
+  it('gets the request and the response of node:http without saying so', () => {
+    const listener = forNode(closed, (request, response) => {
+      expectTypeOf(request).toEqualTypeOf<IncomingMessage>();
+      expectTypeOf(response).toEqualTypeOf<ServerResponse>();
+    });
+    createServer(listener);
+    createServer(forNode(closed, (request, response) => request.pipe(response.writeHead(200))));
+  });
+
+  it('may take those of HTTP/2', () => {
+    const handler = (request: Http2ServerRequest, response: Http2ServerResponse) => request.stream.pipe(response);
+    createSecureServer(forNode(closed, handler));
   });
 });
 
