@@ -10,6 +10,7 @@ export interface GateOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly maxConcurrency: number;
+  readonly random: () => number;
   /**
    * Whether promises and timers outlive the request that made them, so that other requests may await them: `false` on
    * isolates.
@@ -62,7 +63,7 @@ export class Gate {
   readonly #options: GateOptions;
   readonly #breaker: Breaker<VerifyFailure> | undefined;
   readonly #congestion: Readonly<Record<Lane, Congestion>>;
-  #pacers = newPacers();
+  readonly #pacers: Readonly<Record<Lane, Pacer>>;
   #pausedUntil = -Infinity;
   /** Known keys that wait to be asked about during a pause, by fingerprint; those that have waited longest first. */
   readonly #waiting = new Map<string, string>();
@@ -81,6 +82,10 @@ export class Gate {
     this.#options = options;
     this.#breaker = breaker;
     this.#congestion = { high: new Congestion(options.timeoutMs), low: new Congestion(options.timeoutMs) };
+    this.#pacers = {
+      high: new Pacer(KNOWN_PER_SECOND, options.random),
+      low: new Pacer(NEW_PER_SECOND, options.random),
+    };
     this.bulkhead = new Bulkhead(options.maxConcurrency, options.clock);
   }
 
@@ -202,7 +207,8 @@ export class Gate {
     this.#latestMs += (latencyMs - this.#latestMs) / 2;
     if (lane === undefined) {
       // It was sent last, so all that is asked is answered in time.
-      for (const congestion of Object.values(this.#congestion)) congestion.end(mono, sentAt);
+      this.#congestion.low.end(mono, sentAt);
+      this.#congestion.high.end(mono, sentAt);
       return;
     }
     const congestion = this.#congestion[lane];
@@ -227,8 +233,10 @@ export class Gate {
       else this.#pacers.low.slowDown();
     }
     if (kind !== 'rate_limited') return;
-    if (mono >= this.#pausedUntil) this.#pacers = newPacers();
-    else if (lane !== undefined) this.#pacers[lane].slowDown();
+    if (mono >= this.#pausedUntil) {
+      this.#pacers.low.slowDown(0);
+      this.#pacers.high.slowDown(0);
+    } else if (lane !== undefined) this.#pacers[lane].slowDown();
     this.#pausedUntil = Math.max(this.#pausedUntil, mono + Math.max(retryAfterMs ?? 0, DEFAULT_PAUSE_MS));
   }
 
@@ -244,8 +252,6 @@ export class Gate {
     return this.#blockedBy.failure;
   }
 }
-
-const newPacers = () => ({ high: new Pacer(KNOWN_PER_SECOND), low: new Pacer(NEW_PER_SECOND) });
 
 const OVERLOADED = 'keyverify: too many questions wait for the key server, see maxConcurrency';
 

@@ -67,7 +67,7 @@ export class KeyServerClient<Claims> {
     const probe = (openMs: number): void => this.controls.request(this.#evidence.probeMs(openMs), true);
     if (this.#breaker && sharesPromises) this.#probes = new ProbeTimer(clock, this.#breaker, probe);
     this.#lag = new LoopLag(clock);
-    this.gate = new Gate({ clock, timeoutMs, maxConcurrency, sharesPromises, refresh }, this.#breaker);
+    this.gate = new Gate({ clock, timeoutMs, maxConcurrency, random, sharesPromises, refresh }, this.#breaker);
     this.controls = new ControlQuestions({
       clock,
       timeoutMs,

@@ -1,21 +1,25 @@
-/** How much of the rate is left after a failure, as of TCP's window after a loss in CUBIC (RFC 9438). */
-const SLOWER = 0.7;
-
-/** Lets something happen a few times a second, evenly spread: more often while it succeeds, but never less often. */
+/**
+ * Lets something happen a few times a second, more often while it succeeds, but never less often. The intervals vary at random:
+ * somebody who comes at the pace of even ones would take all of them.
+ */
 export class Pacer {
   readonly #leastPerSecond: number;
   #perSecond: number;
   #tookAt = -Infinity;
 
-  constructor(perSecond: number) {
+  readonly #random: () => number;
+
+  constructor(perSecond: number, random: () => number) {
     this.#leastPerSecond = perSecond;
     this.#perSecond = perSecond;
+    this.#random = random;
   }
 
   /** With `yields`, only what others have left for twice as long again. */
   tryTake(mono: number, yields?: boolean): boolean {
-    if (mono < this.#tookAt + ((yields ? 3 : 1) * 1000) / this.#perSecond) return false;
-    this.#tookAt = mono;
+    const intervalMs = 1000 / this.#perSecond;
+    if (mono < this.#tookAt + intervalMs * (yields ? 3 : 1)) return false;
+    this.#tookAt = mono + intervalMs * (this.#random() - 0.5);
     return true;
   }
 
@@ -23,7 +27,8 @@ export class Pacer {
     this.#perSecond += this.#leastPerSecond;
   }
 
-  slowDown(): void {
-    this.#perSecond = Math.max(this.#perSecond * SLOWER, this.#leastPerSecond);
+  /** By default to so much of the rate that is left of TCP's window after a loss in CUBIC (RFC 9438). */
+  slowDown(ratio = 0.7): void {
+    this.#perSecond = Math.max(this.#perSecond * ratio, this.#leastPerSecond);
   }
 }

@@ -41,6 +41,21 @@ describe.concurrent('one key that is answered 429, asked about again and again',
   );
 });
 
+describe.concurrent(
+  'five made-up keys a second that are answered 429, at the pace at which new keys are asked about',
+  () => {
+    test.for(crosswise([{}]))('keep no newcomer out; $way, failOpen: $failOpen', async ({ options }, context) => {
+      const { server, verifier } = await lab(context, options);
+      server.fault = (key) =>
+        key.startsWith('sk-made-up-') ? { status: 429, headers: { 'retry-after': '30' } } : undefined;
+      const attack = during(15_000, 203, async () => await verifier.verify(madeUp()));
+      const arrived = await during(13_000, 1_000, async () => await getsIn(verifier, newcomer()));
+      expect(arrived).toEqual(arrived.map(() => true));
+      expect(letIn(await attack)).toEqual({});
+    });
+  },
+);
+
 describe.concurrent('one key that was good, is answered 429 and asked about each time', () => {
   const KNOWN = Array.from({ length: 10 }, newcomer);
 

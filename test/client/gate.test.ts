@@ -21,7 +21,8 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
     : undefined;
   const asked: string[] = [];
   const refresh = (fingerprint: string, key: string): number => asked.push(`${key} ${fingerprint}`);
-  const gate = new Gate({ clock, timeoutMs: 2_000, maxConcurrency: 8, sharesPromises: true, refresh, ...options }, own);
+  const even = { clock, timeoutMs: 2_000, maxConcurrency: 8, random: () => 0.5 };
+  const gate = new Gate({ ...even, sharesPromises: true, refresh, ...options }, own);
   /** Asks about a key during a pause; `call`: how. */
   const isNext = (key: string, call: Partial<Asking> = {}, isAwaited = true): boolean =>
     gate.isNext(

@@ -196,7 +196,7 @@ describe('the breaker', () => {
   };
 
   test('refuses all but a trickle while it is open, whose failures take its evidence', async () => {
-    const { ask, blocked, keys } = await opened({ sharesPromises: false });
+    const { ask, blocked, keys } = await opened({ sharesPromises: false, random: () => 0.5 });
     expect(blocked()).toMatchObject({ kind: 'circuit_open', isOutage: true });
     expect((await ask('sk-2')).outcome).toMatchObject({ kind: 'server_error', isOutage: true });
     expect((await ask('sk-3')).outcome).toBe(blocked());
