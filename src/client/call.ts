@@ -101,8 +101,7 @@ export class Call<Claims> implements WatchedCall {
   /** In the order in which they were made. */
   #all: readonly Attempt<Claims>[] = [];
   #renewal: Promise<string> | undefined;
-  #isAbandoned = false;
-  #skipsRetry = false;
+  #isGivenUp = false;
 
   constructor(options: CallOptions<Claims>, deps: CallDeps, context: CallContext) {
     this.#options = options;
@@ -133,15 +132,9 @@ export class Call<Claims> implements WatchedCall {
     return failed;
   }
 
-  /** Gives up now, to make room for others. */
-  abandon(): void {
-    this.#isAbandoned = true;
-    this.#context.deadline.expire();
-  }
-
-  /** Gives the retry up that it waits for, to make room for others: it then ends as it has failed so far. */
-  skipRetry(): void {
-    this.#skipsRetry = true;
+  /** Ends now, to make room for others. Where it waits for its retry, it ends as it has failed so far. */
+  giveUp(): void {
+    this.#isGivenUp = true;
     this.#context.deadline.interrupt();
   }
 
@@ -153,7 +146,7 @@ export class Call<Claims> implements WatchedCall {
         // Equal shares of what is left: a server that hangs leaves time for the retry.
         const shareMs = deadline.leftMs / (retries + 2 - attempt);
         let next = await this.#next(Math.min(shareMs, suspectAfterMs));
-        if (next === TIMED_OUT && shareMs > suspectAfterMs && deadline.leftMs > 0)
+        if (next === TIMED_OUT && shareMs > suspectAfterMs && !this.#isOver)
           next = await this.#waitOn(current, shareMs - suspectAfterMs);
         const outcome = this.#outcomeOf(next);
         if (isVerdict(outcome)) return outcome;
@@ -170,22 +163,25 @@ export class Call<Claims> implements WatchedCall {
     }
   }
 
+  get #isOver(): boolean {
+    return this.#isGivenUp || this.#context.deadline.leftMs <= 0;
+  }
+
   /** Waits before a retry. An earlier attempt may still be answered meanwhile. */
   async #pause(ms: number, failure: AttemptFailure): Promise<AttemptOutcome<Claims> | undefined> {
     const { clock } = this.#options;
-    const { deadline } = this.#context;
     const end = clock.monotonic() + ms;
-    for (let leftMs = ms; leftMs > 0 && deadline.leftMs > 0; leftMs = end - clock.monotonic()) {
+    for (let leftMs = ms; leftMs > 0 && !this.#isOver; leftMs = end - clock.monotonic()) {
       const outcome = this.#outcomeOf(await this.#next(leftMs));
       if (isVerdict(outcome)) return outcome;
-      if (this.#skipsRetry) return failure;
     }
-    return this.#isAbandoned ? ABANDONED : undefined;
+    if (!this.#isGivenUp) return undefined;
+    return this.waitsToRetry ? failure : ABANDONED;
   }
 
   /** An earlier attempt, which took more than its share of the time, may still be answered. */
   async #lastChance(failure: AttemptFailure): Promise<AttemptOutcome<Claims>> {
-    while (mayBeOutage(failure) && this.#open.length > 0 && this.#context.deadline.leftMs > 0) {
+    while (mayBeOutage(failure) && this.#open.length > 0 && !this.#isOver) {
       const outcome = this.#outcomeOf(await this.#next(this.#context.deadline.leftMs));
       if (isVerdict(outcome)) return outcome;
     }
@@ -215,14 +211,14 @@ export class Call<Claims> implements WatchedCall {
   }
 
   async #timeout({ waitsFor }: Attempt<Claims>): Promise<AttemptFailure> {
-    if (this.#isAbandoned) return ABANDONED;
+    if (this.#isGivenUp) return ABANDONED;
     if (waitsFor === 'token') {
       this.#deps.token.forget();
       return misconfigured('serviceToken() gave no token in time');
     }
     if (waitsFor === 'request') return misconfigured('the protocol made no request in time');
     if (waitsFor === 'claims') return misconfigured('the schema in claims did not finish in time');
-    if (this.#context.deadline.leftMs > 0) return TIMEOUT;
+    if (!this.#isOver) return TIMEOUT;
     if (!this.isSent) return UNSENT;
     return (await this.#context.deadline.isOwnLoad()) ? BUSY : TIMEOUT;
   }

@@ -127,9 +127,8 @@ export class KeyServerClient<Claims> {
   }
 
   async #queue(question: KeyQuestion, lane: Lane, retries: number): Promise<Asked<Claims>> {
-    const isNoSign = (call: WatchedCall): boolean => this.#evidence.isNoSign(call);
     if (this.gate.bulkhead.gainsFromLow(lane))
-      this.#calls.low.makeRoom(this.#options.clock.monotonic(), this.#evidence.hangsAfterMs, isNoSign);
+      this.#calls.low.makeRoom(this.#options.clock.monotonic(), this.#evidence);
     const failure = await this.gate.enter(lane, question.startedAt);
     return await (failure === undefined
       ? this.#call(question, lane, retries)

@@ -1,10 +1,10 @@
 import { LinkedList, type Linked } from '../resilience/linked-list.js';
 import type { LagWatch } from '../resilience/loop-lag.js';
-import type { WatchedCall } from './evidence.js';
+import type { OutageEvidence, WatchedCall } from './evidence.js';
 
 /** A question that holds a slot, and how late the event loop was meanwhile. */
 export interface LaneCall extends Linked<LaneCall> {
-  readonly call: WatchedCall & { readonly waitsToRetry: boolean; skipRetry(): void; abandon(): void };
+  readonly call: WatchedCall & { readonly waitsToRetry: boolean; giveUp(): void };
   readonly lag: LagWatch;
 }
 
@@ -21,17 +21,15 @@ export class LaneCalls extends LinkedList<LaneCall> {
   }
 
   /**
-   * Makes room: the oldest question that waits for its retry goes without it, or hangs, for longer than `hangsAfterMs` and while
-   * others were answered, and is given up.
+   * Makes room: gives up the oldest question that waits for its retry, or that hangs where that is no sign of an outage.
    */
-  makeRoom(mono: number, hangsAfterMs: number, answeredSince: (call: WatchedCall) => boolean): void {
+  makeRoom(mono: number, evidence: Pick<OutageEvidence, 'hangsAfterMs' | 'isNoSign'>): void {
     for (let held = this.oldest; held !== undefined; held = held.newer) {
       const { call, lag } = held;
-      const hangs = call.firstSentAt !== undefined && mono - call.firstSentAt - lag.ms >= hangsAfterMs;
-      if (!call.waitsToRetry && !(hangs && answeredSince(call))) continue;
+      const hangs = call.firstSentAt !== undefined && mono - call.firstSentAt - lag.ms >= evidence.hangsAfterMs;
+      if (!call.waitsToRetry && !(hangs && evidence.isNoSign(call))) continue;
       this.remove(held);
-      if (call.waitsToRetry) call.skipRetry();
-      else call.abandon();
+      call.giveUp();
       return;
     }
   }

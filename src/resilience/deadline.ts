@@ -14,7 +14,7 @@ export class Deadline {
   readonly #clock: Clock;
   /** How much time there was in the beginning, in milliseconds. */
   readonly ms: number;
-  #endsAt: number;
+  readonly #endsAt: number;
   #late = false;
   #timeUp: (() => void) | undefined;
 
@@ -28,12 +28,6 @@ export class Deadline {
   /** How many milliseconds are left. */
   get leftMs(): number {
     return Math.max(0, this.#endsAt - this.#clock.monotonic());
-  }
-
-  /** Ends the time now. */
-  expire(): void {
-    this.#endsAt = this.#clock.monotonic();
-    this.interrupt();
   }
 
   /** Ends the wait that is under way, but not the time. */

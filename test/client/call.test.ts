@@ -230,20 +230,20 @@ describe('an earlier attempt', () => {
   });
 });
 
-test('a call that is to skip its retry ends as it has failed so far', async () => {
+test('a call that is given up while it waits for its retry ends as it has failed so far', async () => {
   const { end, call, clock, landed, requests } = startCall({ replies: [response(503, '', { 'retry-after': '1' })] });
   await clock.advance(100);
   expect([call.waitsToRetry, landed.afterMs]).toEqual([true, undefined]);
-  call.skipRetry();
+  call.giveUp();
   expect(await end()).toMatchObject({ kind: 'server_error', retryAfterMs: 1_000 });
   expect([landed.afterMs, requests.length, clock.pending]).toEqual([100, 1, 0]);
 });
 
-describe('a call that is abandoned', () => {
+describe('a call that is given up', () => {
   test('ends at once, for a reason that opens nothing', async () => {
     const { call, clock, requests, landed, told } = startCall();
     await clock.advance(100);
-    call.abandon();
+    call.giveUp();
     await clock.advance(0);
     expect(landed).toEqual({
       value: {
@@ -256,13 +256,24 @@ describe('a call that is abandoned', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test('asks no more while a retry is put off', async () => {
-    const { call, clock, requests, landed } = startCall({ replies: [response(503)], random: () => 0.9 });
-    await clock.advance(10);
-    call.abandon();
+  test('asks no more while a retry is put off and an earlier attempt is open', async () => {
+    const { answer, call, clock, requests, landed } = startCall({ retries: 2, timeoutMs: 3_000 });
+    await clock.advance(1_000);
+    await answer(1, response(503, '', { 'retry-after': '1' }));
+    await clock.advance(500);
+    call.giveUp();
     await clock.advance(0);
-    expect(landed).toMatchObject({ value: { kind: 'overloaded' }, afterMs: 10 });
-    expect(requests).toHaveLength(1);
+    expect(landed).toMatchObject({ value: { kind: 'overloaded' }, afterMs: 1_500 });
+    expect(requests).toHaveLength(2);
+  });
+
+  test('ends at once, too, where only an earlier attempt is waited for', async () => {
+    const { answer, call, clock, landed } = startCall({ retries: 1 });
+    await clock.advance(1_000);
+    await answer(1, response(503));
+    call.giveUp();
+    await clock.advance(0);
+    expect(landed).toMatchObject({ value: { kind: 'server_error' }, afterMs: 1_000 });
   });
 });
 

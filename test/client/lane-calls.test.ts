@@ -4,24 +4,23 @@ import { LaneCalls, type LaneCall } from '../../src/client/lane-calls.js';
 
 const HANGS_AFTER_MS = 250;
 
-/** A question that was sent at this time, and whether it was given up. */
+/** A question that was sent at this time, and whether it is given up. */
 function laneCall(firstSentAt: number | undefined, { waitsToRetry = false, lagMs = 0 } = {}) {
   const call = {
     firstSentAt,
     waitsToRetry,
-    end: '',
-    abandon: () => void (call.end = 'given up'),
-    skipRetry: () => void (call.end = 'without its retry'),
+    isGivenUp: false,
+    giveUp: () => void (call.isGivenUp = true),
   };
   return { call, lag: { ms: lagMs, stop: () => undefined } } satisfies LaneCall;
 }
 
-function makeRoom(calls: readonly ReturnType<typeof laneCall>[], answered: readonly unknown[] = []): string[] {
+function makeRoom(calls: readonly ReturnType<typeof laneCall>[], noSigns: readonly unknown[] = []): boolean[] {
   const lane = new LaneCalls();
   for (const call of calls) lane.add(call);
-  lane.makeRoom(1_000, HANGS_AFTER_MS, (call) => answered.includes(call));
-  expect(lane.size).toBe(calls.length - calls.filter(({ call }) => call.end !== '').length);
-  return calls.map(({ call }) => call.end);
+  lane.makeRoom(1_000, { hangsAfterMs: HANGS_AFTER_MS, isNoSign: (call) => noSigns.includes(call) });
+  expect(lane.size).toBe(calls.filter(({ call }) => !call.isGivenUp).length);
+  return calls.map(({ call }) => call.isGivenUp);
 }
 
 const room = (...calls: ReturnType<typeof laneCall>[]) =>
@@ -31,22 +30,22 @@ const room = (...calls: ReturnType<typeof laneCall>[]) =>
   );
 
 test('the oldest question that hangs makes room, and no other', () => {
-  expect(room(laneCall(750), laneCall(750), laneCall(900))).toEqual(['given up', '', '']);
+  expect(room(laneCall(750), laneCall(750), laneCall(900))).toEqual([true, false, false]);
 });
 
-test('one that waits for its retry goes without it, however young it is, and whoever is answered', () => {
-  expect(room(laneCall(990), laneCall(995, { waitsToRetry: true }))).toEqual(['', 'without its retry']);
-  expect(makeRoom([laneCall(100), laneCall(995, { waitsToRetry: true })])).toEqual(['', 'without its retry']);
+test('one that waits for its retry makes room, however young it is, and whatever it is a sign of', () => {
+  expect(room(laneCall(990), laneCall(995, { waitsToRetry: true }))).toEqual([false, true]);
+  expect(makeRoom([laneCall(100), laneCall(995, { waitsToRetry: true })])).toEqual([false, true]);
 });
 
 test('none makes room that is young, was not sent, or was late because of our own event loop', () => {
-  expect(room(laneCall(751), laneCall(undefined), laneCall(700, { lagMs: 51 }))).toEqual(['', '', '']);
+  expect(room(laneCall(751), laneCall(undefined), laneCall(700, { lagMs: 51 }))).toEqual([false, false, false]);
 });
 
-test('none makes room while nobody else was answered, but the next one may', () => {
+test('none makes room that may be a sign of an outage, but the next one may', () => {
   const [first, second] = [laneCall(100), laneCall(200)];
-  expect(makeRoom([first, second])).toEqual(['', '']);
-  expect(makeRoom([laneCall(100), second], [second.call])).toEqual(['', 'given up']);
+  expect(makeRoom([first, second])).toEqual([false, false]);
+  expect(makeRoom([laneCall(100), second], [second.call])).toEqual([false, true]);
 });
 
 test('those that were sent at some moment or later are counted, and those that are yet to be sent', () => {

@@ -98,14 +98,14 @@ describe('a race', () => {
   });
 });
 
-describe('expire', () => {
-  test('ends a race at once, and leaves no timer', async () => {
+describe('interrupt', () => {
+  test('ends a race at once, and leaves no timer, but the time that is left', async () => {
     const clock = testClock();
     const deadline = new Deadline(clock, 50);
     const raced = watch(deadline.race(never));
     await clock.advance(10);
-    deadline.expire();
-    expect(deadline.leftMs).toBe(0);
+    deadline.interrupt();
+    expect(deadline.leftMs).toBe(40);
     await clock.advance(0);
     expect(raced.outcome).toBe(TIMED_OUT);
     expect(clock.pending).toBe(0);
@@ -116,19 +116,19 @@ describe('expire', () => {
     const clock = testClock();
     const deadline = new Deadline(clock, 50);
     const raced = watch(deadline.race(never));
-    clock.after(50, () => deadline.expire());
+    clock.after(50, () => deadline.interrupt());
     await clock.advance(50);
     expect(raced.outcome).toBe(TIMED_OUT);
     expect(clock.pending).toBe(0);
   });
 
-  test('leaves no time for a later race', async () => {
+  test('does not end a later race', async () => {
     const clock = testClock();
     const deadline = new Deadline(clock, 50);
-    deadline.expire();
+    deadline.interrupt();
     const raced = watch(deadline.race(never));
     await clock.advance(0);
-    expect(raced.outcome).toBe(TIMED_OUT);
+    expect(raced.outcome).not.toBe(TIMED_OUT);
   });
 });
 
