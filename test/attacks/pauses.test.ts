@@ -48,8 +48,8 @@ describe.concurrent(
       const { server, verifier } = await lab(context, options);
       server.fault = (key) =>
         key.startsWith('sk-made-up-') ? { status: 429, headers: { 'retry-after': '30' } } : undefined;
-      const attack = during(15_000, 203, async () => await verifier.verify(madeUp()));
-      const arrived = await during(13_000, 1_000, async () => await getsIn(verifier, newcomer()));
+      const attack = during(9_000, 203, async () => await verifier.verify(madeUp()));
+      const arrived = await during(8_000, 1_000, async () => await getsIn(verifier, newcomer()));
       expect(arrived).toEqual(arrived.map(() => true));
       expect(letIn(await attack)).toEqual({});
     });
