@@ -234,6 +234,7 @@ export class Gate {
     }
     if (kind !== 'rate_limited') return;
     if (mono >= this.#pausedUntil) {
+      // Each pause begins at the lowest rate.
       this.#pacers.low.slowDown(0);
       this.#pacers.high.slowDown(0);
     } else if (lane !== undefined) this.#pacers[lane].slowDown();

@@ -4,10 +4,9 @@
  */
 export class Pacer {
   readonly #leastPerSecond: number;
+  readonly #random: () => number;
   #perSecond: number;
   #tookAt = -Infinity;
-
-  readonly #random: () => number;
 
   constructor(perSecond: number, random: () => number) {
     this.#leastPerSecond = perSecond;
@@ -27,7 +26,7 @@ export class Pacer {
     this.#perSecond += this.#leastPerSecond;
   }
 
-  /** By default to so much of the rate that is left of TCP's window after a loss in CUBIC (RFC 9438). */
+  /** Lowers the rate, by default to 70 %, as CUBIC lowers TCP's window after a loss (RFC 9438). */
   slowDown(ratio = 0.7): void {
     this.#perSecond = Math.max(this.#perSecond * ratio, this.#leastPerSecond);
   }
