@@ -1,7 +1,10 @@
 import type { Backoff } from '../cache/entry.js';
 import type { VerifyFailure } from '../core/failure.js';
 
-/** A key failed, so it isn't asked about for half a second. `latest`: the latest failures by fingerprint, the oldest first. */
+/** How long a key isn't asked about after a failure, in milliseconds. */
+const BACKOFF_MS = 500;
+
+/** A key failed, so it isn't asked about for a while. `latest`: the latest failures by fingerprint, the oldest first. */
 export function backOff(
   fingerprint: string,
   entry: { backoff?: Backoff | undefined } | undefined,
@@ -22,7 +25,7 @@ export function backOff(
   const alone = isOwn ? (before?.alone ?? 0) + 1 : 0;
   // A known key may have hung in an outage that is over: only the second time it is this key.
   const backoff = {
-    until: mono + (entry && alone === 1 ? 0 : 500),
+    until: mono + (entry && alone === 1 ? 0 : BACKOFF_MS),
     since: before?.since ?? mono,
     failure,
     alone,

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { VerifyFailure } from '../core/failure.js';
 import type { Breaker } from '../resilience/breaker.js';
-import { Bulkhead, type Lane } from '../resilience/bulkhead.js';
+import { Bulkhead, laneOf, type Lane } from '../resilience/bulkhead.js';
 import { Congestion, type InFlight } from '../resilience/congestion.js';
 import { Pacer } from '../resilience/pacer.js';
 import type { KeyQuestion } from './question.js';
@@ -53,6 +53,9 @@ const ANSWERS_LEFT = 2;
  */
 const KNOWN_PER_SECOND = 10;
 const NEW_PER_SECOND = 5;
+
+/** How often in a row a known key fails alone before it comes after all others. A limit on all questions hardly does that. */
+const FAILS_ALONE = 4;
 
 /** A question that may be asked during a pause. */
 export type Asking = Pick<KeyQuestion, 'fingerprint' | 'key' | 'isKnown' | 'maxAgeMs' | 'backoff'>;
@@ -119,10 +122,12 @@ export class Gate {
     if (backoff && mono < backoff.until) return false;
     const isFirst = this.#waiting.size === 0;
     // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
-    const yields = isKnown ? (backoff?.alone ?? 0) > (maxAgeMs === 0 ? 0 : 3) : !(isFirst || this.#breaker?.failure);
+    const yields = isKnown
+      ? (backoff?.alone ?? 0) >= (maxAgeMs === 0 ? 1 : FAILS_ALONE)
+      : !(isFirst || this.#breaker?.failure);
     // An isolate may end a request before it has asked for another.
     const waits = this.#options.sharesPromises && isKnown && maxAgeMs !== 0 && !yields;
-    if ((isFirst || !isKnown) && (isAwaited || !waits) && this.#pacers[isKnown ? 'high' : 'low'].tryTake(mono, yields))
+    if ((isFirst || !isKnown) && (isAwaited || !waits) && this.#pacers[laneOf(isKnown)].tryTake(mono, yields))
       return true;
     if (waits) {
       this.#waiting.set(fingerprint, key);
