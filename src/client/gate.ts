@@ -35,6 +35,9 @@ type Calls = Readonly<Record<Lane, InFlight>>;
 /** The part of `timeoutMs` within which a server that is down fails at once. */
 const QUICK_RATIO = 1 / 8;
 
+/** The part of `timeoutMs` by which an answer is too early for a queue, if it overtakes what was sent so long before. */
+const OVERTAKES_RATIO = 1 / 8;
+
 /** How long a 429 without a `Retry-After` pauses us, in milliseconds. */
 const DEFAULT_PAUSE_MS = 1000;
 
@@ -214,6 +217,9 @@ export class Gate {
       // It was sent last, so all that is asked is answered in time.
       this.#congestion.low.end(mono, sentAt);
       this.#congestion.high.end(mono, sentAt);
+      // Keys that hang hold the slots, and the server doesn't shed load: in order of arrival, nothing is overtaken.
+      if (calls.low.size > calls.low.sentSince(sentAt - this.#options.timeoutMs * OVERTAKES_RATIO))
+        this.bulkhead.start();
       return;
     }
     const congestion = this.#congestion[lane];

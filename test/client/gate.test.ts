@@ -38,9 +38,11 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
     get size() {
       return taken[lane];
     },
-    sentSince: () => taken[lane],
+    sentSince: (mono: number) => (mono > sentAt[lane] ? 0 : taken[lane]),
   });
   const taken = { high: 0, low: 0 };
+  /** When all that are taken were sent. Default: just now. */
+  const sentAt = { high: Infinity, low: Infinity };
   const calls = { high: onTheirWay('high'), low: onTheirWay('low') };
   const answer = (latencyMs: number, lane?: Lane): void =>
     gate.recordAnswer(clock.monotonic(), clock.monotonic() - latencyMs, latencyMs, lane, calls);
@@ -65,6 +67,7 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
     record,
     answer,
     taken,
+    sentAt,
     room,
     fill,
     blocked: () => gate.blockedBy(clock.monotonic()),
@@ -547,6 +550,25 @@ describe('the limit on unknown keys', () => {
     answer(10, 'low');
     expect(room()).toBe(26);
   });
+
+  test.each<[string, number, Lane | undefined, Lane, number]>([
+    ['takes it back', 251, undefined, 'low', 48],
+    ['takes back nothing where it was sent at about the same time', 250, undefined, 'low', 25],
+    ['takes back nothing where it overtook known keys', 251, undefined, 'high', 25],
+    ['takes back nothing where it was no control question', 251, 'low', 'low', 26],
+  ])(
+    'an answer that overtook a question about a new key %s, what the server shed',
+    async (_, ms, lane, other, expected) => {
+      const { answer, clock, record, room, sentAt, taken } = setUp({ maxConcurrency: 100 });
+      answer(10, 'low');
+      record('server_error', {}, 503);
+      taken[other] = 1;
+      sentAt[other] = clock.monotonic();
+      await clock.advance(ms);
+      answer(0, lane);
+      expect(room()).toBe(expected);
+    },
+  );
 
   /** One of forty-one questions was answered after a second. */
   const congested = async (lane: Lane) => {

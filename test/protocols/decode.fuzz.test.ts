@@ -30,9 +30,8 @@ const isName = (it: unknown): boolean => typeof it === 'string' && it.length > 0
 const isNameOrNothing = (it: unknown): boolean => (it ?? undefined) === undefined || isName(it);
 const isAhead = (it: unknown, factor: number): boolean => {
   if ((it ?? undefined) === undefined) return true;
-  if (typeof it !== 'number') return factor !== 1 && Date.parse(String(it)) > NOW;
-  // A number that far ahead is of another unit. A date is what it says, up to the year 9999.
-  return it * factor > NOW && it * factor < 1e14;
+  const ms = typeof it === 'number' ? it * factor : factor === 1 ? NaN : Date.parse(String(it));
+  return ms > NOW && ms < Date.UTC(10_000, 0);
 };
 
 const PRESETS: readonly Subject[] = [
