@@ -281,8 +281,8 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     if (entry === undefined && !isAdmissible(key, this.#options.keyFormat, this.#onThrow))
       return this.#counter.count(localRejection(key));
     const outcome = await this.#loader.load(fingerprint, key, options);
-    if (!(outcome instanceof VerifyFailure)) return this.#counter.count(outcome);
-    return this.#counter.count(this.#decide(fingerprint, outcome, options));
+    const result = outcome instanceof VerifyFailure ? this.#decide(fingerprint, outcome, options) : outcome;
+    return this.#counter.count(result);
   }
 
   #decide(fingerprint: string, failure: VerifyFailure, options: AnyVerifyOptions): Result<Claims> {
@@ -294,7 +294,7 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     const mayOpen = failOpen === true && !this.#cache.isInvalidated(fingerprint);
     const result = decide(stale, failure, mayOpen);
     if (result.status === 'failed-open') {
-      this.#loader.logs.failedOpen(failure);
+      this.#loader.logs.failedOpen();
       this.#observers.tell((o) => o.onFailOpen?.({ fingerprint: toHex(fingerprint), failure, result }));
     }
     return result;
@@ -310,10 +310,13 @@ export class KeyVerifier<FailOpen extends boolean = false, Claims = DefaultClaim
     const { staleIfErrorMs, timeoutMs, clock } = this.#options;
     const { lastAnswerAt, trust } = this.#loader.evidence;
     const mono = clock.monotonic();
-    const answeredMs = mono - lastAnswerAt;
-    const failingMs = entry.failingMs(mono) - timeoutMs;
-    const { controlsFail } = trust;
-    const result = staleResult(entry, age, failure, { staleIfErrorMs, maxAgeMs, answeredMs, failingMs, controlsFail });
+    const result = staleResult(entry, age, failure, {
+      staleIfErrorMs,
+      maxAgeMs,
+      answeredMs: mono - lastAnswerAt,
+      failingMs: entry.failingMs(mono) - timeoutMs,
+      controlsFail: trust.controlsFail,
+    });
     if (result?.source === 'stale')
       this.#observers.tell((o) => o.onStale?.({ fingerprint: toHex(fingerprint), failure, result }));
     return result;

@@ -39,9 +39,7 @@ export const CONGESTED: AttemptFailure = {
   message: 'keyverify: no answer in time: more questions are in flight than the key server can answer in time',
 };
 
-export const UNUSABLE = misconfigured(
-  'transport, fetch, protocol or serviceToken returned neither a response nor an error',
-);
+export const UNUSABLE = misconfigured('transport, fetch, protocol or serviceToken gave neither response nor error');
 
 export const NO_SLOT: AttemptFailure = {
   kind: 'timeout',

@@ -75,6 +75,9 @@ const FRESH: SendOptions = { fresh: true };
 const isAmbiguous = (decoded: DecodedVerdict): boolean =>
   decoded.kind === 'rejected' && decoded.ambiguous && decoded.result.reason !== 'rate_limited';
 
+/** What may take too long beside the key server. */
+const OWN_WORK = { token: 'serviceToken()', request: 'the protocol', claims: 'the schema in claims' };
+
 /** The attempt that ended next. */
 type Next<Claims> = Attempt<Claims> | typeof TIMED_OUT;
 
@@ -212,12 +215,8 @@ export class Call<Claims> implements WatchedCall {
 
   async #timeout({ waitsFor }: Attempt<Claims>): Promise<AttemptFailure> {
     if (this.#isGivenUp) return ABANDONED;
-    if (waitsFor === 'token') {
-      this.#deps.token.forget();
-      return misconfigured('serviceToken() gave no token in time');
-    }
-    if (waitsFor === 'request') return misconfigured('the protocol made no request in time');
-    if (waitsFor === 'claims') return misconfigured('the schema in claims did not finish in time');
+    if (waitsFor === 'token') this.#deps.token.forget();
+    if (waitsFor !== 'response') return misconfigured(`${OWN_WORK[waitsFor]} took too long`);
     if (!this.#isOver) return TIMEOUT;
     if (!this.isSent) return UNSENT;
     return (await this.#context.deadline.isOwnLoad()) ? BUSY : TIMEOUT;

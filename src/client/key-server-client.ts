@@ -185,24 +185,22 @@ export class KeyServerClient<Claims> {
     const { clock, timeoutMs } = this.#options;
     // What is refused at once has taken no time: a full queue, or a pause that began meanwhile.
     if (failure.durationMs === 0) return failure;
-    const waiting = { firstSentAt: startedAt };
+    const waiting = { firstSentAt: startedAt, attempts: 0 };
     this.#suspect(waiting);
-    const evidence = await this.#confirm(NO_SLOT, waiting, new Deadline(clock, timeoutMs, startedAt));
-    if (evidence === 'none') return failure;
-    const { kind, message } = NO_SLOT;
-    return new VerifyFailure(kind, message, { evidence, durationMs: clock.monotonic() - startedAt });
+    const noSlot = await this.#toFailure(NO_SLOT, waiting, new Deadline(clock, timeoutMs, startedAt), startedAt);
+    return noSlot.evidence === 'none' ? failure : noSlot;
   }
 
   async #toFailure(
     outcome: AttemptFailure,
-    call: Call<Claims>,
+    call: WatchedCall & { readonly attempts: number },
     deadline: Deadline,
     startedAt: number,
   ): Promise<VerifyFailure> {
     const { attempts } = call;
     const evidence = mayBeOutage(outcome) ? await this.#confirm(outcome, call, deadline) : 'none';
     const durationMs = this.#options.clock.monotonic() - startedAt;
-    return new VerifyFailure(outcome.kind, outcome.message, { ...outcome, attempts, durationMs, evidence });
+    return failed(outcome, attempts, durationMs, evidence);
   }
 
   #suspect(call: WatchedCall): void {
@@ -283,12 +281,15 @@ export class KeyServerClient<Claims> {
       this.#options.onControl(undefined, durationMs, result);
       return;
     }
-    const details = { ...failure, attempts: 1, durationMs, evidence };
-    const failed = new VerifyFailure(failure.kind, failure.message, details);
-    if (evidence !== 'none') this.gate.recordFailure(failed, mono, failure.status);
+    const outcome = failed(failure, 1, durationMs, evidence);
+    if (evidence !== 'none') this.gate.recordFailure(outcome, mono, failure.status);
     else if (rulesOutOutage(failure)) this.#breaker?.recordSuccess();
-    this.#options.onControl(failed, durationMs, result);
+    this.#options.onControl(outcome, durationMs, result);
   }
+}
+
+function failed(failure: AttemptFailure, attempts: number, durationMs: number, evidence: Evidence): VerifyFailure {
+  return new VerifyFailure(failure.kind, failure.message, { ...failure, attempts, durationMs, evidence });
 }
 
 type Concluded<Claims> = AttemptOutcome<Claims> | Promise<AttemptOutcome<Claims>>;

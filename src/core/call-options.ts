@@ -6,34 +6,28 @@ import type { AnyVerifyOptions } from './verifier.js';
 
 type Name = keyof AnyVerifyOptions;
 
-const FITS: Readonly<Record<Name, (value: unknown) => boolean>> = {
-  signal: (value) => isObject(value) && 'throwIfAborted' in value && 'addEventListener' in value,
-  maxAgeMs: (value) => typeof value === 'number' && value >= 0,
-  failOpen: isBoolean,
-  waitUntil: isFunction,
+/** What an option has to be like, and how that is said. */
+const OPTIONS: Readonly<Record<Name, readonly [fits: (value: unknown) => boolean, expected: string]>> = {
+  signal: [(value) => isObject(value) && 'throwIfAborted' in value && 'addEventListener' in value, 'an AbortSignal'],
+  maxAgeMs: [(value) => typeof value === 'number' && value >= 0, 'a number of milliseconds, 0 or more'],
+  failOpen: [isBoolean, 'true or false'],
+  waitUntil: [isFunction, 'a function'],
 };
 
 const schema = lazy(() => {
-  const field = (name: Name, expected: string) =>
-    optional(check((value): value is unknown => FITS[name](value), expected));
-  return strict(
-    {
-      signal: field('signal', 'an AbortSignal'),
-      maxAgeMs: field('maxAgeMs', 'a number of milliseconds, 0 or more'),
-      failOpen: field('failOpen', 'true or false'),
-      waitUntil: field('waitUntil', 'a function'),
-    },
-    'an object',
-  );
+  const fields = Object.entries(OPTIONS).map(([name, [fits, expected]]) => {
+    return [name, optional(check((value): value is unknown => fits(value), expected))] as const;
+  });
+  return strict(Object.fromEntries(fields), 'an object');
 });
 
-const isName = (name: string): name is Name => Object.hasOwn(FITS, name);
+const isName = (name: string): name is Name => Object.hasOwn(OPTIONS, name);
 
 /** By hand: each call is checked, and a schema would cost as much as a cache hit. */
 function areFine(options: unknown): boolean {
   if (!isObject(options)) return false;
   for (const [name, value] of Object.entries(options))
-    if (!isName(name) || (value !== undefined && !FITS[name](value))) return false;
+    if (!isName(name) || (value !== undefined && !OPTIONS[name][0](value))) return false;
   return true;
 }
 
@@ -44,7 +38,7 @@ function areFine(options: unknown): boolean {
 export function wrongCallOptions(options: unknown): VerifyFailure | undefined {
   const parsed = areFine(options) ? undefined : parse(schema(), options, { reportInput: true });
   if (parsed === undefined || parsed.success) return undefined;
-  const issues = issueMessages(parsed.error.issues, { '': Object.keys(FITS) });
+  const issues = issueMessages(parsed.error.issues, { '': Object.keys(OPTIONS) });
   const said = issues.map((issue) => (issue.startsWith(':') ? `options${issue}` : issue)).join('; ');
   return new VerifyFailure('misconfigured', `keyverify: invalid call options: ${said}`);
 }

@@ -26,7 +26,7 @@ const ADVICE: Readonly<Record<FailureKind, string>> = {
   timeout: 'Check its load and the network.',
   server_error: 'Look at its log.',
   rate_limited: 'Raise its limit for this service, or cacheTtlMs.',
-  overloaded: 'Look for a flood of new keys; give this process more CPU or maxConcurrency.',
+  overloaded: 'Look for a flood of new keys; give this process more CPU, or raise maxConcurrency.',
   // The line about what opened the breaker has said it all.
   circuit_open: '',
   // Each message names another setting.
@@ -45,13 +45,10 @@ function located(failure: VerifyFailure, publicUrl: string): string {
   return said.includes(SERVER) ? said.replace(SERVER, () => `${SERVER} ${publicUrl}`) : `${said}, at ${publicUrl}`;
 }
 
-/** A failure's message, to go on in a sentence of ours. */
-const reason = (failure: VerifyFailure): string => because(failure).replace('keyverify: ', '');
-
 /** A server that sends JSON without the fields of a verdict is no proxy. */
 const advice = ({ kind, message }: VerifyFailure): string =>
   kind === 'invalid_response' && message.includes('not a verdict')
-    ? `Compare its answer with ${DOCS}protocol.md, or the protocol that is set.`
+    ? `Compare its answer with ${DOCS}protocol.md, or your protocol.`
     : ADVICE[kind];
 
 /** What a guard makes of the failure. */
@@ -94,7 +91,7 @@ export const lines = {
   mistake: (message: string, unsaid: number): string => message + more(unsaid),
 
   opened: (failure: VerifyFailure, { publicUrl, failOpen, staleIfErrorMs }: LogSettings): string =>
-    `keyverify: the key server ${publicUrl} is down: ${reason(failure)}. Cached verdicts hold for up to ` +
+    `keyverify: the key server ${publicUrl} is down: ${because(failure).replace('keyverify: ', '')}. Cached verdicts hold for up to ` +
     `${duration(staleIfErrorMs)} past their TTL; all other callers are ${effect(failure, failOpen)}. ${advice(failure)}`,
 
   closed: ({ publicUrl }: LogSettings, ms: number, before: StatusCounts, now: StatusCounts): string => {
@@ -108,13 +105,12 @@ export const lines = {
     );
   },
 
-  failedOpen: (failure: VerifyFailure, { publicUrl }: LogSettings): string =>
-    `keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${publicUrl} is down: ` +
-    `${reason(failure)}.`,
+  failedOpen: ({ publicUrl }: LogSettings): string =>
+    `keyverify: callers are let in without an identity, even with a made-up key, since failOpen is on and ${publicUrl} is down.`,
 
   caching: ({ publicUrl }: LogSettings): string =>
     `keyverify: ${publicUrl} forbids caching, so every call asks it and nobody is served while it is down. ` +
-    'Send "Cache-Control: private, max-age=300" with verdicts, or none.',
+    'Send verdicts with "Cache-Control: private, max-age=300".',
 
   clock: ({ publicUrl }: LogSettings, skewMs: number): string =>
     `keyverify: the clock of this machine is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} that of ` +

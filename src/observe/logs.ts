@@ -25,21 +25,25 @@ const SHORTLY_MS = 1000;
 /** Whether it is half an hour in seconds or a multiple of that, up to a day. As milliseconds, nobody would choose 3 600. */
 const looksLikeHours = (value: number): boolean => value <= 86_400 && value % 1800 === 0 && value % 1000 !== 0;
 
+/** Below how many milliseconds a duration is probably meant in seconds. */
+const LEAST = [
+  ['cacheTtlMs', 1000],
+  ['rejectedTtlMs', 100],
+  ['staleIfErrorMs', 1000],
+  ['timeoutMs', 50],
+  ['degradedTtlMs', 100],
+  ['breaker.openMs', 100],
+  ['breaker.maxOpenMs', 100],
+] as const;
+
 /** The durations that are probably meant in seconds: nobody who counts in milliseconds has a use for them. */
 function inSeconds(settings: LogSettings) {
-  const { cacheTtlMs, staleIfErrorMs, rejectedTtlMs, degradedTtlMs, timeoutMs, breaker } = settings;
-  const { openMs = 0, maxOpenMs = 0 }: Partial<BreakerOptions> = breaker === false ? {} : breaker;
-  const durations = [
-    ['cacheTtlMs', cacheTtlMs, 1000],
-    ['rejectedTtlMs', rejectedTtlMs, 100],
-    ['staleIfErrorMs', staleIfErrorMs, 1000],
-    ['timeoutMs', timeoutMs, 50],
-    ['degradedTtlMs', degradedTtlMs, 100],
-    ['breaker.openMs', openMs, 100],
-    ['breaker.maxOpenMs', maxOpenMs, 100],
-  ] as const;
+  const { openMs = 0, maxOpenMs = 0 }: Partial<BreakerOptions> = settings.breaker || {};
+  const given = { ...settings, 'breaker.openMs': openMs, 'breaker.maxOpenMs': maxOpenMs };
   // What may be a second may be an hour, too; 0 disables.
-  return durations.filter(([, ms, least]) => ms > 0 && (ms < least || (least === 1000 && looksLikeHours(ms))));
+  return LEAST.map(([name, least]) => [name, given[name], least] as const).filter(
+    ([, ms, least]) => ms > 0 && (ms < least || (least === 1000 && looksLikeHours(ms))),
+  );
 }
 
 /**
@@ -127,10 +131,10 @@ export class Logs {
   }
 
   /** A caller was let in without an identity. */
-  failedOpen(failure: VerifyFailure): void {
+  failedOpen(): void {
     if (this.#saidFailOpen) return;
     this.#saidFailOpen = true;
-    this.warn(() => lines.failedOpen(failure, this.settings));
+    this.warn(() => lines.failedOpen(this.settings));
   }
 
   /** What the key server said about caching a verdict on a good key, and about the time. */

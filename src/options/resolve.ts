@@ -159,5 +159,4 @@ const NO_STREAMS = 'revocations: expected none, since here a stream ends with it
 
 const NO_NAMESPACE = 'sharedNamespace: expected a name for protocol and its settings';
 
-const IN_BROWSER =
-  'refused in a browser window, where anyone can read serviceToken; or pass dangerouslyAllowBrowser: true';
+const IN_BROWSER = 'refused in a browser, where anyone can read serviceToken; or pass dangerouslyAllowBrowser: true';

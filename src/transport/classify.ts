@@ -1,4 +1,4 @@
-import { fieldOf } from '../core/schema.js';
+import { fieldOf, isString } from '../core/schema.js';
 import { isTransportError, TransportError, type TransportFailureKind } from './transport.js';
 
 /** What an error says about the request that it ended. */
@@ -103,7 +103,7 @@ function details(error: unknown): ErrorDetails {
   const field = (name: string): unknown => fieldOf(error, name);
   const text = (name: string): string => {
     const value = field(name);
-    return typeof value === 'string' ? value : '';
+    return isString(value) ? value : '';
   };
   return { name: text('name'), code: text('code'), message: text('message'), field };
 }

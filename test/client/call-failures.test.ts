@@ -6,7 +6,7 @@ import { KEY, startCall, TOKEN, type CallSetup } from '../helpers/call.js';
 import { GOOD_BODY, response } from '../helpers/responses.js';
 
 const GOOD = response(200, GOOD_BODY);
-const UNUSABLE = 'keyverify: transport, fetch, protocol or serviceToken returned neither a response nor an error';
+const UNUSABLE = 'keyverify: transport, fetch, protocol or serviceToken gave neither response nor error';
 const never = new Promise<never>(() => undefined);
 
 /** The default protocol needs no promise. */
@@ -105,7 +105,7 @@ describe('a protocol', () => {
   test('that takes too long to encode sends nothing, and opens nothing', async () => {
     const encode = async () => await new Promise<never>(() => undefined);
     const { end, told } = startCall({ protocol: { ...defaultProtocol, encode } });
-    const message = 'keyverify: the protocol made no request in time';
+    const message = 'keyverify: the protocol took too long';
     expect(await end()).toEqual({ kind: 'misconfigured', message, cause: undefined });
     expect(told.suspects).toBe(0);
   });
@@ -201,7 +201,7 @@ describe('the service token', () => {
     let calls = 0;
     const source = async () => (++calls === 1 ? await never : await Promise.resolve('t-2'));
     const { end, token, landed, told } = startCall({ source });
-    const message = 'keyverify: serviceToken() gave no token in time';
+    const message = 'keyverify: serviceToken() took too long';
     expect(await end()).toEqual({ kind: 'misconfigured', message, cause: undefined });
     // The other half of the time is a retry's, which this failure doesn't get.
     expect(landed.afterMs).toBe(1_000);
@@ -213,7 +213,7 @@ describe('the service token', () => {
     let calls = 0;
     const source = async () => (++calls === 1 ? await Promise.resolve('t-1') : await never);
     const { end, token, told } = startCall({ source, replies: [response(401)] });
-    const message = 'keyverify: serviceToken() gave no token in time';
+    const message = 'keyverify: serviceToken() took too long';
     expect(await end()).toMatchObject({ kind: 'misconfigured', message });
     expect([token.current, told.suspects]).toEqual(['t-1', 0]);
   });
@@ -267,7 +267,7 @@ describe('claims', () => {
 
   test('whose schema does not finish are no verdict, and no sign of an outage', async () => {
     const { end, landed, told, clock } = reading(async () => await never);
-    const message = 'keyverify: the schema in claims did not finish in time';
+    const message = 'keyverify: the schema in claims took too long';
     expect(await end()).toEqual({ kind: 'misconfigured', message, cause: undefined });
     expect([landed.afterMs, told.suspects, clock.pending]).toEqual([2_000, 0, 0]);
   });

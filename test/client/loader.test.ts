@@ -145,7 +145,7 @@ describe('a load', () => {
       await answer(GOOD);
       expect([loading.outcome, asked(), cache.get(FINGERPRINT)]).toEqual(['overloaded', 2, undefined]);
       expect(cache.isInvalidated(FINGERPRINT)).toBe(true);
-      expect(await joined).toMatchObject({ message: 'keyverify: the verdict was invalidated twice in flight' });
+      expect(await joined).toMatchObject({ message: 'keyverify: invalidated twice in flight' });
     });
   });
 });

@@ -210,8 +210,7 @@ test.each([
 });
 
 describe('a browser window', () => {
-  const REFUSED =
-    'refused in a browser window, where anyone can read serviceToken; or pass dangerouslyAllowBrowser: true';
+  const REFUSED = 'refused in a browser, where anyone can read serviceToken; or pass dangerouslyAllowBrowser: true';
 
   test('is refused, unless that is allowed', () => {
     vi.stubGlobal('window', {});

@@ -110,12 +110,12 @@ describe('a wrong option is named, with what was expected and what came:', () =>
 
   test('an empty scope', () => {
     expect(issues({ scope: '' })).toEqual([`scope: expected ${SCOPE}, got an empty string`]);
-    expect(issues({ scope: /x/ })).toEqual([`scope: expected ${SCOPE}, got /…/`]);
+    expect(issues({ scope: /x/ })).toEqual([`scope: expected ${SCOPE}, got a RegExp`]);
   });
 
   test('a key format that would remember where it was', () => {
-    expect(issues({ keyFormat: /a/g })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got /…/g`]);
-    expect(issues({ keyFormat: /a/y })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got /…/y`]);
+    expect(issues({ keyFormat: /a/g })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got a RegExp`]);
+    expect(issues({ keyFormat: /a/y })).toEqual([`keyFormat: expected ${KEY_FORMAT}, got a RegExp`]);
     expect(issues({ keyFormat: /a/iu })).toEqual([]);
   });
 
