@@ -56,6 +56,8 @@ export class VerdictCache<Claims> {
   readonly #options: VerdictCacheOptions;
   readonly #verified: LRUCache<string, Entry<Claims>>;
   readonly #rejected: LRUCache<string, Entry<Claims>>;
+  /** Keys that were good when they were last asked about, but whose verdicts must not be stored. */
+  readonly #unstored = new Set<string>();
   readonly #names = new LRUCache<string, string>({ max: INTERNED_NAMES });
   /** What must not be served until it has been asked about anew. */
   readonly #revoked = new InvalidationLog();
@@ -100,7 +102,7 @@ export class VerdictCache<Claims> {
 
   /** Whether the key was good when it was last asked about. */
   isKnown(fingerprint: string): boolean {
-    return this.#verified.has(fingerprint);
+    return this.#verified.has(fingerprint) || this.#unstored.has(fingerprint);
   }
 
   /** Whether the verdict on this key was invalidated, and none has come since. */
@@ -137,7 +139,11 @@ export class VerdictCache<Claims> {
     }
     if (known !== undefined && known.mono > askedAt.mono) return false;
     this.#delete(fingerprint);
-    if (freshness.noStore && result.valid) return false;
+    if (freshness.noStore && result.valid) {
+      if (this.#unstored.size >= this.#options.maxEntries) this.#unstored.clear();
+      this.#unstored.add(fingerprint);
+      return false;
+    }
     const entry = new Entry(this.#toCached(result), askedAt, this.#freshness(verdict, maxTtlMs), this.#position);
     if (this.#changed.invalidatedSince(asked, fingerprint, result)) entry.expireAt(0);
     const gap = this.#gaps.firstSince(asked);
@@ -290,6 +296,7 @@ export class VerdictCache<Claims> {
 
   #delete(fingerprint: string): void {
     this.#marks.delete(fingerprint);
+    this.#unstored.delete(fingerprint);
     if (!this.#verified.delete(fingerprint)) this.#rejected.delete(fingerprint);
   }
 

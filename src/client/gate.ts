@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { VerifyFailure } from '../core/failure.js';
+import { VerifyFailure, type FailureKind } from '../core/failure.js';
 import type { Breaker } from '../resilience/breaker.js';
 import { Bulkhead, laneOf, type Lane } from '../resilience/bulkhead.js';
 import { Congestion, type InFlight } from '../resilience/congestion.js';
@@ -60,6 +60,13 @@ const NEW_PER_SECOND = 5;
 /** How often in a row a known key fails alone before it comes after all others. A limit on all questions hardly does that. */
 const FAILS_ALONE = 4;
 
+/**
+ * How many questions about known keys may be asked at once during a pause if the call needs an answer now, and how many more
+ * each such answer allows. As long as they are answered, the limit isn't on all questions, and nobody has to be denied.
+ */
+const MOST_CREDIT = 100;
+const CREDIT_PER_ANSWER = 2;
+
 /** A question that may be asked during a pause. */
 export type Asking = Pick<KeyQuestion, 'fingerprint' | 'key' | 'isKnown' | 'maxAgeMs' | 'backoff'>;
 
@@ -74,6 +81,8 @@ export class Gate {
   /** Known keys that wait to be asked about during a pause, by fingerprint; those that have waited longest first. */
   readonly #waiting = new Map<string, string>();
   #timer: (() => void) | undefined;
+  /** How many questions may be asked during a 429's pause about known keys whose verdict can't come from the cache. */
+  #credit = 0;
   /** How many questions are asked briefly. */
   #brief = 0;
   /** Whether the latest control question that failed was answered with a `Retry-After`. */
@@ -106,7 +115,7 @@ export class Gate {
     const open = breaker?.failure;
     if (breaker === undefined || open === undefined) {
       const until = this.#pausedUntil;
-      return mono < until ? this.#shared(until, () => rateLimited(until - mono)) : undefined;
+      return mono < until ? this.#shared(until, mono, 'rate_limited', RATE_LIMITED) : undefined;
     }
     // An open breaker goes before a pause: any caller can cause a pause.
     if (!this.#options.sharesPromises && mono >= breaker.probeAt) {
@@ -114,7 +123,7 @@ export class Gate {
       breaker.beginProbe(mono);
       return undefined;
     }
-    return this.#shared(breaker.probeAt, () => circuitOpen(breaker.probeAt - mono, open));
+    return this.#shared(breaker.probeAt, mono, 'circuit_open', CIRCUIT_OPEN, open);
   }
 
   /**
@@ -124,12 +133,16 @@ export class Gate {
   isNext({ fingerprint, key, isKnown, maxAgeMs, backoff }: Asking, mono: number, isAwaited: boolean): boolean {
     if (backoff && mono < backoff.until) return false;
     const isFirst = this.#waiting.size === 0;
+    const isDown = this.#breaker?.failure !== undefined;
+    const isUrgent = isKnown && maxAgeMs === 0;
     // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
-    const yields = isKnown
-      ? (backoff?.alone ?? 0) >= (maxAgeMs === 0 ? 1 : FAILS_ALONE)
-      : !(isFirst || this.#breaker?.failure);
+    const yields = isKnown ? (backoff?.alone ?? 0) >= (isUrgent ? 1 : FAILS_ALONE) : !isFirst && !isDown;
+    if (isUrgent && !yields && !isDown && this.#credit >= 1) {
+      this.#credit--;
+      return true;
+    }
     // An isolate may end a request before it has asked for another.
-    const waits = this.#options.sharesPromises && isKnown && maxAgeMs !== 0 && !yields;
+    const waits = this.#options.sharesPromises && isKnown && !isUrgent && !yields;
     if ((isFirst || !isKnown) && (isAwaited || !waits) && this.#pacers[laneOf(isKnown)].tryTake(mono, yields))
       return true;
     if (waits) {
@@ -211,6 +224,7 @@ export class Gate {
     if (this.#lastAnswerAt === -Infinity) this.bulkhead.start();
     this.#breaker?.recordSuccess();
     this.#lastAnswerAt = mono;
+    if (lane === 'high') this.#credit = Math.min(this.#credit + CREDIT_PER_ANSWER, MOST_CREDIT);
     if (lane !== undefined && mono < this.#pausedUntil) this.#pacers[lane].speedUp();
     this.#latestMs += (latencyMs - this.#latestMs) / 2;
     if (lane === undefined) {
@@ -244,6 +258,7 @@ export class Gate {
       else this.#pacers.low.slowDown();
     }
     if (kind !== 'rate_limited') return;
+    if (lane === 'high') this.#credit /= 2;
     if (mono >= this.#pausedUntil) {
       // Each pause begins at the lowest rate.
       this.#pacers.low.slowDown(0);
@@ -259,24 +274,16 @@ export class Gate {
     if (congestion.endsRound(mono, lateSince)) this.bulkhead.reduceTo(capacity, least, lane);
   }
 
-  #shared(until: number, make: () => VerifyFailure): VerifyFailure {
-    if (this.#blockedBy?.until !== until) this.#blockedBy = { until, failure: make() };
+  #shared(until: number, mono: number, kind: FailureKind, message: string, because?: VerifyFailure): VerifyFailure {
+    if (this.#blockedBy?.until !== until) {
+      const cause = because?.cause instanceof Error ? because.cause : undefined;
+      const details = { retryAfterMs: until - mono, evidence: because?.evidence, cause };
+      this.#blockedBy = { until, failure: new VerifyFailure(kind, message, details) };
+    }
     return this.#blockedBy.failure;
   }
 }
 
 const OVERLOADED = 'keyverify: too many questions wait for the key server, see maxConcurrency';
-
-function rateLimited(retryAfterMs: number): VerifyFailure {
-  const message = 'keyverify: not asked: the key server limits our rate';
-  return new VerifyFailure('rate_limited', message, { retryAfterMs });
-}
-
-function circuitOpen(retryAfterMs: number, { evidence, cause }: VerifyFailure): VerifyFailure {
-  const message = 'keyverify: not asked: the key server is down';
-  return new VerifyFailure('circuit_open', message, {
-    retryAfterMs,
-    evidence,
-    cause: cause instanceof Error ? cause : undefined,
-  });
-}
+const RATE_LIMITED = 'keyverify: not asked: the key server limits our rate';
+const CIRCUIT_OPEN = 'keyverify: not asked: the key server is down';

@@ -72,6 +72,49 @@ describe.concurrent('one key that was good, is answered 429 and asked about each
   });
 });
 
+/** A key server that limits each key to so many questions a second, and answers the others 429. */
+function limitEach(server: LabServer, perSecond: number): void {
+  const asked = new Map<string, number[]>();
+  server.fault = (key) => {
+    const now = performance.now();
+    const times = (asked.get(key) ?? []).filter((at) => at > now - 1_000);
+    if (times.length >= perSecond) return { status: 429, headers: { 'retry-after': '1' } };
+    asked.set(key, [...times, now]);
+    return undefined;
+  };
+}
+
+describe.concurrent('known keys that are asked about each time lose nothing by the 429s of a key', () => {
+  const ROWS = [
+    {
+      attack: 'a made-up one each second',
+      headers: { 'cache-control': 'no-store' },
+      maxAgeMs: undefined,
+      everyMs: 1_000,
+    },
+    { attack: 'one over its limit', headers: { 'cache-control': 'no-cache' }, maxAgeMs: undefined, everyMs: 10 },
+    { attack: 'one over its limit', headers: {}, maxAgeMs: 0, everyMs: 10 },
+  ];
+  test.for(crosswise(ROWS))(
+    '$attack, $headers, maxAgeMs: $maxAgeMs; $way, failOpen: $failOpen',
+    async ({ headers, maxAgeMs, everyMs, options }, context) => {
+      const { server, verifier } = await lab(context, options);
+      server.headers = headers;
+      const own = newcomer();
+      const known = Array.from({ length: 20 }, newcomer);
+      const call = { maxAgeMs };
+      for (const key of [own, ...known, own, ...known]) await verifier.verify(key, call);
+      if (everyMs === 10) limitEach(server, 20);
+      else server.fault = (key) => (key.startsWith('sk-made-up-') ? { status: 429 } : undefined);
+      const attack = during(6_000, everyMs, async () => await verifier.verify(everyMs === 10 ? own : madeUp(), call));
+      let use = 0;
+      const used = await during(6_000, 25, async () => await verifier.verify(known[use++ % known.length] ?? '', call));
+      expect(used.filter((result) => !isVerified(result))).toEqual([]);
+      expect((await attack).some((result) => 'failure' in result && result.failure.kind === 'rate_limited')).toBe(true);
+    },
+  );
+});
+
 describe.concurrent('thirty keys that were good, are answered 429 and asked about all the time, during a pause', () => {
   const KNOWN = Array.from({ length: 10 }, newcomer);
 

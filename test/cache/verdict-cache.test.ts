@@ -108,6 +108,21 @@ describe('a verdict with no-store', () => {
     expect(verdicts.sizes).toEqual({ verified: 0, rejected: 0 });
   });
 
+  test('says that the key was good, until it is known to be bad', () => {
+    const verdicts = cache();
+    expect(verdicts.isKnown('f')).toBe(false);
+    verdicts.set('f', verdict(verified(), 1, NO_STORE), 0);
+    expect([verdicts.isKnown('f'), verdicts.isKnown('g')]).toEqual([true, false]);
+    verdicts.set('f', verdict(rejected(), 2, NO_STORE), 0);
+    expect(verdicts.isKnown('f')).toBe(false);
+  });
+
+  test('says so of maxEntries keys at the most', () => {
+    const verdicts = cache({ maxEntries: 2 });
+    for (const key of ['f', 'g', 'h']) verdicts.set(key, verdict(verified(), 1, NO_STORE), 0);
+    expect(['f', 'g', 'h'].map((key) => verdicts.isKnown(key))).toEqual([false, false, true]);
+  });
+
   test('leaves a mark where the key itself is invalidated, and nothing to find its client by', () => {
     const verdicts = cache();
     for (const key of ['f', 'g']) verdicts.set(key, verdict(verified(), 1, NO_STORE), 0);

@@ -30,8 +30,8 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
       clock.monotonic(),
       isAwaited,
     );
-  /** Whether a question is let through now about a key that doesn't wait. */
-  const passes = (lane: Lane): boolean => isNext(lane, { isKnown: lane === 'high', maxAgeMs: 0 });
+  /** Whether a question is let through now; a known key waits to be asked about, unless `sharesPromises` is `false`. */
+  const passes = (lane: Lane): boolean => isNext(lane, { isKnown: lane === 'high' });
   const record = (kind: FailureKind, details?: FailureDetails, ...rest: readonly [number?, Lane?, number?]): void =>
     gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), ...rest);
   const onTheirWay = (lane: Lane) => ({
@@ -203,7 +203,7 @@ describe('an outage', () => {
 
 describe('the trickle', () => {
   test('lets ten questions a second through about known keys and five about unknown ones, evenly', async () => {
-    const { clock, passes } = setUp();
+    const { clock, passes } = setUp({ sharesPromises: false });
     const passed = { high: 0, low: 0 };
     for (let ms = 0; ms < 1_000; ms += 10) {
       for (const lane of LANES) if (passes(lane)) passed[lane]++;
@@ -227,14 +227,14 @@ describe('the trickle', () => {
     ['high', { high: 50, low: 5 }],
     ['low', { high: 10, low: 25 }],
   ] as const)('grows while its questions are answered in spite of a 429: %s', async (lane, expected) => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     given.record('rate_limited', LIMITED);
     for (let answer = 0; answer < 4; answer++) given.answer(10, lane);
     expect(await inASecond(given)).toEqual(expected);
   });
 
   test('does not grow by answers outside of a pause, nor by those to control questions', async () => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     for (const lane of LANES) given.answer(10, lane);
     given.record('rate_limited', LIMITED);
     given.answer(10);
@@ -246,7 +246,7 @@ describe('the trickle', () => {
     ['high', { high: 34, low: 25 }],
     ['low', { high: 50, low: 17 }],
   ] as const)('shrinks by 30 % with each 429 in its lane: %s', async (lane, expected) => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     given.record('rate_limited', LIMITED);
     for (const lane of LANES) for (let answer = 0; answer < 4; answer++) given.answer(10, lane);
     given.record('rate_limited', LIMITED, 429, lane);
@@ -255,7 +255,7 @@ describe('the trickle', () => {
   });
 
   test('does not grow for unknown keys by answers from the end of a pause on, when an outage follows', async () => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     given.record('rate_limited');
     await given.clock.advance(1_000);
     for (let answer = 0; answer < 4; answer++) given.answer(10, 'low');
@@ -269,14 +269,14 @@ describe('the trickle', () => {
     ['grows with each question about an unknown key that fails at once', 249.9, 25],
     ['does not grow by one that fails later', 250, 5],
   ])('in an outage, %s: after %d ms', async (_, durationMs, low) => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     given.record('server_error', DOWN);
     for (let failed = 0; failed < 4; failed++) given.record('server_error', { ...DOWN, durationMs }, 500, 'low');
     expect((await inASecond(given)).low).toBe(low);
   });
 
   test('shrinks in an outage with each question about an unknown key that fails late, down to what it was', async () => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     given.record('server_error', DOWN);
     for (let failed = 0; failed < 5; failed++) given.record('server_error', DOWN, 500, 'low');
     given.record('timeout', { ...DOWN, durationMs: 2_000 }, undefined, 'low');
@@ -288,7 +288,7 @@ describe('the trickle', () => {
   });
 
   test('does not grow in an outage in which the server asks for a pause', async () => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     given.record('server_error', DOWN);
     for (let failed = 0; failed < 4; failed++)
       given.record('server_error', { ...DOWN, retryAfterMs: 20_000 }, 503, 'low');
@@ -296,7 +296,7 @@ describe('the trickle', () => {
   });
 
   test('does not grow by failures of known keys, of control questions, or outside of an outage', async () => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     given.record('server_error', { durationMs: 100 }, 500, 'low');
     given.record('server_error', DOWN);
     given.record('server_error', DOWN, 500, 'high');
@@ -305,17 +305,71 @@ describe('the trickle', () => {
   });
 
   test('lets known keys through without a breaker, too', () => {
-    const { passes } = setUp({ breaker: false });
+    const { passes } = setUp({ breaker: false, sharesPromises: false });
     expect([1, 2].map(() => passes('high'))).toEqual([true, false]);
   });
 
   test('starts over with the next pause', async () => {
-    const given = setUp();
+    const given = setUp({ sharesPromises: false });
     given.record('rate_limited');
     for (let answer = 0; answer < 20; answer++) for (const lane of LANES) given.answer(10, lane);
     await given.clock.advance(1_000);
     given.record('rate_limited', LIMITED, 429, 'high');
     expect(await inASecond(given)).toEqual({ high: 10, low: 5 });
+  });
+});
+
+describe('known keys whose callers need an answer now', () => {
+  const urgent = { maxAgeMs: 0 };
+  /** How many of these are let through at once. */
+  const letThrough = (isNext: (key: string, call: Partial<Asking>) => boolean, call: Partial<Asking> = urgent) =>
+    Array.from({ length: 150 }, (_, i) => isNext(`k${i}`, call)).filter(Boolean).length;
+  const answered = (times: number, lane: Lane = 'high') => {
+    const given = setUp();
+    for (let i = 0; i < times; i++) given.answer(10, lane);
+    given.record('rate_limited', { retryAfterMs: 60_000 }, 429, 'low');
+    return given;
+  };
+
+  // And one that is asked as part of the trickle.
+  test.each([
+    [0, 1],
+    [1, 3],
+    [20, 41],
+    [50, 101],
+    [400, 101],
+  ])('after %d answers about known keys, %d are asked at once during a pause', (times, most) => {
+    expect(letThrough(answered(times).isNext)).toBe(most);
+  });
+
+  test('are asked as long as they are answered', () => {
+    const { isNext, answer } = answered(1);
+    for (let i = 0; i < 1_000; i++) {
+      expect(isNext('k', urgent)).toBe(true);
+      answer(10, 'high');
+    }
+  });
+
+  test.each([
+    ['half as many with each 429 about a known key', 'high' as const, 26],
+    ['no fewer by a 429 about a new key', 'low' as const, 101],
+  ])('%s', (_, lane, most) => {
+    const { isNext, record } = answered(50);
+    record('rate_limited', { retryAfterMs: 60_000 }, 429, lane);
+    record('rate_limited', { retryAfterMs: 60_000 }, 429, lane);
+    expect(letThrough(isNext)).toBe(most);
+  });
+
+  test('are no more than before in an outage, nor where a verdict from the cache will do, nor are new keys', () => {
+    const given = answered(50);
+    expect(letThrough(given.isNext, { isKnown: false, maxAgeMs: 0 })).toBe(1);
+    expect(letThrough(given.isNext, {})).toBe(1);
+    given.record('timeout', { evidence: 'proven' });
+    expect(letThrough(given.isNext)).toBe(0);
+  });
+
+  test('count answers about known keys alone', () => {
+    expect(letThrough(answered(50, 'low').isNext)).toBe(1);
   });
 });
 
