@@ -8,7 +8,7 @@ export interface Truth {
 export const TTL = 300_000;
 export const REJECTED_TTL = 10_000;
 export const STALE = 3_600_000;
-const REST = 1_000;
+const REST = 500;
 
 /** How questions fail while there are no answers: neither opens, and callers can bring about the second. */
 export type OutageKind = 'misconfigured' | 'overloaded';
