@@ -61,11 +61,11 @@ const NEW_PER_SECOND = 5;
 const FAILS_ALONE = 4;
 
 /**
- * How many questions about known keys may be asked at once during a pause if the call needs an answer now, and how many more
- * each such answer allows. As long as they are answered, the limit isn't on all questions, and nobody has to be denied.
+ * How many questions about known keys callers may have asked during a 429's pause for each answer about a known key, and how
+ * many at once. As long as these are answered, the limit isn't on all questions.
  */
-const MOST_CREDIT = 100;
 const CREDIT_PER_ANSWER = 2;
+const MOST_CREDIT = 100;
 
 /** A question that may be asked during a pause. */
 export type Asking = Pick<KeyQuestion, 'fingerprint' | 'key' | 'isKnown' | 'maxAgeMs' | 'backoff'>;
@@ -81,7 +81,7 @@ export class Gate {
   /** Known keys that wait to be asked about during a pause, by fingerprint; those that have waited longest first. */
   readonly #waiting = new Map<string, string>();
   #timer: (() => void) | undefined;
-  /** How many questions may be asked during a 429's pause about known keys whose verdict can't come from the cache. */
+  /** How many questions about known keys callers may have asked during a 429's pause. */
   #credit = 0;
   /** How many questions are asked briefly. */
   #brief = 0;
@@ -134,15 +134,15 @@ export class Gate {
     if (backoff && mono < backoff.until) return false;
     const isFirst = this.#waiting.size === 0;
     const isDown = this.#breaker?.failure !== undefined;
-    const isUrgent = isKnown && maxAgeMs === 0;
-    // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
-    const yields = isKnown ? (backoff?.alone ?? 0) >= (isUrgent ? 1 : FAILS_ALONE) : !isFirst && !isDown;
-    if (isUrgent && !yields && !isDown && this.#credit >= 1) {
+    const alone = backoff?.alone ?? 0;
+    if (isKnown && isAwaited && alone === 0 && !isDown && this.#credit >= 1) {
       this.#credit--;
       return true;
     }
+    // Where the key server limits the rate of all, an answer about a new key may cost that about a known one.
+    const yields = isKnown ? alone >= (maxAgeMs === 0 ? 1 : FAILS_ALONE) : !isFirst && !isDown;
     // An isolate may end a request before it has asked for another.
-    const waits = this.#options.sharesPromises && isKnown && !isUrgent && !yields;
+    const waits = this.#options.sharesPromises && isKnown && maxAgeMs !== 0 && !yields;
     if ((isFirst || !isKnown) && (isAwaited || !waits) && this.#pacers[laneOf(isKnown)].tryTake(mono, yields))
       return true;
     if (waits) {

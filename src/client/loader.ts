@@ -239,8 +239,7 @@ export class VerdictLoader<Claims> {
     const entry = this.#cache.get(fingerprint);
     const wasGood = entry?.result.valid === true;
     const mayOpen = call.failOpen ?? this.#options.failOpen;
-    // A verdict that can't be cached is of use to this call alone.
-    const maxAgeMs = entry?.ttlMs ? call.maxAgeMs : 0;
+    const { maxAgeMs } = call;
     const backoff = entry ? entry.backoff : this.#backoffs.get(fingerprint);
     const question = { event, fingerprint, key, startedAt, isKnown, wasGood, mayOpen, maxAgeMs, backoff, onSent };
     const answer = await this.#client.ask(question, trickle);

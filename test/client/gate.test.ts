@@ -30,8 +30,8 @@ function setUp({ breaker = true, ...options }: Partial<GateOptions> & { readonly
       clock.monotonic(),
       isAwaited,
     );
-  /** Whether a question is let through now; a known key waits to be asked about, unless `sharesPromises` is `false`. */
-  const passes = (lane: Lane): boolean => isNext(lane, { isKnown: lane === 'high' });
+  /** Whether a question is let through that no caller waits for. One about a known key is put off, unless `sharesPromises` is `false`. */
+  const passes = (lane: Lane): boolean => isNext(lane, { isKnown: lane === 'high' }, false);
   const record = (kind: FailureKind, details?: FailureDetails, ...rest: readonly [number?, Lane?, number?]): void =>
     gate.recordFailure(new VerifyFailure(kind, kind, details), clock.monotonic(), ...rest);
   const onTheirWay = (lane: Lane) => ({
@@ -319,11 +319,11 @@ describe('the trickle', () => {
   });
 });
 
-describe('known keys whose callers need an answer now', () => {
-  const urgent = { maxAgeMs: 0 };
+describe('known keys whose callers wait for an answer, during a pause', () => {
+  type IsNext = ReturnType<typeof setUp>['isNext'];
   /** How many of these are let through at once. */
-  const letThrough = (isNext: (key: string, call: Partial<Asking>) => boolean, call: Partial<Asking> = urgent) =>
-    Array.from({ length: 150 }, (_, i) => isNext(`k${i}`, call)).filter(Boolean).length;
+  const letThrough = (isNext: IsNext, call: Partial<Asking> = {}, isAwaited = true) =>
+    Array.from({ length: 150 }, (_, i) => isNext(`k${i}`, call, isAwaited)).filter(Boolean).length;
   const answered = (times: number, lane: Lane = 'high') => {
     const given = setUp();
     for (let i = 0; i < times; i++) given.answer(10, lane);
@@ -338,14 +338,14 @@ describe('known keys whose callers need an answer now', () => {
     [20, 41],
     [50, 101],
     [400, 101],
-  ])('after %d answers about known keys, %d are asked at once during a pause', (times, most) => {
+  ])('after %d answers about known keys, %d are asked about at once', (times, most) => {
     expect(letThrough(answered(times).isNext)).toBe(most);
   });
 
-  test('are asked as long as they are answered', () => {
+  test('are asked about as long as they are answered', () => {
     const { isNext, answer } = answered(1);
     for (let i = 0; i < 1_000; i++) {
-      expect(isNext('k', urgent)).toBe(true);
+      expect(isNext('k')).toBe(true);
       answer(10, 'high');
     }
   });
@@ -360,12 +360,17 @@ describe('known keys whose callers need an answer now', () => {
     expect(letThrough(isNext)).toBe(most);
   });
 
-  test('are no more than before in an outage, nor where a verdict from the cache will do, nor are new keys', () => {
+  test('are no more than before in an outage', () => {
     const given = answered(50);
-    expect(letThrough(given.isNext, { isKnown: false, maxAgeMs: 0 })).toBe(1);
-    expect(letThrough(given.isNext, {})).toBe(1);
     given.record('timeout', { evidence: 'proven' });
-    expect(letThrough(given.isNext)).toBe(0);
+    expect(letThrough(given.isNext)).toBe(1);
+  });
+
+  test('nor are new keys, those that failed alone, and those about which nobody waits for an answer', () => {
+    const backoff = { until: 0, since: 0, failure: undefined, alone: 1 };
+    expect(letThrough(answered(50).isNext, { isKnown: false })).toBe(1);
+    expect(letThrough(answered(50).isNext, { backoff })).toBe(1);
+    expect(letThrough(answered(50).isNext, {}, false)).toBe(0);
   });
 
   test('count answers about known keys alone', () => {
