@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { KeyVerifier, TransportError, type Exchange, type Transport, type WireRequest } from 'keyverify';
+import { KeyVerifier, TransportError, type Clock, type Exchange, type Transport, type WireRequest } from 'keyverify';
 
 import { testClock, type TestClock } from 'keyverify/testing';
 import { Model, REJECTED_TTL, STALE, TTL, type OutageKind, type Truth } from './helpers/model.js';
@@ -106,6 +106,16 @@ class HeldServer implements Transport {
   }
 }
 
+/**
+ * Without what runs in the background: to find that no event loop is late takes 50 timers for each second of an hour. No life
+ * here has anything else that does.
+ */
+const prompt = ({ wall, monotonic, after }: TestClock): Clock => ({
+  wall,
+  monotonic,
+  after: (ms, run, background) => (background === true ? () => undefined : after(ms, run)),
+});
+
 async function run(script: readonly Step[], kind: OutageKind): Promise<void> {
   const clock = testClock();
   const truth = new Map<string, Truth>(
@@ -118,7 +128,7 @@ async function run(script: readonly Step[], kind: OutageKind): Promise<void> {
     verifyUrl: 'http://localhost/',
     serviceToken: 'token',
     transport: server,
-    clock,
+    clock: prompt(clock),
     random: () => 0,
     failOpen: true,
     breaker: false,
