@@ -107,8 +107,8 @@ class HeldServer implements Transport {
 }
 
 /**
- * Without what runs in the background: to find that no event loop is late takes 50 timers for each second of an hour. No life
- * here has anything else that does.
+ * Without what runs in the background: to find that no event loop is late takes 50 timers for each second of an hour, and the
+ * control questions that tell when the server is well again are none of the model's business.
  */
 const prompt = ({ wall, monotonic, after }: TestClock): Clock => ({
   wall,
